@@ -1,0 +1,1 @@
+"""Everything that waits, in one colour; the other is generated from it."""

@@ -1,0 +1,237 @@
+"""``client.workflows``: starting workflows, and waiting for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import Unpack
+
+from mistral_offload import _pace
+from mistral_offload._async.http import AsyncHttp
+from mistral_offload.api import operations
+from mistral_offload.api.body import UNSET, Unset, render_body
+from mistral_offload.api.connection import CallOptions
+from mistral_offload.api.execution_ids import new_execution_id
+from mistral_offload.api.models import (
+    WorkflowExecutionResponse,
+    WorkflowExecutionSyncResponse,
+)
+from mistral_offload.api.outcomes import gave_up, has_completed, outcome_in, poll_pauses
+from mistral_offload.api.tracing import traceparent as current_traceparent
+
+if TYPE_CHECKING:
+    from mistral_offload.client import Executions
+
+_CONFLICT = 409
+
+
+class AsyncWorkflows:
+    """Workflows, by name or id."""
+
+    _http_async: AsyncHttp
+    executions: Executions
+
+    async def execute_workflow_async(
+        self,
+        workflow_identifier: str,
+        *,
+        execution_id: str | Unset | None = UNSET,
+        input: Any = UNSET,
+        wait_for_result: bool = False,
+        timeout_seconds: float | Unset | None = UNSET,
+        custom_tracing_attributes: Mapping[str, str] | Unset | None = UNSET,
+        force_new_trace: bool = False,
+        traceparent: str | Unset | None = UNSET,
+        extensions: Mapping[str, Any] | Unset | None = UNSET,
+        task_queue: str | Unset | None = UNSET,
+        deployment_name: str | Unset | None = UNSET,
+        **options: Unpack[CallOptions],
+    ) -> WorkflowExecutionResponse | WorkflowExecutionSyncResponse:
+        """Start a workflow; a large ``input`` is offloaded before the request leaves.
+
+        Args:
+            workflow_identifier: name or id of the workflow.
+            execution_id: id of the new execution; made here when not given. Every retry of this
+                call sends the same one, so a lost answer does not start the workflow twice.
+            input: a dict, model, dataclass or any other JSON value; written as JSON once.
+            wait_for_result: hold the request until the execution has ended.
+            timeout_seconds: how long the platform holds it.
+            custom_tracing_attributes: put on the execution's trace.
+            force_new_trace: do not continue the caller's trace.
+            traceparent: W3C trace context; the current span's, or a new one, when not given.
+            extensions: passed to the worker's plugins.
+            task_queue: run on this task queue.
+            deployment_name: run on this deployment.
+            options: what this call does differently from its client.
+
+        Raises:
+            PayloadTooLargeError: the input is over the limit and no offloading is configured;
+                nothing was sent.
+            PayloadError, StorageError: the input or the result could not be encoded or decoded.
+            ConflictError: an execution with the given id exists.
+            WorkflowFailedError: it was waited for, and ended without a result.
+            WorkflowTimeoutError: it was waited for, and goes on after ``timeout_seconds``.
+            APIError, APIConnectionError: the platform refused, failed or did not answer.
+        """
+        given_id = execution_id if isinstance(execution_id, str) and execution_id else None
+        execution_id = given_id or new_execution_id(workflow_identifier)
+        headers = options.get("http_headers") or {}
+        trace = traceparent if isinstance(traceparent, str) else current_traceparent(headers)
+        options["http_headers"] = {**headers, "traceparent": trace}
+        encoded_input: object = UNSET
+        if input is not None and input is not UNSET:
+            what = f"the input of workflow {workflow_identifier!r}"
+            input = await self._http_async.encode_async(input, execution_id, what=what)
+            if self._http_async.sends_envelopes:
+                encoded_input, input = input, None
+        body = render_body(
+            {
+                "execution_id": execution_id,
+                "input": input,
+                "encoded_input": encoded_input,
+                "wait_for_result": wait_for_result,
+                "timeout_seconds": timeout_seconds,
+                "custom_tracing_attributes": custom_tracing_attributes,
+                "force_new_trace": force_new_trace,
+                "traceparent": trace,
+                "extensions": extensions,
+                "task_queue": task_queue,
+                "deployment_name": deployment_name,
+            }
+        )
+        exchange = await self._http_async.send_async(
+            operations.EXECUTE_WORKFLOW,
+            {"workflow_identifier": workflow_identifier},
+            body=body,
+            options=options,
+        )
+        response = exchange.response
+        if response.status_code == _CONFLICT and exchange.attempts > 1 and given_id is None:
+            # An earlier attempt arrived although its answer did not: this is our own execution.
+            return await self._adopt_async(execution_id, wait_for_result, timeout_seconds, options)
+        if wait_for_result and not response.is_success and (outcome := outcome_in(response)):
+            raise outcome
+        return await self._http_async.read_async(operations.EXECUTE_WORKFLOW, response)
+
+    async def execute_workflow_and_wait_async(
+        self,
+        workflow_identifier: str,
+        input: Any = None,
+        execution_id: str | None = None,
+        deployment_name: str | None = None,
+        custom_tracing_attributes: Mapping[str, str] | None = None,
+        polling_interval: float | None = None,
+        max_attempts: int | None = None,
+        use_api_sync: bool = False,
+        timeout_seconds: float | None = None,
+        **options: Unpack[CallOptions],
+    ) -> Any:
+        """Start a workflow, wait until it has ended and return its result.
+
+        Args:
+            workflow_identifier: name or id of the workflow.
+            input: a dict, model, dataclass or any other JSON value.
+            execution_id: id of the new execution; made here when not given.
+            deployment_name: run on this deployment.
+            custom_tracing_attributes: put on the execution's trace.
+            polling_interval: seconds between two questions; when not given, 0.1 at first and then
+                growing to 5.
+            max_attempts: how often to ask.
+            use_api_sync: let the platform hold one request instead of asking repeatedly.
+            timeout_seconds: how long to wait in all.
+            options: what this call does differently from its client.
+
+        Raises:
+            WorkflowFailedError: the execution ended without a result.
+            WorkflowTimeoutError: it goes on after ``max_attempts`` or ``timeout_seconds``.
+            MistralOffloadError: as ``execute_workflow``.
+        """
+        started = time.monotonic()
+        execution = await self.execute_workflow_async(
+            workflow_identifier,
+            input=input if input is not None else UNSET,
+            execution_id=execution_id if execution_id is not None else UNSET,
+            deployment_name=deployment_name if deployment_name is not None else UNSET,
+            custom_tracing_attributes=(
+                custom_tracing_attributes if custom_tracing_attributes is not None else UNSET
+            ),
+            wait_for_result=use_api_sync,
+            timeout_seconds=timeout_seconds if use_api_sync and timeout_seconds else UNSET,
+            **options,
+        )
+        if use_api_sync:
+            return execution.result
+        if timeout_seconds is not None:
+            timeout_seconds -= time.monotonic() - started
+        ended = await self.wait_for_workflow_completion_async(
+            execution.execution_id,
+            polling_interval,
+            max_attempts,
+            timeout_seconds,
+            **options,
+        )
+        return ended.result
+
+    async def wait_for_workflow_completion_async(
+        self,
+        execution_id: str,
+        polling_interval: float | None = None,
+        max_attempts: int | None = None,
+        timeout_seconds: float | None = None,
+        **options: Unpack[CallOptions],
+    ) -> WorkflowExecutionResponse:
+        """Wait until an execution has ended and return it, with its result.
+
+        Args:
+            execution_id: the execution.
+            polling_interval: seconds between two questions; when not given, 0.1 at first and then
+                growing to 5.
+            max_attempts: how often to ask.
+            timeout_seconds: how long to wait in all.
+            options: what this call does differently from its client.
+
+        Raises:
+            WorkflowFailedError: it ended without a result.
+            WorkflowTimeoutError: it goes on after ``max_attempts`` or ``timeout_seconds``.
+            APIError, APIConnectionError: the platform refused, failed or did not answer.
+        """
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        pauses = poll_pauses(polling_interval)
+        attempt = 0
+        while True:
+            attempt += 1
+            execution = await self.executions.get_workflow_execution_async(execution_id, **options)
+            if has_completed(execution):
+                return execution
+            if attempt == max_attempts:
+                raise gave_up(execution_id, f"after {attempt} questions")
+            pause = next(pauses)
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise gave_up(execution_id, f"in {timeout_seconds:g} s")
+                pause = min(pause, left)
+            await _pace.sleep_async(pause)
+
+    async def _adopt_async(
+        self,
+        execution_id: str,
+        wait_for_result: bool,
+        timeout_seconds: float | Unset | None,
+        options: CallOptions,
+    ) -> WorkflowExecutionResponse | WorkflowExecutionSyncResponse:
+        """Answer as the request whose answer was lost would have been answered."""
+        if not wait_for_result:
+            return await self._http_async.call_async(
+                operations.GET_EXECUTION, {"execution_id": execution_id}, options=options
+            )
+        ended = await self.wait_for_workflow_completion_async(
+            execution_id,
+            timeout_seconds=timeout_seconds if isinstance(timeout_seconds, float | int) else None,
+            **options,
+        )
+        return WorkflowExecutionSyncResponse(
+            workflow_name=ended.workflow_name, execution_id=execution_id, result=ended.result
+        )

@@ -1,0 +1,138 @@
+"""What both colours share: where the platform is, who asks, and how values are encoded."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypedDict
+
+import httpx
+
+from mistral_offload._pace import Once
+from mistral_offload._version import __version__
+from mistral_offload.api.operations import Operation
+from mistral_offload.api.retries import DEFAULT_RETRIES, NO_RETRIES, RetryConfig
+from mistral_offload.errors import ServiceAccountTokenError
+from mistral_offload.limits import DEFAULT_REQUEST_TIMEOUT_SECONDS
+from mistral_offload.payload.encoder import PayloadEncoder
+
+SERVERS = {
+    "global": "https://api.mistral.ai",
+    "eu": "https://api.eu.mistral.ai",
+    "us": "https://api.us.mistral.ai",
+}
+
+USER_AGENT = f"mistral-offload/{__version__} python/{platform.python_version()}"
+
+
+class CallOptions(TypedDict, total=False):
+    """What a single call may do differently from its client; every method takes these.
+
+    ``retries``: instead of the client's (None: the default). ``server_url``: another platform.
+    ``timeout_ms``: connect, read, write and pool timeout. ``http_headers``: sent beside, or instead
+    of, those of the client.
+    """
+
+    retries: RetryConfig | None
+    server_url: str | None
+    timeout_ms: int | None
+    http_headers: Mapping[str, str] | None
+
+
+class Connection:
+    """The settings of a client, without any I/O."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], str] | None,
+        server: str | None,
+        server_url: str | None,
+        namespace: str | None,
+        timeout_ms: int | None,
+        retry_config: RetryConfig | None,
+        encoder: PayloadEncoder,
+    ) -> None:
+        self._api_key = api_key
+        self._server_url = server_url or _named_server(server)
+        self._timeout_ms = timeout_ms
+        self._retries = retry_config
+        self.namespace: Once[str] = Once(namespace)
+        self.encoder = encoder
+
+    def request(
+        self,
+        client: httpx.Client | httpx.AsyncClient,
+        operation: Operation[object],
+        *,
+        path: Mapping[str, str],
+        query: Mapping[str, str] | None,
+        body: bytes | None,
+        options: CallOptions,
+    ) -> httpx.Request:
+        """Build the request of an operation; the same request is sent again on a retry."""
+        server_url = (options.get("server_url") or self._server_url).rstrip("/")
+        headers = httpx.Headers({"accept": "application/json", "user-agent": USER_AGENT})
+        if body is not None:
+            headers["content-type"] = "application/json"
+        headers.update(options.get("http_headers"))
+        if "authorization" not in headers and (authorization := self._authorization()) is not None:
+            headers["authorization"] = authorization
+        return client.build_request(
+            operation.method,
+            server_url + operation.url_path(path),
+            params=query,
+            content=body,
+            headers=headers,
+            timeout=self.timeout_seconds(options),
+        )
+
+    def timeout_seconds(self, options: CallOptions) -> float:
+        """Connect, read, write and pool timeout of a call."""
+        milliseconds = options.get("timeout_ms") or self._timeout_ms
+        return milliseconds / 1000 if milliseconds else DEFAULT_REQUEST_TIMEOUT_SECONDS
+
+    def retries(self, operation: Operation[object], options: CallOptions) -> RetryConfig:
+        """The call's retries, else the client's, else the default for what is repeatable."""
+        chosen = options.get("retries", self._retries)
+        if chosen is not None:
+            return chosen
+        return DEFAULT_RETRIES if operation.repeatable else NO_RETRIES
+
+    def _authorization(self) -> str | None:
+        """Key given > service-account token file > environment variable > none."""
+        if self._api_key is not None:
+            key = self._api_key() if callable(self._api_key) else self._api_key
+        elif path := os.environ.get("MISTRAL_SA_TOKEN_PATH"):
+            key = read_service_account_token(Path(path))
+        else:
+            key = os.environ.get("MISTRAL_API_KEY", "")
+            if not key:
+                return None
+        return key if key.lower().startswith("bearer ") else f"Bearer {key}"
+
+
+def read_service_account_token(path: Path) -> str:
+    """Read a token file; it is read anew for every request, since tokens are rotated in place.
+
+    Raises:
+        ServiceAccountTokenError: it cannot be read, or is empty.
+    """
+    try:
+        token = path.read_text().strip()
+    except OSError as error:
+        raise ServiceAccountTokenError(
+            f"MISTRAL_SA_TOKEN_PATH names {str(path)!r}, which cannot be read: {error.strerror}"
+        ) from error
+    if not token:
+        raise ServiceAccountTokenError(f"MISTRAL_SA_TOKEN_PATH names {str(path)!r}, which is empty")
+    return token
+
+
+def _named_server(name: str | None) -> str:
+    try:
+        return SERVERS[name or "global"]
+    except KeyError:
+        raise ValueError(f"unknown server {name!r}: choose from {', '.join(SERVERS)}") from None

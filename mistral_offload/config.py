@@ -1,0 +1,129 @@
+"""The configuration both halves share: where blobs go, and from which size.
+
+Field names and meaning are those of the official SDK, so that a configuration carries over.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from typing_extensions import Self
+
+from mistral_offload.errors import ConfigurationError, StorageConfigError
+from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
+
+
+class StorageProvider(str, Enum):
+    """Object stores a configuration can name."""
+
+    S3 = "s3"
+    AZURE = "azure"
+    GCS = "gcs"
+    LOCAL = "local"
+
+
+class Config(BaseModel):
+    """Immutable and hashable; refuses unknown names; no error of it shows a value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    error_class: ClassVar[type[ConfigurationError]] = ConfigurationError
+
+    if not TYPE_CHECKING:  # checkers keep the signature that pydantic makes from the fields
+
+        def __init__(self, **values: Any) -> None:
+            try:
+                super().__init__(**values)
+            except ValidationError as error:
+                raise self.error_class(_summary(type(self).__name__, error)) from None
+
+
+class BlobStorageConfig(Config):
+    """Where blobs are kept: one bucket, container or directory, and how to reach it.
+
+    Only the fields of the chosen provider are read. What is left out is taken from the
+    provider's own default chain (environment, profile, instance role).
+
+    Raises:
+        StorageConfigError: a field the provider needs is missing, or two contradict each other.
+    """
+
+    error_class = StorageConfigError
+
+    storage_provider: StorageProvider = StorageProvider.S3
+    prefix: str | None = Field(default=None, description="Put before every key, as a path.")
+
+    bucket_name: str | None = Field(default=None, description="s3: the bucket.")
+    region_name: str | None = Field(default=None, description="s3: its region.")
+    endpoint_url: str | None = Field(default=None, description="s3: an S3-compatible server.")
+    aws_access_key_id: SecretStr | None = None
+    aws_secret_access_key: SecretStr | None = None
+
+    container_name: str | None = Field(default=None, description="azure: the container.")
+    azure_connection_string: SecretStr | None = None
+    azure_storage_account_url: str | None = None
+
+    bucket_id: str | None = Field(default=None, description="gcs: the bucket.")
+
+    path: Path | None = Field(default=None, description="local: the directory.")
+
+    @property
+    def container(self) -> str:
+        """The bucket, container or directory, whatever the provider calls it."""
+        named = self.bucket_name or self.container_name or self.bucket_id or self.path
+        return str(named)
+
+    @model_validator(mode="after")
+    def _check_provider_fields(self) -> Self:
+        provider = self.storage_provider
+        needed = _CONTAINER_FIELD[provider]
+        if not getattr(self, needed):
+            raise ValueError(f"storage_provider {provider.value!r} needs {needed}")
+        if provider is StorageProvider.AZURE and not (
+            bool(self.azure_connection_string) ^ bool(self.azure_storage_account_url)
+        ):
+            raise ValueError(
+                "storage_provider 'azure' needs exactly one of azure_connection_string "
+                "and azure_storage_account_url"
+            )
+        if bool(self.aws_access_key_id) != bool(self.aws_secret_access_key):
+            raise ValueError(
+                "aws_access_key_id and aws_secret_access_key go together: give both, or neither "
+                "to use the AWS default chain"
+            )
+        return self
+
+
+_CONTAINER_FIELD = {
+    StorageProvider.S3: "bucket_name",
+    StorageProvider.AZURE: "container_name",
+    StorageProvider.GCS: "bucket_id",
+    StorageProvider.LOCAL: "path",
+}
+
+
+class PayloadOffloadingConfig(Config):
+    """Whole payloads from ``min_size_bytes`` on go to the store; a reference travels instead.
+
+    ``min_size_bytes`` is a floor in bytes of JSON (after compression, where that is on). A payload
+    that could not be delivered otherwise is offloaded whatever the floor.
+
+    Raises:
+        ConfigurationError: there is no storage block.
+    """
+
+    storage_config: BlobStorageConfig
+    min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
+
+
+def _summary(name: str, error: ValidationError) -> str:
+    """One line per problem: where it is and what is wrong, never the value."""
+    problems: list[str] = []
+    for item in error.errors(include_input=False, include_url=False):
+        place = ".".join(str(part) for part in item["loc"])
+        text = item["msg"].removeprefix("Value error, ")
+        problems.append(f"{place}: {text}" if place else text)
+    return f"{name}: " + "; ".join(problems)

@@ -1,0 +1,1 @@
+"""Values to bytes and back: references, envelopes, and the steps between."""

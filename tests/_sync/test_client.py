@@ -1,0 +1,366 @@
+# Generated from tests/_async/test_client.py. Do not edit: change that file, then run
+#     python -m codegen.sync_twin
+# sha256 of the rest: 144a195bada19065
+
+"""What a client does when things are large, lost, refused or failed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pydantic
+import pytest
+from httpx import Client
+
+from mistral_offload import Mistral, RetryConfig, _pace
+from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
+from mistral_offload.errors import (
+    APIConnectionError,
+    APIError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    MistralOffloadError,
+    NotFoundError,
+    OffloadingNotConfiguredError,
+    PayloadSerializationError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponseValidationError,
+    ServerError,
+    ValidationError,
+    WorkflowFailedError,
+    WorkflowTimeoutError,
+)
+from mistral_offload.limits import INLINE_LIMIT_BYTES, MIB
+from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.envelope import read_envelope, write_envelope
+from mistral_offload.payload.jsontext import dump_json, load_json
+from mistral_offload.payload.reference import Reference
+from mistral_offload.storage import open_store
+from tests._sync.recording import Recording, execution, make_client
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Pauses between attempts, which take no time here."""
+    taken: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        taken.append(seconds)
+
+    monkeypatch.setattr(_pace, sleep.__name__, sleep)
+    return taken
+
+
+@pytest.fixture
+def offloading(tmp_path: Path) -> PayloadOffloadingConfig:
+    return PayloadOffloadingConfig(
+        storage_config=BlobStorageConfig(storage_provider="local", path=tmp_path)
+    )
+
+
+def answer(status: int = 200, body: Any = None, **headers: str) -> httpx.Response:
+    return httpx.Response(
+        status, json=execution("RUNNING") if body is None else body, headers=headers
+    )
+
+
+# Large values
+
+
+def test_large_input_leaves_before_the_request(offloading: PayloadOffloadingConfig) -> None:
+    recording = Recording([answer()])
+    client = make_client(recording, namespace="acme", workflow_payload_offloading=offloading)
+    value = {"text": "é" * 3 * MIB}
+    client.workflows.execute_workflow("w", input=value)
+
+    (request,) = recording.requests
+    assert len(request.content) < 1000
+    payload = read_envelope(load_json(request.content)["encoded_input"])
+    assert payload is not None
+    reference = Reference.from_json(payload.data)
+    assert open_store(offloading.storage_config).get(reference.key) == dump_json(value)
+
+
+@pytest.mark.parametrize("size", [INLINE_LIMIT_BYTES, INLINE_LIMIT_BYTES + 1])
+def test_what_cannot_be_delivered_is_offloaded_whatever_the_floor(
+    offloading: PayloadOffloadingConfig, size: int
+) -> None:
+    recording = Recording([answer()])
+    client = make_client(recording, namespace="acme", workflow_payload_offloading=offloading)
+    client.workflows.executions.signal_workflow_execution("e", name="s", input="x" * (size - 2))
+    payload = read_envelope(load_json(recording.requests[0].content)["input"])
+    assert payload is not None
+    assert payload.is_offloaded == (size > INLINE_LIMIT_BYTES)
+
+
+def test_large_result_is_fetched(offloading: PayloadOffloadingConfig) -> None:
+    blob = dump_json({"text": "y" * 3 * MIB})
+    reference = Reference.of(blob, namespace="acme", execution_id="e-1")
+    open_store(offloading.storage_config).put(reference.key, blob)
+    result = EncodedPayload(reference.to_json(), (EncodingOption.OFFLOADED,))
+    body = execution(result=load_json(write_envelope(result)))
+    client = make_client(
+        Recording([answer(body=body)]), namespace="acme", workflow_payload_offloading=offloading
+    )
+    got = client.workflows.executions.get_workflow_execution("e-1")
+    assert got.result == {"text": "y" * 3 * MIB}
+
+
+def test_large_result_without_offloading_is_an_error_that_says_so() -> None:
+    reference = Reference.of(b"{}", namespace="acme", execution_id="e-1")
+    result = EncodedPayload(reference.to_json(), (EncodingOption.OFFLOADED,))
+    body = execution(result=load_json(write_envelope(result)))
+    client = make_client(Recording([answer(body=body)]))
+    with pytest.raises(OffloadingNotConfiguredError, match="workflow_payload_offloading") as caught:
+        client.workflows.executions.get_workflow_execution("e-1")
+    assert reference.key in str(caught.value)
+
+
+def test_large_input_without_offloading_is_refused_before_anything_is_sent() -> None:
+    recording = Recording([answer()])
+    client = make_client(recording)
+    with pytest.raises(PayloadTooLargeError, match="workflow_payload_offloading") as caught:
+        client.workflows.execute_workflow("w", input="x" * 2 * MIB)
+    assert (caught.value.size, caught.value.limit) == (2 * MIB + 2, INLINE_LIMIT_BYTES)
+    assert recording.requests == []
+
+
+def test_value_without_json_form_is_refused() -> None:
+    recording = Recording([answer()])
+    with pytest.raises(PayloadSerializationError, match="object"):
+        make_client(recording).workflows.execute_workflow("w", input={"a": object()})
+    assert recording.requests == []
+
+
+class Invoice(pydantic.BaseModel):
+    number: int
+    note: str | None = pydantic.Field(default=None, alias="remark")
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: float
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Invoice(number=1, remark="n"), {"number": 1, "remark": "n"}),
+        (Point(1, 2.5), {"x": 1, "y": 2.5}),
+        ([1, "a", None, True], [1, "a", None, True]),
+        ({"n": 2**80}, {"n": 2**80}),
+    ],
+)
+def test_input_of_any_kind(value: Any, expected: Any) -> None:
+    recording = Recording([answer()])
+    make_client(recording).workflows.execute_workflow("w", input=value)
+    assert load_json(recording.requests[0].content)["input"] == expected
+
+
+def test_value_that_looks_like_an_envelope_stays_a_value_without_offloading() -> None:
+    value = {"b64payload": "e30=", "encoding_options": []}
+    client = make_client(Recording([answer(body=execution(result=value))]))
+    got = client.workflows.executions.get_workflow_execution("e-1")
+    assert got.result == value
+
+
+# Lost and repeated requests
+
+
+def test_lost_answer_does_not_start_twice(pauses: list[float]) -> None:
+    recording = Recording([httpx.ReadError("gone"), answer(409), answer(body=execution("RUNNING"))])
+    got = make_client(recording).workflows.execute_workflow("w", input={})
+    first, second, third = recording.requests
+    assert first.content == second.content
+    assert third.method == "GET"
+    assert third.url.path.endswith(load_json(first.content)["execution_id"])
+    assert got.execution_id == "e-1"
+    assert len(pauses) == 1
+
+
+def test_lost_answer_of_a_request_that_waits(pauses: list[float]) -> None:
+    recording = Recording(
+        [
+            answer(503),
+            answer(409),
+            answer(body=execution("RUNNING")),
+            answer(body=execution(result=7)),
+        ]
+    )
+    got = make_client(recording).workflows.execute_workflow("w", wait_for_result=True)
+    assert got.result == 7
+
+
+def test_conflict_with_an_id_of_the_callers_is_an_error(pauses: list[float]) -> None:
+    recording = Recording([answer(503), answer(409, {"detail": "exists"})])
+    with pytest.raises(ConflictError):
+        make_client(recording).workflows.execute_workflow("w", execution_id="mine")
+    assert len(recording.requests) == 2
+
+
+def test_signal_is_sent_once(pauses: list[float]) -> None:
+    recording = Recording([answer(503), answer(202, {})])
+    executions = make_client(recording).workflows.executions
+    with pytest.raises(ServerError):
+        executions.signal_workflow_execution("e", name="s")
+    assert len(recording.requests) == 1
+    executions.signal_workflow_execution("e", name="s", retries=RetryConfig())
+
+
+def test_retry_after_is_honoured(pauses: list[float]) -> None:
+    recording = Recording([answer(429, **{"retry-after": "3"}), answer(body=execution())])
+    make_client(recording).workflows.executions.get_workflow_execution("e")
+    assert pauses == [3]
+
+
+def test_retries_end(pauses: list[float]) -> None:
+    recording = Recording([answer(500, **{"retry-after": "31"})])
+    with pytest.raises(ServerError):
+        make_client(recording).workflows.executions.get_workflow_execution("e")
+    assert pauses == []
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (httpx.ConnectError("refused"), APIConnectionError),
+        (httpx.ReadTimeout("slow"), APITimeoutError),
+    ],
+)
+def test_no_answer(error: Exception, expected: type[APIConnectionError]) -> None:
+    recording = Recording([error])
+    client = make_client(recording, retry_config=RetryConfig("none"))
+    with pytest.raises(expected, match="get_workflow_execution") as caught:
+        client.workflows.executions.get_workflow_execution("e")
+    assert caught.value.__cause__ is error
+    assert len(recording.requests) == 1
+
+
+# Refusals and failures
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (400, BadRequestError),
+        (401, AuthenticationError),
+        (403, PermissionDeniedError),
+        (404, NotFoundError),
+        (409, ConflictError),
+        (418, APIError),
+        (422, ValidationError),
+        (429, RateLimitError),
+        (500, ServerError),
+        (503, ServerError),
+    ],
+)
+def test_error_by_status(status: int, expected: type[APIError]) -> None:
+    body = {"detail": "why " * 500}
+    client = make_client(
+        Recording([answer(status, body, **{"x-request-id": "r-1"})]),
+        api_key="very-secret",
+        retry_config=RetryConfig("none"),
+    )
+    with pytest.raises(expected) as caught:
+        client.workflows.executions.get_workflow_execution("e")
+    error = caught.value
+    assert type(error) is expected
+    assert isinstance(error, MistralOffloadError)
+    assert error.status_code == status
+    assert error.headers["x-request-id"] == "r-1"
+    assert load_json(error.body) == body
+    assert "r-1" in str(error)
+    assert len(str(error)) < 1000
+    assert "very-secret" not in f"{error}{error!r}{client!r}{vars(error)}"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        httpx.Response(200, text="<html>", headers={"content-type": "text/html"}),
+        httpx.Response(200, text="{", headers={"content-type": "application/json"}),
+        httpx.Response(200, json=[]),
+        httpx.Response(200, json={"execution_id": "e"}),
+    ],
+)
+def test_unexpected_answer(response: httpx.Response) -> None:
+    with pytest.raises(ResponseValidationError):
+        make_client(Recording([response])).workflows.executions.get_workflow_execution("e")
+
+
+def test_failed_workflow_carries_the_platforms_words() -> None:
+    body = execution("FAILED", failure={"message": "page 7 is torn", "type": "Torn"})
+    client = make_client(Recording([answer(), answer(body=body)]))
+    with pytest.raises(WorkflowFailedError, match="page 7 is torn") as caught:
+        client.workflows.execute_workflow_and_wait("w")
+    assert (caught.value.execution_id, caught.value.status) == ("e-1", "FAILED")
+    assert caught.value.reason == "page 7 is torn"
+
+
+def test_failed_workflow_within_the_request() -> None:
+    body = {"detail": "torn", "execution_id": "e-1", "status": "FAILED"}
+    client = make_client(Recording([answer(400, body)]))
+    with pytest.raises(WorkflowFailedError, match="torn"):
+        client.workflows.execute_workflow_and_wait("w", use_api_sync=True)
+
+
+def test_unfinished_within_the_request() -> None:
+    body = {"detail": "still running", "execution_id": "e-1"}
+    client = make_client(Recording([answer(408, body)]))
+    with pytest.raises(WorkflowTimeoutError) as caught:
+        client.workflows.execute_workflow("w", wait_for_result=True, timeout_seconds=1)
+    assert caught.value.execution_id == "e-1"
+
+
+def test_waiting_ends_with_its_time() -> None:
+    client = make_client(Recording([answer()]))
+    with pytest.raises(WorkflowTimeoutError, match=r"in 0\.05 s"):
+        client.workflows.wait_for_workflow_completion("e-1", timeout_seconds=0.05)
+
+
+def test_options_of_a_call_reach_every_request_of_it() -> None:
+    recording = Recording([answer(), answer(body=execution(result=1))])
+    make_client(recording).workflows.execute_workflow_and_wait(
+        "w", server_url="https://other.invalid", timeout_ms=1234, http_headers={"x-team": "a"}
+    )
+    for request in recording.requests:
+        assert request.url.host == "other.invalid"
+        assert request.extensions["timeout"]["read"] == 1.234
+        assert request.headers["x-team"] == "a"
+
+
+# Life
+
+
+def test_unknown_members_and_statuses_are_kept() -> None:
+    body = execution("PAUSED", colour="blue")
+    client = make_client(Recording([answer(body=body)]))
+    got = client.workflows.executions.get_workflow_execution("e-1")
+    assert got.status == "PAUSED"
+    assert got.model_extra == {"colour": "blue"}
+
+
+def test_closing_twice_and_using_again() -> None:
+    with Mistral(api_key="k", server_url="http://127.0.0.1:9") as client:
+        options = {"retries": RetryConfig("none"), "timeout_ms": 2000}
+        for _ in range(2):
+            with pytest.raises(APIConnectionError):
+                client.workflows.executions.get_workflow_execution("e", **options)
+            client.close()
+    client.close()
+
+
+def test_a_client_handed_in_stays_open() -> None:
+    recording = Recording([answer(body=execution())])
+    with Client(transport=httpx.MockTransport(recording)) as given:
+        with Mistral(api_key="k", client=given) as client:
+            client.workflows.executions.get_workflow_execution("e")
+        assert not given.is_closed

@@ -1,0 +1,59 @@
+"""Recorded cases of the platform's wire format. The JSON files are facts: never edit them."""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Case = dict[str, Any]
+
+
+@cache
+def load(name: str) -> list[Case]:
+    """All cases of one vector file."""
+    return json.loads((Path(__file__).parent / f"{name}.json").read_text())["cases"]
+
+
+def parameters(cases: Iterable[Case]) -> list[Any]:
+    """The cases as pytest parameters, named as in the file."""
+    return [pytest.param(case, id=case["name"]) for case in cases]
+
+
+class Differences(Mapping[str, str]):
+    """Name patterns of the cases where we differ on purpose, each with the reason."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self._reasons = dict(reasons)
+
+    def __getitem__(self, name: str) -> str:
+        for pattern, reason in self._reasons.items():
+            if fnmatch.fnmatchcase(name, pattern):
+                return reason
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reasons)
+
+    def __len__(self) -> int:
+        return len(self._reasons)
+
+    def unused(self, cases: Iterable[Case]) -> set[str]:
+        """Patterns that match no case, and so list nothing."""
+        names = [case["name"] for case in cases]
+        return {pattern for pattern in self._reasons if not fnmatch.filter(names, pattern)}
+
+
+def uses_only_offloading(config: Mapping[str, Any] | None) -> bool:
+    """Whether a recorded configuration asks for neither encryption nor compression."""
+    return not {"encryption", "compression"} & (config or {}).keys()
+
+
+def b64(text: str) -> bytes:
+    return base64.b64decode(text)
