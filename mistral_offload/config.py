@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from typing_extensions import Self
 
 from mistral_offload.errors import ConfigurationError, StorageConfigError
-from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
+from mistral_offload.limits import (
+    DEFAULT_CACHE_DIRECTORY_BYTES,
+    DEFAULT_CACHE_MEMORY_BYTES,
+    DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
+    DEFAULT_STORAGE_CONNECTIONS,
+    DEFAULT_STORAGE_RETRY_SECONDS,
+)
 
 
 class StorageProvider(str, Enum):
@@ -58,17 +64,37 @@ class BlobStorageConfig(Config):
 
     bucket_name: str | None = Field(default=None, description="s3: the bucket.")
     region_name: str | None = Field(default=None, description="s3: its region.")
-    endpoint_url: str | None = Field(default=None, description="s3: an S3-compatible server.")
+    endpoint_url: str | None = Field(default=None, description="s3, gcs: another server.")
     aws_access_key_id: SecretStr | None = None
     aws_secret_access_key: SecretStr | None = None
+    aws_session_token: SecretStr | None = None
+    profile_name: str | None = Field(default=None, description="s3: a profile of the AWS files.")
+    addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    ca_bundle: Path | None = Field(default=None, description="s3: certificates to trust.")
+    sse_kms_key_id: str | None = Field(default=None, description="s3: encrypt with this KMS key.")
+    storage_class: str | None = Field(default=None, description="s3: of new blobs.")
 
     container_name: str | None = Field(default=None, description="azure: the container.")
     azure_connection_string: SecretStr | None = None
     azure_storage_account_url: str | None = None
 
     bucket_id: str | None = Field(default=None, description="gcs: the bucket.")
+    project: str | None = Field(default=None, description="gcs: billed for requests.")
+    service_account_path: Path | None = Field(default=None, description="gcs: a key file.")
 
     path: Path | None = Field(default=None, description="local: the directory.")
+
+    connections: int = Field(default=DEFAULT_STORAGE_CONNECTIONS, ge=1, le=256)
+    connect_timeout_seconds: float = Field(default=5.0, gt=0)
+    read_timeout_seconds: float = Field(default=60.0, gt=0)
+    retry_seconds: float = Field(
+        default=DEFAULT_STORAGE_RETRY_SECONDS, ge=0, description="For transient faults, in all."
+    )
+    cache_memory_bytes: int = Field(default=DEFAULT_CACHE_MEMORY_BYTES, ge=0)
+    cache_directory: Path | None = Field(
+        default=None, description="Shared by the processes of one machine."
+    )
+    cache_directory_bytes: int = Field(default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0)
 
     @property
     def container(self) -> str:

@@ -20,5 +20,14 @@ DEFAULT_FIELD_MIN_SIZE_BYTES = 1 * MIB
 DEFAULT_STORAGE_CONNECTIONS = 16
 """Threads of a store and connections of its HTTP pool: one number, so neither waits."""
 
+DEFAULT_STORAGE_RETRY_SECONDS = 8.0
+"""How long a store operation goes on trying after a transient fault, first attempt included."""
+
+DEFAULT_CACHE_MEMORY_BYTES = 256 * MIB
+"""Blobs kept in the memory of a process, least recently used dropped first."""
+
+DEFAULT_CACHE_DIRECTORY_BYTES = 4096 * MIB
+"""Blobs kept in the cache directory, when there is one."""
+
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 300.0
 """Connect, read, write and pool timeout of a REST request, as in the official client."""

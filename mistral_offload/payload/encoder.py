@@ -7,13 +7,11 @@ transfer and the JSON of a large value stay off the event loop.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from typing import Any
 
 from mistral_offload.config import PayloadOffloadingConfig
 from mistral_offload.errors import (
-    BlobCorruptedError,
     OffloadingNotConfiguredError,
     PayloadDecodeError,
     PayloadTooLargeError,
@@ -23,7 +21,8 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
 from mistral_offload.payload.jsontext import dump_json, load_json
 from mistral_offload.payload.reference import Reference
-from mistral_offload.storage.opening import open_store
+from mistral_offload.storage.cache import BlobCache
+from mistral_offload.storage.opening import open_cache
 from mistral_offload.storage.store import BlobStore
 
 
@@ -41,7 +40,7 @@ class PayloadEncoder:
         store: BlobStore | None = None,
     ) -> None:
         self._offloading = offloading
-        self._store = store
+        self._blobs = None if store is None else BlobCache(store)
         self._opening = threading.Lock()
 
     @property
@@ -67,7 +66,7 @@ class PayloadEncoder:
         reference = Reference.of(
             data, namespace=context.namespace, execution_id=context.execution_id
         )
-        self._open().put(reference.key, data, sha256=reference.digest)
+        self._open().put(reference.key, data, reference.digest)
         return EncodedPayload(reference.to_json(), (EncodingOption.OFFLOADED,))
 
     async def encode_async(
@@ -76,7 +75,9 @@ class PayloadEncoder:
         """As ``encode``, in one of the store's threads when there is work to do."""
         if context is None or not self._leaves(len(data), offload):
             return EncodedPayload(data)
-        return await self._open().run_async(lambda: self.encode(data, context, offload=offload))
+        return await self._open().store.run_async(
+            lambda: self.encode(data, context, offload=offload)
+        )
 
     def encode_value(
         self, value: object, context: PayloadContext | None, *, what: str = "the value"
@@ -106,7 +107,9 @@ class PayloadEncoder:
         """As ``encode_value``; with offloading the JSON too is written in a store thread."""
         if self._offloading is None:
             return self.encode_value(value, context, what=what)
-        return await self._open().run_async(lambda: self.encode_value(value, context, what=what))
+        return await self._open().store.run_async(
+            lambda: self.encode_value(value, context, what=what)
+        )
 
     def decode(self, payload: EncodedPayload) -> bytes:
         """Undo the recorded transforms, last first.
@@ -132,7 +135,7 @@ class PayloadEncoder:
         """As ``decode``, in one of the store's threads when there is work to do."""
         if self._offloading is None or not payload.options:
             return self.decode(payload)
-        return await self._open().run_async(self.decode, payload)
+        return await self._open().store.run_async(self.decode, payload)
 
     def decode_value(self, payload: EncodedPayload) -> Any:
         """Decode a payload and read its JSON; bytes that are not JSON are returned as they are."""
@@ -146,7 +149,7 @@ class PayloadEncoder:
         """As ``decode_value``, in one of the store's threads when there is work to do."""
         if self._offloading is None or not payload.options:
             return self.decode_value(payload)
-        return await self._open().run_async(self.decode_value, payload)
+        return await self._open().store.run_async(self.decode_value, payload)
 
     def _leaves(self, size: int, offload: bool | None) -> bool:
         """Whether a payload of this size goes to the store."""
@@ -165,24 +168,13 @@ class PayloadEncoder:
                 "written to (client: workflow_payload_offloading=…, worker: "
                 "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__…)"
             )
-        store = self._open()
-        blob = store.get(reference.key)
-        digest = hashlib.sha256(blob).hexdigest()
-        if digest != reference.digest:
-            raise BlobCorruptedError(
-                f"the stored {len(blob):,} bytes hash to {digest}, not to what their key "
-                "says: they were changed or cut after they were written",
-                provider=store.provider,
-                container=store.container,
-                key=reference.key,
-            )
-        return blob
+        return self._open().get(reference.key, reference.digest)
 
-    def _open(self) -> BlobStore:
-        """The store, opened on first use, so that building an encoder does no I/O."""
-        if self._store is None:
+    def _open(self) -> BlobCache:
+        """The blobs, opened on first use, so that building an encoder does no I/O."""
+        if self._blobs is None:
             assert self._offloading is not None  # noqa: S101 - callers checked
             with self._opening:
-                if self._store is None:
-                    self._store = open_store(self._offloading.storage_config)
-        return self._store
+                if self._blobs is None:
+                    self._blobs = open_cache(self._offloading.storage_config)
+        return self._blobs

@@ -1,0 +1,36 @@
+"""The commands, joined: each lives in a module of its own."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from mistral_offload._version import __version__
+from mistral_offload.cli.dev import dev
+
+app = typer.Typer(
+    name="mistral-offload",
+    help="Data of any size through Mistral Workflows.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(dev)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        Console(highlight=False).print(f"mistral-offload {__version__}")
+        raise typer.Exit
+
+
+# The callback also keeps commands named while there is only one.
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="And exit.")
+    ] = False,
+) -> None:
+    """Data of any size through Mistral Workflows."""

@@ -1,0 +1,108 @@
+"""``mistral-offload dev``: the local platform, until Ctrl-C."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import signal
+import sys
+import time
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from mistral_offload.devserver import LocalPlatform
+
+_CHECK_SECONDS = 0.5
+
+
+class LogLevel(str, Enum):
+    """From which level on to show logs."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+def dev(
+    host: Annotated[
+        str, typer.Option(help="Address to bind; any but loopback opens it to the network.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the REST API; 0 takes a free one.")] = 0,
+    temporal_port: Annotated[int, typer.Option(help="Port of Temporal; 0 takes a free one.")] = 0,
+    namespace: Annotated[
+        str, typer.Option(help="The namespace everything runs in.")
+    ] = "mistral-workflows",
+    db: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="File that keeps executions; without it, they end here."),
+    ] = None,
+    log_level: Annotated[
+        LogLevel | None, typer.Option(help="Show logs on stderr, from this level on.")
+    ] = None,
+) -> None:
+    """Run the platform on this machine: Temporal and the REST API. For development only.
+
+    Ctrl-C (SIGINT) and SIGTERM stop everything, with exit code 0: that is how it is meant to end.
+    """
+    from mistral_offload.devserver import LocalPlatform
+
+    if log_level is not None:
+        logging.basicConfig(level=log_level.name)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with LocalPlatform(
+            host=host,
+            port=port,
+            temporal_port=temporal_port,
+            namespace=namespace,
+            db=db,
+            log_level=log_level.value if log_level else "error",
+            logs=sys.stderr.buffer if log_level else None,
+        ) as platform:
+            _announce(platform, db)
+            _run_until_interrupted(platform)
+    except KeyboardInterrupt:
+        return  # interrupted before it was up: what had started is stopped again
+
+
+def _run_until_interrupted(platform: LocalPlatform) -> None:
+    try:
+        while True:
+            platform.check()
+            time.sleep(_CHECK_SECONDS)
+    except KeyboardInterrupt:
+        # Stopping takes a second or two; a second Ctrl-C would only leave things behind.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _announce(platform: LocalPlatform, db: Path | None) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print("Local platform for Mistral Workflows", style="bold", end=": ")
+    console.print("for development only, never for production.\n")
+    state = "in memory, gone at the end" if db is None else f"kept in {db}"
+    for name, value in (
+        ("REST API", platform.server_url),
+        ("Temporal", f"{platform.temporal_address}, namespace {platform.namespace}"),
+        ("State", state),
+    ):
+        console.print(f"  {name:<9}", style="bold", end=" ")
+        console.print(value, markup=False)
+    if not platform.loopback_only:
+        console.print("\nOpen to the network: anybody who reaches it may use it.", style="bold red")
+    console.print("\nA worker needs:\n")
+    _print_exports(console, platform.environment())
+    console.print("\nA client needs the same, and the URL as an argument:", end=" ")
+    console.print('Mistral(server_url=os.environ["SERVER_URL"])\n', markup=False)
+    console.print("Ctrl-C stops everything.")
+
+
+def _print_exports(console: Console, environment: dict[str, str]) -> None:
+    for name, value in environment.items():
+        console.print(f"export {name}={shlex.quote(value)}", markup=False)

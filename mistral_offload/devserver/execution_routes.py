@@ -1,0 +1,99 @@
+"""One execution: its state, its handlers, its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from temporalio.api.common.v1 import Payloads
+
+from mistral_offload.devserver.answers import answer_execution, answer_with_result
+from mistral_offload.devserver.bodies import HandlerBody, read_body_with_input
+from mistral_offload.devserver.executions import Executions
+from mistral_offload.devserver.inputs import handler_input
+from mistral_offload.devserver.payloads import argument, render_result
+from mistral_offload.devserver.refusals import Refusal
+from mistral_offload.devserver.registry import Registry
+from mistral_offload.devserver.waiting import wait_for
+
+_HANDLER_SECONDS = 290.0
+"""Less than the 300 s of the official client, which would otherwise tell of a broken connection."""
+
+
+class ExecutionRoutes:
+    """The routes of executions."""
+
+    def __init__(
+        self, executions: Executions, registry: Registry, namespace: str, stopping: asyncio.Event
+    ) -> None:
+        self._executions = executions
+        self._registry = registry
+        self._namespace = namespace
+        self._stopping = stopping
+
+    def routes(self) -> list[Route]:
+        """For the app."""
+        execution = "/v1/workflows/executions/{execution_id}"
+        return [
+            Route(execution, self.get),
+            Route(f"{execution}/signals", self.signal, methods=["POST"]),
+            Route(f"{execution}/queries", self.query, methods=["POST"]),
+            Route(f"{execution}/updates", self.update, methods=["POST"]),
+            Route(f"{execution}/cancel", self.cancel, methods=["POST"]),
+            Route(f"{execution}/terminate", self.terminate, methods=["POST"]),
+        ]
+
+    async def get(self, request: Request) -> Response:
+        """Its state, and its result once there is one."""
+        info = await self._executions.describe(_id(request))
+        return await answer_execution(info, self._executions, self._registry)
+
+    async def signal(self, request: Request) -> Response:
+        """Deliver a signal."""
+        name, input = await self._handler(request)
+        await self._executions.signal(_id(request), name, input)
+        return JSONResponse({"message": "Signal accepted"}, status_code=202)
+
+    async def query(self, request: Request) -> Response:
+        """Ask a query."""
+        name, input = await self._handler(request)
+        result = await self._within(request, self._executions.query(_id(request), name, input))
+        return answer_with_result({"query_name": name}, render_result(result))
+
+    async def update(self, request: Request) -> Response:
+        """Run an update and wait for its result."""
+        name, input = await self._handler(request)
+        result = await self._within(request, self._executions.update(_id(request), name, input))
+        return answer_with_result({"update_name": name}, render_result(result))
+
+    async def cancel(self, request: Request) -> Response:
+        """Ask it to end."""
+        await self._executions.cancel(_id(request))
+        return Response(status_code=204)
+
+    async def terminate(self, request: Request) -> Response:
+        """End it at once."""
+        await self._executions.terminate(_id(request))
+        return Response(status_code=204)
+
+    async def _handler(self, request: Request) -> tuple[str, Payloads]:
+        body, given = read_body_with_input(HandlerBody, await request.body())
+        input = argument(handler_input(given), namespace=self._namespace, execution_id=_id(request))
+        return body.name, input
+
+    async def _within(self, request: Request, work: Coroutine[Any, Any, Payloads]) -> Payloads:
+        too_late = Refusal(
+            408,
+            f"no worker of execution {_id(request)!r} has answered within {_HANDLER_SECONDS:g} s",
+            execution_id=_id(request),
+        )
+        return await wait_for(work, _HANDLER_SECONDS, stopping=self._stopping, too_late=too_late)
+
+
+def _id(request: Request) -> str:
+    execution_id: str = request.path_params["execution_id"]
+    return execution_id

@@ -1,0 +1,297 @@
+"""Executions on Temporal, by its raw service: payloads go in and come out as they are."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+
+from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
+from temporalio.api.enums.v1 import (
+    HistoryEventFilterType,
+    UpdateWorkflowExecutionLifecycleStage,
+    WorkflowExecutionStatus,
+    WorkflowIdConflictPolicy,
+    WorkflowIdReusePolicy,
+)
+from temporalio.api.errordetails.v1 import QueryFailedFailure
+from temporalio.api.query.v1 import WorkflowQuery
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.update.v1 import Input, Meta, Outcome, Request, WaitPolicy
+from temporalio.api.workflow.v1 import WorkflowExecutionInfo
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    GetWorkflowExecutionHistoryRequest,
+    ListWorkflowExecutionsRequest,
+    ListWorkflowExecutionsResponse,
+    QueryWorkflowRequest,
+    RequestCancelWorkflowExecutionRequest,
+    SignalWorkflowExecutionRequest,
+    StartWorkflowExecutionRequest,
+    TerminateWorkflowExecutionRequest,
+    UpdateWorkflowExecutionRequest,
+)
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from mistral_offload.devserver.endings import Ending, Reason, ending_of, reason_of
+from mistral_offload.devserver.refusals import Refusal, unknown_execution
+
+_QUERY_TIMEOUT = timedelta(seconds=30)
+_UPDATE_POLL = timedelta(seconds=30)
+
+
+class Executions:
+    """What the platform does with executions of one namespace.
+
+    Nothing is retried: a Temporal that does not answer on its own machine is gone.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._service = client.workflow_service
+        self._namespace = client.namespace
+        self._identity = client.identity
+
+    async def start(
+        self,
+        *,
+        workflow_name: str,
+        task_queue: str,
+        execution_id: str,
+        input: Payloads,
+        timeout: timedelta | None,
+    ) -> str:
+        """Start an execution and return its run id.
+
+        Raises:
+            Refusal: the id is or was in use.
+        """
+        request = StartWorkflowExecutionRequest(
+            namespace=self._namespace,
+            workflow_id=execution_id,
+            workflow_type=WorkflowType(name=workflow_name),
+            task_queue=TaskQueue(name=task_queue),
+            input=input,
+            identity=self._identity,
+            request_id=uuid.uuid4().hex,
+            workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+            workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+        )
+        if timeout is not None:
+            request.workflow_execution_timeout.FromTimedelta(timeout)
+        try:
+            started = await self._service.start_workflow_execution(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                raise
+            raise Refusal(
+                409, f"execution {execution_id!r} exists already", execution_id=execution_id
+            ) from error
+        return started.run_id
+
+    async def describe(self, execution_id: str, run_id: str = "") -> WorkflowExecutionInfo:
+        """The state of an execution: of one of its runs, or of the latest.
+
+        Raises:
+            Refusal: there is none.
+        """
+        try:
+            described = await self._service.describe_workflow_execution(
+                DescribeWorkflowExecutionRequest(
+                    namespace=self._namespace, execution=_execution(execution_id, run_id)
+                ),
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise unknown_execution(execution_id) from error
+        return described.workflow_execution_info
+
+    async def ending(self, execution_id: str, run_id: str) -> Ending:
+        """How a run ended; waits until it has."""
+        request = GetWorkflowExecutionHistoryRequest(
+            namespace=self._namespace,
+            execution=_execution(execution_id, run_id),
+            wait_new_event=True,
+            history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
+            skip_archival=True,
+        )
+        while True:  # Temporal answers without an event when nothing has happened for a while
+            page = await self._service.get_workflow_execution_history(request)
+            if page.history.events:
+                return ending_of(page.history.events[-1])
+            request.next_page_token = page.next_page_token
+
+    async def final_ending(self, execution_id: str, run_id: str) -> Ending:
+        """How an execution ended, through all the runs that carried it on."""
+        ending = await self.ending(execution_id, run_id)
+        while ending.next_run_id:
+            ending = await self.ending(execution_id, ending.next_run_id)
+        return ending
+
+    async def signal(self, execution_id: str, name: str, input: Payloads) -> None:
+        """Deliver a signal.
+
+        Raises:
+            Refusal: there is no such execution, or it has ended.
+        """
+        request = SignalWorkflowExecutionRequest(
+            namespace=self._namespace,
+            workflow_execution=_execution(execution_id),
+            signal_name=name,
+            input=input,
+            identity=self._identity,
+            request_id=uuid.uuid4().hex,
+        )
+        try:
+            await self._service.signal_workflow_execution(request)
+        except RPCError as error:
+            raise await self._why_not(execution_id, error) from error
+
+    async def query(self, execution_id: str, name: str, input: Payloads) -> Payloads:
+        """Ask a query.
+
+        Raises:
+            Refusal: there is no such execution, the query failed, or no worker answered.
+        """
+        request = QueryWorkflowRequest(
+            namespace=self._namespace,
+            execution=_execution(execution_id),
+            query=WorkflowQuery(query_type=name, query_args=input),
+        )
+        try:
+            answer = await self._service.query_workflow(request, timeout=_QUERY_TIMEOUT)
+        except RPCError as error:
+            if (reason := _query_failure(error)) is not None:
+                raise Refusal(
+                    400, reason.message, execution_id=execution_id, failure=reason.as_json()
+                ) from error
+            raise await self._why_not(execution_id, error) from error
+        return answer.query_result
+
+    async def update(self, execution_id: str, name: str, input: Payloads) -> Payloads:
+        """Run an update and wait for its result.
+
+        Raises:
+            Refusal: there is no such execution, it has ended, or the update failed.
+        """
+        request = UpdateWorkflowExecutionRequest(
+            namespace=self._namespace,
+            workflow_execution=_execution(execution_id),
+            request=Request(
+                meta=Meta(update_id=uuid.uuid4().hex, identity=self._identity),
+                input=Input(name=name, args=input),
+            ),
+            wait_policy=WaitPolicy(
+                lifecycle_stage=UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
+            ),
+        )
+        while True:  # the same update id asks again for the same update
+            try:
+                answer = await self._service.update_workflow_execution(
+                    request, timeout=_UPDATE_POLL
+                )
+            except RPCError as error:
+                if error.status in _OUT_OF_TIME:
+                    continue
+                raise await self._why_not(execution_id, error) from error
+            if answer.HasField("outcome"):
+                return _result_of_update(execution_id, answer.outcome)
+
+    async def cancel(self, execution_id: str) -> None:
+        """Ask an execution to end.
+
+        Raises:
+            Refusal: there is no such execution, or it has ended.
+        """
+        request = RequestCancelWorkflowExecutionRequest(
+            namespace=self._namespace,
+            workflow_execution=_execution(execution_id),
+            identity=self._identity,
+            request_id=uuid.uuid4().hex,
+        )
+        try:
+            await self._service.request_cancel_workflow_execution(request)
+        except RPCError as error:
+            raise await self._why_not(execution_id, error) from error
+
+    async def terminate(self, execution_id: str) -> None:
+        """End an execution at once.
+
+        Raises:
+            Refusal: there is no such execution, or it has ended.
+        """
+        request = TerminateWorkflowExecutionRequest(
+            namespace=self._namespace,
+            workflow_execution=_execution(execution_id),
+            identity=self._identity,
+            reason="terminated by request",
+        )
+        try:
+            await self._service.terminate_workflow_execution(request)
+        except RPCError as error:
+            raise await self._why_not(execution_id, error) from error
+
+    async def page(self, query: str, size: int, token: bytes) -> ListWorkflowExecutionsResponse:
+        """One page of runs that match a visibility query: running ones, then the last ended."""
+        request = ListWorkflowExecutionsRequest(
+            namespace=self._namespace, query=query, page_size=size, next_page_token=token
+        )
+        return await self._service.list_workflow_executions(request)
+
+    async def _why_not(self, execution_id: str, error: RPCError) -> Exception:
+        """Temporal says "not found" of unknown and of ended executions alike."""
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            return error
+        try:
+            info = await self.describe(execution_id)
+        except Refusal as refusal:
+            return refusal
+        status = status_of(info)
+        return Refusal(
+            409,
+            f"execution {execution_id!r} has ended with status {status}",
+            execution_id=execution_id,
+            status=status,
+        )
+
+
+def status_of(info: WorkflowExecutionInfo) -> str | None:
+    """The platform's spelling of a status; None for one it does not have."""
+    name = WorkflowExecutionStatus.Name(info.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
+    return name if name in _STATUSES else None
+
+
+def _execution(execution_id: str, run_id: str = "") -> WorkflowExecution:
+    return WorkflowExecution(workflow_id=execution_id, run_id=run_id)
+
+
+def _query_failure(error: RPCError) -> Reason | None:
+    for detail in error.grpc_status.details:
+        failed = QueryFailedFailure()
+        if detail.Unpack(failed):
+            if failed.HasField("failure"):
+                return reason_of(failed.failure)
+            return Reason(error.message, "QueryFailed")
+    return None
+
+
+def _result_of_update(execution_id: str, outcome: Outcome) -> Payloads:
+    if not outcome.HasField("failure"):
+        return outcome.success
+    reason = reason_of(outcome.failure)
+    raise Refusal(400, reason.message, execution_id=execution_id, failure=reason.as_json())
+
+
+_OUT_OF_TIME = (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED)
+
+_STATUSES = frozenset(
+    {
+        "RUNNING",
+        "COMPLETED",
+        "FAILED",
+        "CANCELED",
+        "TERMINATED",
+        "CONTINUED_AS_NEW",
+        "TIMED_OUT",
+    }
+)

@@ -1,0 +1,65 @@
+"""Payloads as the platform moves them: REST on one side, Temporal on the other, never decoded."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from temporalio.api.common.v1 import Payload, Payloads
+
+from mistral_offload.devserver.inputs import Input
+from mistral_offload.devserver.jsontext import is_json
+from mistral_offload.devserver.refusals import too_large
+from mistral_offload.limits import PAYLOAD_LIMIT_BYTES
+
+_ENCODING = "encoding"
+_OPTIONS = "encoding_options"
+_CONTEXT_JSON = b"json/wf_v1"
+_JSON_ENCODINGS = frozenset({_CONTEXT_JSON, b"json/plain"})
+_NOTHING = b"binary/null"
+
+
+def argument(given: Input, *, namespace: str, execution_id: str) -> Payloads:
+    """The argument list of an execution or of one of its handlers: one payload with its context.
+
+    Raises:
+        Refusal: it is over the limit, counted as Temporal counts it.
+    """
+    payload = Payload(
+        metadata={
+            _ENCODING: _CONTEXT_JSON,
+            "namespace": namespace.encode(),
+            "execution_id": execution_id.encode(),
+            _OPTIONS: ",".join(given.options).encode(),
+        },
+        data=given.data,
+    )
+    if given.empty:
+        payload.metadata["empty_payload"] = b"\0"
+    arguments = Payloads(payloads=[payload])
+    size = arguments.ByteSize()
+    if size > PAYLOAD_LIMIT_BYTES:
+        raise too_large(size)
+    return arguments
+
+
+def render_result(results: Payloads) -> bytes:
+    """A result as JSON text: an envelope when it is encoded, its own JSON otherwise."""
+    if not results.payloads:
+        return b"null"
+    payload = results.payloads[0]
+    options = payload.metadata.get(_OPTIONS, b"").decode()
+    if options:
+        return _envelope(payload.data, options.split(","))
+    encoding = payload.metadata.get(_ENCODING, b"")
+    if encoding == _NOTHING:
+        return b"null"
+    if encoding in _JSON_ENCODINGS and is_json(payload.data):
+        return payload.data
+    # Not JSON, so it cannot stand in the response as it is; an envelope loses nothing.
+    return _envelope(payload.data, [])
+
+
+def _envelope(data: bytes, options: list[str]) -> bytes:
+    encoded = base64.b64encode(data)
+    return b'{"b64payload":"%b","encoding_options":%b}' % (encoded, json.dumps(options).encode())

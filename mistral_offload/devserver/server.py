@@ -1,0 +1,285 @@
+"""Temporal's own development server as a child process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import IO
+
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+from temporalio.service import RPCError
+from typing_extensions import Self
+
+from mistral_offload.devserver import supervisor
+from mistral_offload.devserver.connection import connect
+from mistral_offload.devserver.errors import LocalPlatformError
+from mistral_offload.errors import MissingExtraError
+
+DEFAULT_NAMESPACE = "mistral-workflows"
+
+_START_SECONDS = 30.0
+_SAVE_SECONDS = 8.0
+_FORGET_SECONDS = 0.3
+_PAUSE_SECONDS = 0.01
+_SHOWN_LOG_BYTES = 4096
+
+# Below the range from which kernels take the ports of outgoing connections: one of those could
+# get the port between our asking for it and the server's binding it.
+_PORTS = range(15_000, 32_000)
+
+
+class TemporalServer:
+    """One Temporal server on an address of this machine, as a context manager.
+
+    The server dies with the process that started it, whatever ends that process.
+
+    Args:
+        ip: address to bind.
+        port: port to bind, or 0 for a free one.
+        namespace: namespace that exists once the server is ready.
+        db: file that keeps the state; without one it is gone when the server stops.
+        log_level: what the server logs: debug, info, warn, error or never.
+        logs: where its output goes; without it, the output is kept aside and shown when it fails
+            to start.
+    """
+
+    def __init__(
+        self,
+        *,
+        ip: str = "127.0.0.1",
+        port: int = 0,
+        namespace: str = DEFAULT_NAMESPACE,
+        db: Path | None = None,
+        log_level: str = "error",
+        logs: IO[bytes] | None = None,
+    ) -> None:
+        self.ip = ip
+        self.port = port
+        self.namespace = namespace
+        self._asked_port = port
+        self._db = db
+        self._log_level = log_level
+        self._logs = logs
+        self._kept: IO[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """``host:port`` for a Temporal client on this machine."""
+        return written(self.ip, self.port)
+
+    def address_for(self, host: str | None) -> str:
+        """``host:port`` for a Temporal client that knows this machine as ``host``."""
+        if host is None or not ip_address(self.ip).is_unspecified:
+            return self.address
+        return written(host, self.port)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server and wait until its namespace answers.
+
+        Raises:
+            MissingExtraError: the server is not installed.
+            LocalPlatformError: it ended, or did not answer in time; the message has its output.
+        """
+        if self._process is not None:
+            return
+        binary = find_temporal()
+        self.port = free_port(self.ip, self._asked_port)
+        if self._logs is None:
+            self._kept = tempfile.TemporaryFile()  # noqa: SIM115
+        output = self._logs or self._kept
+        self._process = subprocess.Popen(  # noqa: S603
+            self._command(binary),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            # Ctrl-C in a terminal reaches the whole foreground group; here the owner decides.
+            start_new_session=True,
+        )
+        try:
+            self._wait_until_ready(time.monotonic() + _START_SECONDS)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the server; returns when it is gone. Stopping twice is fine."""
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            try:
+                process.wait(self._grace + 2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            if process.returncode < 0:
+                _kill_session(process.pid)
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    def output(self) -> str:
+        """The end of what the server has written, if it is kept."""
+        if self._kept is None:
+            return ""
+        size = self._kept.seek(0, os.SEEK_END)
+        self._kept.seek(max(0, size - _SHOWN_LOG_BYTES))
+        return self._kept.read().decode(errors="replace").strip()
+
+    @property
+    def _grace(self) -> float:
+        """Seconds from SIGTERM to SIGKILL; a server that keeps nothing has nothing to save."""
+        return _FORGET_SECONDS if self._db is None else _SAVE_SECONDS
+
+    def _command(self, binary: Path) -> list[str]:
+        command = [sys.executable, "-I", "-S", supervisor.__file__, str(self._grace)]
+        command += [str(binary), "server", "start-dev", "--headless"]
+        command += ["--ip", self.ip, "--port", str(self.port)]
+        command += ["--namespace", self.namespace, "--log-level", self._log_level]
+        if self._db is not None:
+            command += ["--db-filename", str(self._db)]
+        return command
+
+    def _wait_until_ready(self, deadline: float) -> None:
+        while not _accepts(self.ip, self.port):
+            self._require_progress(deadline)
+            time.sleep(_PAUSE_SECONDS)
+        # A thread of its own, because the caller may have an event loop running in this one.
+        answered = threading.Event()
+        probe = threading.Thread(
+            target=lambda: asyncio.run(_probe(self.address, self.namespace, deadline, answered)),
+            name="temporal-probe",
+            daemon=True,
+        )
+        probe.start()
+        while probe.is_alive():
+            probe.join(0.1)
+            self._require_progress(deadline)
+        if not answered.is_set():
+            raise self._failure("did not answer")
+
+    def _require_progress(self, deadline: float) -> None:
+        if not self.running:
+            raise self._failure("ended before it was ready")
+        if time.monotonic() > deadline:
+            raise self._failure(f"was not ready within {_START_SECONDS:g} s")
+
+    def _failure(self, what: str) -> LocalPlatformError:
+        said = self.output()
+        return LocalPlatformError(
+            f"the Temporal server on {self.address} {what}" + (f":\n{said}" if said else "")
+        )
+
+
+def find_temporal() -> Path:
+    """The server's binary: of this interpreter's environment, else on the PATH.
+
+    Raises:
+        MissingExtraError: there is none.
+    """
+    for scheme in (sysconfig.get_default_scheme(), f"{os.name}_user"):
+        scripts = sysconfig.get_path("scripts", scheme)
+        if found := shutil.which("temporal", path=scripts):
+            return Path(found)
+    if found := shutil.which("temporal"):
+        return Path(found)
+    raise MissingExtraError("the local platform", "dev")
+
+
+def free_port(ip: str, asked: int) -> int:
+    """``asked``, or a port nobody uses when it is 0.
+
+    Raises:
+        LocalPlatformError: the port is taken, or the address is not of this machine.
+    """
+    if asked:
+        bind(ip, asked).close()
+        return asked
+    bind(ip, 0).close()  # tells a wrong address from a taken port
+    while True:
+        port = random.choice(_PORTS)  # noqa: S311
+        try:
+            bind(ip, port).close()
+        except LocalPlatformError:
+            continue
+        return port
+
+
+def bind(ip: str, port: int) -> socket.socket:
+    """A bound TCP socket that nobody else is bound to.
+
+    Raises:
+        LocalPlatformError: the port is taken, or the address is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    # The protocol is named because asyncio sends small answers without delay only if it is.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((ip, port))
+    except OSError as error:
+        bound.close()
+        raise LocalPlatformError(f"cannot use port {port} of {ip}: {error.strerror}") from error
+    return bound
+
+
+def written(host: str, port: int) -> str:
+    """``host:port``; for "every address of this machine", its loopback address."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _accepts(ip: str, port: int) -> bool:
+    try:
+        socket.create_connection((ip, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+async def _probe(address: str, namespace: str, deadline: float, answered: threading.Event) -> None:
+    """Ask for the namespace until it is there: the port opens before it is."""
+    while time.monotonic() < deadline:
+        try:
+            client = await connect(address, namespace)
+            await client.workflow_service.describe_namespace(
+                DescribeNamespaceRequest(namespace=namespace), timeout=timedelta(seconds=2)
+            )
+        except (RPCError, RuntimeError):  # the client tells a refused connection by RuntimeError
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            answered.set()
+            return
+
+
+def _kill_session(leader: int) -> None:
+    """Kill what a killed supervisor left behind; its session is its own, and so is the group."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,137 @@
+"""Workflows: which there are, and starting them."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mistral_offload.devserver.answers import (
+    answer_with_result,
+    started_members,
+    workflow_basics,
+    workflow_members,
+)
+from mistral_offload.devserver.bodies import (
+    NOT_A_WORKFLOW,
+    ExecuteBody,
+    WorkflowsQuery,
+    read_body_with_input,
+    read_query,
+)
+from mistral_offload.devserver.endings import Ending
+from mistral_offload.devserver.executions import Executions
+from mistral_offload.devserver.inputs import plain_input
+from mistral_offload.devserver.payloads import argument, render_result
+from mistral_offload.devserver.refusals import Refusal, invalid, not_offered
+from mistral_offload.devserver.registry import Registration, Registry
+from mistral_offload.devserver.waiting import wait_for
+
+
+class WorkflowRoutes:
+    """The routes of workflows."""
+
+    def __init__(
+        self, executions: Executions, registry: Registry, namespace: str, stopping: asyncio.Event
+    ) -> None:
+        self._executions = executions
+        self._registry = registry
+        self._namespace = namespace
+        self._stopping = stopping
+
+    def routes(self) -> list[Route]:
+        """For the app."""
+        workflow = "/v1/workflows/{workflow_identifier}"
+        return [
+            Route("/v1/workflows", self.list),
+            Route(workflow, self.get),
+            Route(f"{workflow}/execute", self.execute, methods=["POST"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """Registered workflows, page by page."""
+        query = read_query(WorkflowsQuery, request.query_params.multi_items())
+        found = [
+            workflow
+            for workflow in self._registry.workflows(query.deployment_name)
+            if (workflow.active or not query.active_only) and _matches(workflow, query.search)
+        ]
+        if query.order == "desc":
+            found.reverse()
+        ids = [workflow.workflow_id for workflow in found]
+        if query.cursor is not None and query.cursor not in ids:
+            raise invalid(("query", "cursor"), "not a cursor of this list", "value_error")
+        start = 0 if query.cursor is None else ids.index(query.cursor) + 1
+        page = found[start : start + query.limit]
+        more = start + query.limit < len(found)
+        return JSONResponse(
+            {
+                "workflows": [workflow_basics(workflow) for workflow in page],
+                "next_cursor": page[-1].workflow_id if more else None,
+            }
+        )
+
+    async def get(self, request: Request) -> Response:
+        """One workflow, by name or id."""
+        identifier = request.path_params["workflow_identifier"]
+        if identifier in NOT_A_WORKFLOW:
+            raise not_offered(request.method, request.url.path)
+        return JSONResponse({"workflow": workflow_members(self._registry.find(identifier))})
+
+    async def execute(self, request: Request) -> Response:
+        """Start an execution, and wait for its result when asked to."""
+        body, given = read_body_with_input(ExecuteBody, await request.body())
+        registration = self._registry.find(
+            request.path_params["workflow_identifier"],
+            deployment_name=body.deployment_name,
+            task_queue=body.task_queue,
+        )
+        execution_id = body.execution_id or uuid.uuid4().hex
+        arriving = plain_input(given) if body.encoded_input is None else body.encoded_input.open()
+        run_id = await self._executions.start(
+            workflow_name=registration.spec.name,
+            task_queue=registration.task_queue,
+            execution_id=execution_id,
+            input=argument(arriving, namespace=self._namespace, execution_id=execution_id),
+            timeout=registration.execution_timeout,
+        )
+        if not body.wait_for_result:
+            members = started_members(registration, execution_id, run_id)
+            return answer_with_result(members, b"null")
+        ending = await wait_for(
+            self._executions.final_ending(execution_id, run_id),
+            body.timeout_seconds,
+            stopping=self._stopping,
+            too_late=Refusal(
+                408,
+                f"execution {execution_id!r} has not ended within {body.timeout_seconds} s",
+                execution_id=execution_id,
+            ),
+        )
+        return _sync_answer(registration, execution_id, ending)
+
+
+def _sync_answer(registration: Registration, execution_id: str, ending: Ending) -> Response:
+    """``WorkflowExecutionSyncResponse``, or 400 when there is no result."""
+    if ending.reason is not None:
+        raise Refusal(
+            400,
+            ending.reason.message,
+            execution_id=execution_id,
+            status=ending.status,
+            failure=ending.reason.as_json(),
+        )
+    members: dict[str, Any] = {
+        "workflow_name": registration.spec.name,
+        "execution_id": execution_id,
+    }
+    return answer_with_result(members, render_result(ending.result))
+
+
+def _matches(workflow: Registration, search: str | None) -> bool:
+    wanted = (search or "").lower()
+    return wanted in workflow.spec.name.lower() or wanted in workflow.display_name.lower()

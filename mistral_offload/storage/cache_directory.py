@@ -1,0 +1,104 @@
+"""Blobs on the disk of one machine, shared by its processes.
+
+Files are named by the digest of what they hold and checked when they are read, so a crash, a
+concurrent writer or a fault of the disk costs a download, never a wrong byte. Nothing here can fail
+an operation: without the directory there is only more to fetch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import secrets
+import threading
+from pathlib import Path
+
+from mistral_offload.limits import DEFAULT_CACHE_DIRECTORY_BYTES
+
+_logger = logging.getLogger(__name__)
+
+_SLACK = 0.9
+"""To which share of the bound the directory is cleared, so that not every write has to look."""
+
+
+class CacheDirectory:
+    """At most about ``max_bytes`` of blobs, those not used for longest removed first."""
+
+    def __init__(self, path: Path, *, max_bytes: int = DEFAULT_CACHE_DIRECTORY_BYTES) -> None:
+        self._path = path
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._room = 0
+        """Bytes that may be written before the directory has to be looked through."""
+        self._warned = False
+
+    def get(self, digest: str) -> bytes | None:
+        """The blob with this SHA-256 (hex), or None."""
+        file = self._file(digest)
+        try:
+            data = file.read_bytes()
+            if hashlib.sha256(data).hexdigest() == digest:
+                os.utime(file)  # used just now
+                return data
+            file.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._warn(error)
+        return None
+
+    def put(self, digest: str, data: bytes) -> None:
+        """Keep a blob, unless it is there already or too large for the directory."""
+        file = self._file(digest)
+        if len(data) > self._max_bytes * _SLACK or file.exists():
+            return
+        try:
+            self._make_room(len(data))
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            unfinished = file.with_name(f".{digest[:16]}-{secrets.token_hex(8)}")
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                with open(os.open(unfinished, flags, 0o600), "wb") as output:
+                    output.write(data)
+                os.replace(unfinished, file)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    unfinished.unlink()
+                raise
+        except OSError as error:
+            self._warn(error)
+
+    def _file(self, digest: str) -> Path:
+        return self._path / digest[:2] / digest
+
+    def _make_room(self, size: int) -> None:
+        with self._lock:
+            self._room -= size
+            if self._room >= 0:
+                return
+            held = self._clear_to(int(self._max_bytes * _SLACK) - size)
+            # Other processes write too: look again after a tenth of the bound at the latest.
+            self._room = min(self._max_bytes - held - size, self._max_bytes // 10)
+
+    def _clear_to(self, allowed: int) -> int:
+        """Remove what was not used for longest until at most so many bytes are left."""
+        found: list[tuple[float, int, Path]] = []
+        for file in self._path.glob("*/*"):
+            with contextlib.suppress(OSError):  # another process may have removed it
+                status = file.stat()
+                found.append((status.st_mtime, status.st_size, file))
+        held = sum(size for _, size, _ in found)
+        for _, size, file in sorted(found):
+            if held <= allowed:
+                break
+            with contextlib.suppress(OSError):
+                file.unlink()
+            held -= size
+        return held
+
+    def _warn(self, error: OSError) -> None:
+        if not self._warned:
+            self._warned = True
+            _logger.warning("cache directory %s is not used fully: %s", self._path, error)

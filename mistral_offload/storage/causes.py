@@ -1,0 +1,31 @@
+"""What of a foreign error may be chained to ours."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+
+def presentable_cause(error: BaseException, secrets: Collection[str]) -> BaseException | None:
+    """The error as it may be shown below ours, or None when its text quotes a secret.
+
+    It loses its frames, and so do the errors it was raised from: the frames of an SDK hold keys
+    and signed headers in their variables, which error trackers send along.
+    """
+    pieces = {piece for secret in secrets for piece in secret.split()}
+    for link in _chain(error):
+        link.__traceback__ = None
+        text = str(link)
+        if any(piece in text for piece in pieces):
+            return None
+    return error
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        link = waiting.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += (link.__cause__, link.__context__)

@@ -1,0 +1,229 @@
+"""Blobs as files below one directory: for development, and for machines that share a disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    MistralOffloadError,
+    StorageAccessDeniedError,
+    StorageConfigError,
+    StorageError,
+    StorageUnavailableError,
+)
+from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
+from mistral_offload.storage._local_names import folders_of, key_of, names_of
+from mistral_offload.storage.store import BlobStat, BlobStore, Page
+
+# How often a folder is made again that a concurrent delete of its last blob has just removed.
+_ATTEMPTS = 5
+
+
+class LocalStore(BlobStore):
+    """Keeps each blob as one file, readable by its owner only.
+
+    The directory is made with the first put. A blob is written beside its place, synced to the
+    disk and linked there, so that no reader and no crash ever sees a part of one. On a file system
+    without hard links two writers of one key at the same moment may both be told that they wrote.
+    """
+
+    provider = "local"
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        prefix: str | None = None,
+        connections: int = DEFAULT_STORAGE_CONNECTIONS,
+    ) -> None:
+        self._directory = Path(directory).expanduser().absolute()
+        super().__init__(str(self._directory), prefix=prefix, connections=connections)
+
+    def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
+        path = self._path_of(key)
+        if not overwrite and os.path.lexists(path):
+            return False
+        folder = os.path.dirname(path)
+        temporary = _write_beside(folder, data)
+        try:
+            if overwrite:
+                os.replace(temporary, path)
+            elif not _claim(temporary, path):
+                return False
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
+        _sync_folder(folder)
+        return True
+
+    def _get(self, key: str) -> bytes:
+        with open(self._path_of(key), "rb", buffering=0) as file:
+            return file.readall()
+
+    def _stat(self, key: str) -> BlobStat:
+        return _stat_of(key, os.stat(self._path_of(key)))
+
+    def _delete(self, key: str) -> None:
+        path = self._path_of(key)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        # Folders have no meaning of their own here, as in the other stores.
+        with suppress(OSError):
+            while (path := os.path.dirname(path)) != self._root:
+                os.rmdir(path)
+
+    def _page(self, prefix: str, token: str | None) -> Page:
+        folders = folders_of(prefix)
+        return Page([blob for blob in self._below(folders) if blob.key.startswith(prefix)])
+
+    def _failure(
+        self, error: Exception, operation: str, key: str | None
+    ) -> MistralOffloadError | None:
+        if not isinstance(error, OSError):
+            return None
+        said = os.strerror(error.errno) if error.errno else type(error).__name__
+        if isinstance(error, FileNotFoundError) and operation in ("get", "stat"):
+            return self._error(BlobNotFoundError, "nothing is stored under this key", key)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return self._error(
+                StorageAccessDeniedError,
+                f"{operation} is not allowed ({said}): this process needs to read and write the "
+                "directory and what is below it",
+                key,
+            )
+        if isinstance(error, (FileNotFoundError, NotADirectoryError, FileExistsError)):
+            return StorageConfigError(
+                f"the directory {self.container!r} cannot be used ({said}): its path must lead to "
+                "a directory, or to where one can be made"
+            )
+        if error.errno == errno.ENAMETOOLONG:
+            return self._error(StorageError, f"the key is too long for this disk ({said})", key)
+        return self._error(
+            StorageUnavailableError,
+            f"{operation} failed ({said}): look at the disk's space and health",
+            key,
+        )
+
+    def _error(self, kind: type[StorageError], text: str, key: str | None) -> StorageError:
+        return kind(text, provider=self.provider, container=self.container, key=key)
+
+    @cached_property
+    def _root(self) -> str:
+        return os.path.realpath(self._directory)
+
+    def _path_of(self, key: str) -> str:
+        return self._path(names_of(key), key)
+
+    def _path(self, names: list[str], key: str | None = None) -> str:
+        path = os.path.join(self._root, *names)
+        if os.path.realpath(path) != path:
+            raise self._error(
+                StorageAccessDeniedError,
+                f"refused to follow a symbolic link in {path!r}: blobs may not lead out of the "
+                "directory",
+                key,
+            )
+        return path
+
+    def _below(self, folders: list[str]) -> Iterator[BlobStat]:
+        """Every blob below some folders; what this store has not written is passed over."""
+        try:
+            entries = os.scandir(self._path(folders))
+        except FileNotFoundError:
+            return
+        with entries:
+            for entry in entries:
+                names = [*folders, entry.name]
+                if entry.is_dir(follow_symlinks=False):
+                    yield from self._below(names)
+                elif entry.is_file(follow_symlinks=False) and (key := key_of(names)) is not None:
+                    with suppress(FileNotFoundError):
+                        yield _stat_of(key, entry.stat(follow_symlinks=False))
+
+
+def _stat_of(key: str, found: os.stat_result) -> BlobStat:
+    return BlobStat(key, found.st_size, datetime.fromtimestamp(found.st_mtime, timezone.utc))
+
+
+def _write_beside(folder: str, data: bytes) -> str:
+    """Write a temporary file, whole and synced. No key's file name begins with a dot."""
+    path = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    file = _create(path)
+    try:
+        with open(file, "wb", buffering=0) as out:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[out.write(rest) :]
+            os.fsync(file)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(path)
+        raise
+    return path
+
+
+def _create(path: str) -> int:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    for attempt in range(_ATTEMPTS):
+        try:
+            return os.open(path, flags, stat.S_IRUSR | stat.S_IWUSR)
+        except FileNotFoundError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            with suppress(FileNotFoundError):
+                _make_folder(os.path.dirname(path))
+    raise AssertionError
+
+
+def _make_folder(path: str) -> None:
+    parent = os.path.dirname(path)
+    try:
+        os.mkdir(path, stat.S_IRWXU)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        if parent == path:
+            raise
+        _make_folder(parent)
+        with suppress(FileExistsError):
+            os.mkdir(path, stat.S_IRWXU)
+    _sync_folder(parent)
+
+
+def _claim(temporary: str, path: str) -> bool:
+    """Give a written file its name, unless the name is taken."""
+    try:
+        if os.name == "nt":
+            os.rename(temporary, path)  # refuses an existing name there
+        else:
+            os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        if os.path.lexists(path):
+            return False
+        os.replace(temporary, path)
+    return True
+
+
+def _sync_folder(path: str) -> None:
+    """Make new names in a folder survive a crash, where the system can."""
+    if os.name == "nt":
+        return
+    with suppress(FileNotFoundError):
+        folder = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

@@ -1,0 +1,82 @@
+"""From a configuration to its store: one per configuration and process."""
+
+from __future__ import annotations
+
+import os
+import threading
+from weakref import WeakValueDictionary
+
+from mistral_offload.config import BlobStorageConfig, StorageProvider
+from mistral_offload.errors import StorageConfigError
+from mistral_offload.storage.cache import BlobCache
+from mistral_offload.storage.cache_directory import CacheDirectory
+from mistral_offload.storage.local import LocalStore
+from mistral_offload.storage.s3 import S3Store
+from mistral_offload.storage.store import BlobStore
+
+_lock = threading.Lock()
+_stores: WeakValueDictionary[tuple[BlobStorageConfig, int], BlobStore] = WeakValueDictionary()
+_caches: WeakValueDictionary[tuple[BlobStorageConfig, int], BlobCache] = WeakValueDictionary()
+
+
+def open_store(config: BlobStorageConfig) -> BlobStore:
+    """The store of a configuration; every caller with an equal one gets the same store.
+
+    It lives as long as somebody refers to it, then its threads and connections are given up. So
+    drop it rather than close it: a close ends it for all who share it, and the next call makes
+    another one. No request is made here.
+
+    Raises:
+        StorageConfigError: this version has no such provider, or a setting cannot be used.
+    """
+    key = (config, os.getpid())
+    with _lock:
+        store = _stores.get(key)
+        if store is None or store.closed:
+            store = _stores[key] = _make(config)
+        return store
+
+
+def open_cache(config: BlobStorageConfig) -> BlobCache:
+    """The cache around the store of a configuration, shared and released like the store.
+
+    Raises:
+        StorageConfigError: this version has no such provider, or a setting cannot be used.
+    """
+    key = (config, os.getpid())
+    store = open_store(config)
+    with _lock:
+        cache = _caches.get(key)
+        if cache is None or cache.store is not store:
+            directory = None
+            if config.cache_directory is not None:
+                directory = CacheDirectory(
+                    config.cache_directory, max_bytes=config.cache_directory_bytes
+                )
+            cache = _caches[key] = BlobCache(
+                store, memory_bytes=config.cache_memory_bytes, directory=directory
+            )
+        return cache
+
+
+def _make(config: BlobStorageConfig) -> BlobStore:
+    if config.storage_provider is StorageProvider.S3:
+        return S3Store(config)
+    if config.storage_provider is StorageProvider.LOCAL and config.path is not None:
+        return LocalStore(config.path, prefix=config.prefix, connections=config.connections)
+    raise StorageConfigError(
+        f"storage_provider {config.storage_provider.value!r} is not supported by this version; "
+        "'s3' and 'local' are"
+    )
+
+
+def _forget() -> None:
+    """Start anew in a forked child, where another thread may have held the lock."""
+    global _lock
+    _lock = threading.Lock()
+    _stores.clear()
+    _caches.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,233 @@
+"""The one interface of every object store: bytes in, bytes out, atomic.
+
+Written once, blocking, because the SDKs block. An ``…_async`` method is one hop to the store's own
+threads. There are as many of them as connections, so neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple, TypeVar
+
+from mistral_offload.errors import MistralOffloadError
+from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
+from mistral_offload.storage.causes import presentable_cause
+from mistral_offload.storage.lifetime import Lifetime
+from mistral_offload.storage.prefix import KeyPrefix
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("mistral_offload.storage")
+
+
+@dataclass(frozen=True, slots=True)
+class BlobStat:
+    """What a store knows of a blob without reading it.
+
+    Attributes:
+        key: the key it was put under, without the prefix of the store.
+        size: in bytes.
+        modified: when it was last written, with a time zone.
+    """
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class Page(NamedTuple):
+    """One answer of a listing: blobs, and the token of the next page if there is one."""
+
+    blobs: Sequence[BlobStat]
+    next_token: str | None = None
+
+
+class BlobStore(Lifetime, ABC):
+    """Blobs under keys, in one bucket, container or directory.
+
+    May be used by many threads and event loops at once; at most ``connections`` operations run at
+    a time, the others wait for their turn. Nothing is opened before the first use. A store belongs
+    to the process that made it.
+
+    A backend implements ``_put``, ``_get``, ``_stat``, ``_delete`` and ``_page`` on physical keys
+    (prefix included), each in one attempt with whatever its SDK raises; ``_failure`` names what
+    was raised; ``_release`` closes connections.
+
+    Attributes:
+        provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.
+    """
+
+    def __init__(
+        self,
+        container: str,
+        *,
+        prefix: str | None = None,
+        connections: int = DEFAULT_STORAGE_CONNECTIONS,
+    ) -> None:
+        super().__init__(container, connections)
+        self._prefix = KeyPrefix(prefix)
+
+    def __repr__(self) -> str:
+        prefix = f", prefix={str(self._prefix)!r}" if str(self._prefix) else ""
+        return f"{type(self).__name__}({self._container!r}{prefix})"
+
+    # Operations
+
+    def put(
+        self, key: str, data: bytes, *, sha256: str | None = None, overwrite: bool = False
+    ) -> bool:
+        """Store a blob, whole or not at all, in one request.
+
+        Without ``overwrite`` it is created only if nothing is stored under the key: of several
+        writers at once exactly one wins. ``sha256`` is the hex digest of the data, for callers who
+        have it already; a store that checks uploads then need not hash them again.
+
+        Returns:
+            Whether this call wrote it: False means it was there already. (False, too, after a
+            connection broke and the repeated request met what the first one had written.)
+
+        Raises:
+            StorageError: see the classes below it.
+        """
+        place = self._prefix.join(key)
+        return self._perform("put", place, partial(self._put, place, data, sha256, overwrite))
+
+    async def put_async(
+        self, key: str, data: bytes, *, sha256: str | None = None, overwrite: bool = False
+    ) -> bool:
+        """As `put`, in the store's own threads."""
+        return await self.run_async(self.put, key, data, sha256=sha256, overwrite=overwrite)
+
+    def get(self, key: str) -> bytes:
+        """Read a blob, whole.
+
+        Raises:
+            BlobNotFoundError: nothing is stored under the key.
+            StorageError: see the classes below it.
+        """
+        place = self._prefix.join(key)
+        return self._perform("get", place, partial(self._get, place))
+
+    async def get_async(self, key: str) -> bytes:
+        """As `get`, in the store's own threads."""
+        return await self.run_async(self.get, key)
+
+    def stat(self, key: str) -> BlobStat:
+        """Size and age of a blob, without reading it.
+
+        Raises:
+            BlobNotFoundError: nothing is stored under the key.
+            StorageError: see the classes below it.
+        """
+        place = self._prefix.join(key)
+        return self._logical(self._perform("stat", place, partial(self._stat, place)))
+
+    async def stat_async(self, key: str) -> BlobStat:
+        """As `stat`, in the store's own threads."""
+        return await self.run_async(self.stat, key)
+
+    def delete(self, key: str) -> None:
+        """Remove a blob; one that is not there is fine.
+
+        Raises:
+            StorageError: see the classes below it.
+        """
+        place = self._prefix.join(key)
+        self._perform("delete", place, partial(self._delete, place))
+
+    async def delete_async(self, key: str) -> None:
+        """As `delete`, in the store's own threads."""
+        await self.run_async(self.delete, key)
+
+    def list(self, prefix: str = "") -> Iterator[BlobStat]:
+        """The blobs whose key begins with ``prefix``, in the provider's order.
+
+        One request a page, made when the page is reached.
+
+        Raises:
+            StorageError: see the classes below it.
+        """
+        self._require_open()
+        return self._walk(prefix)
+
+    async def list_async(self, prefix: str = "") -> AsyncIterator[BlobStat]:
+        """As `list`, one hop to the store's own threads a page."""
+        page = await self.run_async(self._next_page, prefix, None)
+        while True:
+            for blob in page.blobs:
+                yield self._logical(blob)
+            if page.next_token is None:
+                return
+            page = await self.run_async(self._next_page, prefix, page.next_token)
+
+    # What a backend implements
+
+    @abstractmethod
+    def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
+        """Store atomically; True when written, False when something was there already."""
+
+    @abstractmethod
+    def _get(self, key: str) -> bytes: ...
+
+    @abstractmethod
+    def _stat(self, key: str) -> BlobStat: ...
+
+    @abstractmethod
+    def _delete(self, key: str) -> None: ...
+
+    @abstractmethod
+    def _page(self, prefix: str, token: str | None) -> Page:
+        """Physical keys that begin with ``prefix``: the first page, or the one of the token."""
+
+    @abstractmethod
+    def _failure(
+        self, error: Exception, operation: str, key: str | None
+    ) -> MistralOffloadError | None:
+        """The error of ours that stands for a foreign one, or None to let it through."""
+
+    def _secrets(self) -> Collection[str]:
+        """Texts that no error may quote."""
+        return ()
+
+    # What the operations share
+
+    def _perform(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
+        """Make one request when its turn comes. Every request of every store passes here."""
+        self._require_open(key)
+        with self._turns:
+            self._require_open(key)  # it may have been closed meanwhile
+            _logger.debug("%s %s %s, key %s", operation, self.provider, self._container, key)
+            try:
+                return request()
+            except MistralOffloadError:
+                raise
+            except Exception as error:
+                failure = self._failure(error, operation, key)
+                if failure is None:
+                    raise
+                failure.__cause__ = presentable_cause(error, self._secrets())
+        try:
+            raise failure  # out here, or the foreign error would hang on it twice, as its context
+        finally:
+            del failure  # it refers to this frame, and so to the blob
+
+    def _next_page(self, prefix: str, token: str | None) -> Page:
+        place = self._prefix.start(prefix)
+        return self._perform("list", place or None, partial(self._page, place, token))
+
+    def _walk(self, prefix: str) -> Iterator[BlobStat]:
+        token: str | None = None
+        while True:
+            page = self._next_page(prefix, token)
+            yield from map(self._logical, page.blobs)
+            token = page.next_token
+            if token is None:
+                return
+
+    def _logical(self, blob: BlobStat) -> BlobStat:
+        return replace(blob, key=self._prefix.strip(blob.key))

@@ -1,0 +1,24 @@
+"""The pieces a plain temporalio user can take: converter, codec, interceptor, sandbox."""
+
+from importlib.util import find_spec
+
+from mistral_offload.errors import MissingExtraError
+
+if find_spec("temporalio") is None:
+    raise MissingExtraError("the Temporal half of mistral_offload", "worker")
+
+from mistral_offload.temporal.codec import OffloadingCodec
+from mistral_offload.temporal.converter import ContextValue, data_converter, read_value
+from mistral_offload.temporal.interceptors import ContextInterceptor
+from mistral_offload.temporal.payloads import read_context
+from mistral_offload.temporal.sandbox import sandbox_runner
+
+__all__ = [
+    "ContextInterceptor",
+    "ContextValue",
+    "OffloadingCodec",
+    "data_converter",
+    "read_context",
+    "read_value",
+    "sandbox_runner",
+]

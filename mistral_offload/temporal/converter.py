@@ -1,0 +1,176 @@
+"""Values to Temporal payloads and back.
+
+A value that leaves is wrapped in a `ContextValue`; its context becomes metadata, so that its JSON
+is written once and not a second time as text. A value that arrives is handed over as it is, never
+wrapped: whoever needs its context takes a ``temporalio.common.RawValue`` and asks `read_context`.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
+from temporalio.converter import (
+    BinaryNullPayloadConverter,
+    BinaryPlainPayloadConverter,
+    BinaryProtoPayloadConverter,
+    CompositePayloadConverter,
+    DataConverter,
+    EncodingPayloadConverter,
+    JSONProtoPayloadConverter,
+)
+
+from mistral_offload.errors import PayloadDecodeError
+from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.temporal.codec import OffloadingCodec
+from mistral_offload.temporal.metadata import CONTEXT_ENCODING, LEGACY_CONTEXT_ENCODING
+from mistral_offload.temporal.payloads import ContextPayload, carries_context, read_context_payload
+from mistral_offload.temporal.reader import ValueReader
+
+# Small, because a sandboxed workflow has its own copy of every class and these keep them alive.
+_KEPT_READERS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class ContextValue:
+    """A value on its way out, with the execution it belongs to.
+
+    Attributes:
+        value: anything pydantic writes as JSON; models by alias.
+        context: travels in the payload's metadata and decides where a blob is kept.
+        empty: the value stands for "no argument".
+    """
+
+    value: object
+    context: PayloadContext
+    empty: bool = False
+
+
+class ContextPayloadConverter(EncodingPayloadConverter):
+    """Writes ``json/wf_v1`` from `ContextValue`; reads both forms of it as the plain value."""
+
+    def __init__(self, encoding: str = CONTEXT_ENCODING) -> None:
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:
+        """The tag this converter answers for."""
+        return self._encoding
+
+    def to_payload(self, value: Any) -> Payload | None:
+        """Write a `ContextValue`; None for any other value.
+
+        Raises:
+            PayloadSerializationError: the value has no JSON form.
+        """
+        if not isinstance(value, ContextValue) or self._encoding != CONTEXT_ENCODING:
+            return None
+        return ContextPayload(dump_json(value.value), value.context, empty=value.empty).to_payload()
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        """Read the value, validated against the type hint.
+
+        Raises:
+            PayloadDecodeError: the payload is broken, still encoded, or of another type.
+        """
+        return read_value(payload, type_hint)
+
+
+class ContextCompositeConverter(CompositePayloadConverter):
+    """The platform's chain of converters, in its order.
+
+    None, bytes and protobuf messages as Temporal writes them, then context values, then everything
+    else as plain JSON by pydantic.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            BinaryNullPayloadConverter(),
+            BinaryPlainPayloadConverter(),
+            JSONProtoPayloadConverter(),
+            BinaryProtoPayloadConverter(),
+            ContextPayloadConverter(),
+            ContextPayloadConverter(LEGACY_CONTEXT_ENCODING),
+            PydanticJSONPlainPayloadConverter(),
+        )
+
+
+def data_converter(encoder: PayloadEncoder | None = None) -> DataConverter:
+    """The converter for a Temporal client and its workers: context payloads, and offloading.
+
+    Without an encoder nothing is offloaded, and references that arrive raise
+    `OffloadingNotConfiguredError`.
+    """
+    return DataConverter(
+        payload_converter_class=ContextCompositeConverter,
+        payload_codec=OffloadingCodec(encoder or PayloadEncoder()),
+    )
+
+
+def read_value(payload: Payload, type_hint: Any = None) -> Any:
+    """The value of a context payload of either form, validated against a type.
+
+    Raises:
+        PayloadDecodeError: the payload is broken, still encoded, or of another type.
+    """
+    return _reader(type_hint).read(_value_json(payload))
+
+
+def read_with(reader: ValueReader, payload: Payload) -> Any:
+    """As `read_value`, for a payload of any kind and with a reader that the caller keeps.
+
+    Raises:
+        PayloadDecodeError: the payload is broken, of an unknown kind, or of another type.
+    """
+    data = json_of(payload)
+    if data is not None:
+        return reader.read(data)
+    try:
+        return _CHAIN.from_payload(payload, reader.annotation)
+    except (KeyError, RuntimeError, TypeError) as error:
+        kind = payload.metadata.get("encoding", b"").decode(errors="replace")
+        raise PayloadDecodeError(f"a payload with encoding {kind!r} cannot be read") from error
+
+
+def json_of(payload: Payload) -> bytes | None:
+    """The JSON text in a payload; None when it holds something else.
+
+    Raises:
+        PayloadDecodeError: it is a context payload, but broken or still encoded.
+    """
+    if carries_context(payload):
+        return _value_json(payload)
+    encoding = payload.metadata.get("encoding")
+    if encoding == b"json/plain":
+        return payload.data
+    return b"null" if encoding == b"binary/null" else None
+
+
+def _value_json(payload: Payload) -> bytes:
+    parts = read_context_payload(payload)
+    if parts.options:
+        names = ",".join(option.value for option in parts.options)
+        raise PayloadDecodeError(
+            f"the payload is still encoded ({names}): the data converter needs OffloadingCodec"
+        )
+    return b"null" if parts.empty else parts.data
+
+
+@functools.lru_cache(_KEPT_READERS)
+def _cached_reader(annotation: Any) -> ValueReader:
+    return ValueReader(annotation)
+
+
+def _reader(annotation: Any) -> ValueReader:
+    try:
+        return _cached_reader(annotation)
+    except TypeError:  # an annotation that cannot be hashed
+        return ValueReader(annotation)
+
+
+_CHAIN = ContextCompositeConverter()

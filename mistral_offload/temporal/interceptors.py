@@ -1,0 +1,166 @@
+"""Gives every value that a workflow or an activity sends out its context.
+
+Arguments of activities, children, signals and continued runs, and results of workflows, queries,
+updates and activities are wrapped. The execution token goes to activities only, as on the platform.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NoReturn
+
+import temporalio.activity
+import temporalio.workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ContinueAsNewInput,
+    ExecuteActivityInput,
+    ExecuteWorkflowInput,
+    HandleQueryInput,
+    HandleSignalInput,
+    HandleUpdateInput,
+    Interceptor,
+    SignalChildWorkflowInput,
+    SignalExternalWorkflowInput,
+    StartActivityInput,
+    StartChildWorkflowInput,
+    StartLocalActivityInput,
+    WorkflowInboundInterceptor,
+    WorkflowInterceptorClassInput,
+    WorkflowOutboundInterceptor,
+)
+
+from mistral_offload.errors import PayloadDecodeError
+from mistral_offload.payload.context import PayloadContext
+from mistral_offload.temporal.context import (
+    activity_context,
+    received_context,
+    without_empty,
+    workflow_context,
+    wrap,
+    wrap_arguments,
+)
+
+
+class ContextInterceptor(Interceptor):
+    """The worker interceptor; goes with the data converter of `mistral_offload.temporal`."""
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Wrap the results of activities."""
+        return _ActivityContext(next)
+
+    def workflow_interceptor_class(
+        self,
+        input: WorkflowInterceptorClassInput,
+    ) -> type[WorkflowInboundInterceptor]:
+        """Wrap what workflows send and return."""
+        return _WorkflowContext
+
+
+class _ActivityContext(ActivityInboundInterceptor):
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        arguments = without_empty(input.args, input.fn)
+        received = _received(arguments)
+        result = await super().execute_activity(replace(input, args=arguments))
+        context = activity_context(temporalio.activity.info(), received)
+        return result if context is None else wrap(result, context)
+
+
+class _OwnContext:
+    """The context of one workflow run, shared by its inbound and outbound half."""
+
+    def __init__(self) -> None:
+        self._context: PayloadContext | None = None
+
+    def receive(self, arguments: Any) -> None:
+        self._context = workflow_context(temporalio.workflow.info(), _received(arguments))
+
+    @property
+    def full(self) -> PayloadContext:
+        # A signal can be handled before the input is seen; Temporal's own facts must do then.
+        return self._context or workflow_context(temporalio.workflow.info())
+
+    @property
+    def public(self) -> PayloadContext:
+        return self.full.without_token()
+
+
+class _WorkflowContext(WorkflowInboundInterceptor):
+    def init(self, outbound: WorkflowOutboundInterceptor) -> None:
+        self._own = _OwnContext()
+        super().init(_OutboundContext(outbound, self._own))
+
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        self._own.receive(input.args)
+        arguments = without_empty(input.args, input.run_fn)
+        result = await super().execute_workflow(replace(input, args=arguments))
+        return wrap(result, self._own.public)
+
+    async def handle_signal(self, input: HandleSignalInput) -> None:
+        handler = _signal_handler(input.signal)
+        arguments = without_empty(input.args, handler) if handler else input.args
+        await super().handle_signal(replace(input, args=arguments))
+
+    async def handle_query(self, input: HandleQueryInput) -> Any:
+        result = await super().handle_query(input)
+        # Temporal's own queries are read by its UI and CLI, which know nothing of contexts.
+        return result if input.query.startswith("__") else wrap(result, self._own.public)
+
+    async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+        return wrap(await super().handle_update_handler(input), self._own.public)
+
+
+class _OutboundContext(WorkflowOutboundInterceptor):
+    def __init__(self, next: WorkflowOutboundInterceptor, own: _OwnContext) -> None:
+        super().__init__(next)
+        self._own = own
+
+    def start_activity(self, input: StartActivityInput) -> temporalio.workflow.ActivityHandle[Any]:
+        return super().start_activity(
+            replace(input, args=wrap_arguments(input.args, self._own.full))
+        )
+
+    def start_local_activity(
+        self,
+        input: StartLocalActivityInput,
+    ) -> temporalio.workflow.ActivityHandle[Any]:
+        return super().start_local_activity(
+            replace(input, args=wrap_arguments(input.args, self._own.full))
+        )
+
+    async def start_child_workflow(
+        self,
+        input: StartChildWorkflowInput,
+    ) -> temporalio.workflow.ChildWorkflowHandle[Any, Any]:
+        return await super().start_child_workflow(
+            replace(input, args=wrap_arguments(input.args, self._own.public))
+        )
+
+    async def signal_child_workflow(self, input: SignalChildWorkflowInput) -> None:
+        await super().signal_child_workflow(
+            replace(input, args=wrap_arguments(input.args, self._own.public))
+        )
+
+    async def signal_external_workflow(self, input: SignalExternalWorkflowInput) -> None:
+        await super().signal_external_workflow(
+            replace(input, args=wrap_arguments(input.args, self._own.public))
+        )
+
+    def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:
+        super().continue_as_new(replace(input, args=wrap_arguments(input.args, self._own.public)))
+
+
+def _received(arguments: Any) -> PayloadContext | None:
+    """The received context; one that is broken fails the call, since no retry can mend it."""
+    raw = [argument for argument in arguments if isinstance(argument, RawValue)]
+    try:
+        return received_context(raw)
+    except PayloadDecodeError as error:
+        raise ApplicationError(str(error), type="InvalidInputError", non_retryable=True) from error
+
+
+def _signal_handler(name: str) -> Callable[..., Any] | None:
+    return temporalio.workflow.get_signal_handler(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

@@ -1,0 +1,35 @@
+"""What a worker author imports: ``import mistral_offload.workflows as workflows``."""
+
+from importlib.util import find_spec
+
+from mistral_offload.errors import MissingExtraError
+
+if find_spec("temporalio") is None or find_spec("pydantic_settings") is None:
+    raise MissingExtraError("the worker half of mistral_offload", "worker")
+
+from temporalio.activity import heartbeat
+from temporalio.activity import info as activity_info
+from temporalio.activity import logger as activity_logger
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+
+from mistral_offload.workflows import workflow
+from mistral_offload.workflows.activities import Activity, activity
+from mistral_offload.workflows.settings import WorkerSettings
+from mistral_offload.workflows.worker import WorkerOptions, run_worker
+
+__all__ = [
+    "Activity",
+    "ActivityError",
+    "ApplicationError",
+    "ChildWorkflowError",
+    "RetryPolicy",
+    "WorkerOptions",
+    "WorkerSettings",
+    "activity",
+    "activity_info",
+    "activity_logger",
+    "heartbeat",
+    "run_worker",
+    "workflow",
+]

@@ -1,0 +1,128 @@
+"""How the JSON a workflow is called with maps to the parameters of a method.
+
+The input is one JSON object. Without parameters it is empty. A single parameter annotated with a
+pydantic model (or a union of models) takes the object itself. Otherwise every parameter is a member
+of the object; what has a default may be left out, unknown members are refused, and a method with
+one parameter also takes its bare value. These rules are the platform's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+from temporalio.api.common.v1 import Payload
+from typing_extensions import NotRequired, Required, TypedDict
+
+from mistral_offload.errors import PayloadDecodeError
+from mistral_offload.temporal.converter import json_of
+from mistral_offload.temporal.reader import ValueReader
+from mistral_offload.workflows.schemas import json_schema
+from mistral_offload.workflows.signatures import FunctionSignature, is_model
+
+_BLANKS = b" \t\r\n"
+_LONGEST_NULL = 16
+
+
+class InputMapping:
+    """Maps JSON to the parameters of one method, and a call's arguments to JSON."""
+
+    def __init__(self, signature: FunctionSignature) -> None:
+        self._signature = signature
+
+    @cached_property
+    def _model(self) -> str | None:
+        """The one parameter that takes the whole object, if the method has such a one."""
+        names = self._signature.names
+        whole = len(names) == 1 and is_model(self._signature.annotation(names[0]))
+        return names[0] if whole else None
+
+    @cached_property
+    def _reader(self) -> ValueReader:
+        title = f"the input of {self._signature.place}({', '.join(self._signature.names)})"
+        if self._model is not None:
+            return ValueReader(self._signature.annotation(self._model), name=title)
+        # A TypedDict rather than a model: its members may have any name.
+        members: dict[str, Any] = {}
+        for name in self._signature.names:
+            annotation = self._signature.annotation(name)
+            required = self._signature.is_required(name)
+            members[name] = Required[annotation] if required else NotRequired[annotation]
+        make: Any = TypedDict
+        shape = make("input", members)
+        shape.__pydantic_config__ = ConfigDict(extra="forbid")
+        return ValueReader(shape, name=title)
+
+    @cached_property
+    def _bare_reader(self) -> ValueReader:
+        return ValueReader(self._signature.annotation(self._signature.names[0]))
+
+    def read(self, payload: Payload | None) -> dict[str, Any]:
+        """The arguments by name; those left to their defaults are missing.
+
+        Raises:
+            PayloadDecodeError: the input does not fit; every problem is listed.
+        """
+        data = b"null" if payload is None else json_of(payload)
+        if data is None:
+            raise PayloadDecodeError("the input must be JSON, not bytes or a protobuf message")
+        if len(data) <= _LONGEST_NULL and data.strip() == b"null":
+            return self._read_nothing()
+        if self._model is not None:
+            return {self._model: self._reader.read(data)}
+        names = self._signature.names
+        if len(names) == 1 and not data.lstrip(_BLANKS).startswith(b"{"):
+            return {names[0]: self._bare_reader.read(data)}
+        return dict(self._reader.read(data))
+
+    def _read_nothing(self) -> dict[str, Any]:
+        """Null, and no input at all: defaults, else None where a lone parameter allows it."""
+        names = self._signature.names
+        if len(names) == 1 and self._signature.is_required(names[0]):
+            if self._model is not None:
+                return {self._model: self._reader.read(b"null")}
+            if _allows_none(self._bare_reader):
+                return {names[0]: None}
+        return dict(self._reader.read(b"{}")) if self._model is None else {}
+
+    def write(self, given: Any, members: Mapping[str, Any]) -> Any:
+        """The input of a call that gives one object, or members by keyword.
+
+        Raises:
+            TypeError: both are given, or members that the method does not have.
+        """
+        if given is not None and members:
+            raise TypeError(
+                f"give {self._signature.place} its input as one object or by keyword, not both"
+            )
+        if members and self._model is None:
+            self._signature.bind((), members)
+        if members or given is None:
+            return dict(members) or None
+        is_object = isinstance(cast("object", given), BaseModel | Mapping)
+        if is_object or self._model is not None or len(self._signature.names) != 1:
+            return given
+        return {self._signature.names[0]: given}
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON schema of the input, for the platform."""
+        schema = json_schema(self._reader, "validation")
+        for name, described in schema.get("properties", {}).items() if not self._model else ():
+            default = self._signature.parameters[name].default
+            if not self._signature.is_required(name):
+                try:
+                    described["default"] = to_jsonable_python(default)
+                except PydanticSerializationError:
+                    continue
+        return schema
+
+
+def _allows_none(reader: ValueReader) -> bool:
+    try:
+        reader.adapter.validate_json(b"null")
+    except ValidationError:
+        return False
+    return True

@@ -1,0 +1,229 @@
+"""Workflows started from workflows, and a workflow continued as a new run."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Generator
+from datetime import timedelta
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, overload
+
+import temporalio.workflow
+from temporalio.common import RawValue, RetryPolicy
+from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
+
+from mistral_offload.temporal.converter import json_of
+from mistral_offload.workflows.definitions import definition_of
+from mistral_offload.workflows.results import ResultMapping
+from mistral_offload.workflows.signatures import MISSING
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class HasRun(Protocol[R_co]):
+    """A workflow class whose entrypoint is called ``run``: checkers then know its result's type."""
+
+    def run(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, R_co]:
+        """The entrypoint."""
+        ...
+
+
+class ChildExecution(Generic[R]):
+    """A child workflow that was started; await it for its result."""
+
+    def __init__(
+        self, handle: temporalio.workflow.ChildWorkflowHandle[Any, Any], result: ResultMapping
+    ) -> None:
+        self._handle = handle
+        self._result = result
+
+    @property
+    def execution_id(self) -> str:
+        """The child's own id."""
+        return self._handle.id
+
+    @property
+    def run_id(self) -> str | None:
+        """Temporal's id of the child's first run."""
+        return self._handle.first_execution_run_id
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        return self._read().__await__()
+
+    async def signal(self, name: str, input: Any = None, /, **members: Any) -> None:
+        """Send the child a signal, its input as one object or by keyword."""
+        value = input if input is not None else dict(members) or None
+        await self._handle.signal(name, args=[] if value is None else [value])
+
+    def cancel(self) -> bool:
+        """Ask for the child's cancellation."""
+        return self._handle.cancel()
+
+    async def _read(self) -> R:
+        raw: Any = await self._handle
+        if not isinstance(raw, RawValue):
+            return raw  # type: ignore[no-any-return]
+        data = json_of(raw.payload)
+        if data is None:
+            return temporalio.workflow.payload_converter().from_payload(raw.payload)  # type: ignore[no-any-return]
+        return self._result.read(data)  # type: ignore[no-any-return]
+
+
+@overload
+async def start_workflow(
+    workflow: type[HasRun[R]],
+    input: Any = None,
+    /,
+    *,
+    execution_id: str | None = None,
+    execution_timeout: timedelta | None = None,
+    retry_policy: RetryPolicy | None = None,
+    task_queue: str | None = None,
+    parent_close_policy: ParentClosePolicy = ParentClosePolicy.TERMINATE,
+    cancellation_type: ChildWorkflowCancellationType = (
+        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
+    ),
+    **members: Any,
+) -> ChildExecution[R]: ...
+
+
+@overload
+async def start_workflow(
+    workflow: type | str,
+    input: Any = None,
+    /,
+    *,
+    result_type: Any = MISSING,
+    execution_id: str | None = None,
+    execution_timeout: timedelta | None = None,
+    retry_policy: RetryPolicy | None = None,
+    task_queue: str | None = None,
+    parent_close_policy: ParentClosePolicy = ParentClosePolicy.TERMINATE,
+    cancellation_type: ChildWorkflowCancellationType = (
+        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
+    ),
+    **members: Any,
+) -> ChildExecution[Any]: ...
+
+
+async def start_workflow(
+    workflow: Any,
+    input: Any = None,
+    /,
+    *,
+    result_type: Any = MISSING,
+    execution_id: str | None = None,
+    execution_timeout: timedelta | None = None,
+    retry_policy: RetryPolicy | None = None,
+    task_queue: str | None = None,
+    parent_close_policy: ParentClosePolicy = ParentClosePolicy.TERMINATE,
+    cancellation_type: ChildWorkflowCancellationType = (
+        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
+    ),
+    **members: Any,
+) -> ChildExecution[Any]:
+    """Start a child workflow and go on; await what this returns for its result.
+
+    Args:
+        workflow: a decorated class, or the name of a workflow.
+        input: its input as one object (a dict or a model), or, for an entrypoint with one
+            parameter, that parameter. Members may be given by keyword instead.
+        result_type: for a name, what its entrypoint returns; a class knows.
+        execution_id: the child's id; a random one if not given.
+        execution_timeout: the longest it may take; a class has its own.
+        retry_policy: start it again after a failure; not at all if not given.
+        task_queue: of the worker that has it; this worker's own if not given.
+        parent_close_policy: what becomes of it when this execution ends before it.
+        cancellation_type: what cancelling the wait does to it.
+        members: the members of its input.
+
+    Raises:
+        TypeError: the input does not fit the entrypoint's parameters.
+    """
+    result = ResultMapping(result_type)
+    if isinstance(workflow, str):
+        if input is not None and members:
+            raise TypeError(f"give {workflow!r} its input as one object or by keyword, not both")
+        name, value = workflow, input if input is not None else dict(members) or None
+    else:
+        definition = definition_of(workflow)
+        name = definition.name
+        value = definition.entrypoint.input.write(input, members)
+        execution_timeout = execution_timeout or definition.execution_timeout
+        if result_type is MISSING:
+            result = definition.entrypoint.result
+    handle = await temporalio.workflow.start_child_workflow(
+        name,
+        args=[] if value is None else [value],
+        id=execution_id,
+        result_type=RawValue,
+        execution_timeout=execution_timeout,
+        retry_policy=retry_policy,
+        task_queue=task_queue,
+        parent_close_policy=parent_close_policy,
+        cancellation_type=cancellation_type,
+    )
+    return ChildExecution(handle, result)
+
+
+@overload
+async def execute_workflow(
+    workflow: type[HasRun[R]],
+    input: Any = None,
+    /,
+    *,
+    execution_id: str | None = None,
+    execution_timeout: timedelta | None = None,
+    retry_policy: RetryPolicy | None = None,
+    task_queue: str | None = None,
+    parent_close_policy: ParentClosePolicy = ParentClosePolicy.TERMINATE,
+    cancellation_type: ChildWorkflowCancellationType = (
+        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
+    ),
+    **members: Any,
+) -> R: ...
+
+
+@overload
+async def execute_workflow(
+    workflow: type | str,
+    input: Any = None,
+    /,
+    *,
+    result_type: Any = MISSING,
+    execution_id: str | None = None,
+    execution_timeout: timedelta | None = None,
+    retry_policy: RetryPolicy | None = None,
+    task_queue: str | None = None,
+    parent_close_policy: ParentClosePolicy = ParentClosePolicy.TERMINATE,
+    cancellation_type: ChildWorkflowCancellationType = (
+        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
+    ),
+    **members: Any,
+) -> Any: ...
+
+
+async def execute_workflow(workflow: Any, input: Any = None, /, **options: Any) -> Any:
+    """Run a child workflow and return its result; parameters as for `start_workflow`.
+
+    Raises:
+        TypeError: the input does not fit the entrypoint's parameters.
+        temporalio.exceptions.ChildWorkflowError: the child failed, was cancelled or timed out.
+        PayloadDecodeError: its result does not fit the entrypoint's return annotation.
+    """
+    child: ChildExecution[Any] = await start_workflow(workflow, input, **options)
+    return await child
+
+
+def continue_as_new(input: Any = None, /, **members: Any) -> NoReturn:
+    """End this run and start the workflow again under the same id, with an empty history.
+
+    The input is given as one object or by keyword, as for `start_workflow`. Return or raise nothing
+    after it: it does not come back.
+
+    Raises:
+        TypeError: the input does not fit the entrypoint's parameters.
+    """
+    instance: object = temporalio.workflow.instance()
+    definition = definition_of(type(instance))
+    value = definition.entrypoint.input.write(input, members)
+    temporalio.workflow.continue_as_new(args=[] if value is None else [value])

@@ -1,0 +1,248 @@
+"""The worker: finds Temporal, registers its workflows, runs them until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import httpx
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from mistral_offload.errors import ConfigurationError
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.interceptors import ContextInterceptor
+from mistral_offload.temporal.sandbox import sandbox_runner
+from mistral_offload.workflows.activities import Activity
+from mistral_offload.workflows.connecting import connect
+from mistral_offload.workflows.definitions import WorkflowDefinition, definition_of
+from mistral_offload.workflows.discovery import TemporalAddress, find_temporal
+from mistral_offload.workflows.platform import Platform
+from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow, locate
+from mistral_offload.workflows.registry import by_name, registry
+from mistral_offload.workflows.serving import activity_definition
+from mistral_offload.workflows.settings import WorkerSettings
+from mistral_offload.workflows.stopping import stop_signals
+
+T = TypeVar("T")
+
+_logger = logging.getLogger("mistral_offload.worker")
+
+# Ending an interpreter right after Temporal's core has stopped can crash it (sdk-python #300).
+_SETTLING_SECONDS = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """How much a worker does at a time; see `run_worker`."""
+
+    max_cached_workflows: int = 1000
+    max_concurrent_workflow_tasks: int | None = None
+    max_concurrent_activities: int = 100
+    graceful_shutdown_timeout: timedelta = timedelta(seconds=20)
+    passthrough_modules: Sequence[str] = ()
+
+
+async def run_worker(
+    workflows: Iterable[type],
+    *,
+    activities: Iterable[Activity[..., Any]] | None = None,
+    settings: WorkerSettings | None = None,
+    options: WorkerOptions = WorkerOptions(),
+    encoder: PayloadEncoder | None = None,
+    worker_name: str | None = None,
+    register: bool = True,
+    client: httpx.AsyncClient | None = None,
+) -> None:
+    """Run workflows and activities until SIGTERM or SIGINT, or until cancelled.
+
+    Asks the platform where Temporal is, connects, registers the workflows, and sends heartbeats.
+    When told to stop it takes no more tasks and gives running activities
+    ``options.graceful_shutdown_timeout`` to end. A program needs no more than
+    ``asyncio.run(workflows.run_worker([MyWorkflow]))`` below ``if __name__ == "__main__":``.
+
+    Args:
+        workflows: classes decorated with ``workflow.define``.
+        activities: decorated functions; every one decorated in this process if not given.
+        settings: instead of the environment's.
+        options: how much it does at a time.
+        encoder: instead of the one that the settings' payload offloading makes.
+        worker_name: what the platform calls this process; host name and process id if not given.
+        register: False to leave the platform out and talk to Temporal only.
+        client: for the requests to the platform; stays open.
+
+    Raises:
+        ConfigurationError: settings are wrong, or a workflow or activity cannot be run.
+        APIConnectionError: platform or Temporal did not answer while starting.
+        APIError: the platform refused.
+    """
+    settings = settings or WorkerSettings()
+    definitions = _distinct(definition_of(cls) for cls in workflows)
+    chosen = list(by_name(registry.all() if activities is None else activities).values())
+    specs = [describe_workflow(found, task_queue=settings.task_queue) for found in definitions]
+    for activity in chosen:
+        activity.check()
+    _show_log()
+    name = worker_name or f"{socket.gethostname()}-{os.getpid()}"
+    encoder = encoder or PayloadEncoder(settings.payload_offloading)
+
+    async with AsyncExitStack() as closing:
+        stop = closing.enter_context(stop_signals())
+        platform = None
+        if register:
+            platform = Platform(settings, client)
+            closing.push_async_callback(platform.close)
+
+        async def start() -> tuple[TemporalAddress, Client]:
+            address = await find_temporal(settings, platform)
+            token = settings.temporal_token(tls=address.tls)
+            return address, await connect(address, encoder=encoder, token=token, identity=name)
+
+        started = await _unless(stop, start())
+        if started is None:
+            return
+        address, temporal = started
+        closing.push_async_callback(asyncio.sleep, _SETTLING_SECONDS)
+        registration = None
+        if platform is not None:
+            registration = WorkerRegistration(
+                platform, specs, worker_name=name, location=locate(settings)
+            )
+            await _unless(stop, registration.register())
+        worker = _make_worker(temporal, settings.task_queue, definitions, chosen, options)
+        _announce(name, address, settings, definitions, chosen)
+
+        def renew_token() -> None:
+            token = settings.temporal_token(tls=address.tls)
+            if token != temporal.api_key:
+                temporal.api_key = token
+
+        beating = registration.keep_alive(renew_token) if registration else None
+        await _serve(worker, beating, stop)
+
+
+def _make_worker(
+    client: Client,
+    task_queue: str,
+    definitions: Sequence[WorkflowDefinition],
+    activities: Sequence[Activity[..., Any]],
+    options: WorkerOptions,
+) -> Worker:
+    threads = None
+    if any(not activity.is_async for activity in activities):
+        threads = ThreadPoolExecutor(
+            options.max_concurrent_activities, thread_name_prefix="activity"
+        )
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[definition.cls for definition in definitions],
+        activities=[activity_definition(activity) for activity in activities],
+        activity_executor=threads,
+        interceptors=[ContextInterceptor()],
+        workflow_runner=sandbox_runner(*options.passthrough_modules),
+        max_cached_workflows=options.max_cached_workflows,
+        max_concurrent_workflow_tasks=options.max_concurrent_workflow_tasks,
+        max_concurrent_activities=options.max_concurrent_activities,
+        graceful_shutdown_timeout=options.graceful_shutdown_timeout,
+    )
+
+
+async def _serve(
+    worker: Worker, beating: Coroutine[Any, Any, None] | None, stop: asyncio.Event
+) -> None:
+    """Run until told to stop; what goes wrong in a part ends the whole and is raised."""
+    running = asyncio.create_task(worker.run())
+    others: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
+    if beating is not None:
+        others.append(asyncio.create_task(beating))
+    try:
+        done, _ = await asyncio.wait([running, *others], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in others:
+            task.cancel()
+        if not running.done():
+            await worker.shutdown()
+    await running
+    for task in done:
+        task.result()
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """The result of some work; told to stop before it ends, it is cancelled, and None."""
+    working = asyncio.create_task(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, stopping):
+            task.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+def _distinct(definitions: Iterable[WorkflowDefinition]) -> list[WorkflowDefinition]:
+    found: dict[str, WorkflowDefinition] = {}
+    for definition in definitions:
+        other = found.setdefault(definition.name, definition)
+        if other.cls is not definition.cls:
+            raise ConfigurationError(
+                f"two workflows are named {definition.name!r}: {other.cls.__qualname__} and "
+                f"{definition.cls.__qualname__}"
+            )
+        if definition.enforce_determinism and "." in definition.cls.__qualname__:
+            raise ConfigurationError(
+                f"workflow {definition.cls.__qualname__} must stand at the top level of its "
+                "module: Temporal's sandbox imports it from there"
+            )
+    if not found:
+        raise ConfigurationError("a worker needs at least one workflow: run_worker([MyWorkflow])")
+    return list(found.values())
+
+
+def _announce(
+    name: str,
+    address: TemporalAddress,
+    settings: WorkerSettings,
+    definitions: Sequence[WorkflowDefinition],
+    activities: Sequence[Activity[..., Any]],
+) -> None:
+    offloading = settings.payload_offloading
+    if offloading is None:
+        stored = "off"
+    else:
+        storage = offloading.storage_config
+        prefix = f", prefix {storage.prefix!r}" if storage.prefix else ""
+        stored = (
+            f"from {offloading.min_size_bytes:,} bytes on, "
+            f"to {storage.storage_provider.value} {storage.container!r}{prefix}"
+        )
+    _logger.info(
+        "Worker %s: Temporal at %s, namespace %s, task queue %s; workflows: %s; activities: %s; "
+        "payload offloading: %s",
+        name,
+        address.target,
+        address.namespace,
+        settings.task_queue,
+        ", ".join(definition.name for definition in definitions),
+        ", ".join(activity.name for activity in activities) or "none",
+        stored,
+    )
+
+
+def _show_log() -> None:
+    """Make the worker's own messages visible in a program that set up no logging."""
+    log = logging.getLogger("mistral_offload")
+    if not log.hasHandlers():
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)

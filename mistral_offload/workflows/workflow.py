@@ -1,0 +1,67 @@
+"""What is written inside a workflow: ``workflows.workflow.…``.
+
+Decorators and children are this package's; the rest is Temporal's own, under Temporal's names.
+"""
+
+from temporalio.workflow import (
+    ChildWorkflowCancellationType,
+    ParentClosePolicy,
+    all_handlers_finished,
+    deprecate_patch,
+    get_external_workflow_handle,
+    in_workflow,
+    info,
+    logger,
+    now,
+    patched,
+    random,
+    sleep,
+    time,
+    unsafe,
+    uuid4,
+    wait_condition,
+)
+
+from mistral_offload.workflows.children import (
+    ChildExecution,
+    continue_as_new,
+    execute_workflow,
+    start_workflow,
+)
+from mistral_offload.workflows.definitions import (
+    define,
+    entrypoint,
+    query,
+    signal,
+    update,
+    validator,
+)
+
+__all__ = [
+    "ChildExecution",
+    "ChildWorkflowCancellationType",
+    "ParentClosePolicy",
+    "all_handlers_finished",
+    "continue_as_new",
+    "define",
+    "deprecate_patch",
+    "entrypoint",
+    "execute_workflow",
+    "get_external_workflow_handle",
+    "in_workflow",
+    "info",
+    "logger",
+    "now",
+    "patched",
+    "query",
+    "random",
+    "signal",
+    "sleep",
+    "start_workflow",
+    "time",
+    "unsafe",
+    "update",
+    "uuid4",
+    "validator",
+    "wait_condition",
+]

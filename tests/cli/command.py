@@ -1,0 +1,64 @@
+"""The console script in a process of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from typing_extensions import Self
+
+BLOCK = "import sys; sys.modules[{module!r}] = None; from mistral_offload.cli import main; main()"
+
+
+def run_command(*arguments: str, without: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run it to its end; ``without`` one package, as if that were not installed."""
+    code = BLOCK.format(module=without) if without else BLOCK.format(module="not.a.module")
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=30
+    )
+
+
+class Dev:
+    """``mistral-offload dev``, until it has said everything it says at the start."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", BLOCK.format(module="not.a.module"), "dev", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "COLUMNS": "40"},
+        )
+        self.said = self._said_at_start()
+        exports = re.findall(r"^export (\w+)=(\S+)$", self.said, re.MULTILINE)
+        self.environment = dict(exports)
+        self.temporal_address = _after("Temporal  ", self.said).rstrip(",")
+
+    def end(self, number: int) -> tuple[int, str, str]:
+        """Send a signal; exit code, the rest of stdout, and stderr."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=15)
+        return self.process.returncode, out, err
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def _said_at_start(self) -> str:
+        assert self.process.stdout is not None
+        said: Sequence[str] = []
+        while line := self.process.stdout.readline():
+            said = [*said, line]
+            if "Ctrl-C" in line:
+                return "".join(said)
+        _, err = self.process.communicate()
+        raise AssertionError(f"it has ended: {said} {err}")
+
+
+def _after(mark: str, text: str) -> str:
+    return text.partition(mark)[2].split()[0]

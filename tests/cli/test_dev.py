@@ -1,0 +1,105 @@
+"""``mistral-offload dev``: what it says, what it serves, and how it ends."""
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.devserver.processes import assert_gone, listens, server_pid
+
+from .command import Dev, run_command
+
+
+def ask(dev: Dev, method: str, path: str, json: object = None) -> httpx.Response:
+    """As somebody who has pasted the exports would."""
+    key = dev.environment["MISTRAL_API_KEY"]
+    return httpx.request(
+        method,
+        dev.environment["SERVER_URL"] + path,
+        json=json,
+        headers={"authorization": f"Bearer {key}"},
+    )
+
+
+def test_from_start_to_ctrl_c() -> None:
+    with Dev() as dev:
+        assert set(dev.environment) == {"SERVER_URL", "MISTRAL_API_KEY"}
+        assert "development only" in dev.said
+        assert "in memory" in dev.said
+        assert "Open to the network" not in dev.said
+        whoami = ask(dev, "GET", "/v1/workflows/workers/whoami").json()
+        assert whoami["scheduler_url"] == dev.temporal_address
+        assert whoami["namespace"] == "mistral-workflows"
+        assert dev.environment["SERVER_URL"].startswith("http://127.0.0.1:")
+        assert dev.end(signal.SIGINT) == (0, "", "")
+        assert_gone(dev.temporal_address, within=0.5)
+
+
+def test_sigterm_and_chosen_ports() -> None:
+    with socket.socket() as one, socket.socket() as other:
+        for sock in (one, other):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", 0))
+        port, temporal_port = one.getsockname()[1], other.getsockname()[1]
+    with Dev(
+        "--port", str(port), "--temporal-port", str(temporal_port), "--namespace", "acme"
+    ) as dev:
+        assert dev.environment["SERVER_URL"] == f"http://127.0.0.1:{port}"
+        assert dev.temporal_address == f"127.0.0.1:{temporal_port}"
+        assert ask(dev, "GET", "/v1/workflows/workers/whoami").json()["namespace"] == "acme"
+        assert dev.end(signal.SIGTERM) == (0, "", "")
+        assert_gone(dev.temporal_address, within=0.5)
+
+
+def test_nothing_is_left_when_it_is_killed() -> None:
+    with Dev() as dev:
+        assert listens(dev.temporal_address)
+        dev.end(signal.SIGKILL)
+        assert_gone(dev.temporal_address)
+
+
+def test_a_file_keeps_the_state(tmp_path: Path) -> None:
+    db = str(tmp_path / "state.db")
+    spec = {"definitions": [{"name": "lonely"}], "deployment_name": "d", "worker_name": "w"}
+    with Dev("--db", db) as dev:
+        ask(dev, "POST", "/v1/workflows/register", spec).raise_for_status()
+        start = "/v1/workflows/lonely/execute", {"execution_id": "kept"}
+        ask(dev, "POST", *start).raise_for_status()
+        assert dev.end(signal.SIGINT) == (0, "", "")
+    with Dev("--db", db) as dev:
+        answer = ask(dev, "GET", "/v1/workflows/executions/kept").json()
+        assert (answer["workflow_name"], answer["status"]) == ("lonely", "RUNNING")
+        listed = ask(dev, "GET", "/v1/workflows/runs").json()["executions"]
+        assert [item["execution_id"] for item in listed] == ["kept"]
+
+
+def test_logs_go_to_stderr_when_asked_for() -> None:
+    with Dev("--log-level", "info") as dev:
+        ask(dev, "GET", "/v1/workflows/workers/whoami")
+        code, out, err = dev.end(signal.SIGINT)
+        assert (code, out) == (0, "")
+        assert "level=INFO" in err, "Temporal's"
+        assert "GET /v1/workflows/workers/whoami" in err, "the REST API's"
+
+
+@pytest.mark.parametrize("option", ["--port", "--temporal-port"])
+def test_a_port_in_use(option: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+        ended = run_command("dev", option, port)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    (line,) = ended.stderr.splitlines()
+    assert f"port {port}" in line
+
+
+def test_temporal_dies() -> None:
+    with Dev() as dev:
+        os.kill(server_pid(dev.temporal_address), signal.SIGKILL)
+        _, err = dev.process.communicate(timeout=10)
+        assert dev.process.returncode == 1
+        assert "Temporal has ended" in err
+        assert "Traceback" not in err

@@ -1,0 +1,78 @@
+"""One platform and one worker for all tests here; both real."""
+
+import asyncio
+import ssl
+import threading
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from mistral_offload.devserver import LocalPlatform
+
+from .raw_workflows import TASK_QUEUE, WORKFLOWS, break_down
+
+# Reading the machine's certificates for every client would take longer than the tests.
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+WORKER = {"deployment_name": "raw", "worker_name": "raw-1"}
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[LocalPlatform]:
+    with LocalPlatform() as platform:
+        yield platform
+
+
+@pytest.fixture
+async def bare(platform: LocalPlatform) -> AsyncIterator[httpx.AsyncClient]:
+    """Talks to the platform; no worker has to be there."""
+    async with httpx.AsyncClient(
+        base_url=platform.server_url,
+        headers={"authorization": f"Bearer {platform.api_key}"},
+        timeout=30,
+        verify=NO_TLS,
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def api(bare: httpx.AsyncClient, worker: None) -> httpx.AsyncClient:
+    """Talks to the platform, where a worker runs the raw workflows."""
+    return bare
+
+
+@pytest.fixture(scope="session")
+def worker(platform: LocalPlatform) -> Iterator[None]:
+    loop: asyncio.AbstractEventLoop
+    stop: asyncio.Event
+    started = threading.Event()
+
+    async def run() -> None:
+        nonlocal loop, stop
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        client = await Client.connect(platform.temporal_address, namespace=platform.namespace)
+        async with Worker(
+            client, task_queue=TASK_QUEUE, workflows=WORKFLOWS, activities=[break_down]
+        ):
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    assert started.wait(10)
+    definitions = [
+        {"name": name, "task_queue": TASK_QUEUE, "input_schema": {}}
+        for name in ("echo", "tell", "answer", "fail", "sleep", "countdown", "talk")
+    ]
+    httpx.post(
+        f"{platform.server_url}/v1/workflows/register",
+        json={"definitions": definitions, **WORKER},
+        headers={"authorization": "Bearer x"},
+    ).raise_for_status()
+    yield
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    assert not thread.is_alive()

@@ -1,0 +1,98 @@
+"""Looking for Temporal servers from outside."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from typing_extensions import Self
+
+
+def listens(address: str) -> bool:
+    """Whether something accepts connections."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def pids_of(address: str) -> list[int]:
+    """The processes that were started for a Temporal address: the server and its supervisor."""
+    port = address.rpartition(":")[2]
+    found: list[int] = []
+    listing = subprocess.run(
+        ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
+    )
+    for line in listing.stdout.splitlines():
+        pid, _, command = line.strip().partition(" ")
+        if "start-dev" in command and f"--port {port}" in command:
+            found.append(int(pid))
+    return found
+
+
+def server_pid(address: str) -> int:
+    """Temporal's own process."""
+    (pid,) = [pid for pid in pids_of(address) if not _is_supervisor(pid)]
+    return pid
+
+
+def supervisor_pid(address: str) -> int:
+    """The process that watches over it."""
+    (pid,) = [pid for pid in pids_of(address) if _is_supervisor(pid)]
+    return pid
+
+
+def assert_gone(address: str, within: float = 5.0) -> None:
+    """Nothing listens, and no process of it is left."""
+    deadline = time.monotonic() + within
+    while listens(address) or pids_of(address):
+        assert time.monotonic() < deadline, f"left over: {pids_of(address)}"
+        time.sleep(0.05)
+
+
+class Script:
+    """A Python program in a process of its own, which prints a line when it is ready."""
+
+    def __init__(self, source: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", source],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+        )
+        self.pid = self._process.pid
+
+    def line(self) -> str:
+        """The next line it prints."""
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        """SIGKILL, to this process alone."""
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> tuple[int, str]:
+        """Exit code and stderr, once it has ended."""
+        _, said = self._process.communicate(timeout=30)
+        return self._process.returncode, said
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+
+def _is_supervisor(pid: int) -> bool:
+    listing = subprocess.run(
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True
+    )
+    return Path("supervisor.py").name in listing.stdout

@@ -1,0 +1,56 @@
+"""Taking JSON apart without reading it."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mistral_offload.devserver.jsontext import compact, is_json, split_members
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+INDENTS = st.sampled_from([None, 0, 3, "\t"])
+
+
+@settings(max_examples=40)
+@given(st.dictionaries(st.text(), VALUES), INDENTS, st.booleans())
+def test_members_of_any_object(
+    members: dict[str, object], indent: int | str | None, ascii: bool
+) -> None:
+    text = json.dumps(members, indent=indent, ensure_ascii=ascii)
+    split = split_members(f" {text}\n")
+    assert list(split) == list(members)
+    assert {name: json.loads(value) for name, value in split.items()} == members
+
+
+@settings(max_examples=40)
+@given(VALUES, INDENTS, st.booleans())
+def test_compact_is_the_same_without_blanks(
+    value: object, indent: int | str | None, ascii: bool
+) -> None:
+    text = json.dumps(value, indent=indent, ensure_ascii=ascii)
+    expected = json.dumps(value, separators=(",", ":"), ensure_ascii=ascii)
+    assert compact(text) == expected
+    assert is_json(text.encode())
+
+
+def test_the_last_of_equal_names_wins() -> None:
+    assert split_members('{"a":1,"a":2}') == {"a": "2"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "x", "[]", "{", "{}x", '{"a"}', '{"a":}', '{"a":1', '{"a":1,}', "{1:1}", '{"a":1 2}'],
+)
+def test_what_is_no_object(text: str) -> None:
+    with pytest.raises(json.JSONDecodeError):
+        split_members(text)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"1 2", b"\xff", b"nul", b"[" * 100_000])
+def test_what_is_no_json(text: bytes) -> None:
+    assert not is_json(text)

@@ -1,0 +1,158 @@
+"""The whole platform: starting, ending, and what it does to the program around it."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mistral_offload.devserver import LocalPlatform, LocalPlatformError
+
+from .conftest import NO_TLS
+from .processes import Script, assert_gone, listens, pids_of, server_pid
+from .requests import execute, execution
+
+KEY = {"authorization": "Bearer x"}
+
+
+def ask(platform: LocalPlatform, method: str, path: str, json: object = None) -> httpx.Response:
+    with httpx.Client(verify=NO_TLS, headers=KEY) as client:
+        return client.request(method, platform.server_url + path, json=json)
+
+
+def register(platform: LocalPlatform) -> None:
+    body = {"definitions": [{"name": "lonely"}], "deployment_name": "d", "worker_name": "w"}
+    assert ask(platform, "POST", "/v1/workflows/register", body).status_code == 200
+
+
+def test_both_parts_answer_and_then_nothing_is_left() -> None:
+    threads = set(threading.enumerate())
+    with LocalPlatform(namespace="acme") as platform:
+        whoami = ask(platform, "GET", "/v1/workflows/workers/whoami").json()
+        assert whoami["scheduler_url"] == platform.temporal_address
+        assert whoami["namespace"] == platform.namespace == "acme"
+        assert platform.environment() == {
+            "SERVER_URL": platform.server_url,
+            "MISTRAL_API_KEY": platform.api_key,
+        }
+        assert platform.loopback_only
+        platform.check()
+        platform.start()  # it runs already
+        started = time.monotonic()
+    assert time.monotonic() - started < 3
+    assert_gone(platform.temporal_address, within=0.5)
+    assert not listens(platform.server_url.removeprefix("http://"))
+    assert set(threading.enumerate()) == threads
+    platform.close()
+
+
+async def test_from_asynchronous_code() -> None:
+    platform = LocalPlatform()
+    await asyncio.to_thread(platform.start)
+    try:
+        async with httpx.AsyncClient(verify=NO_TLS, headers=KEY) as client:
+            url = f"{platform.server_url}/v1/workflows/workers/whoami"
+            assert (await client.get(url)).status_code == 200
+    finally:
+        await asyncio.to_thread(platform.close)
+
+
+def test_a_port_in_use_starts_nothing() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        platform = LocalPlatform(port=taken.getsockname()[1])
+        with pytest.raises(LocalPlatformError, match="in use"):
+            platform.start()
+        assert pids_of(platform.temporal_address) == []
+
+
+def test_a_failed_start_frees_the_port(tmp_path: Path) -> None:
+    platform = LocalPlatform(db=tmp_path / "nowhere" / "x.db")
+    with pytest.raises(LocalPlatformError, match="no such file"):
+        platform.start()
+    assert not listens(platform.server_url.removeprefix("http://"))
+    assert_gone(platform.temporal_address)
+
+
+def test_closing_does_not_wait_for_executions() -> None:
+    answers: list[httpx.Response] = []
+    with LocalPlatform() as platform:
+        register(platform)
+        body = {"wait_for_result": True}
+        waiting = threading.Thread(
+            target=lambda: answers.append(ask(platform, "POST", execute("lonely"), body))
+        )
+        waiting.start()
+        while not ask(platform, "GET", "/v1/workflows/runs").json()["executions"]:
+            time.sleep(0.02)
+        started = time.monotonic()
+    assert time.monotonic() - started < 3
+    waiting.join()
+    assert answers[0].status_code == 503
+    assert "stopping" in answers[0].json()["detail"]
+
+
+def test_it_tells_when_temporal_is_gone() -> None:
+    with LocalPlatform() as platform:
+        os.kill(server_pid(platform.temporal_address), signal.SIGKILL)
+        assert_gone(platform.temporal_address)
+        with pytest.raises(LocalPlatformError, match="Temporal has ended"):
+            platform.check()
+        assert ask(platform, "GET", execution("x")).status_code == 503
+
+
+def test_a_file_keeps_executions_and_workers_register_again(tmp_path: Path) -> None:
+    db = tmp_path / "state.db"
+    heartbeat = "/v1/workflows/workers/heartbeat", {"deployment_name": "d", "worker_name": "w"}
+    with LocalPlatform(db=db) as platform:
+        register(platform)
+        assert ask(platform, "POST", execute("lonely"), {"execution_id": "kept"}).status_code == 200
+        assert ask(platform, "POST", *heartbeat).json() == {"all_active": True}
+    with LocalPlatform(db=db) as platform:
+        answer = ask(platform, "GET", execution("kept")).json()
+        assert (answer["workflow_name"], answer["status"]) == ("lonely", "RUNNING")
+        assert ask(platform, "POST", *heartbeat).json() == {"all_active": False}
+        response = ask(platform, "POST", execute("lonely"), {})
+        assert response.status_code == 404
+        assert "no worker has registered" in response.json()["detail"]
+
+
+def test_a_host_without_address() -> None:
+    with pytest.raises(LocalPlatformError, match=r"no address .*nowhere\.invalid"):
+        LocalPlatform(host="nowhere.invalid")
+
+
+def test_open_to_the_network_only_when_told() -> None:
+    with LocalPlatform(host="0.0.0.0") as platform:
+        assert not platform.loopback_only
+        port = platform.server_url.rpartition(":")[2]
+        url = f"http://localhost:{port}/v1/workflows/workers/whoami"
+        with httpx.Client(verify=NO_TLS, headers=KEY) as client:
+            scheduler = client.get(url).json()["scheduler_url"]
+        assert scheduler == f"localhost:{platform.temporal_address.rpartition(':')[2]}"
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["platform.close()", "", "raise SystemExit(0)"],
+    ids=["closed", "forgotten", "exit"],
+)
+def test_a_script_ends_cleanly(end: str) -> None:
+    source = (
+        "import httpx\n"
+        "from mistral_offload.devserver import LocalPlatform\n"
+        "platform = LocalPlatform()\n"
+        "platform.start()\n"
+        "url = platform.server_url + '/v1/workflows/runs'\n"
+        "httpx.get(url, headers={'authorization': 'Bearer x'}).raise_for_status()\n"
+        "print(platform.temporal_address, flush=True)\n"
+    )
+    with Script(source + end) as script:
+        address = script.line()
+        assert script.end() == (0, "")
+    assert_gone(address)

@@ -1,0 +1,226 @@
+"""What the platform refuses, and how it says so."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import httpx
+import pytest
+
+from mistral_offload.devserver import LocalPlatform
+from mistral_offload.limits import PAYLOAD_LIMIT_BYTES
+
+from .requests import envelope, execute, execution, new_id, run, start
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Basic abc", "key"])
+async def test_no_bearer_token(platform: LocalPlatform, header: str | None) -> None:
+    headers = {} if header is None else {"authorization": header}
+    async with httpx.AsyncClient(base_url=platform.server_url, headers=headers) as client:
+        for method, path in (
+            ("GET", "/v1/workflows/workers/whoami"),
+            ("POST", execute("echo")),
+            ("GET", "/nowhere"),
+        ):
+            response = await client.request(method, path)
+            assert response.status_code == 401
+            assert "Authorization" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("header", ["Bearer x", "bearer x", "BEARER  x"])
+async def test_any_bearer_token(platform: LocalPlatform, header: str) -> None:
+    async with httpx.AsyncClient(base_url=platform.server_url) as client:
+        response = await client.get(
+            "/v1/workflows/workers/whoami", headers={"authorization": header}
+        )
+    assert response.status_code == 200
+
+
+class TestSize:
+    async def test_1_9_mb_pass_both_ways(self, api: httpx.AsyncClient) -> None:
+        data = bytes(range(256)) * 7422  # 1,900,032 bytes
+        started = time.monotonic()
+        result = await run(api, "echo", encoded_input=envelope(data, "encrypted"))
+        assert base64.b64decode(result["b64payload"]) == data
+        assert time.monotonic() - started < 3
+
+    async def test_1_9_mb_of_plain_json(self, api: httpx.AsyncClient) -> None:
+        text = json.dumps({"numbers": list(range(270_000))}, separators=(",", ":")).encode()
+        assert 1_700_000 < len(text) < 2_000_000
+        body = b'{"wait_for_result":true,"input":' + text + b"}"
+        response = await api.post(execute("echo"), content=body)
+        assert response.content.endswith(b',"result":' + text + b"}")
+
+    @pytest.mark.parametrize("over", [2_100_000, 10_000_000])
+    async def test_over_the_limit(self, api: httpx.AsyncClient, over: int) -> None:
+        for body in ({"input": "x" * over}, {"encoded_input": envelope(b"x" * over)}):
+            execution_id = new_id()
+            response = await api.post(execute("echo"), json={"execution_id": execution_id, **body})
+            answer = response.json()
+            assert response.status_code == 413
+            assert answer["limit"] == PAYLOAD_LIMIT_BYTES
+            assert over < answer["size"] < over + 300
+            assert f"{answer['size']:,}" in answer["detail"]
+            assert f"{answer['limit']:,}" in answer["detail"]
+            assert (await api.get(execution(execution_id))).status_code == 404
+
+    async def test_the_boundary_is_temporals_own(self, api: httpx.AsyncClient) -> None:
+        async def try_with(size: int) -> httpx.Response:
+            body = {"execution_id": new_id(), "encoded_input": envelope(b"x" * size)}
+            return await api.post(execute("echo"), json=body)
+
+        refused = (await try_with(PAYLOAD_LIMIT_BYTES)).json()
+        size = PAYLOAD_LIMIT_BYTES - (refused["size"] - PAYLOAD_LIMIT_BYTES)
+        while (response := await try_with(size)).status_code == 200:
+            size += 1  # Temporal has taken everything up to here
+        assert response.status_code == 413
+        assert response.json()["size"] == PAYLOAD_LIMIT_BYTES + 1
+
+    @pytest.mark.parametrize("path", ["signals", "queries", "updates"])
+    async def test_handlers(self, api: httpx.AsyncClient, path: str) -> None:
+        target = execution(await start(api, "talk"))
+        body = {"name": "exchange", "input": {"text": "x" * 2_100_000}}
+        response = await api.post(f"{target}/{path}", json=body)
+        assert response.status_code == 413
+
+
+class TestDuplicates:
+    async def test_of_a_running_execution(self, api: httpx.AsyncClient) -> None:
+        execution_id = await start(api, "sleep")
+        response = await api.post(execute("sleep"), json={"execution_id": execution_id})
+        assert response.status_code == 409
+        assert execution_id in response.json()["detail"]
+
+    async def test_of_an_ended_execution(self, api: httpx.AsyncClient) -> None:
+        execution_id = new_id()
+        await run(api, "echo", execution_id=execution_id, input=1)
+        response = await api.post(execute("echo"), json={"execution_id": execution_id})
+        assert response.status_code == 409
+
+
+class TestUnknownWorkflows:
+    async def test_name(self, api: httpx.AsyncClient) -> None:
+        response = await api.post(execute("nobody-knows"), json={})
+        assert response.status_code == 404
+        assert "nobody-knows" in response.json()["detail"]
+        assert "'echo'" in response.json()["detail"], "it tells which there are"
+
+    async def test_get(self, api: httpx.AsyncClient) -> None:
+        assert (await api.get("/v1/workflows/nobody-knows")).status_code == 404
+
+    async def test_deployment(self, api: httpx.AsyncClient) -> None:
+        response = await api.post(execute("echo"), json={"deployment_name": "elsewhere"})
+        assert response.status_code == 404
+        assert "elsewhere" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"wait_for_result": "true"}, ["body", "wait_for_result"]),
+        ({"execution_id": 7}, ["body", "execution_id"]),
+        ({"execution_id": "a b"}, ["body", "execution_id"]),
+        ({"execution_id": "x" * 257}, ["body", "execution_id"]),
+        ({"timeout_seconds": "1"}, ["body", "timeout_seconds"]),
+        ({"timeout_seconds": -1}, ["body", "timeout_seconds"]),
+        ({"encoded_input": {}}, ["body", "encoded_input", "b64payload"]),
+        ({"encoded_input": "e30="}, ["body", "encoded_input"]),
+        ({"encoded_input": envelope(b"", "rot13")}, ["body", "encoded_input", "encoding_options"]),
+        ({"encoded_input": {"b64payload": "e30"}}, ["body", "b64payload"]),
+        ({"encoded_input": {"b64payload": "é"}}, ["body", "b64payload"]),
+        ({"traceparent": 1}, ["body", "traceparent"]),
+        ({"custom_tracing_attributes": {"a": 1}}, ["body", "custom_tracing_attributes"]),
+    ],
+)
+async def test_members_of_the_wrong_type(
+    api: httpx.AsyncClient, body: dict[str, Any], place: list[str]
+) -> None:
+    response = await api.post(execute("echo"), json=body)
+    assert response.status_code == 422
+    (problem,) = response.json()["detail"]
+    assert set(problem) == {"loc", "msg", "type"}
+    assert problem["loc"][: len(place)] == place
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no JSON",
+        b"{",
+        b'{"input": }',
+        b'{"input": 1,}',
+        b'{"input" 1}',
+        b'{"input": 1} x',
+        b"{input: 1}",
+        b"[]",
+        b"null",
+        b'"text"',
+        b'{"input": "\xff"}',
+        b'{"input": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    ],
+)
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/workflows/echo/execute", "/v1/workflows/register", "/v1/workflows/executions/x/signals"],
+)
+async def test_bodies_that_are_not_json_objects(
+    api: httpx.AsyncClient, path: str, body: bytes
+) -> None:
+    response = await api.post(path, content=body)
+    assert response.status_code == 422
+    for problem in response.json()["detail"]:
+        assert problem["loc"][0] == "body"
+        assert problem["msg"]
+
+
+@pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": 1}])
+@pytest.mark.parametrize("path", ["signals", "queries", "updates"])
+async def test_handlers_need_a_name(
+    bare: httpx.AsyncClient, path: str, body: dict[str, Any]
+) -> None:
+    response = await bare.post(f"{execution('x')}/{path}", json=body)
+    assert response.status_code == 422
+    assert response.json()["detail"][0]["loc"] == ["body", "name"]
+
+
+async def test_unknown_members_are_ignored(api: httpx.AsyncClient) -> None:
+    result = await run(
+        api,
+        "echo",
+        input=1,
+        some_new_member={"x": 1},
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        extensions={"plugin": {"a": [1]}},
+        custom_tracing_attributes={"team": "finance"},
+        force_new_trace=True,
+    )
+    assert result == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/workflows/schedules"),
+        ("POST", "/v1/workflows/schedules"),
+        ("GET", "/v1/workflows/registrations"),
+        ("POST", "/v1/workflows/registrations/x/execute"),
+        ("GET", "/v1/workflows/deployments"),
+        ("PUT", "/v1/workflows/echo"),
+        ("PUT", "/v1/workflows/archive"),
+        ("GET", "/v1/workflows/executions/x/history"),
+        ("POST", "/v1/workflows/executions/x/reset"),
+        ("POST", "/v1/workflows/executions/terminate"),
+        ("GET", "/v1/workflows/events/stream"),
+        ("GET", "/v1/workflows/echo/metrics"),
+    ],
+)
+async def test_what_is_not_offered(bare: httpx.AsyncClient, method: str, path: str) -> None:
+    response = await bare.request(method, path, json={})
+    assert response.status_code == 501
+    assert response.json()["detail"] == f"the local platform does not offer {method} {path}"
+
+
+async def test_paths_of_another_service(bare: httpx.AsyncClient) -> None:
+    assert (await bare.get("/v1/models")).status_code == 404

@@ -1,0 +1,59 @@
+"""Servers as fixtures: one of each for a whole test session, a proxy for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from mistral_offload.devserver import LocalPlatform
+from tests.servers.proxy import CountingProxy
+from tests.servers.seaweed import Seaweed
+from tests.servers.temporal_reader import TemporalReader
+from tests.servers.worker import WorkerProcess
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    """SeaweedFS, started when the first test asks for it."""
+    server = Seaweed()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def seaweed_bucket(seaweed: Seaweed) -> str:
+    """A bucket for all tests that use keys of their own."""
+    return seaweed.make_bucket()
+
+
+@pytest.fixture
+def seaweed_proxy(seaweed: Seaweed) -> Iterator[CountingProxy]:
+    """A way to SeaweedFS that counts; use its ``url`` as the endpoint."""
+    proxy = CountingProxy(seaweed.port)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def local_platform() -> Iterator[LocalPlatform]:
+    """The local platform on a real Temporal server."""
+    with LocalPlatform() as platform:
+        yield platform
+
+
+@pytest.fixture(scope="session")
+def temporal(local_platform: LocalPlatform) -> TemporalReader:
+    """What that Temporal server keeps."""
+    return TemporalReader(local_platform)
+
+
+@pytest.fixture(scope="session")
+def local_worker(
+    local_platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WorkerProcess]:
+    """The example worker with a directory as its store."""
+    directory = tmp_path_factory.mktemp("blobs")
+    worker = WorkerProcess(local_platform, {"storage_provider": "local", "path": str(directory)})
+    yield worker
+    worker.stop()

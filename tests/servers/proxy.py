@@ -1,0 +1,249 @@
+"""An HTTP proxy on loopback that counts what passes, and can answer or slow down in its place."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Passed:
+    """One request that passed, with the status it was answered with."""
+
+    method: str
+    path: str
+    status: int
+    connection: int
+
+
+@dataclass
+class Canned:
+    """An answer the proxy gives itself instead of asking the server."""
+
+    method: str
+    status: int
+    body: bytes
+    times: int
+
+
+class CountingProxy:
+    """Forwards one request after the other on each connection to a server on loopback.
+
+    Attributes:
+        url: the address to use instead of the server's.
+        requests: what passed, in the order of the answers.
+        connections: how many were opened.
+        most_at_once: how many of them were open at the same time.
+        upload_bytes_per_second: how fast request bodies are taken, or None for as fast as it goes.
+    """
+
+    def __init__(self, port: int) -> None:
+        self.requests: list[Passed] = []
+        self.connections = 0
+        self.most_at_once = 0
+        self.upload_bytes_per_second: float | None = None
+        self._server_port = port
+        self._canned: list[Canned] = []
+        self._open: dict[int, list[socket.socket]] = {}
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        # What the kernel takes in beyond this, a slow reader has not taken.
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._start(self._accept)
+
+    @property
+    def open_now(self) -> int:
+        """Connections that are open at this moment."""
+        with self._lock:
+            return len(self._open)
+
+    def counts(self) -> Counter[str]:
+        """Requests that passed, by method."""
+        return Counter(request.method for request in self.requests)
+
+    def clear(self) -> None:
+        """Forget what passed; connections that are open now stay open and are not counted again."""
+        with self._lock:
+            self.requests.clear()
+            self.connections = 0
+            self.most_at_once = len(self._open)
+
+    def answer(self, method: str, status: int, body: bytes = b"", *, times: int = 1) -> None:
+        """Answer the next requests of a method here."""
+        with self._lock:
+            self._canned.append(Canned(method, status, body, times))
+
+    def stop(self) -> None:
+        """Close every connection and wait for the threads. Twice is fine."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        with self._lock:
+            ends = [end for pair in self._open.values() for end in pair]
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join(10)
+
+    def _start(self, function: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=function, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        number = 0
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            number += 1
+            self._start(self._serve, client, number)
+
+    def _serve(self, client: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError), client:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with socket.create_connection(("127.0.0.1", self._server_port)) as server:
+                server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                with self._lock:
+                    self._open[number] = [client, server]
+                    self.connections += 1
+                    self.most_at_once = max(self.most_at_once, len(self._open))
+                try:
+                    with client.makefile("rb") as asked, server.makefile("rb") as answered:
+                        while self._exchange(client, asked, server, answered, number):
+                            pass
+                finally:
+                    with self._lock:
+                        del self._open[number]
+
+    def _exchange(
+        self,
+        client: socket.socket,
+        asked: BinaryIO,
+        server: socket.socket,
+        answered: BinaryIO,
+        number: int,
+    ) -> bool:
+        """Pass one request and its answer on; False when the connection ends with it."""
+        request = Head.read(asked)
+        if request is None:
+            return False
+        method, path, *_ = request.first.split(" ")
+        early = request.fields.get("expect", "").lower() == "100-continue"
+        canned = self._canned_for(method)
+        if canned is not None:
+            if not early:
+                for _ in request.body(asked):
+                    pass
+            status = canned.status
+            body = b"" if method == "HEAD" else canned.body
+            self._passed(method, path, status, number)
+            client.sendall(
+                b"HTTP/1.1 %d Canned\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+            )
+            client.sendall(body)
+            return True
+        server.sendall(request.raw)
+        if not early:
+            self._upload(request, asked, server)
+        response = Head.read(answered)
+        while response is not None and response.status < 200:
+            client.sendall(response.raw)
+            if response.status == 100 and early:
+                self._upload(request, asked, server)
+            response = Head.read(answered)
+        if response is None:
+            return False
+        self._passed(method, path, response.status, number)  # before the client can look
+        client.sendall(response.raw)
+        for piece in response.body(answered, of=method):
+            client.sendall(piece)
+        return response.fields.get("connection", "").lower() != "close"
+
+    def _upload(self, request: Head, asked: BinaryIO, server: socket.socket) -> None:
+        for piece in request.body(asked):
+            server.sendall(piece)
+            if self.upload_bytes_per_second:
+                time.sleep(len(piece) / self.upload_bytes_per_second)
+
+    def _canned_for(self, method: str) -> Canned | None:
+        with self._lock:
+            for canned in self._canned:
+                if canned.method == method and canned.times > 0:
+                    canned.times -= 1
+                    return canned
+        return None
+
+    def _passed(self, method: str, path: str, status: int, number: int) -> None:
+        with self._lock:
+            self.requests.append(Passed(method, path, status, number))
+
+
+@dataclass(frozen=True)
+class Head:
+    """The first line and the fields of an HTTP message."""
+
+    raw: bytes
+    first: str
+    fields: dict[str, str]
+
+    @classmethod
+    def read(cls, source: BinaryIO) -> Head | None:
+        """The next head, or None at the end of the connection."""
+        lines = [source.readline()]
+        while lines[-1] not in (b"\r\n", b""):
+            lines.append(source.readline())
+        if lines[-1] == b"":
+            return None
+        first, *fields = [line.decode("latin-1").rstrip("\r\n") for line in lines[:-1]]
+        pairs = (field.partition(":") for field in fields)
+        return cls(
+            b"".join(lines), first, {name.lower(): value.strip() for name, _, value in pairs}
+        )
+
+    @property
+    def status(self) -> int:
+        """The status of a response."""
+        return int(self.first.split(" ")[1])
+
+    def body(self, source: BinaryIO, *, of: str = "") -> Iterator[bytes]:
+        """The bytes that follow, as they are framed; ``of`` is a response's request method."""
+        if self.first.startswith("HTTP/") and (of == "HEAD" or self.status in (204, 304)):
+            return
+        if self.fields.get("transfer-encoding", "").lower() == "chunked":
+            yield from _chunked(source)
+        elif "content-length" in self.fields:
+            yield from _counted(source, int(self.fields["content-length"]))
+        elif self.first.startswith("HTTP/"):
+            while piece := source.read(_PIECE):
+                yield piece
+
+
+def _counted(source: BinaryIO, size: int) -> Iterator[bytes]:
+    while size > 0 and (piece := source.read(min(size, _PIECE))):
+        size -= len(piece)
+        yield piece
+
+
+def _chunked(source: BinaryIO) -> Iterator[bytes]:
+    size = -1
+    while size != 0:
+        line = source.readline()
+        yield line
+        size = int(line.split(b";")[0], 16)
+        yield from _counted(source, size + 2 if size else 0)
+    while (line := source.readline()) not in (b"\r\n", b""):
+        yield line
+    yield b"\r\n"

@@ -1,0 +1,33 @@
+"""What Temporal itself keeps of an execution."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+from temporalio.client import Client
+
+from mistral_offload.devserver import LocalPlatform
+
+
+class TemporalReader:
+    """Reads histories from the Temporal server of a platform, as they are stored.
+
+    Attributes:
+        namespace: where the executions are.
+    """
+
+    def __init__(self, platform: LocalPlatform) -> None:
+        self.namespace = platform.namespace
+        self._address = platform.temporal_address
+
+    def history_bytes(self, execution_id: str) -> int:
+        """Size of an execution's whole history."""
+        # In a thread of its own, so that tests of both colours may call it.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, self._history_bytes(execution_id)).result()
+
+    async def _history_bytes(self, execution_id: str) -> int:
+        client = await Client.connect(self._address, namespace=self.namespace)
+        history = await client.get_workflow_handle(execution_id).fetch_history()
+        return sum(event.ByteSize() for event in history.events)

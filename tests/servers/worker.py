@@ -1,0 +1,67 @@
+"""The example worker as a process: what a user runs, with the settings a user gives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from mistral_offload.devserver import LocalPlatform
+from tests.servers.process import ServerProcess
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "worker" / "worker.py"
+
+
+class WorkerProcess:
+    """A worker of the local platform, on a task queue of its own.
+
+    Attributes:
+        deployment: its deployment, which is its task queue.
+        storage: the storage block it was given.
+    """
+
+    def __init__(
+        self,
+        platform: LocalPlatform,
+        storage: Mapping[str, str],
+        *,
+        script: Path = EXAMPLE,
+        deployment: str | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.storage = dict(storage)
+        self.deployment = deployment or f"tests-{uuid.uuid4().hex[:8]}"
+        prefix = "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__"
+        known = f"{platform.server_url}/v1/workflows?deployment_name={self.deployment}"
+        headers = {"authorization": f"Bearer {platform.api_key}"}
+
+        def registered() -> bool:
+            return bool(httpx.get(known, headers=headers).json()["workflows"])
+
+        self._process = ServerProcess(
+            [sys.executable, os.fspath(script)],
+            ready=registered,
+            environment={
+                **platform.environment(),
+                **{f"{prefix}{name.upper()}": value for name, value in storage.items()},
+                "DEPLOYMENT_NAME": self.deployment,
+                **(environment or {}),
+            },
+        )
+
+    def kill(self) -> None:
+        """End it without any warning."""
+        os.kill(self._process.pid, signal.SIGKILL)
+
+    def log(self) -> str:
+        """The end of what it printed."""
+        return self._process.log()
+
+    def stop(self) -> None:
+        """Ask it to end, and wait."""
+        self._process.stop(grace=15)

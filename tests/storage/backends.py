@@ -1,0 +1,95 @@
+"""The places a store can keep blobs in, each as the conformance suite needs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from mistral_offload.config import BlobStorageConfig, StorageProvider
+from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
+from mistral_offload.storage import BlobStore, LocalStore, MemoryStore
+from mistral_offload.storage.s3 import S3Store
+from tests.servers.seaweed import Seaweed
+
+
+class Backend(ABC):
+    """One container; every store that is opened here is closed with the test."""
+
+    def __init__(self) -> None:
+        self._opened: list[BlobStore] = []
+
+    def open(
+        self, *, prefix: str | None = None, connections: int = DEFAULT_STORAGE_CONNECTIONS
+    ) -> BlobStore:
+        store = self.make(prefix, connections)
+        self._opened.append(store)
+        return store
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+
+    @abstractmethod
+    def physical_keys(self, store: BlobStore, start: str) -> set[str]:
+        """The keys that are really there, seen past the store's own prefix."""
+
+    @abstractmethod
+    def make(self, prefix: str | None, connections: int) -> BlobStore:
+        """A store that the caller closes."""
+
+
+class MemoryBackend(Backend):
+    def physical_keys(self, store: BlobStore, start: str) -> set[str]:
+        assert isinstance(store, MemoryStore)
+        keys = {key for operation, key in store.requests if operation == "put"}
+        return {key for key in keys if key.startswith(start)}
+
+    def make(self, prefix: str | None, connections: int) -> BlobStore:
+        return MemoryStore(prefix=prefix, connections=connections)
+
+
+class LocalBackend(Backend):
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self._directory = directory
+
+    def physical_keys(self, store: BlobStore, start: str) -> set[str]:
+        return {blob.key for blob in self.open().list(start)}
+
+    def make(self, prefix: str | None, connections: int) -> BlobStore:
+        return LocalStore(self._directory, prefix=prefix, connections=connections)
+
+
+class S3Backend(Backend):
+    def __init__(self, server: Seaweed, bucket: str) -> None:
+        super().__init__()
+        self._server = server
+        self._bucket = bucket
+
+    def physical_keys(self, store: BlobStore, start: str) -> set[str]:
+        client = self._server.client()
+        try:
+            found = client.list_objects_v2(Bucket=self._bucket, Prefix=start)
+        finally:
+            client.close()
+        return {entry.get("Key", "") for entry in found.get("Contents", ())}
+
+    def make(self, prefix: str | None, connections: int) -> BlobStore:
+        return S3Store(s3_config(self._server, self._bucket, prefix, connections=connections))
+
+
+def s3_config(
+    server: Seaweed, bucket: str, prefix: str | None = None, **settings: Any
+) -> BlobStorageConfig:
+    """What a user would write to reach this server."""
+    given: dict[str, Any] = {
+        "storage_provider": StorageProvider.S3,
+        "bucket_name": bucket,
+        "prefix": prefix,
+        "region_name": server.region_name,
+        "endpoint_url": server.endpoint_url,
+        "aws_access_key_id": server.access_key,
+        "aws_secret_access_key": server.secret_key,
+    }
+    return BlobStorageConfig(**(given | settings))

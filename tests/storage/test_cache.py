@@ -1,0 +1,229 @@
+"""The cache: who asks the store, how often, and what happens when a cached byte is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mistral_offload.config import BlobStorageConfig
+from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
+from mistral_offload.storage import MemoryStore
+from mistral_offload.storage.cache import BlobCache
+from mistral_offload.storage.cache_directory import CacheDirectory
+from mistral_offload.storage.opening import open_cache
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def put(cache: BlobCache, data: bytes) -> str:
+    digest = digest_of(data)
+    cache.put(digest, data, digest)
+    return digest
+
+
+def test_what_was_written_is_neither_read_nor_written_again() -> None:
+    store = MemoryStore()
+    cache = BlobCache(store)
+    digest = put(cache, b"blob")
+    put(cache, b"blob")
+    assert cache.get(digest, digest) == b"blob"
+    assert dict(store.requests) == {("put", digest): 1}
+
+
+def test_what_was_read_is_known_to_be_stored() -> None:
+    store = MemoryStore()
+    digest = digest_of(b"blob")
+    store.put(digest, b"blob")
+    store.requests.clear()
+    cache = BlobCache(store)
+    assert cache.get(digest, digest) == cache.get(digest, digest) == b"blob"
+    assert cache.put(digest, b"blob", digest) is False
+    assert dict(store.requests) == {("get", digest): 1}
+
+
+def test_memory_is_bounded_and_forgets_what_is_unused_for_longest() -> None:
+    store = MemoryStore()
+    cache = BlobCache(store, memory_bytes=250)
+    first, second, third = (put(cache, bytes([n]) * 100) for n in range(3))
+    store.requests.clear()
+    cache.get(third, third)
+    cache.get(second, second)
+    assert not store.requests
+    cache.get(first, first)  # drops the third
+    cache.get(second, second)
+    cache.get(third, third)
+    assert dict(store.requests) == {("get", first): 1, ("get", third): 1}
+
+
+def test_memory_may_be_off() -> None:
+    store = MemoryStore()
+    cache = BlobCache(store, memory_bytes=0)
+    digest = put(cache, b"blob")
+    cache.get(digest, digest)
+    cache.get(digest, digest)
+    assert store.requests["get", digest] == 2
+
+
+class SlowStore(MemoryStore):
+    """Answers only once somebody says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def _get(self, key: str) -> bytes:
+        data = super()._get(key)
+        assert self.go_on.wait(10)
+        return data
+
+    def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
+        written = super()._put(key, data, sha256, overwrite)
+        assert self.go_on.wait(10)
+        return written
+
+
+@pytest.mark.parametrize("operation", ["get", "put"])
+def test_callers_at_once_share_one_request(operation: str) -> None:
+    store = SlowStore()
+    digest = digest_of(b"blob")
+    if operation == "get":
+        store.go_on.set()
+        store.put(digest, b"blob")
+        store.go_on.clear()
+        store.requests.clear()
+    cache = BlobCache(store)
+
+    def call() -> object:
+        if operation == "get":
+            return cache.get(digest, digest)
+        return cache.put(digest, b"blob", digest)
+
+    with ThreadPoolExecutor(20) as pool:
+        calls = [pool.submit(call) for _ in range(20)]
+        store.go_on.set()
+        results = {call.result(10) for call in calls}
+    assert results <= ({b"blob"} if operation == "get" else {True, False})
+    assert dict(store.requests) == {(operation, digest): 1}
+
+
+def test_failure_is_not_remembered() -> None:
+    store = MemoryStore()
+    cache = BlobCache(store)
+    digest = digest_of(b"blob")
+    with pytest.raises(BlobNotFoundError):
+        cache.get(digest, digest)
+    store.put(digest, b"blob")
+    assert cache.get(digest, digest) == b"blob"
+
+
+def test_lost_blob_is_written_again() -> None:
+    store = MemoryStore()
+    cache = BlobCache(store, memory_bytes=0)
+    digest = put(cache, b"blob")
+    store.delete(digest)
+    with pytest.raises(BlobNotFoundError):
+        cache.get(digest, digest)
+    put(cache, b"blob")
+    assert store.get(digest) == b"blob"
+
+
+def test_damaged_blob_is_refused_and_mended_by_the_next_put() -> None:
+    store = MemoryStore()
+    digest = digest_of(b"blob")
+    store.put(digest, b"blo")
+    cache = BlobCache(store)
+    with pytest.raises(BlobCorruptedError, match="3 bytes") as caught:
+        cache.get(digest, digest)
+    assert caught.value.key == digest
+    assert put(cache, b"blob") == digest
+    assert store.get(digest) == b"blob"
+
+
+# The directory
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> CacheDirectory:
+    return CacheDirectory(tmp_path / "cache", max_bytes=1000)
+
+
+def files(tmp_path: Path) -> list[Path]:
+    return sorted(path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+
+
+def test_another_process_finds_the_blob(directory: CacheDirectory, tmp_path: Path) -> None:
+    store = MemoryStore()
+    digest = put(BlobCache(store, directory=directory), b"blob")
+    store.requests.clear()
+    other = BlobCache(store, directory=CacheDirectory(tmp_path / "cache"))
+    assert other.get(digest, digest) == b"blob"
+    assert not store.requests
+
+
+def test_damaged_file_costs_a_download(directory: CacheDirectory, tmp_path: Path) -> None:
+    store = MemoryStore()
+    digest = put(BlobCache(store, directory=directory), b"blob")
+    (file,) = files(tmp_path)
+    file.write_bytes(b"blo")
+    other = BlobCache(store, directory=directory)
+    assert other.get(digest, digest) == b"blob"
+    assert store.requests["get", digest] == 1
+    assert file.read_bytes() == b"blob"
+
+
+def test_directory_is_private_and_bounded(directory: CacheDirectory, tmp_path: Path) -> None:
+    for number in range(30):
+        data = bytes([number]) * 100
+        directory.put(digest_of(data), data)
+        os.utime(files(tmp_path)[0], (0, 0))
+        assert sum(file.stat().st_size for file in files(tmp_path)) <= 1000
+    assert directory.get(digest_of(data)) == data
+    assert all(file.stat().st_mode & 0o077 == 0 for file in files(tmp_path))
+
+
+def test_too_large_a_blob_is_not_kept(directory: CacheDirectory, tmp_path: Path) -> None:
+    directory.put(digest_of(bytes(2000)), bytes(2000))
+    assert files(tmp_path) == []
+
+
+def test_unusable_directory_fails_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "cache").write_text("a file")
+    cache = BlobCache(MemoryStore(), memory_bytes=0, directory=CacheDirectory(tmp_path / "cache"))
+    for data in (b"one", b"two"):
+        digest = put(cache, data)
+        assert cache.get(digest, digest) == data
+    assert len(caplog.records) == 1
+    assert str(tmp_path / "cache") in caplog.text
+
+
+def test_many_writers_of_one_directory(tmp_path: Path) -> None:
+    blobs = [os.urandom(500) for _ in range(20)]
+
+    def write_and_read(seed: int) -> int:
+        directory, wrong = CacheDirectory(tmp_path / "cache", max_bytes=4000), 0
+        for data in blobs[seed:] + blobs[:seed]:
+            directory.put(digest_of(data), data)
+            wrong += directory.get(digest_of(data)) not in (data, None)
+        return wrong
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(write_and_read, range(8))) == 0
+
+
+def test_one_cache_per_configuration(tmp_path: Path) -> None:
+    config = BlobStorageConfig(
+        storage_provider="local", path=tmp_path / "blobs", cache_directory=tmp_path / "cache"
+    )
+    cache = open_cache(config)
+    assert open_cache(config.model_copy()) is cache
+    digest = put(cache, b"blob")
+    assert len(files(tmp_path)) == 1
+    cache.store.close()
+    assert open_cache(config).get(digest, digest) == b"blob"

@@ -1,0 +1,186 @@
+"""What every store does alike. Run unchanged against each backend."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from mistral_offload.errors import BlobNotFoundError
+from mistral_offload.storage import BlobStat, BlobStore
+from tests.storage.backends import Backend
+
+ODD_NAMES = [
+    "sha256:0123abcd",
+    "über-€-漢字-🎉",
+    "a b+c&d=e;f,g@h$i",
+    "percent%2Fencoded%25",
+    "question?hash#quote'\"tick`",
+    "CON",
+    "nul.txt",
+    "trailing.",
+    ".hidden",
+    "...",
+    "tilde~minus-under_score",
+    "(brackets)[square]{curly}",
+    "star*bar|less<more>",
+    "x" * 200,
+]
+
+
+def test_put_get_stat_delete(store: BlobStore, root: str) -> None:
+    key = f"{root}/a/b"
+    data = b"\x00\xff some bytes"
+    assert store.put(key, data) is True
+    assert store.get(key) == data
+    found = store.stat(key)
+    assert found == BlobStat(key, len(data), found.modified)
+    assert abs(found.modified - datetime.now(timezone.utc)) < timedelta(minutes=1)
+    store.delete(key)
+    with pytest.raises(BlobNotFoundError):
+        store.get(key)
+    store.delete(key)
+
+
+async def test_the_async_forms_do_the_same(store: BlobStore, root: str) -> None:
+    key = f"{root}/a/b"
+    assert await store.put_async(key, b"data") is True
+    assert await store.put_async(key, b"other") is False
+    assert await store.put_async(key, b"third", overwrite=True) is True
+    assert await store.get_async(key) == b"third"
+    assert (await store.stat_async(key)).size == 5
+    assert [blob.key async for blob in store.list_async(root)] == [key]
+    await store.delete_async(key)
+    with pytest.raises(BlobNotFoundError):
+        await store.stat_async(key)
+
+
+def test_the_first_put_wins_unless_told_to_overwrite(store: BlobStore, root: str) -> None:
+    key = f"{root}/k"
+    assert store.put(key, b"first") is True
+    assert store.put(key, b"second") is False
+    assert store.get(key) == b"first"
+    assert store.put(key, b"third, longer", overwrite=True) is True
+    assert store.get(key) == b"third, longer"
+    assert store.put(f"{root}/new", b"x", overwrite=True) is True
+
+
+def test_a_known_digest_changes_nothing(store: BlobStore, root: str) -> None:
+    data = b"digested"
+    digest = hashlib.sha256(data).hexdigest()
+    assert store.put(f"{root}/k", data, sha256=digest) is True
+    assert store.put(f"{root}/k", data, sha256=digest) is False
+    assert store.put(f"{root}/k", data, sha256=digest, overwrite=True) is True
+    assert store.get(f"{root}/k") == data
+
+
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 32 * 1024 * 1024])
+def test_sizes(store: BlobStore, root: str, size: int) -> None:
+    data = bytes(range(251)) * (size // 251 + 1)
+    data = data[:size]
+    store.put(f"{root}/k", data)
+    assert store.stat(f"{root}/k").size == size
+    assert store.get(f"{root}/k") == data
+    store.delete(f"{root}/k")
+
+
+def test_odd_keys_come_back_as_they_are(store: BlobStore, root: str) -> None:
+    keys = [f"{root}/{name}/{name}" for name in ODD_NAMES]
+    for key in keys:
+        assert store.put(key, key.encode()) is True, key
+    for key in keys:
+        assert store.get(key) == key.encode()
+        assert store.stat(key).key == key
+    assert sorted(blob.key for blob in store.list(f"{root}/")) == sorted(keys)
+
+
+def test_upper_and_lower_case_are_different_keys(store: BlobStore, root: str) -> None:
+    assert store.put(f"{root}/Key", b"upper")
+    assert store.put(f"{root}/key", b"lower")
+    assert store.get(f"{root}/Key") == b"upper"
+
+
+def test_list_goes_by_the_beginning_of_the_key(store: BlobStore, root: str) -> None:
+    for name in ("a/1", "a/2", "ab/3", "b/4"):
+        store.put(f"{root}/{name}", b"x" * int(name[-1]))
+
+    def listed(prefix: str) -> dict[str, int]:
+        found = store.list(f"{root}/{prefix}")
+        return {blob.key.removeprefix(f"{root}/"): blob.size for blob in found}
+
+    assert listed("") == {"a/1": 1, "a/2": 2, "ab/3": 3, "b/4": 4}
+    assert listed("a") == {"a/1": 1, "a/2": 2, "ab/3": 3}
+    assert listed("a/") == {"a/1": 1, "a/2": 2}
+    assert listed("a/2") == {"a/2": 2}
+    assert listed("nothing") == {}
+
+
+@pytest.mark.parametrize("shape", ["{}/data", "{}/data/", "/{}/data", "//{}//data//"])
+def test_the_prefix_is_joined_by_segment(backend: Backend, root: str, shape: str) -> None:
+    store = backend.open(prefix=shape.format(root))
+    store.put("temporal-payload/ns/k", b"data")
+    assert backend.physical_keys(store, root) == {f"{root}/data/temporal-payload/ns/k"}
+    assert store.get("temporal-payload/ns/k") == b"data"
+    assert store.stat("temporal-payload/ns/k").key == "temporal-payload/ns/k"
+    assert [blob.key for blob in store.list()] == ["temporal-payload/ns/k"]
+    assert [blob.key for blob in store.list("temporal-payload/n")] == ["temporal-payload/ns/k"]
+    store.delete("temporal-payload/ns/k")
+    assert list(store.list()) == []
+
+
+def test_a_prefix_the_key_begins_with_is_added_all_the_same(backend: Backend, root: str) -> None:
+    for prefix in (root, f"{root}/temporal", f"{root}/temporal-payload"):
+        store = backend.open(prefix=prefix)
+        store.put(f"{root}/temporal-payload/k", b"")
+        place = f"{prefix}/{root}/temporal-payload/k"
+        assert place in backend.physical_keys(store, f"{prefix}/{root}")
+
+
+def test_a_prefix_does_not_list_its_neighbours(backend: Backend, root: str) -> None:
+    backend.open(prefix=f"{root}/data2").put("theirs", b"")
+    store = backend.open(prefix=f"{root}/data")
+    store.put("ours", b"")
+    assert [blob.key for blob in store.list()] == ["ours"]
+
+
+def test_what_is_missing_is_named(backend: Backend, root: str) -> None:
+    store = backend.open(prefix=f"{root}/data")
+    for read in (store.get, store.stat):
+        with pytest.raises(BlobNotFoundError) as caught:
+            read("a/b")
+        assert caught.value.provider == store.provider
+        assert caught.value.container == store.container
+        assert caught.value.key == f"{root}/data/a/b"
+        assert f"{root}/data/a/b" in str(caught.value)
+        assert store.container in str(caught.value)
+
+
+def test_of_racing_writers_exactly_one_wins(store: BlobStore, root: str) -> None:
+    writers = 8
+    with ThreadPoolExecutor(writers) as threads:
+        for turn in range(2):
+            key = f"{root}/race-{turn}"
+            start = threading.Barrier(writers)
+
+            def write(number: int, key: str = key, start: threading.Barrier = start) -> bool:
+                start.wait()
+                return store.put(key, bytes([number]) * 1000)
+
+            won = list(threads.map(write, range(writers)))
+            assert won.count(True) == 1
+            assert store.get(key) == bytes([won.index(True)]) * 1000
+            assert [blob.key for blob in store.list(key)] == [key]
+
+
+def test_a_key_cannot_be_empty(store: BlobStore) -> None:
+    with pytest.raises(ValueError, match="needs a key"):
+        store.put("", b"")
+
+
+def test_repr_says_where(backend: Backend, root: str) -> None:
+    store = backend.open(prefix=f"{root}/data/")
+    assert store.container in repr(store)
+    assert f"prefix='{root}/data'" in repr(store)

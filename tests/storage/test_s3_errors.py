@@ -1,0 +1,281 @@
+"""How S3 fails: as errors of ours, within a bounded time, without a secret."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mistral_offload.config import BlobStorageConfig
+from mistral_offload.errors import (
+    BlobCorruptedError,
+    BlobNotFoundError,
+    ContainerNotFoundError,
+    MistralOffloadError,
+    StorageAccessDeniedError,
+    StorageConfigError,
+    StorageError,
+    StorageUnavailableError,
+)
+from mistral_offload.storage import s3
+from mistral_offload.storage._s3_errors import Target, failure_of
+from mistral_offload.storage.s3 import S3Store
+from tests.servers.process import free_ports
+from tests.servers.proxy import CountingProxy
+from tests.servers.seaweed import Seaweed
+from tests.storage.backends import s3_config
+
+CONFLICT = b"<Error><Code>ConditionalRequestConflict</Code><Message>m</Message></Error>"
+
+
+@pytest.fixture
+def proxied(
+    seaweed: Seaweed, seaweed_bucket: str, seaweed_proxy: CountingProxy, root: str
+) -> Iterator[S3Store]:
+    config = s3_config(seaweed, seaweed_bucket, root, endpoint_url=seaweed_proxy.url)
+    with S3Store(config) as store:
+        yield store
+
+
+def shown(error: BaseException) -> str:
+    """All that a log or an error tracker could show of an error."""
+    told = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "".join(told.format()) + repr(error) + repr(error.__cause__)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aws_secret_access_key": "wrong-secret-of-forty-characters-0123456"},
+        {"aws_access_key_id": "AKIAUNKNOWNUNKNOWN00"},
+    ],
+)
+def test_wrong_credentials(seaweed: Seaweed, seaweed_bucket: str, changes: dict[str, str]) -> None:
+    with S3Store(s3_config(seaweed, seaweed_bucket, **changes)) as store:
+        with pytest.raises(StorageAccessDeniedError, match="credentials are not valid") as caught:
+            store.put("some/key", b"data")
+        assert caught.value.container == seaweed_bucket
+        assert caught.value.key == "some/key"
+        assert caught.value.provider == "s3"
+        with pytest.raises(StorageAccessDeniedError):
+            store.get("some/key")
+        with pytest.raises(StorageAccessDeniedError):
+            store.stat("some/key")
+
+
+def test_no_credentials_at_all(
+    seaweed: Seaweed, seaweed_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    config = BlobStorageConfig(bucket_name=seaweed_bucket, endpoint_url=seaweed.endpoint_url)
+    with (
+        S3Store(config) as store,
+        pytest.raises(StorageAccessDeniedError, match="no credentials were found"),
+    ):
+        store.get("k")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with S3Store(config) as store, pytest.raises(StorageConfigError, match="ProfileNotFound"):
+        store.get("k")
+
+
+def test_a_bucket_that_does_not_exist(seaweed: Seaweed) -> None:
+    with S3Store(s3_config(seaweed, "no-such-bucket")) as store:
+        with pytest.raises(ContainerNotFoundError, match="no-such-bucket"):
+            store.put("k", b"data")
+        with pytest.raises(ContainerNotFoundError):
+            store.get("k")
+        with pytest.raises(ContainerNotFoundError):
+            list(store.list())
+        with pytest.raises(BlobNotFoundError):  # the answer to a HEAD has no body to tell more
+            store.stat("k")
+
+
+def test_a_bucket_name_that_cannot_be() -> None:
+    with (
+        S3Store(BlobStorageConfig(bucket_name="no spaces allowed")) as store,
+        pytest.raises(StorageConfigError, match="boto3 cannot use these settings"),
+    ):
+        store.get("k")
+
+
+def test_an_endpoint_nobody_listens_at(seaweed: Seaweed) -> None:
+    (port,) = free_ports(1)
+    config = s3_config(seaweed, "b", endpoint_url=f"http://127.0.0.1:{port}")
+    with S3Store(config) as store:
+        before = time.monotonic()
+        with pytest.raises(StorageUnavailableError, match=f"127.0.0.1:{port}") as caught:
+            store.put("k", b"data")
+        assert time.monotonic() - before < 8
+        assert caught.value.key == "k"
+
+
+def test_a_busy_server_is_asked_again_and_then_given_up(
+    proxied: S3Store, seaweed_proxy: CountingProxy
+) -> None:
+    body = b"<Error><Code>SlowDown</Code><Message>m</Message></Error>"
+    seaweed_proxy.answer("PUT", 503, body)
+    assert proxied.put("k", b"data") is True
+    assert seaweed_proxy.counts() == {"PUT": 2}
+    seaweed_proxy.answer("GET", 503, body, times=3)
+    with pytest.raises(StorageUnavailableError, match="SlowDown, HTTP 503"):
+        proxied.get("k")
+    assert seaweed_proxy.counts() == {"PUT": 2, "GET": 3}
+
+
+def test_a_refused_get_says_what_a_missing_list_permission_does(
+    proxied: S3Store, seaweed_proxy: CountingProxy
+) -> None:
+    body = b"<Error><Code>AccessDenied</Code><Message>m</Message></Error>"
+    seaweed_proxy.answer("GET", 403, body)
+    with pytest.raises(StorageAccessDeniedError, match="without s3:ListBucket") as caught:
+        proxied.get("k")
+    assert "s3:GetObject" in str(caught.value)
+    seaweed_proxy.answer("PUT", 403, body)
+    with pytest.raises(StorageAccessDeniedError, match="s3:PutObject") as caught:
+        proxied.put("k", b"data")
+    assert "ListBucket" not in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [4, 1024 * 1024])
+def test_a_writer_that_conflicts_with_one_that_fails_writes(
+    proxied: S3Store, seaweed_proxy: CountingProxy, size: int
+) -> None:
+    seaweed_proxy.answer("PUT", 409, CONFLICT)
+    assert proxied.put("k", bytes(size)) is True
+    assert proxied.get("k") == bytes(size)
+    assert seaweed_proxy.counts() == {"PUT": 2, "HEAD": 1, "GET": 1}
+
+
+def test_a_writer_that_conflicts_with_one_that_succeeds_is_content(
+    proxied: S3Store, seaweed_proxy: CountingProxy
+) -> None:
+    proxied.put("k", b"theirs")
+    seaweed_proxy.clear()
+    seaweed_proxy.answer("PUT", 409, CONFLICT)
+    assert proxied.put("k", b"ours") is False
+    assert seaweed_proxy.counts() == {"PUT": 1, "HEAD": 1}
+
+
+def test_a_conflict_that_does_not_end_is_given_up(
+    proxied: S3Store, seaweed_proxy: CountingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "_CONFLICT_PAUSES_SECONDS", (0.001, 0.001))
+    seaweed_proxy.answer("PUT", 409, CONFLICT, times=99)
+    with pytest.raises(StorageUnavailableError, match="ConditionalRequestConflict"):
+        proxied.put("k", b"ours")
+    assert seaweed_proxy.counts() == {"PUT": 3, "HEAD": 3}
+
+
+def test_a_digest_that_is_not_the_datas(proxied: S3Store) -> None:
+    with pytest.raises(BlobCorruptedError, match="wrong sha256"):
+        proxied.put("k", b"data", sha256="0" * 64)
+    with pytest.raises(BlobNotFoundError):
+        proxied.get("k")
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "status", "expected"),
+    [
+        ("get", "NoSuchKey", 404, BlobNotFoundError),
+        ("stat", "404", 404, BlobNotFoundError),
+        ("put", "404", 404, ContainerNotFoundError),
+        ("get", "NoSuchBucket", 404, ContainerNotFoundError),
+        ("stat", "403", 403, StorageAccessDeniedError),
+        ("get", "ExpiredToken", 400, StorageAccessDeniedError),
+        ("get", "RequestTimeTooSkewed", 403, StorageAccessDeniedError),
+        ("put", "AuthorizationHeaderMalformed", 400, StorageConfigError),
+        ("stat", "301", 301, StorageConfigError),
+        ("put", "NotImplemented", 501, StorageConfigError),
+        ("put", "BadDigest", 400, BlobCorruptedError),
+        ("get", "RequestTimeout", 400, StorageUnavailableError),
+        ("get", "", 429, StorageUnavailableError),
+        ("get", "", 500, StorageUnavailableError),
+        ("put", "EntityTooLarge", 400, StorageError),
+        ("get", "InvalidObjectState", 403, StorageError),
+    ],
+)
+def test_answers_are_told_by_code_and_status(
+    operation: str, code: str, status: int, expected: type[MistralOffloadError]
+) -> None:
+    from botocore.exceptions import ClientError
+
+    answer = ClientError(
+        {
+            "Error": {"Code": code, "Message": "NoSuchKey 404 AccessDenied"},
+            "ResponseMetadata": {"HTTPStatusCode": status},  # type: ignore[typeddict-item]
+        },
+        "Op",
+    )
+    failure = failure_of(answer, Target(operation, "the-bucket", "the-key", "region r"))
+    assert type(failure) is expected
+    assert "the-bucket" in str(failure)
+    assert f"HTTP {status}" in str(failure)
+
+
+def test_a_foreign_error_is_left_alone() -> None:
+    assert failure_of(ZeroDivisionError(), Target("get", "b", "k", "s")) is None
+
+
+SECRET = "secret-that-nobody-may-see"
+
+
+@pytest.mark.parametrize(
+    ("key_id", "secret", "expected"),
+    [
+        ("AKIDNOBODYKNOWS", SECRET, StorageAccessDeniedError),
+        (f"{SECRET}\nsecond-line", SECRET, StorageConfigError),
+        (f"{SECRET}”", SECRET, StorageAccessDeniedError),
+    ],
+)
+def test_no_secret_is_shown(
+    seaweed: Seaweed, key_id: str, secret: str, expected: type[MistralOffloadError]
+) -> None:
+    caught = _caught(seaweed.endpoint_url, key_id, secret)
+    assert type(caught) is expected
+    text = shown(caught)
+    assert SECRET not in text
+    assert "second-line" not in text
+    assert "AKIDNOBODYKNOWS" not in text
+
+
+def test_no_secret_of_the_environment_is_shown(
+    seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", f"token-{SECRET}\n")
+    caught = _caught(seaweed.endpoint_url)
+    assert type(caught) is StorageConfigError
+    assert SECRET not in shown(caught)
+
+
+def _caught(endpoint_url: str, *keys: str) -> MistralOffloadError:
+    names = ("aws_access_key_id", "aws_secret_access_key")
+    given: dict[str, Any] = dict(zip(names, keys, strict=False))
+    store = S3Store(BlobStorageConfig(bucket_name="b", endpoint_url=endpoint_url, **given))
+    del given, keys
+    assert SECRET not in repr(store)
+    try:
+        store.get("k")
+    except MistralOffloadError as error:
+        return error
+    finally:
+        store.close()
+    raise AssertionError("nothing was raised")
+
+
+def test_the_cause_is_chained_without_its_frames(proxied: S3Store) -> None:
+    with pytest.raises(BlobNotFoundError) as caught:
+        proxied.get("missing")
+    cause = caught.value.__cause__
+    assert cause is not None
+    assert type(cause).__name__ == "NoSuchKey"
+    assert cause.__traceback__ is None
+    assert caught.value.__context__ is None

@@ -1,0 +1,35 @@
+"""Importing the worker half loads no cloud SDK, inside Temporal's sandbox neither."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CLOUD_SDKS = {"boto3", "botocore", "azure", "google.cloud", "aiobotocore"}
+
+PREPARE = """
+import temporalio.workflow
+from mistral_offload.temporal import sandbox_runner
+from tests.workflows.documents import Documents
+definition = temporalio.workflow._Definition.must_from_class(Documents)
+sandbox_runner().prepare_workflow(definition)
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import mistral_offload.workflows", "import mistral_offload.temporal", PREPARE],
+    ids=["workflows", "temporal", "sandbox"],
+)
+def test_importing_loads_no_cloud_sdk(code: str) -> None:
+    script = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
+    root = Path(__file__).parents[2]
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
+    )
+    loaded = set(shown.stdout.split())
+    assert "mistral_offload.temporal.codec" in loaded
+    assert not CLOUD_SDKS & loaded

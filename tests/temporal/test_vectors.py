@@ -1,0 +1,273 @@
+"""Payloads as the official worker writes and reads them."""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Union
+
+import pytest
+from pydantic import BaseModel
+from temporalio.api.common.v1 import Payload
+
+from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    ConfigurationError,
+    PayloadDecodeError,
+    PayloadSerializationError,
+)
+from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.storage.memory import MemoryStore
+from mistral_offload.temporal import (
+    ContextValue,
+    OffloadingCodec,
+    data_converter,
+    read_context,
+    read_value,
+)
+from mistral_offload.temporal.payloads import carries_context
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "temporal_payloads.json"
+CASES: list[dict[str, Any]] = [
+    case
+    for case in json.loads(VECTORS.read_text())["cases"]
+    if not {"encryption", "compression"} & set(case.get("config") or {})
+]
+
+
+class Point(BaseModel):
+    x: int
+    label: str | None = None
+
+
+HINTS: dict[str, Any] = {
+    "none": None,
+    "dict": dict,
+    "str": str,
+    "int": int,
+    "float": float,
+    "list_int": list[int],
+    "optional_str": Optional[str],  # noqa: UP045
+    "union_none_int": Union[None, int],  # noqa: UP007
+    "none_type": type(None),
+    "bytes": bytes,
+    "any": Any,
+    "model_Point": Point,
+    "optional_model_Point": Optional[Point],  # noqa: UP045
+}
+
+ERRORS: dict[str, type[Exception]] = {
+    "BlobNotFoundError": BlobNotFoundError,
+    "JSONDecodeError": PayloadDecodeError,
+    "KeyError": KeyError,
+    "PydanticSerializationError": PayloadDecodeError,
+    "TypeError": PayloadDecodeError,
+    "ValidationError": PayloadDecodeError,
+    "ValueError": PayloadDecodeError,
+    "WorkflowPayloadEncryptionException": PayloadDecodeError,
+    "WorkflowPayloadOffloadingException": PayloadDecodeError,
+}
+
+
+class Difference(NamedTuple):
+    reason: str
+    instead: Any
+
+
+DIFFERENCES = {
+    "from_payload/with_context/null/any": Difference(
+        "null for Any is None; the official reader makes an empty object of it", None
+    ),
+    "from_payload/not_a_context_payload": Difference(
+        "what claims to carry a context and does not is an error, not None", PayloadDecodeError
+    ),
+    "from_payload/outer_not_json": Difference(
+        "what claims to carry a context and does not is an error, not None", PayloadDecodeError
+    ),
+    "to_payload/with_context_payload_object": Difference(
+        "a value is a value: the official payload member must be text already", {"a": 1}
+    ),
+    "to_payload/with_context_payload_invalid_utf8": Difference(
+        "the error is ours, and names the type", PayloadSerializationError
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+async def test_vector(case: dict[str, Any]) -> None:
+    if case["name"] == "error/offloading_without_storage":
+        with pytest.raises(ConfigurationError):
+            PayloadOffloadingConfig(min_size_bytes=1)  # type: ignore[call-arg]
+        return
+    await {
+        "to_payload": check_to_payload,
+        "from_payload": check_from_payload,
+        "encode": check_encode,
+        "decode": check_decode,
+    }[case["op"]](case)
+
+
+def test_every_difference_is_used() -> None:
+    names = [case["name"] for case in CASES]
+    unused = [pattern for pattern in DIFFERENCES if not fnmatch.filter(names, pattern)]
+    assert unused == []
+
+
+def test_the_selection_is_what_it_was() -> None:
+    assert len(CASES) == 201
+
+
+async def check_to_payload(case: dict[str, Any]) -> None:
+    given, expected = case["value"], expected_of(case, case["expected"])
+    converter = data_converter().payload_converter
+    if given["kind"] != "with_context":
+        assert_same(converter.to_payload(plain_value(given)), payload_of(expected))
+        return
+    value = ContextValue(inner_value(given), context_of(given["context"]), empty=given["empty"])
+    if is_error(expected):
+        with pytest.raises(expected):
+            converter.to_payload(value)
+        return
+    written = converter.to_payload(value)
+    assert written.metadata["encoding_options"] == b""
+    if isinstance(expected, dict) and "data_b64" in expected:
+        official = payload_of(expected)
+        assert read_context(written) == read_context(official)
+        assert read_value(written) == read_value(official)
+    else:
+        assert read_value(written) == expected
+
+
+async def check_from_payload(case: dict[str, Any]) -> None:
+    payload = payload_of(case["input"])
+    hint, expected = HINTS[case["type_hint"]], expected_of(case, case["expected"])
+    converter = data_converter().payload_converter
+    if is_error(expected):
+        with pytest.raises(expected):
+            converter.from_payload(payload, hint)
+        return
+    if not isinstance(expected, dict) or "kind" not in expected:
+        assert converter.from_payload(payload, hint) == expected
+        return
+    if expected["kind"] == "with_context":
+        assert read_context(payload) == context_of(expected["context"])
+        expected = expected["payload"]
+    found = converter.from_payload(payload, hint)
+    wanted = plain_value(expected)
+    assert found == wanted
+    assert type(found) is type(wanted)
+
+
+async def check_encode(case: dict[str, Any]) -> None:
+    store = MemoryStore()
+    codec = OffloadingCodec(encoder_of(case, store))
+    given = [payload_of(item) for item in case["input"]]
+    before = [item.SerializeToString(deterministic=True) for item in given]
+    expected = expected_of(case, case["encoded"])
+    if is_error(expected):
+        with pytest.raises(expected):
+            await codec.encode(given)
+        return
+    encoded = await codec.encode(given)
+    assert [item.SerializeToString(deterministic=True) for item in given] == before
+    for found, wanted in zip(encoded, expected, strict=True):
+        assert_same(found, payload_of(wanted))
+    for item, wanted in zip(given, encoded, strict=True):
+        assert carries_context(item) or wanted is item
+    assert {key for _, key in store.requests} == set(case["blobs"])
+    for key, blob in case["blobs"].items():
+        assert store.get(key) == base64.b64decode(blob)
+    assert_decoded(await codec.decode(encoded), case["decoded"])
+
+
+async def check_decode(case: dict[str, Any]) -> None:
+    store = MemoryStore()
+    for key, blob in case["blobs_in"].items():
+        store.put(key, base64.b64decode(blob))
+    codec = OffloadingCodec(encoder_of(case, store))
+    given = [payload_of(item) for item in case["input"]]
+    before = [item.SerializeToString(deterministic=True) for item in given]
+    expected = expected_of(case, case["decoded"])
+    if is_error(expected):
+        with pytest.raises(expected):
+            [read_value(item) for item in await codec.decode(given)]
+    else:
+        assert_decoded(await codec.decode(given), expected)
+    assert [item.SerializeToString(deterministic=True) for item in given] == before
+
+
+def assert_decoded(found: Sequence[Payload], expected: Sequence[Any]) -> None:
+    """Ours keep the context in metadata, where the official codec rebuilds the outer JSON."""
+    for ours, wanted in zip(found, expected, strict=True):
+        official = payload_of(wanted)
+        if not carries_context(official):
+            assert_same(ours, official)
+            continue
+        assert ours.metadata.get("encoding") == b"json/wf_v1"
+        assert not ours.metadata.get("encoding_options")
+        assert read_context(ours) == read_context(official)
+        assert read_value(ours) == read_value(official)
+
+
+def assert_same(found: Payload, expected: Payload) -> None:
+    assert dict(found.metadata) == dict(expected.metadata)
+    assert found.data == expected.data
+
+
+def expected_of(case: Mapping[str, Any], recorded: Any) -> Any:
+    for pattern, difference in DIFFERENCES.items():
+        if fnmatch.fnmatch(case["name"], pattern):
+            return difference.instead
+    if isinstance(recorded, dict) and "error" in recorded:
+        return ERRORS[recorded["error"]["class"]]
+    return recorded
+
+
+def is_error(expected: Any) -> bool:
+    return isinstance(expected, type) and issubclass(expected, Exception)
+
+
+def encoder_of(case: Mapping[str, Any], store: MemoryStore) -> PayloadEncoder:
+    offloading = case["config"].get("offloading")
+    if offloading is None:
+        return PayloadEncoder()
+    config = PayloadOffloadingConfig(
+        storage_config=BlobStorageConfig(bucket_name="vectors"),
+        min_size_bytes=offloading["min_size_bytes"],
+    )
+    return PayloadEncoder(config, store=store)
+
+
+def payload_of(recorded: Mapping[str, Any]) -> Payload:
+    return Payload(
+        metadata={key: base64.b64decode(text) for key, text in recorded["metadata"].items()},
+        data=base64.b64decode(recorded["data_b64"]),
+    )
+
+
+def context_of(members: Mapping[str, Any]) -> PayloadContext:
+    texts = {key: value if value != "" else None for key, value in members.items()}
+    return PayloadContext(**{**texts, "namespace": members["namespace"]})
+
+
+def inner_value(given: Mapping[str, Any]) -> Any:
+    if "payload_b64" not in given:
+        text = given["payload"]
+        return json.loads(text) if isinstance(text, str) else text
+    data = base64.b64decode(given["payload_b64"])
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data
+
+
+def plain_value(recorded: Mapping[str, Any]) -> Any:
+    if recorded["kind"] == "bytes":
+        return base64.b64decode(recorded["b64"])
+    value = recorded["value"]
+    return Point(**value) if recorded["kind"] == "model" else value

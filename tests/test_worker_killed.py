@@ -1,0 +1,54 @@
+"""A worker that is killed in the middle of a workflow, and another that takes over."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
+from mistral_offload.devserver import LocalPlatform
+from mistral_offload.limits import MIB
+from tests.servers.worker import WorkerProcess
+
+INTERRUPTED = Path(__file__).parent / "workers" / "interrupted.py"
+
+
+def test_killed_worker_is_replaced(local_platform: LocalPlatform, tmp_path: Path) -> None:
+    storage = {"storage_provider": "local", "path": str(tmp_path / "blobs")}
+    marker = tmp_path / "in-the-middle"
+    first = WorkerProcess(
+        local_platform, storage, script=INTERRUPTED, environment={"HANG_AND_TELL": str(marker)}
+    )
+    with Mistral(
+        local_platform.api_key,
+        server_url=local_platform.server_url,
+        workflow_payload_offloading=PayloadOffloadingConfig(
+            storage_config=BlobStorageConfig(**storage)
+        ),
+    ) as client:
+        try:
+            text = "x" * 5 * MIB
+            execution = client.workflows.execute_workflow(
+                "interrupted", input={"text": text}, deployment_name=first.deployment
+            )
+            wait_for(marker)
+        finally:
+            first.kill()
+            first.stop()
+        second = WorkerProcess(
+            local_platform, storage, script=INTERRUPTED, deployment=first.deployment
+        )
+        try:
+            ended = client.workflows.wait_for_workflow_completion(
+                execution.execution_id, timeout_seconds=60
+            )
+        finally:
+            second.stop()
+    assert ended.result == {"result": text * 2 + "!"}
+
+
+def wait_for(marker: Path) -> None:
+    deadline = time.monotonic() + 30
+    while not marker.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

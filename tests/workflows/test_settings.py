@@ -1,0 +1,173 @@
+"""The worker's environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mistral_offload.config import BlobStorageConfig, StorageProvider
+from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
+from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
+from mistral_offload.workflows import WorkerSettings
+from mistral_offload.workflows.settings import StorageVariables
+
+GROUP = "TEMPORAL_PAYLOAD_OFFLOADING"
+STORAGE = f"{GROUP}__STORAGE_CONFIG"
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (*WorkerSettings.model_fields, "bucket_name", "prefix"):
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch):
+    def reading(variables: Mapping[str, str]) -> WorkerSettings:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return WorkerSettings()
+
+    return reading
+
+
+def test_nothing_set(read) -> None:
+    settings = read({})
+    assert settings.server_url == "https://api.mistral.ai"
+    assert settings.task_queue == "default"
+    assert settings.payload_offloading is None
+    assert settings.platform_token() is None
+
+
+def test_payload_offloading(read) -> None:
+    settings = read(
+        {
+            f"{STORAGE}__STORAGE_PROVIDER": "azure",
+            f"{STORAGE}__CONTAINER_NAME": "payloads",
+            f"{STORAGE}__AZURE_CONNECTION_STRING": "AccountKey=x",
+        }
+    )
+    offloading = settings.payload_offloading
+    assert offloading is not None
+    assert offloading.min_size_bytes == DEFAULT_PAYLOAD_MIN_SIZE_BYTES
+    assert offloading.storage_config == BlobStorageConfig(
+        storage_provider=StorageProvider.AZURE,
+        container_name="payloads",
+        azure_connection_string="AccountKey=x",  # type: ignore[arg-type]
+    )
+    assert "AccountKey" not in repr(settings)
+
+
+def test_lower_case_json_and_nested_override(read) -> None:
+    settings = read(
+        {
+            GROUP: '{"min_size_bytes": 7, "storage_config": {"bucket_name": "b"}}',
+            f"{GROUP}__MIN_SIZE_BYTES".lower(): "4096",
+        }
+    )
+    offloading = settings.payload_offloading
+    assert offloading is not None
+    assert (offloading.min_size_bytes, offloading.storage_config.bucket_name) == (4096, "b")
+
+
+def test_the_size_alone_enables_nothing(read) -> None:
+    assert read({f"{GROUP}__MIN_SIZE_BYTES": "4096"}).payload_offloading is None
+
+
+def test_unprefixed_variables_do_not_leak_in(read) -> None:
+    settings = read({f"{STORAGE}__BUCKET_NAME": "b", "PREFIX": "x", "REGION_NAME": "y"})
+    assert settings.payload_offloading is not None
+    assert settings.payload_offloading.storage_config == BlobStorageConfig(bucket_name="b")
+
+
+def test_null_and_empty_mean_unset(read) -> None:
+    settings = read(
+        {
+            "DEPLOYMENT_NAME": "null",
+            "SERVER_URL": "null",
+            "TEMPORAL_TASK_QUEUE": "",
+            f"{STORAGE}__STORAGE_PROVIDER": "null",
+            f"{STORAGE}__BUCKET_NAME": "b",
+            f"{GROUP}__MIN_SIZE_BYTES": "null",
+        }
+    )
+    assert settings.task_queue == "default"
+    assert settings.server_url == "https://api.mistral.ai"
+    assert settings.payload_offloading is not None
+
+
+def test_a_dotenv_file(read, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(
+        f"DEPLOYMENT_NAME=from-file\nUNRELATED=1\n{STORAGE}__BUCKET_NAME=b\n"
+    )
+    settings = read({})
+    assert settings.task_queue == "from-file"
+    assert settings.payload_offloading is not None
+    assert read({"DEPLOYMENT_NAME": "from-environment"}).task_queue == "from-environment"
+
+
+def test_every_problem_is_named_and_no_value_shown(read) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read(
+            {
+                "TEMPORAL_TLS": "secret-1",
+                f"{GROUP}__MIN_SIZE_BYTES": "secret-2",
+                f"{STORAGE}__STORAGE_PROVIDER": "SECRET-3",
+                f"{STORAGE}__BUKET_NAME": "secret-4",
+            }
+        )
+    text = str(refused.value)
+    assert text.count("\n") == 4
+    for name in (
+        "TEMPORAL_TLS:",
+        f"{GROUP}__MIN_SIZE_BYTES:",
+        f"{STORAGE}__STORAGE_PROVIDER:",
+        f"{STORAGE}__BUKET_NAME: there is no such variable",
+    ):
+        assert f"\n  {name}" in text
+    assert "secret" not in text.lower()
+
+
+def test_what_contradicts_is_named_by_variable(read) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read({f"{STORAGE}__STORAGE_PROVIDER": "gcs"})
+    assert f"{STORAGE}__STORAGE_PROVIDER 'gcs' needs {STORAGE}__BUCKET_ID" in str(refused.value)
+    with pytest.raises(ConfigurationError, match=f"{STORAGE}__BUCKET_NAME"):
+        read({f"{STORAGE}__STORAGE_PROVIDER": "s3", f"{STORAGE}__PREFIX": "p"})
+
+
+def test_a_group_that_is_no_json(read) -> None:
+    with pytest.raises(ConfigurationError, match=f"{GROUP}: not a JSON object"):
+        read({GROUP: "{secret"})
+
+
+def test_tokens(read, tmp_path: Path) -> None:
+    key = {"MISTRAL_API_KEY": "key"}
+    assert read(key).platform_token() == "key"
+    assert read(key).temporal_token(tls=False) is None
+    assert read(key).temporal_token(tls=True) == "key"
+    token = tmp_path / "token"
+    settings = read({"MISTRAL_SA_TOKEN_PATH": str(token)})
+    with pytest.raises(ServiceAccountTokenError):
+        settings.platform_token()
+    token.write_text("first\n")
+    assert settings.platform_token() == "first"
+    token.write_text("second\n")
+    assert settings.platform_token() == "second"
+    assert read({"TEMPORAL_API_KEY": "tk"}).temporal_token(tls=False) == "tk"
+
+
+def test_every_field_of_the_storage_configuration_is_a_variable(read) -> None:
+    assert set(StorageVariables.model_fields) == set(BlobStorageConfig.model_fields)
+    settings = read({f"{STORAGE}__BUCKET_NAME": "b", f"{STORAGE}__CONNECTIONS": "4"})
+    assert settings.payload_offloading is not None
+    assert settings.payload_offloading.storage_config.connections == 4
+    with pytest.raises(ConfigurationError, match=f"{STORAGE}__CONNECTIONS: .*greater than"):
+        read({f"{STORAGE}__CONNECTIONS": "0"})
+
+
+def test_a_group_of_null_is_unset(read) -> None:
+    assert read({GROUP: "null"}).payload_offloading is None
