@@ -73,7 +73,7 @@ def main() -> int:
             refusal = send_without_offloading(settings)
         requests += Counter(re.findall(r"mistral_offload\.storage:(\w+)", log.read_text()))
         show(runs, storage, requests)
-    console.print(f"\nThe same input without offloading:\n  {refusal}")
+    console.print(f"\nThe same input without offloading:\n  {refusal}", soft_wrap=True)
     console.print(f"\nDone in {time.monotonic() - started:.1f} s.")
     return 0 if all(run.verified for run in runs) else 1
 
@@ -202,7 +202,8 @@ def count_store_requests() -> Counter[str]:
 
 def show(runs: list[Run], storage: BlobStorageConfig, requests: Counter[str]) -> None:
     """Print the table."""
-    table = Table(title="\n10 MB in, 10 MB out", title_justify="left")
+    console.print("\n10 MB in, 10 MB out")
+    table = Table()
     table.add_column("")
     for run in runs:
         table.add_column(run.colour, justify="right")
@@ -216,12 +217,12 @@ def show(runs: list[Run], storage: BlobStorageConfig, requests: Counter[str]) ->
     for name, cells in rows.items():
         table.add_row(name, *cells)
     console.print(table)
-    blobs = list(open_store(storage).list())
     asked = ", ".join(f"{count} {name}" for name, count in sorted(requests.items()))
+    blobs = list(open_store(storage).list())
     console.print(f"\n{len(blobs)} blobs in the store, {asked} of client and worker together:")
     for run in runs:
         root, namespace, *_ = blobs[0].key.split("/")
-        console.print(f"  {run.colour}: {root}/{namespace}/{run.execution_id[:8]}…/")
+        console.print(f"  {run.colour}: {root}/{namespace}/…{run.execution_id[-8:]}/")
         for blob in blobs:
             if run.execution_id in blob.key:
                 console.print(f"    {blob.size:>10,} bytes  {blob.key.rpartition('/')[2][:24]}…")

@@ -4,6 +4,8 @@ import asyncio
 import ssl
 import threading
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from typing import Any
 
 import httpx
 import pytest
@@ -46,26 +48,23 @@ def api(bare: httpx.AsyncClient, worker: None) -> httpx.AsyncClient:
 
 @pytest.fixture(scope="session")
 def worker(platform: LocalPlatform) -> Iterator[None]:
-    loop: asyncio.AbstractEventLoop
-    stop: asyncio.Event
-    started = threading.Event()
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
-        nonlocal loop, stop
-        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        stop = asyncio.Event()
         client = await Client.connect(platform.temporal_address, namespace=platform.namespace)
         async with Worker(
             client, task_queue=TASK_QUEUE, workflows=WORKFLOWS, activities=[break_down]
         ):
-            started.set()
+            started.set_result((asyncio.get_running_loop(), stop))
             await stop.wait()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    assert started.wait(10)
-    definitions = [
-        {"name": name, "task_queue": TASK_QUEUE, "input_schema": {}}
-        for name in ("echo", "tell", "answer", "fail", "sleep", "countdown", "talk")
+    loop, stop = started.result(10)
+    names = ("echo", "tell", "answer", "fail", "sleep", "countdown", "talk")
+    definitions: list[dict[str, Any]] = [
+        {"name": name, "task_queue": TASK_QUEUE, "input_schema": {}} for name in names
     ]
     httpx.post(
         f"{platform.server_url}/v1/workflows/register",

@@ -47,4 +47,4 @@ async def until_ended(api: httpx.AsyncClient, execution_id: str) -> dict[str, An
         if answer["status"] != "RUNNING":
             return answer
         await asyncio.sleep(0.02)
-    raise AssertionError(f"still running: {answer}")
+    raise AssertionError(f"{execution_id} is still running")

@@ -137,7 +137,7 @@ async def test_a_run_that_was_carried_on(api: httpx.AsyncClient) -> None:
     assert (answer["status"], answer["result"]) == ("CONTINUED_AS_NEW", None)
 
 
-@pytest.mark.parametrize("run_id", ["01a20506-0000-7000-8000-000000000000", "it's", "x"])
+@pytest.mark.parametrize("run_id", ["01a20506-0000-7000-8000-000000000000", "it's"])
 async def test_no_such_run(bare: httpx.AsyncClient, run_id: str) -> None:
     response = await bare.get(f"{RUNS}/{run_id}")
     assert response.status_code == 404

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import sysconfig
 import textwrap
 from pathlib import Path
 
@@ -77,9 +78,12 @@ def test_the_binary_is_found_on_the_path_too(
 ) -> None:
     from mistral_offload.devserver.server import find_temporal
 
+    def elsewhere(name: str, scheme: str) -> str:
+        return "/nowhere"
+
     installed = find_temporal()
     (tmp_path / "temporal").symlink_to(installed)
-    monkeypatch.setattr("sysconfig.get_path", lambda *_: "/nowhere")
+    monkeypatch.setattr(sysconfig, "get_path", elsewhere)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_temporal() == tmp_path / "temporal"
 

@@ -61,10 +61,16 @@ async def test_heartbeat(bare: httpx.AsyncClient) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "body",
-    [{}, {"definitions": [{}]}, {"definitions": "x"}, registration("runs"), registration("")],
-)
+BAD_REGISTRATIONS: list[dict[str, Any]] = [
+    {},
+    {"definitions": [{}]},
+    {"definitions": "x"},
+    registration("runs"),
+    registration(""),
+]
+
+
+@pytest.mark.parametrize("body", BAD_REGISTRATIONS)
 async def test_bad_registrations(bare: httpx.AsyncClient, body: dict[str, Any]) -> None:
     assert (await bare.post(REGISTER, json=body)).status_code == 422
 

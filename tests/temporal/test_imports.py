@@ -11,11 +11,14 @@ import pytest
 CLOUD_SDKS = {"boto3", "botocore", "azure", "google.cloud", "aiobotocore"}
 
 PREPARE = """
+import asyncio
 import temporalio.workflow
 from mistral_offload.temporal import sandbox_runner
 from tests.workflows.documents import Documents
-definition = temporalio.workflow._Definition.must_from_class(Documents)
-sandbox_runner().prepare_workflow(definition)
+async def prepare():
+    definition = temporalio.workflow._Definition.must_from_class(Documents)
+    sandbox_runner().prepare_workflow(definition)
+asyncio.run(prepare())
 """
 
 

@@ -1,4 +1,4 @@
-"""One Temporal server for all tests of this folder."""
+"""One Temporal server for all tests of a session that ask for it."""
 
 from __future__ import annotations
 

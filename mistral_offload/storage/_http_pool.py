@@ -1,0 +1,65 @@
+"""Connections of the SDKs that speak HTTP through ``requests``: Azure's and Google's.
+
+Imported where a client is made, so that importing a store imports no SDK.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+
+if TYPE_CHECKING:
+    from requests import PreparedRequest, Response
+
+PIECE_BYTES = 256 * 1024
+
+_KEEPALIVE_SECONDS = 60
+
+
+class Pieces:
+    """A request body of several parts, sent one after the other and never copied together.
+
+    Bytes given as they are must leave within the connect timeout as a whole; a piece of them has
+    that time for itself, and so a large blob gets through a slow line.
+    """
+
+    def __init__(self, *parts: bytes) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __iter__(self) -> Iterator[memoryview]:
+        for part in self._parts:
+            view = memoryview(part)
+            for start in range(0, len(view), PIECE_BYTES):
+                yield view[start : start + PIECE_BYTES]
+
+
+class PooledAdapter(HTTPAdapter):
+    """Keeps a connection for each request that may run at once; repeats nothing by itself."""
+
+    def __init__(self, connections: int) -> None:
+        super().__init__(pool_maxsize=connections)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """As in the base class, and notice when the other end of an idle connection is gone."""
+        super().init_poolmanager(*args, socket_options=_socket_options(), **kwargs)
+
+    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
+        """As in the base class, with large bodies in pieces."""
+        if isinstance(request.body, bytes) and len(request.body) > PIECE_BYTES:
+            request.body = Pieces(request.body)
+        return super().send(request, *args, **kwargs)
+
+
+def _socket_options() -> list[tuple[int, int, int]]:
+    options = list(HTTPConnection.default_socket_options)
+    options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
+    if hasattr(socket, "TCP_KEEPIDLE"):  # the systems' own default is two hours
+        options.append((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_SECONDS))
+    return options

@@ -1,0 +1,82 @@
+"""The examples, run as a user runs them: as scripts, with the environment their pages name."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mistral_offload.devserver import LocalPlatform
+from tests.servers.worker import WorkerProcess
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A platform and the example worker, and what the pages tell to export."""
+    blobs = str(tmp_path_factory.mktemp("blobs"))
+    with LocalPlatform() as platform:
+        worker = WorkerProcess(platform, {"storage_provider": "local", "path": blobs})
+        yield {**platform.environment(), "BLOBS": blobs}
+        worker.stop()
+
+
+def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
+    finished = subprocess.run(
+        command,
+        env={**os.environ, **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr == ""
+    return finished.stdout
+
+
+def expected_output(folder: Path) -> str:
+    """The block below "prints" on the page of an example."""
+    match = re.search(r"prints\n+```text\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    assert match is not None
+    return match[1]
+
+
+@pytest.mark.parametrize("name", ["client_sync", "client_async"])
+def test_client_prints_what_its_page_says(name: str, environment: dict[str, str]) -> None:
+    folder = EXAMPLES / name
+    printed = run([sys.executable, "client.py"], environment, folder)
+    assert printed == expected_output(folder)
+
+
+def test_demo_prints_its_table_and_ends_well() -> None:
+    printed = run([sys.executable, "-m", "examples.demo"], {}, EXAMPLES.parent)
+    assert re.search(r"result digest verified\s*│\s*yes\s*│\s*yes", printed)
+    assert "4 get, 6 put" in printed
+    assert "PayloadTooLargeError" in printed
+
+
+def test_scripts_end_cleanly(environment: dict[str, str]) -> None:
+    """Ending an interpreter right after Temporal's core was used has crashed; here it must not."""
+    script = (
+        "import mistral_offload.workflows, mistral_offload.devserver as d\n"
+        "with d.LocalPlatform(): pass\n"
+        "print('done')"
+    )
+    for _ in range(3):
+        assert run([sys.executable, "-c", script], {}, EXAMPLES) == "done\n"
+
+
+def test_every_example_has_a_page() -> None:
+    folders = [path for path in EXAMPLES.iterdir() if path.is_dir() and path.name[0] not in "._"]
+    assert {folder.name for folder in folders} >= {"worker", "client_sync", "client_async"}
+    for folder in folders:
+        page = (folder / "README.md").read_text()
+        assert page.startswith("# ")

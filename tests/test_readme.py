@@ -1,0 +1,76 @@
+"""The programs on the front page, run as they stand, but for the storage and the address."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mistral_offload.devserver import LocalPlatform
+from tests.servers.worker import WorkerProcess
+
+README = Path(__file__).parents[1] / "README.md"
+STORAGE = 'BlobStorageConfig(bucket_name="my-payloads", region_name="eu-west-3")'
+
+
+def programs() -> list[str]:
+    return re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    assert text.count(old) == 1
+    return text.replace(old, new)
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[LocalPlatform]:
+    """One of its own: another worker may know a workflow by the same name."""
+    with LocalPlatform() as platform:
+        yield platform
+
+
+@pytest.fixture(scope="module")
+def worker(
+    platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WorkerProcess]:
+    folder = tmp_path_factory.mktemp("readme")
+    script = folder / "worker.py"
+    script.write_text(programs()[2])
+    storage = {"storage_provider": "local", "path": str(folder / "blobs")}
+    worker = WorkerProcess(platform, storage, script=script)
+    yield worker
+    worker.stop()
+
+
+@pytest.mark.parametrize(
+    ("number", "printed"),
+    [
+        (0, "500000 pages\nstarted "),
+        (1, "['Part 1', 'Part 2', 'Part 3']\n"),
+    ],
+)
+def test_client(number: int, printed: str, platform: LocalPlatform, worker: WorkerProcess) -> None:
+    local = f"BlobStorageConfig(storage_provider='local', path={worker.storage['path']!r})"
+    program = replaced(programs()[number], STORAGE, local)
+    address = f"api_key='local', server_url={platform.server_url!r}"
+    program = replaced(program, 'api_key="your_api_key"', address)
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.stderr == ""
+    assert finished.returncode == 0
+    assert finished.stdout.startswith(printed)
+
+
+def test_links_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text())
+    assert links
+    assert [link for link in links if not (README.parent / link).exists()] == []
