@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from requests import PreparedRequest, Response
 
 PIECE_BYTES = 256 * 1024
@@ -53,12 +55,12 @@ class PooledAdapter(HTTPAdapter):
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """As in the base class, with large bodies in pieces."""
         if isinstance(request.body, bytes) and len(request.body) > PIECE_BYTES:
-            request.body = Pieces(request.body)
+            request.body = cast("Iterable[bytes]", Pieces(request.body))
         return super().send(request, *args, **kwargs)
 
 
 def _socket_options() -> list[tuple[int, int, int]]:
-    options = list(HTTPConnection.default_socket_options)
+    options = list(cast("list[tuple[int, int, int]]", HTTPConnection.default_socket_options))
     options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
     if hasattr(socket, "TCP_KEEPIDLE"):  # the systems' own default is two hours
         options.append((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_SECONDS))

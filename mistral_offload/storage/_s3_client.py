@@ -70,6 +70,7 @@ def connect(config: BlobStorageConfig) -> Connected:
         client.close()
         client = make(found)
     _sign_with_known_digest(client)
+    client.meta.events.register("before-sign.s3.PutObject", _send_at_once)
     secrets: list[str | None] = []
     credentials = session.get_credentials()
     if type(credentials) is Credentials:  # what a role hands out is fetched anew when it is read
@@ -129,3 +130,12 @@ def _choose_signer(
 ) -> str | None:
     plain = signature_version in ("v4", "s3v4") and context.get("auth_type") in (None, "v4", "s3v4")
     return _SIGNER if plain else None
+
+
+def _send_at_once(request: AWSRequest, **_: object) -> None:
+    """Do not wait for "100 Continue" before a body.
+
+    After an early answer, such as the 412 of a blob that is there, botocore before 1.44 reads the
+    next answer on that connection wrongly and stalls for a read timeout (boto/botocore#3755).
+    """
+    del request.headers["Expect"]

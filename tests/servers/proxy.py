@@ -8,7 +8,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 _PIECE = 64 * 1024
@@ -16,12 +16,16 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True)
 class Passed:
-    """One request that passed, with the status it was answered with."""
+    """One request that passed, with the status it was answered with.
+
+    ``fields`` are the request's headers, their names in lower case.
+    """
 
     method: str
     path: str
     status: int
     connection: int
+    fields: dict[str, str] = field(repr=False)
 
 
 @dataclass
@@ -140,7 +144,7 @@ class CountingProxy:
         request = Head.read(asked)
         if request is None:
             return False
-        method, path, *_ = request.first.split(" ")
+        method = request.first.split(" ")[0]
         early = request.fields.get("expect", "").lower() == "100-continue"
         canned = self._canned_for(method)
         if canned is not None:
@@ -149,7 +153,7 @@ class CountingProxy:
                     pass
             status = canned.status
             body = b"" if method == "HEAD" else canned.body
-            self._passed(method, path, status, number)
+            self._passed(request, status, number)
             client.sendall(
                 b"HTTP/1.1 %d Canned\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
             )
@@ -166,7 +170,7 @@ class CountingProxy:
             response = Head.read(answered)
         if response is None:
             return False
-        self._passed(method, path, response.status, number)  # before the client can look
+        self._passed(request, response.status, number)  # before the client can look
         client.sendall(response.raw)
         for piece in response.body(answered, of=method):
             client.sendall(piece)
@@ -186,9 +190,10 @@ class CountingProxy:
                     return canned
         return None
 
-    def _passed(self, method: str, path: str, status: int, number: int) -> None:
+    def _passed(self, request: Head, status: int, number: int) -> None:
+        method, path, *_ = request.first.split(" ")
         with self._lock:
-            self.requests.append(Passed(method, path, status, number))
+            self.requests.append(Passed(method, path, status, number, request.fields))
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,11 @@ def test_connections_end_with_the_store(
 
 
 def test_the_digest_is_the_checksum_and_the_signature(
-    proxied: S3Store, seaweed: Seaweed, root: str, monkeypatch: pytest.MonkeyPatch
+    proxied: S3Store,
+    seaweed: Seaweed,
+    seaweed_proxy: CountingProxy,
+    root: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from botocore.auth import S3SigV4Auth
 
@@ -149,6 +153,10 @@ def test_the_digest_is_the_checksum_and_the_signature(
     for data in (b"small", bytes(2 * MIB)):
         digest = hashlib.sha256(data)
         proxied.put(digest.hexdigest(), data, sha256=digest.hexdigest())
+        sent = seaweed_proxy.requests[-1].fields
+        assert sent["x-amz-content-sha256"] == digest.hexdigest()
+        assert sent["if-none-match"] == "*"
+        assert "expect" not in sent
         client = seaweed.client()
         found = client.head_object(
             Bucket=proxied.container, Key=f"{root}/{digest.hexdigest()}", ChecksumMode="ENABLED"

@@ -1,0 +1,146 @@
+"""What Azure says when something fails, as errors of ours: by code, status and class only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    ContainerNotFoundError,
+    MistralOffloadError,
+    StorageAccessDeniedError,
+    StorageConfigError,
+    StorageError,
+    StorageUnavailableError,
+)
+from mistral_offload.storage._http_errors import is_untrusted
+
+
+class Target(NamedTuple):
+    """What a failed request was about."""
+
+    operation: str
+    container: str
+    key: str | None
+    server: str
+    """The account's address, in words."""
+    by_connection_string: bool
+
+
+ErrorKind = type[StorageError | StorageConfigError]
+
+ALREADY_THERE = frozenset(("BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"))
+"""Codes of a create that found a blob. Other 409 and 412 answers are about leases, tiers, holds."""
+
+_NOT_FOUND = (
+    "nothing is stored under this key: it was never written, was deleted, or expired by a "
+    "lifecycle rule; reader and writer need the same container and prefix"
+)
+_NO_CONTAINER = (
+    "the container does not exist: create it, or mend container_name or the storage account"
+)
+_INVALID = (
+    "the credentials are not valid: check the key or signature in azure_connection_string, or the "
+    "identity, and this machine's clock"
+)
+_ROLE = (
+    "the credentials do not allow this: they need the role 'Storage Blob Data Contributor' on the "
+    "container, or a signature with read, create, write, delete and list"
+)
+_NETWORK = "the storage account does not let this network, protocol or kind of credential in"
+_BUSY = "the server cannot take the request now: try again later"
+_NAME = "Azure does not allow container_name, prefix or key as they are"
+_ARCHIVED = "the blob is archived: rehydrate it before it is used"
+_HELD = "a lease, a snapshot or an immutability policy of the container protects the blob"
+
+_BY_CODE: dict[str, tuple[ErrorKind, str]] = {
+    "BlobNotFound": (BlobNotFoundError, _NOT_FOUND),
+    "ResourceNotFound": (BlobNotFoundError, _NOT_FOUND),
+    "ContainerNotFound": (ContainerNotFoundError, _NO_CONTAINER),
+    "ContainerBeingDeleted": (ContainerNotFoundError, _NO_CONTAINER),
+    "ContainerDisabled": (ContainerNotFoundError, _NO_CONTAINER),
+    "AuthenticationFailed": (StorageAccessDeniedError, _INVALID),
+    "InvalidAuthenticationInfo": (StorageAccessDeniedError, _INVALID),
+    "NoAuthenticationInformation": (StorageAccessDeniedError, _INVALID),
+    "AuthorizationPermissionMismatch": (StorageAccessDeniedError, _ROLE),
+    "AuthorizationResourceTypeMismatch": (StorageAccessDeniedError, _ROLE),
+    "AuthorizationServiceMismatch": (StorageAccessDeniedError, _ROLE),
+    "InsufficientAccountPermissions": (StorageAccessDeniedError, _ROLE),
+    "AuthorizationSourceIPMismatch": (StorageAccessDeniedError, _NETWORK),
+    "AuthorizationProtocolMismatch": (StorageAccessDeniedError, _NETWORK),
+    "KeyBasedAuthenticationNotPermitted": (StorageAccessDeniedError, _NETWORK),
+    "PublicAccessNotPermitted": (StorageAccessDeniedError, _NETWORK),
+    "AccountIsDisabled": (StorageAccessDeniedError, _NETWORK),
+    # The account's firewall answers with this one, and some servers on a failed signature.
+    "AuthorizationFailure": (StorageAccessDeniedError, f"{_INVALID}; or {_NETWORK}"),
+    "InvalidResourceName": (StorageConfigError, _NAME),
+    "InvalidUri": (StorageConfigError, _NAME),
+    "OutOfRangeInput": (StorageConfigError, _NAME),
+    "BlobArchived": (StorageError, _ARCHIVED),
+    "BlobBeingRehydrated": (StorageError, _ARCHIVED),
+    "LeaseIdMissing": (StorageError, _HELD),
+    "SnapshotsPresent": (StorageError, _HELD),
+    "BlobImmutableDueToPolicy": (StorageError, _HELD),
+    "ServerBusy": (StorageUnavailableError, _BUSY),
+    "InternalError": (StorageUnavailableError, _BUSY),
+    "OperationTimedOut": (StorageUnavailableError, _BUSY),
+    "ConditionNotMet": (StorageUnavailableError, "the blob was replaced while it was read"),
+}
+
+
+def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
+    """The error of ours for what Azure's packages raised, or None when it is not theirs."""
+    from azure.core.exceptions import AzureError, HttpResponseError
+
+    if not isinstance(error, AzureError):
+        return None
+    if isinstance(error, HttpResponseError) and error.status_code is not None:
+        code, status = error_code(error), error.status_code
+        kind, text = _answered(code, status, target)
+        text = f"{text} ({target.operation}: {code or 'no code'}, HTTP {status})"
+    else:
+        kind, text = _not_answered(error, target)
+        text = f"{text} ({target.operation}: {type(error).__name__})"
+    if issubclass(kind, StorageConfigError):
+        return kind(f"{text} (azure container {target.container!r}, {target.server})")
+    return kind(text, provider="azure", container=target.container, key=target.key)
+
+
+def error_code(error: Exception) -> str:
+    """The code of an error answer, or the empty string."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def _answered(code: str, status: int, target: Target) -> tuple[ErrorKind, str]:
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status in (401, 403):
+        return StorageAccessDeniedError, _ROLE
+    if status == 404:
+        reads = target.operation in ("get", "stat")
+        return (BlobNotFoundError, _NOT_FOUND) if reads else (ContainerNotFoundError, _NO_CONTAINER)
+    if status in (408, 429) or status >= 500:
+        return StorageUnavailableError, f"{_BUSY}; it was {target.server}"
+    return StorageError, "the server refused the request"
+
+
+def _not_answered(error: Exception, target: Target) -> tuple[ErrorKind, str]:
+    from azure.core.exceptions import ClientAuthenticationError
+
+    if isinstance(error, ClientAuthenticationError):
+        if target.by_connection_string:
+            return StorageConfigError, "AccountKey in azure_connection_string is not an account key"
+        return StorageAccessDeniedError, (
+            "no credentials were found, or they were refused: give azure_connection_string, or an "
+            "environment, workload, managed or developer identity that DefaultAzureCredential finds"
+        )
+    if is_untrusted(error):
+        return StorageConfigError, (
+            "the server's certificate is not trusted: REQUESTS_CA_BUNDLE names the file of its "
+            "authority"
+        )
+    return StorageUnavailableError, (
+        f"no answer, or half of one, from {target.server}: check the network, the account's name "
+        "and any proxy"
+    )
