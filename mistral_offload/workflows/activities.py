@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property, update_wrapper
@@ -96,7 +97,9 @@ class Activity(Generic[P, R]):
             "local": local,
         }
         options: Any = {name: value for name, value in given.items() if value is not None}
-        return Activity(self.function, name=self.name, options=replace(self.options, **options))
+        other = copy(self)  # with the readers that were built already
+        other.options = replace(self.options, **options)
+        return other
 
     @property
     def is_async(self) -> bool:

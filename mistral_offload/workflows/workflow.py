@@ -28,7 +28,7 @@ from mistral_offload.workflows.children import (
     execute_workflow,
     start_workflow,
 )
-from mistral_offload.workflows.definitions import (
+from mistral_offload.workflows.decorators import (
     define,
     entrypoint,
     query,

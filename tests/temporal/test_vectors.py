@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import fnmatch
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Optional, Union
+from typing import Any, Optional, Union
 
 import pytest
 from pydantic import BaseModel
@@ -31,13 +28,9 @@ from mistral_offload.temporal import (
     read_value,
 )
 from mistral_offload.temporal.payloads import carries_context
+from tests.vectors import Case, Differences, b64, load, parameters, uses_only_offloading
 
-VECTORS = Path(__file__).parents[1] / "vectors" / "temporal_payloads.json"
-CASES: list[dict[str, Any]] = [
-    case
-    for case in json.loads(VECTORS.read_text())["cases"]
-    if not {"encryption", "compression"} & set(case.get("config") or {})
-]
+CASES = [case for case in load("temporal_payloads") if uses_only_offloading(case.get("config"))]
 
 
 class Point(BaseModel):
@@ -74,32 +67,26 @@ ERRORS: dict[str, type[Exception]] = {
 }
 
 
-class Difference(NamedTuple):
-    reason: str
-    instead: Any
-
-
-DIFFERENCES = {
-    "from_payload/with_context/null/any": Difference(
-        "null for Any is None; the official reader makes an empty object of it", None
-    ),
-    "from_payload/not_a_context_payload": Difference(
-        "what claims to carry a context and does not is an error, not None", PayloadDecodeError
-    ),
-    "from_payload/outer_not_json": Difference(
-        "what claims to carry a context and does not is an error, not None", PayloadDecodeError
-    ),
-    "to_payload/with_context_payload_object": Difference(
-        "a value is a value: the official payload member must be text already", {"a": 1}
-    ),
-    "to_payload/with_context_payload_invalid_utf8": Difference(
-        "the error is ours, and names the type", PayloadSerializationError
-    ),
+DIFFERENCES = Differences(
+    {
+        "from_payload/with_context/null/any": "null for Any is None, not an empty object [Q 4]",
+        "from_payload/not_a_context_payload": "a claimed context that is none is an error",
+        "from_payload/outer_not_json": "a claimed context that is none is an error",
+        "to_payload/with_context_payload_object": "a value is a value, not JSON text in a member",
+        "to_payload/with_context_payload_invalid_utf8": "the error is ours, and names the type",
+    }
+)
+INSTEAD: dict[str, Any] = {
+    "from_payload/with_context/null/any": None,
+    "from_payload/not_a_context_payload": PayloadDecodeError,
+    "from_payload/outer_not_json": PayloadDecodeError,
+    "to_payload/with_context_payload_object": {"a": 1},
+    "to_payload/with_context_payload_invalid_utf8": PayloadSerializationError,
 }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
-async def test_vector(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", parameters(CASES))
+async def test_vector(case: Case) -> None:
     if case["name"] == "error/offloading_without_storage":
         with pytest.raises(ConfigurationError):
             PayloadOffloadingConfig(min_size_bytes=1)  # type: ignore[call-arg]
@@ -113,16 +100,15 @@ async def test_vector(case: dict[str, Any]) -> None:
 
 
 def test_every_difference_is_used() -> None:
-    names = [case["name"] for case in CASES]
-    unused = [pattern for pattern in DIFFERENCES if not fnmatch.filter(names, pattern)]
-    assert unused == []
+    assert not DIFFERENCES.unused(CASES)
+    assert set(DIFFERENCES) == set(INSTEAD)
 
 
 def test_the_selection_is_what_it_was() -> None:
     assert len(CASES) == 201
 
 
-async def check_to_payload(case: dict[str, Any]) -> None:
+async def check_to_payload(case: Case) -> None:
     given, expected = case["value"], expected_of(case, case["expected"])
     converter = data_converter().payload_converter
     if given["kind"] != "with_context":
@@ -143,7 +129,7 @@ async def check_to_payload(case: dict[str, Any]) -> None:
         assert read_value(written) == expected
 
 
-async def check_from_payload(case: dict[str, Any]) -> None:
+async def check_from_payload(case: Case) -> None:
     payload = payload_of(case["input"])
     hint, expected = HINTS[case["type_hint"]], expected_of(case, case["expected"])
     converter = data_converter().payload_converter
@@ -163,7 +149,7 @@ async def check_from_payload(case: dict[str, Any]) -> None:
     assert type(found) is type(wanted)
 
 
-async def check_encode(case: dict[str, Any]) -> None:
+async def check_encode(case: Case) -> None:
     store = MemoryStore()
     codec = OffloadingCodec(encoder_of(case, store))
     given = [payload_of(item) for item in case["input"]]
@@ -181,14 +167,14 @@ async def check_encode(case: dict[str, Any]) -> None:
         assert carries_context(item) or wanted is item
     assert {key for _, key in store.requests} == set(case["blobs"])
     for key, blob in case["blobs"].items():
-        assert store.get(key) == base64.b64decode(blob)
+        assert store.get(key) == b64(blob)
     assert_decoded(await codec.decode(encoded), case["decoded"])
 
 
-async def check_decode(case: dict[str, Any]) -> None:
+async def check_decode(case: Case) -> None:
     store = MemoryStore()
     for key, blob in case["blobs_in"].items():
-        store.put(key, base64.b64decode(blob))
+        store.put(key, b64(blob))
     codec = OffloadingCodec(encoder_of(case, store))
     given = [payload_of(item) for item in case["input"]]
     before = [item.SerializeToString(deterministic=True) for item in given]
@@ -219,10 +205,9 @@ def assert_same(found: Payload, expected: Payload) -> None:
     assert found.data == expected.data
 
 
-def expected_of(case: Mapping[str, Any], recorded: Any) -> Any:
-    for pattern, difference in DIFFERENCES.items():
-        if fnmatch.fnmatch(case["name"], pattern):
-            return difference.instead
+def expected_of(case: Case, recorded: Any) -> Any:
+    if case["name"] in DIFFERENCES:
+        return INSTEAD[case["name"]]
     if isinstance(recorded, dict) and "error" in recorded:
         return ERRORS[recorded["error"]["class"]]
     return recorded
@@ -232,7 +217,7 @@ def is_error(expected: Any) -> bool:
     return isinstance(expected, type) and issubclass(expected, Exception)
 
 
-def encoder_of(case: Mapping[str, Any], store: MemoryStore) -> PayloadEncoder:
+def encoder_of(case: Case, store: MemoryStore) -> PayloadEncoder:
     offloading = case["config"].get("offloading")
     if offloading is None:
         return PayloadEncoder()
@@ -245,8 +230,8 @@ def encoder_of(case: Mapping[str, Any], store: MemoryStore) -> PayloadEncoder:
 
 def payload_of(recorded: Mapping[str, Any]) -> Payload:
     return Payload(
-        metadata={key: base64.b64decode(text) for key, text in recorded["metadata"].items()},
-        data=base64.b64decode(recorded["data_b64"]),
+        metadata={key: b64(text) for key, text in recorded["metadata"].items()},
+        data=b64(recorded["data_b64"]),
     )
 
 
@@ -259,7 +244,7 @@ def inner_value(given: Mapping[str, Any]) -> Any:
     if "payload_b64" not in given:
         text = given["payload"]
         return json.loads(text) if isinstance(text, str) else text
-    data = base64.b64decode(given["payload_b64"])
+    data = b64(given["payload_b64"])
     try:
         return json.loads(data)
     except ValueError:
@@ -268,6 +253,6 @@ def inner_value(given: Mapping[str, Any]) -> Any:
 
 def plain_value(recorded: Mapping[str, Any]) -> Any:
     if recorded["kind"] == "bytes":
-        return base64.b64decode(recorded["b64"])
+        return b64(recorded["b64"])
     value = recorded["value"]
     return Point(**value) if recorded["kind"] == "model" else value

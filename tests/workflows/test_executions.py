@@ -14,7 +14,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
 )
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, CancelledError
 
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.context import PayloadContext
@@ -177,6 +177,14 @@ async def test_an_exception_ends_the_execution(rig: Rig, how: str, kind: str, te
     assert isinstance(cause, ApplicationError)
     assert cause.type == kind
     assert text in cause.message
+
+
+async def test_a_cancelled_execution_is_cancelled(rig: Rig) -> None:
+    handle = await rig.start("inbox")
+    await handle.cancel()
+    with pytest.raises(WorkflowFailureError) as ended:
+        await rig.result(handle)
+    assert isinstance(ended.value.cause, CancelledError)
 
 
 async def test_many_at_once(rig: Rig) -> None:

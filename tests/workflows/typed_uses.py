@@ -54,9 +54,8 @@ class Dressed:
 
 
 async def uses() -> None:
-    waiting = bare(1)
-    assert_type(waiting, Coroutine[Any, Any, str])
-    assert_type(await waiting, str)
+    assert await assert_type(bare(1), Coroutine[Any, Any, str]) == "1"
+    assert_type(await bare(1), str)
     assert_type(await called(1, times=2), str)
     assert_type(await plain(1), list[int])
     assert_type(await plain.with_options(local=True)(number=1), list[int])
