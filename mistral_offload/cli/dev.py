@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mistral_offload.devserver import LocalPlatform
 
 _CHECK_SECONDS = 0.5
+_STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class LogLevel(str, Enum):
@@ -54,7 +55,8 @@ def dev(
 
     if log_level is not None:
         logging.basicConfig(level=log_level.name)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _STOPPING:  # SIGINT too: a script's background jobs are started ignoring it
+        signal.signal(number, signal.default_int_handler)
     try:
         with LocalPlatform(
             host=host,
@@ -78,7 +80,7 @@ def _run_until_interrupted(platform: LocalPlatform) -> None:
             time.sleep(_CHECK_SECONDS)
     except KeyboardInterrupt:
         # Stopping takes a second or two; a second Ctrl-C would only leave things behind.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _STOPPING:
             signal.signal(number, signal.SIG_IGN)
 
 

@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from mistral_offload.devserver.bodies import HeartbeatBody, RegisterBody, WorkflowSpec
 from mistral_offload.devserver.refusals import Refusal
@@ -53,11 +52,6 @@ class Registration:
     def active(self) -> bool:
         """Whether a worker of it has been heard of lately."""
         return time.monotonic() - self.seen < _ACTIVE_SECONDS
-
-    @property
-    def execution_timeout(self) -> timedelta | None:
-        """How long one execution may take."""
-        return self.spec.execution_timeout
 
 
 class Registry:

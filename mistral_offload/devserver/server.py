@@ -147,9 +147,10 @@ class TemporalServer:
         """The end of what the server has written, if it is kept."""
         if self._kept is None:
             return ""
-        size = self._kept.seek(0, os.SEEK_END)
-        self._kept.seek(max(0, size - _SHOWN_LOG_BYTES))
-        return self._kept.read().decode(errors="replace").strip()
+        # Not by seeking: the server writes where the shared file position is.
+        start = max(0, os.fstat(self._kept.fileno()).st_size - _SHOWN_LOG_BYTES)
+        said = os.pread(self._kept.fileno(), _SHOWN_LOG_BYTES, start)
+        return said.decode(errors="replace").strip()
 
     @property
     def _grace(self) -> float:

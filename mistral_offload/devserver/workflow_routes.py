@@ -97,7 +97,7 @@ class WorkflowRoutes:
             task_queue=registration.task_queue,
             execution_id=execution_id,
             input=argument(arriving, namespace=self._namespace, execution_id=execution_id),
-            timeout=registration.execution_timeout,
+            timeout=registration.spec.execution_timeout,
         )
         if not body.wait_for_result:
             members = started_members(registration, execution_id, run_id)

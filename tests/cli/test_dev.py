@@ -61,19 +61,27 @@ def test_nothing_is_left_when_it_is_killed() -> None:
         assert_gone(dev.temporal_address)
 
 
-def test_a_file_keeps_the_state(tmp_path: Path) -> None:
+def test_a_file_keeps_executions_and_workers_register_again(tmp_path: Path) -> None:
     db = str(tmp_path / "state.db")
-    spec = {"definitions": [{"name": "lonely"}], "deployment_name": "d", "worker_name": "w"}
+    worker = {"deployment_name": "d", "worker_name": "w"}
+    heartbeat = "/v1/workflows/workers/heartbeat", worker
+    execute = "/v1/workflows/lonely/execute"
     with Dev("--db", db) as dev:
+        assert f"kept in {db}" in dev.said
+        spec = {"definitions": [{"name": "lonely"}], **worker}
         ask(dev, "POST", "/v1/workflows/register", spec).raise_for_status()
-        start = "/v1/workflows/lonely/execute", {"execution_id": "kept"}
-        ask(dev, "POST", *start).raise_for_status()
+        ask(dev, "POST", execute, {"execution_id": "kept"}).raise_for_status()
+        assert ask(dev, "POST", *heartbeat).json() == {"all_active": True}
         assert dev.end(signal.SIGINT) == (0, "", "")
     with Dev("--db", db) as dev:
         answer = ask(dev, "GET", "/v1/workflows/executions/kept").json()
         assert (answer["workflow_name"], answer["status"]) == ("lonely", "RUNNING")
         listed = ask(dev, "GET", "/v1/workflows/runs").json()["executions"]
         assert [item["execution_id"] for item in listed] == ["kept"]
+        assert ask(dev, "POST", *heartbeat).json() == {"all_active": False}
+        response = ask(dev, "POST", execute, {})
+        assert response.status_code == 404
+        assert "no worker has registered" in response.json()["detail"]
 
 
 def test_logs_go_to_stderr_when_asked_for() -> None:

@@ -1,5 +1,7 @@
 """The command line as a whole."""
 
+import subprocess
+import sys
 from importlib.metadata import entry_points, version
 
 import pytest
@@ -48,3 +50,9 @@ def test_a_package_that_is_not_installed(package: str, arguments: list[str], ext
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
     assert f'pip install "mistral-offload[{extra}]"' in line
+
+
+def test_without_the_script_on_the_path() -> None:
+    command = [sys.executable, "-m", "mistral_offload.cli", "--version"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert ended.stdout == f"mistral-offload {version('mistral-offload')}\n"

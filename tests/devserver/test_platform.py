@@ -106,22 +106,6 @@ def test_it_tells_when_temporal_is_gone() -> None:
         assert ask(platform, "GET", execution("x")).status_code == 503
 
 
-def test_a_file_keeps_executions_and_workers_register_again(tmp_path: Path) -> None:
-    db = tmp_path / "state.db"
-    heartbeat = "/v1/workflows/workers/heartbeat", {"deployment_name": "d", "worker_name": "w"}
-    with LocalPlatform(db=db) as platform:
-        register(platform)
-        assert ask(platform, "POST", execute("lonely"), {"execution_id": "kept"}).status_code == 200
-        assert ask(platform, "POST", *heartbeat).json() == {"all_active": True}
-    with LocalPlatform(db=db) as platform:
-        answer = ask(platform, "GET", execution("kept")).json()
-        assert (answer["workflow_name"], answer["status"]) == ("lonely", "RUNNING")
-        assert ask(platform, "POST", *heartbeat).json() == {"all_active": False}
-        response = ask(platform, "POST", execute("lonely"), {})
-        assert response.status_code == 404
-        assert "no worker has registered" in response.json()["detail"]
-
-
 def test_a_host_without_address() -> None:
     with pytest.raises(LocalPlatformError, match=r"no address .*nowhere\.invalid"):
         LocalPlatform(host="nowhere.invalid")
@@ -137,11 +121,7 @@ def test_open_to_the_network_only_when_told() -> None:
         assert scheduler == f"localhost:{platform.temporal_address.rpartition(':')[2]}"
 
 
-@pytest.mark.parametrize(
-    "end",
-    ["platform.close()", "", "raise SystemExit(0)"],
-    ids=["closed", "forgotten", "exit"],
-)
+@pytest.mark.parametrize("end", ["platform.close()", ""], ids=["closed", "forgotten"])
 def test_a_script_ends_cleanly(end: str) -> None:
     source = (
         "import httpx\n"
