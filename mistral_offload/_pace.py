@@ -1,13 +1,17 @@
-"""What differs by colour: sleeping, the scope of a connection pool, and asking a thing once."""
+"""What differs by colour: sleeping, reading, the scope of a connection pool, asking only once."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable
+import warnings
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import Future
 from typing import Generic, TypeVar
+
+import httpx
 
 T = TypeVar("T")
 
@@ -27,6 +31,8 @@ class _Process:
 
 
 _PROCESS = _Process()
+_PACKAGE = "mistral_offload."
+_has_warned = False
 
 
 async def scope_async() -> object:
@@ -37,6 +43,61 @@ async def scope_async() -> object:
 def scope() -> object:
     """What a connection pool may be shared within: the process, all threads of it."""
     return _PROCESS
+
+
+async def mind_loop_async() -> None:
+    """Nothing: an event loop is where this colour belongs."""
+
+
+def mind_loop() -> None:
+    """Warn, once, when the caller's method blocks an event loop that runs in this thread.
+
+    Raises:
+        RuntimeWarning: when warnings are errors.
+    """
+    global _has_warned
+    if _has_warned or not _runs_loop():
+        return
+    _has_warned = True
+    frame, depth, method = sys._getframe(1), 1, ""  # pyright: ignore[reportPrivateUsage]
+    while frame.f_globals.get("__name__", "").startswith(_PACKAGE):
+        method = frame.f_code.co_name
+        if frame.f_back is None:
+            break
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(
+        f"{method}() blocks the event loop that runs in this thread, and all its tasks, until the "
+        f"answer is there: inside async code, await {method}_async() instead",
+        RuntimeWarning,
+        stacklevel=depth + 1,
+    )
+
+
+async def read_body_async(response: httpx.Response) -> None:
+    """Read a response that was opened as a stream, and close it."""
+    await response.aread()
+
+
+def read_body(response: httpx.Response) -> None:
+    """Read a response that was opened as a stream, and close it."""
+    response.read()
+
+
+async def chunks_async(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """The body of a response as it comes; the response is closed when nobody reads on."""
+    try:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+    finally:
+        await response.aclose()
+
+
+def chunks(response: httpx.Response) -> Generator[bytes, None, None]:
+    """The body of a response as it comes; the response is closed when nobody reads on."""
+    try:
+        yield from response.iter_bytes()
+    finally:
+        response.close()
 
 
 class Once(Generic[T]):

@@ -1,4 +1,4 @@
-"""The configuration both halves share: where blobs go, and from which size.
+"""The configuration both halves share: where blobs go, and how payloads are kept secret and small.
 
 Field names and meaning are those of the official SDK, so that a configuration carries over.
 """
@@ -7,15 +7,26 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from typing_extensions import Self
 
 from mistral_offload.errors import ConfigurationError, StorageConfigError
 from mistral_offload.limits import (
     DEFAULT_CACHE_DIRECTORY_BYTES,
     DEFAULT_CACHE_MEMORY_BYTES,
+    DEFAULT_COMPRESSION_MIN_SIZE_BYTES,
+    DEFAULT_DECOMPRESSED_LIMIT_BYTES,
+    DEFAULT_FIELD_MIN_SIZE_BYTES,
     DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
     DEFAULT_STORAGE_CONNECTIONS,
     DEFAULT_STORAGE_RETRY_SECONDS,
@@ -43,8 +54,10 @@ class Config(BaseModel):
         def __init__(self, **values: Any) -> None:
             try:
                 super().__init__(**values)
+                return
             except ValidationError as error:
-                raise self.error_class(_summary(type(self).__name__, error)) from None
+                problem = self.error_class(_summary(type(self).__name__, error))
+            raise problem  # out here, or pydantic's error, and so the values, would hang on it
 
 
 class BlobStorageConfig(Config):
@@ -73,6 +86,11 @@ class BlobStorageConfig(Config):
     ca_bundle: Path | None = Field(default=None, description="s3: certificates to trust.")
     sse_kms_key_id: str | None = Field(default=None, description="s3: encrypt with this KMS key.")
     storage_class: str | None = Field(default=None, description="s3: of new blobs.")
+    conditional_writes: bool = Field(
+        default=True,
+        description="s3: False for a server that ignores If-None-Match; one that refuses it is "
+        "found out.",
+    )
 
     container_name: str | None = Field(default=None, description="azure: the container.")
     azure_connection_string: SecretStr | None = None
@@ -143,6 +161,116 @@ class PayloadOffloadingConfig(Config):
 
     storage_config: BlobStorageConfig
     min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
+    allow_other_namespaces: bool = Field(
+        default=False,
+        description="A worker reads blobs of every namespace of the store, not of its own only.",
+    )
+
+
+class FieldOffloadingConfig(Config):
+    """Fields of activity results go to the store when the result has ``min_size_bytes`` or more.
+
+    ``min_size_bytes`` is a floor in bytes of JSON. A result that could not be delivered otherwise
+    has its fields offloaded whatever the floor.
+
+    Raises:
+        ConfigurationError: there is no storage block.
+    """
+
+    storage_config: BlobStorageConfig
+    min_size_bytes: int = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
+
+
+_AES_KEY_BYTES = (16, 24, 32)
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    try:
+        size = len(bytes.fromhex(key.get_secret_value()))
+    except ValueError:
+        raise ValueError(
+            "a key is written as hex digits, two a byte (mistral-offload keys new)"
+        ) from None
+    if size not in _AES_KEY_BYTES:
+        raise ValueError(
+            f"a key has 16, 24 or 32 bytes, this one has {size} (mistral-offload keys new)"
+        )
+    return key
+
+
+EncryptionKey = Annotated[SecretStr, AfterValidator(_check_key)]
+"""An AES key in hex; blanks between the bytes are fine."""
+
+
+class PayloadEncryptionMode(str, Enum):
+    """How much of a payload is encrypted."""
+
+    FULL = "full"
+    PARTIAL = "partial"
+
+
+class PayloadEncryptionConfig(Config):
+    """Payloads are encrypted with AES-GCM: as a whole, or the fields marked `EncryptedStrField`.
+
+    Give client and workers the same keys. To rotate, make the new key ``main_key`` and the old one
+    ``secondary_key``, everywhere; older ones go on opening what they encrypted as ``retired_keys``.
+
+    Raises:
+        ConfigurationError: a key is not hex, or not of 16, 24 or 32 bytes; it is not shown.
+    """
+
+    mode: PayloadEncryptionMode
+    main_key: EncryptionKey = Field(description="Encrypts, and is the first to decrypt with.")
+    secondary_key: EncryptionKey | None = Field(default=None, description="Only decrypts.")
+    retired_keys: tuple[EncryptionKey, ...] = Field(
+        default=(), description="Only decrypt, tried in this order after the others."
+    )
+    encrypt_blobs: bool | None = Field(
+        default=None,
+        description="Encrypt what is offloaded, too; None: in full mode.",
+    )
+    encrypt_fields: bool = Field(
+        default=False,
+        description="Encrypt the blobs of activity fields, which official workers cannot read.",
+    )
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        """Every key, the main key first."""
+        texts = [self.main_key, self.secondary_key, *self.retired_keys]
+        return tuple(bytes.fromhex(text.get_secret_value()) for text in texts if text is not None)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether payloads are encrypted as a whole."""
+        return self.mode is PayloadEncryptionMode.FULL
+
+    @property
+    def blobs(self) -> bool:
+        """Whether what is offloaded is encrypted before."""
+        return self.is_full if self.encrypt_blobs is None else self.encrypt_blobs
+
+
+class ZstdConfig(Config):
+    """How zstd compresses: from level 1, fastest, to 22, smallest."""
+
+    algorithm: Literal["zstd"] = "zstd"
+    level: int = Field(default=3, ge=1, le=22)
+
+
+class PayloadCompressionConfig(Config):
+    """Payloads from ``min_size_bytes`` of JSON on are compressed, when that makes them smaller.
+
+    Reading compressed payloads needs no configuration; ``max_decompressed_bytes`` bounds what one
+    of them may unpack to.
+
+    Raises:
+        ConfigurationError: a level or size is out of range.
+    """
+
+    min_size_bytes: int = Field(default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES, ge=0)
+    algorithm_config: ZstdConfig = ZstdConfig()
+    max_decompressed_bytes: int = Field(default=DEFAULT_DECOMPRESSED_LIMIT_BYTES, ge=1)
 
 
 def _summary(name: str, error: ValidationError) -> str:

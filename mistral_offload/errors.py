@@ -5,14 +5,21 @@
     MistralOffloadError
     ├── ConfigurationError                 a setting is missing, wrong or contradicts another
     │   ├── StorageConfigError             … in the storage block
+    │   │   └── StorageCheckError          a worker cannot reach its stores when it starts
     │   ├── MissingExtraError              an optional dependency is not installed
     │   └── ServiceAccountTokenError       the token file cannot be read or is empty
     ├── PayloadError                       a value cannot travel
     │   ├── PayloadTooLargeError           over the platform's limit, and nothing offloads it
     │   ├── PayloadSerializationError      the value has no JSON form
+    │   ├── PayloadEncryptionError         the value cannot be encrypted as it is marked
     │   ├── PayloadDecodeError             the bytes are not what their options say
+    │   │   ├── PayloadDecryptionError     no configured key opens it, or it was changed
+    │   │   └── PayloadDecompressionError  it is not what was compressed, or unpacks to too much
+    │   ├── EncryptionNotConfiguredError   it is encrypted, but no keys are configured
     │   ├── OffloadingNotConfiguredError   a reference arrived, but no storage is configured
-    │   └── ReferenceRefusedError          a reference names a key it may not name
+    │   ├── ReferenceRefusedError          a reference names a key it may not name
+    │   └── OffloadableFieldError          an activity field has no value that could be read here
+    │       └── OffloadedValueInWorkflowError   … because this is workflow code
     ├── StorageError                       the object store; carries provider, container and key
     │   ├── BlobNotFoundError              nothing is stored under the key
     │   ├── BlobCorruptedError             the bytes do not hash to what the key says
@@ -21,7 +28,8 @@
     │   ├── StorageUnavailableError        no answer, or only transient failures, within the time
     │   └── StoreClosedError               used after close, or in a forked child process
     ├── APIConnectionError                 the platform gave no answer
-    │   └── APITimeoutError                … within the time
+    │   ├── APITimeoutError                … within the time
+    │   └── StreamDisconnectedError        it ended a stream with an error
     ├── APIError                           it answered with an error: status_code, body, headers
     │   ├── BadRequestError (400)          ├── ConflictError (409)
     │   ├── AuthenticationError (401)      ├── ValidationError (422)
@@ -35,7 +43,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any, cast
 
 _SHOWN_BODY_CHARACTERS = 500
 
@@ -50,6 +60,10 @@ class ConfigurationError(MistralOffloadError, ValueError):
 
 class StorageConfigError(ConfigurationError):
     """The storage block cannot be used as it is."""
+
+
+class StorageCheckError(StorageConfigError):
+    """A worker cannot reach the stores it is configured for, and so does not start."""
 
 
 class MissingExtraError(ConfigurationError, ImportError):
@@ -75,7 +89,7 @@ class PayloadTooLargeError(PayloadError):
     """A value is over the platform's limit and nothing offloads it.
 
     Attributes:
-        size: the value as JSON, in bytes.
+        size: the value as it would travel, in bytes: JSON, or what was made of it.
         limit: the largest value that can be delivered, in bytes.
     """
 
@@ -91,8 +105,24 @@ class PayloadSerializationError(PayloadError, TypeError):
     """A value has no JSON form."""
 
 
+class PayloadEncryptionError(PayloadError, ValueError):
+    """A value cannot be encrypted as it is, so it must not travel."""
+
+
 class PayloadDecodeError(PayloadError, ValueError):
     """The bytes of a payload are not what its encoding options say."""
+
+
+class PayloadDecryptionError(PayloadDecodeError):
+    """No configured key opens an encrypted payload, or it was changed after it was encrypted."""
+
+
+class PayloadDecompressionError(PayloadDecodeError):
+    """A compressed payload is not what was compressed, or unpacks to more than is allowed."""
+
+
+class EncryptionNotConfiguredError(PayloadError):
+    """An encrypted payload arrived, but no keys are configured here."""
 
 
 class OffloadingNotConfiguredError(PayloadError):
@@ -109,6 +139,22 @@ class ReferenceRefusedError(PayloadError):
     def __init__(self, message: str, *, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class OffloadableFieldError(PayloadError):
+    """An activity field has no value that could be read here.
+
+    Attributes:
+        field: the field's name in its model, or None when it never was in one.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class OffloadedValueInWorkflowError(OffloadableFieldError):
+    """The value of an activity field was asked for in workflow code, where it may not be."""
 
 
 class StorageError(MistralOffloadError):
@@ -145,7 +191,13 @@ class ContainerNotFoundError(StorageError):
 
 
 class StorageUnavailableError(StorageError):
-    """The store gave no answer, or only transient failures, within the time allowed."""
+    """The store gave no answer, or only transient failures, within the time allowed.
+
+    Attributes:
+        retry_after: for how many seconds the server asked not to be asked again, or None.
+    """
+
+    retry_after: float | None = None
 
 
 class StoreClosedError(StorageError):
@@ -158,6 +210,22 @@ class APIConnectionError(MistralOffloadError):
 
 class APITimeoutError(APIConnectionError, TimeoutError):
     """The platform gave no answer within the request's timeout."""
+
+
+class StreamDisconnectedError(APIConnectionError):
+    """The platform ended a stream with an error; a stream opened with ``reconnect`` goes on.
+
+    Attributes:
+        reason: ``read_error``, ``stream_error`` or ``internal_error``.
+        error: the platform's own words.
+    """
+
+    def __init__(self, *, reason: str, error: str) -> None:
+        super().__init__(
+            f"the platform ended the stream ({reason}): {error or 'it gave no reason'}"
+        )
+        self.reason = reason
+        self.error = error
 
 
 class APIError(MistralOffloadError):
@@ -200,7 +268,26 @@ class ConflictError(APIError):
 
 
 class ValidationError(APIError):
-    """422: the platform refused the request's parameters; the body says which."""
+    """422: the platform refused the request's parameters; ``detail`` says which."""
+
+    @property
+    def detail(self) -> list[dict[str, Any]]:
+        """What is wrong, one entry each: ``loc``, where; ``msg``; ``type``.
+
+        Empty when the platform said it in another form; ``body`` has it then.
+        """
+        try:
+            body: object = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return []
+        entries = cast("dict[str, object]", body).get("detail") if isinstance(body, dict) else None
+        if not isinstance(entries, list):
+            return []
+        return [
+            cast("dict[str, Any]", entry)
+            for entry in cast("list[object]", entries)
+            if isinstance(entry, dict)
+        ]
 
 
 class RateLimitError(APIError):

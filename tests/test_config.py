@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import pickle
+import traceback
 from typing import Any
 
 import pytest
 
-from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig, StorageProvider
+from mistral_offload.config import (
+    BlobStorageConfig,
+    PayloadCompressionConfig,
+    PayloadEncryptionConfig,
+    PayloadOffloadingConfig,
+    StorageProvider,
+)
 from mistral_offload.errors import ConfigurationError, MistralOffloadError, StorageConfigError
 from mistral_offload.limits import MIB
 
@@ -74,3 +81,81 @@ def test_secrets_are_never_shown() -> None:
         BlobStorageConfig(azure_connection_string="AccountKey=hidden", aws_access_key_id=["hidden"])
     assert "hidden" not in f"{caught.value} {caught.value!r}"
     assert caught.value.__cause__ is None
+
+
+KEY = "00112233445566778899aabbccddeeff" * 2
+
+
+@pytest.mark.parametrize(
+    "key",
+    [KEY, KEY.upper(), KEY[:32], KEY[:48], " ".join(KEY[i : i + 2] for i in range(0, 64, 2))],
+)
+def test_keys_are_hex_of_an_aes_size(key: str) -> None:
+    config = PayloadEncryptionConfig(
+        mode="full", main_key=key, secondary_key=KEY[:32], retired_keys=[KEY, key]
+    )
+    main = bytes.fromhex(key)
+    assert config.keys == (main, bytes.fromhex(KEY[:32]), bytes.fromhex(KEY), main)
+
+
+@pytest.mark.parametrize("field", ["main_key", "secondary_key", "retired_keys"])
+@pytest.mark.parametrize(
+    "key", ["", "5ec4e7", "5ec4e7" * 7, "5ec4e7x" * 8, KEY[:-1], "5 ec4e7" * 8]
+)
+def test_a_key_that_is_none_is_not_shown(field: str, key: str) -> None:
+    values = {"mode": "full", "main_key": KEY, field: [key] if field == "retired_keys" else key}
+    with pytest.raises(ConfigurationError, match=field) as caught:
+        PayloadEncryptionConfig(**values)
+    assert "5ec4e7" not in "".join(traceback.format_exception(caught.value))
+    assert "mistral-offload keys new" in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+def test_keys_are_not_shown() -> None:
+    config = PayloadEncryptionConfig(mode="partial", main_key=KEY, retired_keys=[KEY])
+    assert KEY not in f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"main_key": KEY}, "mode"),
+        ({"mode": "FULL", "main_key": KEY}, "mode"),
+        ({"mode": "full"}, "main_key"),
+        ({"mode": "full", "secondary_key": KEY}, "main_key"),
+    ],
+)
+def test_incomplete_encryption_is_refused(values: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint):
+        PayloadEncryptionConfig(**values)
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "encrypted"),
+    [
+        ("full", None, True),
+        ("partial", None, False),
+        ("full", False, False),
+        ("partial", True, True),
+    ],
+)
+def test_blobs_are_encrypted_in_full_mode_or_when_asked(
+    mode: str, asked: bool | None, encrypted: bool
+) -> None:
+    config = PayloadEncryptionConfig(mode=mode, main_key=KEY, encrypt_blobs=asked)
+    assert config.blobs is encrypted
+    assert not config.encrypt_fields
+
+
+def test_compression() -> None:
+    config = PayloadCompressionConfig()
+    assert (config.min_size_bytes, config.algorithm_config.level) == (MIB, 3)
+    assert config.max_decompressed_bytes == 1024 * MIB
+    assert PayloadCompressionConfig(algorithm_config={"level": 7}).algorithm_config.level == 7
+    assert len({config, PayloadCompressionConfig()}) == 1
+    for level in (0, 23):
+        with pytest.raises(ConfigurationError, match="level"):
+            PayloadCompressionConfig(algorithm_config={"algorithm": "zstd", "level": level})
+    with pytest.raises(ConfigurationError, match="algorithm"):
+        PayloadCompressionConfig(algorithm_config={"algorithm": "gzip"})

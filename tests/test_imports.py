@@ -61,6 +61,17 @@ print("fine")
             "s3",
         ),
         ("from mistral_offload.cli import main; main()", "cli"),
+        (
+            "from mistral_offload import *\n"
+            "Mistral(workflow_payload_encryption="
+            "PayloadEncryptionConfig(mode='full', main_key='8f' * 16))",
+            "encryption",
+        ),
+        (
+            "from mistral_offload import *\n"
+            "Mistral(workflow_payload_compression=PayloadCompressionConfig())",
+            "compression",
+        ),
     ],
 )
 def test_missing_extra_is_named(program: str, extra: str) -> None:
@@ -82,7 +93,7 @@ def test_public_names_are_those_of_all() -> None:
     public = {name for name in vars(mistral_offload) if not name.startswith("_")}
     modules = {
         "api", "client", "config", "devserver", "errors", "extra", "limits", "payload", "storage",
-        "temporal", "workflows", "cli",
+        "temporal", "workflows", "cli", "fields",
     }  # fmt: skip
     assert public - modules <= set(mistral_offload.__all__)
     assert all(hasattr(mistral_offload, name) for name in mistral_offload.__all__)

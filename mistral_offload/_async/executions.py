@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-from mistral_offload._async.http import AsyncHttp
+from mistral_offload._async.execution_stream import AsyncExecutionStreams
+from mistral_offload._async.traces import AsyncTraces
 from mistral_offload.api import operations
-from mistral_offload.api.body import UNSET, render_body
+from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import (
+    BatchExecutionResponse,
     QueryWorkflowResponse,
     SignalWorkflowResponse,
     UpdateWorkflowResponse,
     WorkflowExecutionResponse,
 )
-from mistral_offload.api.operations import Operation
+from mistral_offload.api.operation import Operation, history
 
 T = TypeVar("T")
 
 
-class AsyncExecutions:
+class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
     """Executions, by id."""
-
-    _http_async: AsyncHttp
 
     async def get_workflow_execution_async(
         self,
@@ -43,7 +44,7 @@ class AsyncExecutions:
         return await self._http_async.call_async(
             operations.GET_EXECUTION,
             {"execution_id": execution_id},
-            query={"include_search_keys": "true" if include_search_keys else "false"},
+            query={"include_search_keys": include_search_keys},
             options=options,
         )
 
@@ -138,6 +139,87 @@ class AsyncExecutions:
             options=options,
         )
 
+    async def batch_cancel_workflow_executions_async(
+        self, execution_ids: Sequence[str], **options: Unpack[CallOptions]
+    ) -> BatchExecutionResponse:
+        """Ask several executions to stop; the answer says what became of each.
+
+        Raises:
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.BATCH_CANCEL, {}, body={"execution_ids": execution_ids}, options=options
+        )
+
+    async def batch_terminate_workflow_executions_async(
+        self, execution_ids: Sequence[str], **options: Unpack[CallOptions]
+    ) -> BatchExecutionResponse:
+        """End several executions at once; the answer says what became of each.
+
+        Raises:
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.BATCH_TERMINATE, {}, body={"execution_ids": execution_ids}, options=options
+        )
+
+    async def reset_workflow_async(
+        self,
+        execution_id: str,
+        *,
+        event_id: int,
+        reason: str | Unset | None = UNSET,
+        exclude_signals: bool = False,
+        exclude_updates: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Run an execution again from an event of its history on.
+
+        Args:
+            execution_id: the execution.
+            event_id: the last event of the history that is kept.
+            reason: written into the history.
+            exclude_signals: do not deliver later signals again.
+            exclude_updates: do not deliver later updates again.
+            options: what this call does differently from its client.
+
+        Raises:
+            NotFoundError: there is no such execution.
+            APIError: the platform refused or failed.
+        """
+        body: dict[str, object] = {
+            "event_id": event_id,
+            "reason": reason,
+            "exclude_signals": exclude_signals,
+            "exclude_updates": exclude_updates,
+        }
+        await self._http_async.call_async(
+            operations.RESET_EXECUTION, {"execution_id": execution_id}, body=body, options=options
+        )
+
+    async def get_workflow_execution_history_async(
+        self, execution_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]
+    ) -> Any:
+        """Get what happened in an execution, as Temporal recorded it.
+
+        Args:
+            execution_id: the execution.
+            decode_payloads: show inputs and results as values, fetched from the store where they
+                were offloaded; one that cannot be read stays encoded. False: as Temporal keeps
+                them.
+            options: what this call does differently from its client.
+
+        Raises:
+            NotFoundError: there is no such execution.
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            history(operations.GET_HISTORY, decode_payloads),
+            {"execution_id": execution_id},
+            query={"decode_payloads": decode_payloads},
+            options=options,
+        )
+
     async def _invoke_async(
         self,
         operation: Operation[T],
@@ -147,13 +229,9 @@ class AsyncExecutions:
         options: CallOptions,
     ) -> T:
         """What signals, queries and updates share: a name and an encoded input."""
-        if input is not None and input is not UNSET:
-            input = await self._http_async.encode_async(
-                input, execution_id, what=f"the input of {name!r} for execution {execution_id!r}"
-            )
         return await self._http_async.call_async(
             operation,
             {"execution_id": execution_id},
-            body=render_body({"name": name, "input": input}),
+            body={"name": name, "input": input},
             options=options,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
@@ -12,16 +13,26 @@ from httpx import AsyncClient
 
 from mistral_offload import _pace
 from mistral_offload.api import operations
-from mistral_offload.api.answers import connection_error, read_answer, read_document
-from mistral_offload.api.body import RawJSON
+from mistral_offload.api.answers import (
+    connection_error,
+    is_stream,
+    may_help,
+    read_answer,
+    read_document,
+)
+from mistral_offload.api.body import UNSET, RawJSON, render_body
 from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.operations import Operation
-from mistral_offload.api.retries import RETRIED_STATUSES, pause_seconds
-from mistral_offload.errors import APIConnectionError
+from mistral_offload.api.encoded import check_kept_size, kept_text, name_of_input
+from mistral_offload.api.operation import Operation
+from mistral_offload.api.retries import BackoffStrategy, pause_seconds
+from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.envelope import read_envelope, write_envelope
+from mistral_offload.payload.envelope import write_envelope
+from mistral_offload.payload.jsontext import dump_json
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("mistral_offload")
 
 
 class Exchange(NamedTuple):
@@ -39,21 +50,16 @@ class AsyncHttp:
         self._given = client
         self._own: WeakKeyDictionary[object, AsyncClient] = WeakKeyDictionary()
 
-    @property
-    def sends_envelopes(self) -> bool:
-        """Whether inputs travel as envelopes, as they do once offloading is configured."""
-        return self._connection.encoder.offloads
-
     async def call_async(
         self,
         operation: Operation[T],
         path: Mapping[str, str],
         *,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | bytes | None = None,
         options: CallOptions,
     ) -> T:
-        """Send a request and read its answer, results decoded."""
+        """Send a request and read its answer, both encoded as the operation says."""
         exchange = await self.send_async(operation, path, query=query, body=body, options=options)
         return await self.read_async(operation, exchange.response)
 
@@ -62,14 +68,19 @@ class AsyncHttp:
         operation: Operation[Any],
         path: Mapping[str, str],
         *,
-        query: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        query: Mapping[str, object] | None = None,
+        body: Mapping[str, object] | bytes | None = None,
         options: CallOptions,
     ) -> Exchange:
-        """Send a request, again when that is safe and may help; any status is an answer."""
+        """Send a request, again when that is safe and may help; any status is an answer.
+
+        The body of the answer has been read, unless it is a stream of events.
+        """
+        await _pace.mind_loop_async()
+        content = await self._encode_async(operation, path, body)
         client = await self._client_async()
         request = self._connection.request(
-            client, operation, path=path, query=query, body=body, options=options
+            client, operation, path=path, query=query, body=content, options=options
         )
         retries = self._connection.retries(operation, options)
         deadline = time.monotonic() + retries.backoff.max_elapsed_time / 1000
@@ -78,14 +89,16 @@ class AsyncHttp:
             attempt += 1
             outcome: Exchange | APIConnectionError
             try:
-                response = await client.send(request, follow_redirects=True)
+                response = await client.send(request, stream=True, follow_redirects=True)
+                if not is_stream(operation, response):
+                    await _pace.read_body_async(response)
             except httpx.TransportError as error:
                 outcome = connection_error(operation, request, error)
                 outcome.__cause__ = error
-                again, headers = retries.retry_connection_errors, None
+                again, headers = may_help(operation, retries, error), None
             else:
                 outcome = Exchange(response, attempt)
-                again, headers = response.status_code in RETRIED_STATUSES, response.headers
+                again, headers = retries.retries_status(response.status_code), response.headers
             pause = pause_seconds(retries.backoff, attempt, headers)
             if retries.strategy == "none" or not again or time.monotonic() + pause > deadline:
                 if isinstance(outcome, APIConnectionError):
@@ -93,26 +106,38 @@ class AsyncHttp:
                 return outcome
             await _pace.sleep_async(pause)
 
+    def backoff(self, operation: Operation[Any], options: CallOptions) -> BackoffStrategy:
+        """The pauses before a stream is opened again."""
+        return self._connection.retries(operation, options).backoff
+
     async def read_async(self, operation: Operation[T], response: httpx.Response) -> T:
-        """Read the answer of an operation; a ``result`` in it is decoded."""
+        """Read the answer of an operation, decoded."""
         document = read_document(operation, response)
-        if isinstance(document, dict) and "result" in document:
-            document["result"] = await self._decode_async(document["result"])
+        await self.decode_async(operation, document)
         return read_answer(operation, response, document)
 
-    async def encode_async(self, value: object, execution_id: str, *, what: str) -> RawJSON:
-        """The JSON that is sent for an input: an envelope, or without offloading the value itself.
+    async def decode_async(self, operation: Operation[Any], document: Any) -> None:
+        """Decode what is encoded in an answer, in place.
 
         Raises:
-            PayloadSerializationError: the value has no JSON form.
-            PayloadTooLargeError: over the platform's limit, and no offloading is configured.
-            StorageError: the blob could not be written.
+            PayloadError, StorageError: it cannot be decoded, and the answer is of no use without.
         """
+        if operation.decodes is None:
+            return
         encoder = self._connection.encoder
-        if not encoder.offloads:
-            return RawJSON(encoder.encode_value(value, None, what=what).data)
-        context = PayloadContext(await self.namespace_async(), execution_id)
-        return RawJSON(write_envelope(await encoder.encode_value_async(value, context, what=what)))
+        for found in operation.decodes(document):
+            # Without a configuration an envelope that needs nothing undone is the user's value.
+            if not (found.is_changed or encoder.is_configured):
+                continue
+            try:
+                if found.patches is not None:
+                    found.put(encoder.decode_patches(found.patches))
+                else:
+                    found.put(await encoder.decode_value_async(found.payload))
+            except (PayloadError, StorageError) as error:
+                if not operation.lenient:
+                    raise
+                _logger.warning("%s: a value stays encoded: %s", operation.name, error)
 
     async def namespace_async(self) -> str:
         """The namespace of the caller's workflows, asked of the platform once."""
@@ -128,13 +153,41 @@ class AsyncHttp:
         answer = await self.call_async(operations.WHOAMI, {}, options={})
         return answer.namespace
 
-    async def _decode_async(self, result: Any) -> Any:
-        payload = read_envelope(result)
-        encoder = self._connection.encoder
-        # Without a configuration an envelope that needs nothing undone is just the user's value.
-        if payload is None or not (payload.options or encoder.offloads):
-            return result
-        return await encoder.decode_value_async(payload)
+    async def _encode_async(
+        self,
+        operation: Operation[Any],
+        path: Mapping[str, str],
+        body: Mapping[str, object] | bytes | None,
+    ) -> bytes | None:
+        """The text of a body, the user's value in it encoded.
+
+        Raises:
+            PayloadError, StorageError: it could not be encoded; nothing was sent.
+        """
+        if body is None or isinstance(body, bytes):
+            return body
+        part, encoder = operation.encodes, self._connection.encoder
+        value = UNSET if part is None else part.value_in(body)
+        if part is None or value is None or value is UNSET:
+            return render_body(body)
+        what = name_of_input(path, body)
+        if not part.offloads:
+            plain = dump_json(value)
+            payload = await encoder.encode_async(plain, None, offload=False)
+            check_kept_size(what, payload)
+            digest = encoder.hash_schedule_input(plain) if part.hashed else None
+            return part.replace(
+                body, kept_text(payload, digest, encoder.is_configured), encoded=True
+            )
+        if not encoder.is_configured:
+            text = RawJSON(encoder.encode_value(value, None, what=what).data)
+            return part.replace(body, text, encoded=False)
+        context = None
+        if encoder.offloads:  # only keys of blobs need the namespace
+            execution_id = path.get("execution_id") or str(body["execution_id"])
+            context = PayloadContext(await self.namespace_async(), execution_id)
+        payload = await encoder.encode_value_async(value, context, what=what)
+        return part.replace(body, RawJSON(write_envelope(payload)), encoded=True)
 
     async def _client_async(self) -> AsyncClient:
         if self._given is not None:

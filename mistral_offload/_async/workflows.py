@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Unpack
 
 from mistral_offload import _pace
-from mistral_offload._async.http import AsyncHttp
+from mistral_offload._async.catalog import AsyncCatalog
 from mistral_offload.api import operations
-from mistral_offload.api.body import UNSET, Unset, render_body
+from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_ids import new_execution_id
 from mistral_offload.api.models import (
     WorkflowExecutionResponse,
     WorkflowExecutionSyncResponse,
 )
+from mistral_offload.api.operation import Operation
 from mistral_offload.api.outcomes import gave_up, has_completed, outcome_in, poll_pauses
 from mistral_offload.api.tracing import traceparent as current_traceparent
 
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 
 _CONFLICT = 409
 
+Started = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
+"""An execution that goes on, or the result of one that was waited for."""
 
-class AsyncWorkflows:
+
+class AsyncWorkflows(AsyncCatalog):
     """Workflows, by name or id."""
 
-    _http_async: AsyncHttp
     executions: Executions
 
     async def execute_workflow_async(
@@ -48,7 +51,7 @@ class AsyncWorkflows:
         task_queue: str | Unset | None = UNSET,
         deployment_name: str | Unset | None = UNSET,
         **options: Unpack[CallOptions],
-    ) -> WorkflowExecutionResponse | WorkflowExecutionSyncResponse:
+    ) -> Started:
         """Start a workflow; a large ``input`` is offloaded before the request leaves.
 
         Args:
@@ -75,45 +78,66 @@ class AsyncWorkflows:
             WorkflowTimeoutError: it was waited for, and goes on after ``timeout_seconds``.
             APIError, APIConnectionError: the platform refused, failed or did not answer.
         """
-        given_id = execution_id if isinstance(execution_id, str) and execution_id else None
-        execution_id = given_id or new_execution_id(workflow_identifier)
-        headers = options.get("http_headers") or {}
-        trace = traceparent if isinstance(traceparent, str) else current_traceparent(headers)
-        options["http_headers"] = {**headers, "traceparent": trace}
-        encoded_input: object = UNSET
-        if input is not None and input is not UNSET:
-            what = f"the input of workflow {workflow_identifier!r}"
-            input = await self._http_async.encode_async(input, execution_id, what=what)
-            if self._http_async.sends_envelopes:
-                encoded_input, input = input, None
-        body = render_body(
+        return await self._start_async(
+            operations.EXECUTE_WORKFLOW,
+            {"workflow_identifier": workflow_identifier},
             {
                 "execution_id": execution_id,
                 "input": input,
-                "encoded_input": encoded_input,
                 "wait_for_result": wait_for_result,
                 "timeout_seconds": timeout_seconds,
                 "custom_tracing_attributes": custom_tracing_attributes,
                 "force_new_trace": force_new_trace,
-                "traceparent": trace,
+                "traceparent": traceparent,
                 "extensions": extensions,
                 "task_queue": task_queue,
                 "deployment_name": deployment_name,
-            }
+            },
+            options,
         )
-        exchange = await self._http_async.send_async(
-            operations.EXECUTE_WORKFLOW,
-            {"workflow_identifier": workflow_identifier},
-            body=body,
-            options=options,
+
+    async def execute_workflow_registration_async(
+        self,
+        workflow_registration_id: str,
+        *,
+        execution_id: str | Unset | None = UNSET,
+        input: Any = UNSET,
+        wait_for_result: bool = False,
+        timeout_seconds: float | Unset | None = UNSET,
+        custom_tracing_attributes: Mapping[str, str] | Unset | None = UNSET,
+        force_new_trace: bool = False,
+        traceparent: str | Unset | None = UNSET,
+        extensions: Mapping[str, Any] | Unset | None = UNSET,
+        task_queue: str | Unset | None = UNSET,
+        deployment_name: str | Unset | None = UNSET,
+        **options: Unpack[CallOptions],
+    ) -> Started:
+        """Start a certain version of a workflow: as ``execute_workflow``, by registration id.
+
+        Args:
+            workflow_registration_id: id of the registration.
+            options: what this call does differently from its client.
+
+        Raises:
+            MistralOffloadError: as ``execute_workflow``.
+        """
+        return await self._start_async(
+            operations.EXECUTE_REGISTRATION,
+            {"workflow_registration_id": workflow_registration_id},
+            {
+                "execution_id": execution_id,
+                "input": input,
+                "wait_for_result": wait_for_result,
+                "timeout_seconds": timeout_seconds,
+                "custom_tracing_attributes": custom_tracing_attributes,
+                "force_new_trace": force_new_trace,
+                "traceparent": traceparent,
+                "extensions": extensions,
+                "task_queue": task_queue,
+                "deployment_name": deployment_name,
+            },
+            options,
         )
-        response = exchange.response
-        if response.status_code == _CONFLICT and exchange.attempts > 1 and given_id is None:
-            # An earlier attempt arrived although its answer did not: this is our own execution.
-            return await self._adopt_async(execution_id, wait_for_result, timeout_seconds, options)
-        if wait_for_result and not response.is_success and (outcome := outcome_in(response)):
-            raise outcome
-        return await self._http_async.read_async(operations.EXECUTE_WORKFLOW, response)
 
     async def execute_workflow_and_wait_async(
         self,
@@ -215,13 +239,43 @@ class AsyncWorkflows:
                 pause = min(pause, left)
             await _pace.sleep_async(pause)
 
+    async def _start_async(
+        self,
+        operation: Operation[Started],
+        path: Mapping[str, str],
+        body: dict[str, Any],
+        options: CallOptions,
+    ) -> Started:
+        """What both ways to start share: an id and a trace context fixed before the first try."""
+        given_id = body["execution_id"] if isinstance(body["execution_id"], str) else None
+        execution_id = given_id or new_execution_id(*path.values())
+        headers = options.get("http_headers") or {}
+        given_trace = body["traceparent"]
+        trace = given_trace if isinstance(given_trace, str) else current_traceparent(headers)
+        options["http_headers"] = {**headers, "traceparent": trace}
+        body |= {"execution_id": execution_id, "traceparent": trace}
+        exchange = await self._http_async.send_async(operation, path, body=body, options=options)
+        response = exchange.response
+        if response.status_code == _CONFLICT and exchange.attempts > 1 and not given_id:
+            # An earlier attempt arrived although its answer did not: this is our own execution.
+            return await self._adopt_async(
+                execution_id, body["wait_for_result"], body["timeout_seconds"], options
+            )
+        if (
+            body["wait_for_result"]
+            and not response.is_success
+            and (outcome := outcome_in(response))
+        ):
+            raise outcome
+        return await self._http_async.read_async(operation, response)
+
     async def _adopt_async(
         self,
         execution_id: str,
         wait_for_result: bool,
         timeout_seconds: float | Unset | None,
         options: CallOptions,
-    ) -> WorkflowExecutionResponse | WorkflowExecutionSyncResponse:
+    ) -> Started:
         """Answer as the request whose answer was lost would have been answered."""
         if not wait_for_result:
             return await self._http_async.call_async(

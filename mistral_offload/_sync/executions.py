@@ -1,34 +1,35 @@
 # Generated from mistral_offload/_async/executions.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 51a5f4e19b03682d
+# sha256 of the rest: 4db6e49407fcca55
 
 """``client.workflows.executions``: one execution, and what can be said to it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from typing_extensions import Unpack
 
-from mistral_offload._sync.http import SyncHttp
+from mistral_offload._sync.execution_stream import SyncExecutionStreams
+from mistral_offload._sync.traces import SyncTraces
 from mistral_offload.api import operations
-from mistral_offload.api.body import UNSET, render_body
+from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import (
+    BatchExecutionResponse,
     QueryWorkflowResponse,
     SignalWorkflowResponse,
     UpdateWorkflowResponse,
     WorkflowExecutionResponse,
 )
-from mistral_offload.api.operations import Operation
+from mistral_offload.api.operation import Operation, history
 
 T = TypeVar("T")
 
 
-class SyncExecutions:
+class SyncExecutions(SyncExecutionStreams, SyncTraces):
     """Executions, by id."""
-
-    _http: SyncHttp
 
     def get_workflow_execution(
         self,
@@ -47,7 +48,7 @@ class SyncExecutions:
         return self._http.call(
             operations.GET_EXECUTION,
             {"execution_id": execution_id},
-            query={"include_search_keys": "true" if include_search_keys else "false"},
+            query={"include_search_keys": include_search_keys},
             options=options,
         )
 
@@ -136,6 +137,87 @@ class SyncExecutions:
             options=options,
         )
 
+    def batch_cancel_workflow_executions(
+        self, execution_ids: Sequence[str], **options: Unpack[CallOptions]
+    ) -> BatchExecutionResponse:
+        """Ask several executions to stop; the answer says what became of each.
+
+        Raises:
+            APIError: the platform refused or failed.
+        """
+        return self._http.call(
+            operations.BATCH_CANCEL, {}, body={"execution_ids": execution_ids}, options=options
+        )
+
+    def batch_terminate_workflow_executions(
+        self, execution_ids: Sequence[str], **options: Unpack[CallOptions]
+    ) -> BatchExecutionResponse:
+        """End several executions at once; the answer says what became of each.
+
+        Raises:
+            APIError: the platform refused or failed.
+        """
+        return self._http.call(
+            operations.BATCH_TERMINATE, {}, body={"execution_ids": execution_ids}, options=options
+        )
+
+    def reset_workflow(
+        self,
+        execution_id: str,
+        *,
+        event_id: int,
+        reason: str | Unset | None = UNSET,
+        exclude_signals: bool = False,
+        exclude_updates: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Run an execution again from an event of its history on.
+
+        Args:
+            execution_id: the execution.
+            event_id: the last event of the history that is kept.
+            reason: written into the history.
+            exclude_signals: do not deliver later signals again.
+            exclude_updates: do not deliver later updates again.
+            options: what this call does differently from its client.
+
+        Raises:
+            NotFoundError: there is no such execution.
+            APIError: the platform refused or failed.
+        """
+        body: dict[str, object] = {
+            "event_id": event_id,
+            "reason": reason,
+            "exclude_signals": exclude_signals,
+            "exclude_updates": exclude_updates,
+        }
+        self._http.call(
+            operations.RESET_EXECUTION, {"execution_id": execution_id}, body=body, options=options
+        )
+
+    def get_workflow_execution_history(
+        self, execution_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]
+    ) -> Any:
+        """Get what happened in an execution, as Temporal recorded it.
+
+        Args:
+            execution_id: the execution.
+            decode_payloads: show inputs and results as values, fetched from the store where they
+                were offloaded; one that cannot be read stays encoded. False: as Temporal keeps
+                them.
+            options: what this call does differently from its client.
+
+        Raises:
+            NotFoundError: there is no such execution.
+            APIError: the platform refused or failed.
+        """
+        return self._http.call(
+            history(operations.GET_HISTORY, decode_payloads),
+            {"execution_id": execution_id},
+            query={"decode_payloads": decode_payloads},
+            options=options,
+        )
+
     def _invoke(
         self,
         operation: Operation[T],
@@ -145,13 +227,9 @@ class SyncExecutions:
         options: CallOptions,
     ) -> T:
         """What signals, queries and updates share: a name and an encoded input."""
-        if input is not None and input is not UNSET:
-            input = self._http.encode(
-                input, execution_id, what=f"the input of {name!r} for execution {execution_id!r}"
-            )
         return self._http.call(
             operation,
             {"execution_id": execution_id},
-            body=render_body({"name": name, "input": input}),
+            body={"name": name, "input": input},
             options=options,
         )

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 2f71fedca67cc72b
+# sha256 of the rest: 3acfe99591d094d3
 
 """``client.workflows``: starting workflows, and waiting for them."""
 
@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import Unpack
 
 from mistral_offload import _pace
-from mistral_offload._sync.http import SyncHttp
+from mistral_offload._sync.catalog import SyncCatalog
 from mistral_offload.api import operations
-from mistral_offload.api.body import UNSET, Unset, render_body
+from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_ids import new_execution_id
 from mistral_offload.api.models import (
     WorkflowExecutionResponse,
     WorkflowExecutionSyncResponse,
 )
+from mistral_offload.api.operation import Operation
 from mistral_offload.api.outcomes import gave_up, has_completed, outcome_in, poll_pauses
 from mistral_offload.api.tracing import traceparent as current_traceparent
 
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
 
 _CONFLICT = 409
 
+Started = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
+"""An execution that goes on, or the result of one that was waited for."""
 
-class SyncWorkflows:
+
+class SyncWorkflows(SyncCatalog):
     """Workflows, by name or id."""
 
-    _http: SyncHttp
     executions: Executions
 
     def execute_workflow(
@@ -52,7 +55,7 @@ class SyncWorkflows:
         task_queue: str | Unset | None = UNSET,
         deployment_name: str | Unset | None = UNSET,
         **options: Unpack[CallOptions],
-    ) -> WorkflowExecutionResponse | WorkflowExecutionSyncResponse:
+    ) -> Started:
         """Start a workflow; a large ``input`` is offloaded before the request leaves.
 
         Args:
@@ -79,45 +82,66 @@ class SyncWorkflows:
             WorkflowTimeoutError: it was waited for, and goes on after ``timeout_seconds``.
             APIError, APIConnectionError: the platform refused, failed or did not answer.
         """
-        given_id = execution_id if isinstance(execution_id, str) and execution_id else None
-        execution_id = given_id or new_execution_id(workflow_identifier)
-        headers = options.get("http_headers") or {}
-        trace = traceparent if isinstance(traceparent, str) else current_traceparent(headers)
-        options["http_headers"] = {**headers, "traceparent": trace}
-        encoded_input: object = UNSET
-        if input is not None and input is not UNSET:
-            what = f"the input of workflow {workflow_identifier!r}"
-            input = self._http.encode(input, execution_id, what=what)
-            if self._http.sends_envelopes:
-                encoded_input, input = input, None
-        body = render_body(
+        return self._start(
+            operations.EXECUTE_WORKFLOW,
+            {"workflow_identifier": workflow_identifier},
             {
                 "execution_id": execution_id,
                 "input": input,
-                "encoded_input": encoded_input,
                 "wait_for_result": wait_for_result,
                 "timeout_seconds": timeout_seconds,
                 "custom_tracing_attributes": custom_tracing_attributes,
                 "force_new_trace": force_new_trace,
-                "traceparent": trace,
+                "traceparent": traceparent,
                 "extensions": extensions,
                 "task_queue": task_queue,
                 "deployment_name": deployment_name,
-            }
+            },
+            options,
         )
-        exchange = self._http.send(
-            operations.EXECUTE_WORKFLOW,
-            {"workflow_identifier": workflow_identifier},
-            body=body,
-            options=options,
+
+    def execute_workflow_registration(
+        self,
+        workflow_registration_id: str,
+        *,
+        execution_id: str | Unset | None = UNSET,
+        input: Any = UNSET,
+        wait_for_result: bool = False,
+        timeout_seconds: float | Unset | None = UNSET,
+        custom_tracing_attributes: Mapping[str, str] | Unset | None = UNSET,
+        force_new_trace: bool = False,
+        traceparent: str | Unset | None = UNSET,
+        extensions: Mapping[str, Any] | Unset | None = UNSET,
+        task_queue: str | Unset | None = UNSET,
+        deployment_name: str | Unset | None = UNSET,
+        **options: Unpack[CallOptions],
+    ) -> Started:
+        """Start a certain version of a workflow: as ``execute_workflow``, by registration id.
+
+        Args:
+            workflow_registration_id: id of the registration.
+            options: what this call does differently from its client.
+
+        Raises:
+            MistralOffloadError: as ``execute_workflow``.
+        """
+        return self._start(
+            operations.EXECUTE_REGISTRATION,
+            {"workflow_registration_id": workflow_registration_id},
+            {
+                "execution_id": execution_id,
+                "input": input,
+                "wait_for_result": wait_for_result,
+                "timeout_seconds": timeout_seconds,
+                "custom_tracing_attributes": custom_tracing_attributes,
+                "force_new_trace": force_new_trace,
+                "traceparent": traceparent,
+                "extensions": extensions,
+                "task_queue": task_queue,
+                "deployment_name": deployment_name,
+            },
+            options,
         )
-        response = exchange.response
-        if response.status_code == _CONFLICT and exchange.attempts > 1 and given_id is None:
-            # An earlier attempt arrived although its answer did not: this is our own execution.
-            return self._adopt(execution_id, wait_for_result, timeout_seconds, options)
-        if wait_for_result and not response.is_success and (outcome := outcome_in(response)):
-            raise outcome
-        return self._http.read(operations.EXECUTE_WORKFLOW, response)
 
     def execute_workflow_and_wait(
         self,
@@ -219,13 +243,43 @@ class SyncWorkflows:
                 pause = min(pause, left)
             _pace.sleep(pause)
 
+    def _start(
+        self,
+        operation: Operation[Started],
+        path: Mapping[str, str],
+        body: dict[str, Any],
+        options: CallOptions,
+    ) -> Started:
+        """What both ways to start share: an id and a trace context fixed before the first try."""
+        given_id = body["execution_id"] if isinstance(body["execution_id"], str) else None
+        execution_id = given_id or new_execution_id(*path.values())
+        headers = options.get("http_headers") or {}
+        given_trace = body["traceparent"]
+        trace = given_trace if isinstance(given_trace, str) else current_traceparent(headers)
+        options["http_headers"] = {**headers, "traceparent": trace}
+        body |= {"execution_id": execution_id, "traceparent": trace}
+        exchange = self._http.send(operation, path, body=body, options=options)
+        response = exchange.response
+        if response.status_code == _CONFLICT and exchange.attempts > 1 and not given_id:
+            # An earlier attempt arrived although its answer did not: this is our own execution.
+            return self._adopt(
+                execution_id, body["wait_for_result"], body["timeout_seconds"], options
+            )
+        if (
+            body["wait_for_result"]
+            and not response.is_success
+            and (outcome := outcome_in(response))
+        ):
+            raise outcome
+        return self._http.read(operation, response)
+
     def _adopt(
         self,
         execution_id: str,
         wait_for_result: bool,
         timeout_seconds: float | Unset | None,
         options: CallOptions,
-    ) -> WorkflowExecutionResponse | WorkflowExecutionSyncResponse:
+    ) -> Started:
         """Answer as the request whose answer was lost would have been answered."""
         if not wait_for_result:
             return self._http.call(

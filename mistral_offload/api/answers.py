@@ -9,7 +9,9 @@ import httpx
 from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticValidationError
 
-from mistral_offload.api.operations import Operation
+from mistral_offload.api.operation import EVENT_STREAM, Operation
+from mistral_offload.api.retries import RetryConfig
+from mistral_offload.api.sse import Frame
 from mistral_offload.errors import (
     APIConnectionError,
     APIError,
@@ -21,6 +23,8 @@ from mistral_offload.errors import (
 from mistral_offload.payload.jsontext import load_json
 
 T = TypeVar("T")
+
+_SHORTEST_KEY = 8
 
 
 def read_document(operation: Operation[Any], response: httpx.Response) -> Any:
@@ -59,6 +63,52 @@ def read_answer(operation: Operation[T], response: httpx.Response, document: Any
         ) from error
 
 
+def check_stream(operation: Operation[Any], response: httpx.Response) -> None:
+    """Refuse an answer that is no stream.
+
+    Raises:
+        APIError: the platform refused or failed; the class tells the status.
+        ResponseValidationError: success, but not with a stream of events.
+    """
+    if not response.is_success:
+        raise _error(api_error_class(response.status_code), operation, response)
+    if not is_stream(operation, response):
+        raise _error(ResponseValidationError, operation, response, "did not answer with a stream")
+
+
+def is_stream(operation: Operation[Any], response: httpx.Response) -> bool:
+    """Whether a response is the stream that was asked for, to be read as it comes."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip()
+    return response.is_success and kind == operation.accept == EVENT_STREAM
+
+
+def read_members(
+    operation: Operation[T], response: httpx.Response, frame: Frame, members: dict[str, Any]
+) -> T:
+    """The model of a frame.
+
+    Raises:
+        ResponseValidationError: members are missing or of another type.
+    """
+    model: Any = operation.returns
+    try:
+        return cast("T", _adapter(model).validate_python(members))
+    except PydanticValidationError as error:
+        raise broken_frame(operation, response, frame, "sent unexpected members") from error
+
+
+def broken_frame(
+    operation: Operation[Any], response: httpx.Response, frame: Frame, what: str
+) -> ResponseValidationError:
+    """The error for a frame that is not what was promised."""
+    return ResponseValidationError(
+        f"{operation.name} {what}",
+        status_code=response.status_code,
+        body=(frame.data or b"").decode(errors="replace"),
+        headers=response.headers,
+    )
+
+
 def connection_error(
     operation: Operation[Any], request: httpx.Request, error: httpx.TransportError
 ) -> APIConnectionError:
@@ -69,6 +119,17 @@ def connection_error(
         f"{operation.name}: no answer from {request.method} {where} "
         f"({type(error).__name__}: {error or 'no details'})"
     )
+
+
+def may_help(operation: Operation[Any], retries: RetryConfig, error: httpx.TransportError) -> bool:
+    """Whether a request that got no answer is sent again.
+
+    A connection that was closed before the answer is most often one that was kept too long; it
+    counts as no connection, unless the request could have arrived and must not arrive twice.
+    """
+    closed_early = isinstance(error, httpx.RemoteProtocolError)
+    known = isinstance(error, httpx.NetworkError | httpx.TimeoutException)
+    return retries.retry_connection_errors and (known or (closed_early and operation.repeatable))
 
 
 @cache
@@ -87,6 +148,12 @@ def _error(
     return kind(
         f"{operation.name} {what}{mark}",
         status_code=response.status_code,
-        body=response.text,
+        body=_without_key(response),
         headers=response.headers,
     )
+
+
+def _without_key(response: httpx.Response) -> str:
+    """The text of an answer; a key that it repeats is not shown."""
+    key = response.request.headers.get("authorization", "").partition(" ")[2]
+    return response.text.replace(key, "***") if len(key) >= _SHORTEST_KEY else response.text

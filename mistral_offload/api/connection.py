@@ -12,7 +12,8 @@ import httpx
 
 from mistral_offload._pace import Once
 from mistral_offload._version import __version__
-from mistral_offload.api.operations import Operation
+from mistral_offload.api.operation import Operation
+from mistral_offload.api.query import render_query
 from mistral_offload.api.retries import DEFAULT_RETRIES, NO_RETRIES, RetryConfig
 from mistral_offload.errors import ServiceAccountTokenError
 from mistral_offload.limits import DEFAULT_REQUEST_TIMEOUT_SECONDS
@@ -30,7 +31,7 @@ USER_AGENT = f"mistral-offload/{__version__} python/{platform.python_version()}"
 class CallOptions(TypedDict, total=False):
     """What a single call may do differently from its client; every method takes these.
 
-    ``retries``: instead of the client's (None: the default). ``server_url``: another platform.
+    ``retries``: instead of the client's; None switches them off. ``server_url``: another platform.
     ``timeout_ms``: connect, read, write and pool timeout. ``http_headers``: sent beside, or instead
     of, those of the client.
     """
@@ -68,13 +69,13 @@ class Connection:
         operation: Operation[object],
         *,
         path: Mapping[str, str],
-        query: Mapping[str, str] | None,
+        query: Mapping[str, object] | None,
         body: bytes | None,
         options: CallOptions,
     ) -> httpx.Request:
         """Build the request of an operation; the same request is sent again on a retry."""
         server_url = (options.get("server_url") or self._server_url).rstrip("/")
-        headers = httpx.Headers({"accept": "application/json", "user-agent": USER_AGENT})
+        headers = httpx.Headers({"accept": operation.accept, "user-agent": USER_AGENT})
         if body is not None:
             headers["content-type"] = "application/json"
         headers.update(options.get("http_headers"))
@@ -83,7 +84,7 @@ class Connection:
         return client.build_request(
             operation.method,
             server_url + operation.url_path(path),
-            params=query,
+            params=tuple(render_query(query or {})) or None,
             content=body,
             headers=headers,
             timeout=self.timeout_seconds(options),
@@ -96,9 +97,10 @@ class Connection:
 
     def retries(self, operation: Operation[object], options: CallOptions) -> RetryConfig:
         """The call's retries, else the client's, else the default for what is repeatable."""
-        chosen = options.get("retries", self._retries)
-        if chosen is not None:
-            return chosen
+        if "retries" in options:
+            return options["retries"] or NO_RETRIES
+        if self._retries is not None:
+            return self._retries
         return DEFAULT_RETRIES if operation.repeatable else NO_RETRIES
 
     def _authorization(self) -> str | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Literal
 
-RETRIED_STATUSES = frozenset({429, 500, 502, 503, 504})
+_RETRIED_STATUSES = ("429", "500", "502", "503", "504")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,26 @@ class BackoffStrategy:
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """Which requests are retried, and how. ``RetryConfig("none")`` switches retries off."""
+    """Which requests are retried, and how. ``RetryConfig("none")`` switches retries off.
+
+    Attributes:
+        strategy: ``backoff``, or ``none``.
+        backoff: the pauses between attempts, and how long to go on.
+        retry_connection_errors: also when no answer came.
+        status_codes_override: which statuses are retried, ``5XX`` for all of a kind, instead of
+            429, 500, 502, 503 and 504.
+    """
 
     strategy: Literal["backoff", "none"] = "backoff"
     backoff: BackoffStrategy = field(default_factory=BackoffStrategy)
     retry_connection_errors: bool = True
+    status_codes_override: Sequence[str] | None = None
+
+    def retries_status(self, status_code: int) -> bool:
+        """Whether a request that was answered with this status is sent again."""
+        text = str(status_code)
+        asked_for = self.status_codes_override or _RETRIED_STATUSES
+        return any(code.upper() in (text, f"{text[0]}XX") for code in asked_for)
 
 
 NO_RETRIES = RetryConfig("none")
@@ -62,12 +78,23 @@ def pause_seconds(
 
 
 def _asked_pause(headers: Mapping[str, str]) -> float:
+    """Seconds that the platform asked for; 0 when it asked for none that can be understood."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds > 0:
+        return milliseconds / 1000
+    text = headers.get("retry-after", "")
+    seconds = _number(text)
+    if seconds > 0:
+        return seconds
     try:
-        if milliseconds := headers.get("retry-after-ms"):
-            return float(milliseconds) / 1000
-        text = headers.get("retry-after", "")
-        if text.replace(".", "", 1).isdigit():
-            return float(text)
         return parsedate_to_datetime(text).timestamp() - time.time() if text else 0
     except (ValueError, TypeError):
         return 0
+
+
+def _number(text: str | None) -> float:
+    try:
+        number = float(text or 0)
+    except ValueError:
+        return 0
+    return number if math.isfinite(number) else 0

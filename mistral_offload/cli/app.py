@@ -9,6 +9,7 @@ from rich.console import Console
 
 from mistral_offload._version import __version__
 from mistral_offload.cli.dev import dev
+from mistral_offload.cli.keys import keys
 
 app = typer.Typer(
     name="mistral-offload",
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(dev)
+app.add_typer(keys, name="keys")
 
 
 def _show_version(asked: bool) -> None:

@@ -7,6 +7,7 @@ prefix. Both are facts of the platform.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
@@ -17,6 +18,8 @@ from urllib.parse import quote, unquote
 from mistral_offload.errors import PayloadDecodeError, ReferenceRefusedError
 
 PAYLOAD_ROOT = "temporal-payload"
+
+_LONGEST_REFERENCE = 64 * 1024
 
 _KEY = re.compile(rf"{PAYLOAD_ROOT}/([^/]*)/([^/]*)/sha256:([0-9a-f]{{64}})")
 
@@ -52,10 +55,10 @@ class Reference:
             PayloadDecodeError: not the JSON of a reference.
             ReferenceRefusedError: the key is not that of an offloaded payload.
         """
-        try:
-            members: object = json.loads(data)
-        except ValueError:
-            members = None
+        members: object = None
+        if len(data) <= _LONGEST_REFERENCE:
+            with contextlib.suppress(ValueError, RecursionError):
+                members = json.loads(data)
         key = cast("dict[str, object]", members).get("key") if isinstance(members, dict) else None
         if not isinstance(key, str):
             raise PayloadDecodeError(

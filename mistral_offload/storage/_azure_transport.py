@@ -70,4 +70,5 @@ class _WholeBody:
         return self
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._content
+        content, self._content = self._content, b""  # the SDK's cycles would keep it for long
+        yield content

@@ -1,8 +1,15 @@
-"""One Google Cloud Storage client per store, with its pool, its credentials and its address."""
+"""One session per Google Cloud Storage store, with its pool, its credentials and its address.
+
+Made of google-auth and the documented JSON API. google-cloud-storage is not used: measured with
+version 3.17, it makes two requests of an upload above 8 MiB, looks the bucket up in threads of
+its own, at the start and again after misses, copies a body to frame it and reads a download in
+pieces of 8 KiB: client CPU for 8 MiB there and back is 25 ms, against 7 ms here.
+"""
 
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -14,49 +21,42 @@ if TYPE_CHECKING:
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 _EMULATOR = "STORAGE_EMULATOR_HOST"
+_MTLS_SERVER = "https://storage.mtls.googleapis.com"
 
 
 class Connected(NamedTuple):
-    """A bucket's client, and what carries its requests."""
+    """What carries a store's requests, and where to."""
 
-    bucket: Any
     session: Session
     server: str
 
 
 def connect(config: BlobStorageConfig) -> Connected:
-    """Make the client; may ask the machine for its role.
+    """Make the session and ask for its first token, if it needs one.
 
     Raises:
-        MissingExtraError: google-cloud-storage is not installed.
+        MissingExtraError: google-auth or requests is not installed.
         StorageConfigError: the key file or another setting cannot be used.
     """
     try:
-        from google.cloud import storage
+        from google.auth.transport.requests import AuthorizedSession, Request
 
         from mistral_offload.storage._http_pool import PooledAdapter
     except ImportError as error:
         raise MissingExtraError("Google Cloud Storage", "gcs") from error
-    endpoint = endpoint_of(config)
     credentials = _credentials(config)
-    try:
-        client: Any = cast("Any", storage).Client(
-            project=config.project,
-            credentials=credentials,
-            client_options={"api_endpoint": endpoint} if endpoint else None,
-        )
-        bucket = client.bucket(config.bucket_id, user_project=config.project)
-    except ValueError:
-        raise StorageConfigError(
-            f"google-cloud-storage refuses bucket_id {config.bucket_id!r}, or the credentials are "
-            "for another universe than GOOGLE_CLOUD_UNIVERSE_DOMAIN says"
-        ) from None
-    # The client has no setting for its pool; this is the way its maintainers point to.
-    session = client._http
+    session: Any = cast("Any", AuthorizedSession)(credentials)
     for scheme in ("http://", "https://"):
-        if scheme == "http://" or not session.is_mtls:
-            session.mount(scheme, PooledAdapter(config.connections))
-    return Connected(bucket, session, client._connection.get_api_base_url_for_mtls().rstrip("/"))
+        session.mount(scheme, PooledAdapter(config.connections))
+    session.configure_mtls_channel()  # does nothing unless the machine has such certificates
+    own = _MTLS_SERVER if session.is_mtls else f"https://storage.{credentials.universe_domain}"
+    server = endpoint_of(config) or own
+    # One thread asks for the first token here, and one in the background for each next one. Left
+    # alone, every thread asks that finds none.
+    timeout = (config.connect_timeout_seconds, config.read_timeout_seconds)
+    credentials.with_non_blocking_refresh()
+    credentials.before_request(partial(cast("Any", Request)(), timeout=timeout), "GET", server, {})
+    return Connected(session, server)
 
 
 def endpoint_of(config: BlobStorageConfig) -> str | None:

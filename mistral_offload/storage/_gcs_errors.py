@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mistral_offload.errors import (
     BlobNotFoundError,
@@ -14,6 +14,20 @@ from mistral_offload.errors import (
     StorageUnavailableError,
 )
 from mistral_offload.storage._http_errors import is_untrusted
+
+if TYPE_CHECKING:
+    from requests import Response
+
+_SHOWN_CHARACTERS = 500
+
+
+class RefusedError(Exception):
+    """An error answer as it came, before it is one of ours."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"HTTP {response.status_code}: {response.text[:_SHOWN_CHARACTERS]}")
+        self.status_code = response.status_code
+        self.response: Response | None = response
 
 
 class Target(NamedTuple):
@@ -45,16 +59,14 @@ _PERMISSION = {
 
 
 def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
-    """The error of ours for what Google's packages raised, or None when it is not theirs."""
+    """The error of ours for what google-auth and requests raised, or None when it is not theirs."""
     import requests
     import urllib3
-    from google.api_core.exceptions import GoogleAPICallError
     from google.auth.exceptions import GoogleAuthError
 
-    if isinstance(error, GoogleAPICallError):
-        status = int(error.code or 0)
-        kind, text = _answered(status, target)
-        text = f"{text} ({target.operation}: HTTP {status})"
+    if isinstance(error, RefusedError):
+        kind, text = _answered(error.status_code, target)
+        text = f"{text} ({target.operation}: HTTP {error.status_code})"
     elif isinstance(
         error, (GoogleAuthError, requests.RequestException, urllib3.exceptions.HTTPError)
     ):
@@ -112,7 +124,7 @@ def _not_answered(error: Exception, target: Target) -> tuple[ErrorKind, str]:
             "no credentials were found: give service_account_path, or run where Google's default "
             "credentials are (GOOGLE_APPLICATION_CREDENTIALS, gcloud, a role of the machine)"
         )
-    if isinstance(error, auth.RefreshError) and not error.retryable:
+    if isinstance(error, auth.RefreshError) and not getattr(error, "retryable", False):
         return StorageAccessDeniedError, (
             "the credentials were refused: the key may be deleted or the account disabled, or this "
             "machine's clock is wrong"

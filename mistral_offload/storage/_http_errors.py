@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import SimpleNamespace
+from typing import Any
 
 # Where an error keeps its request: the blob as its body, a token or a signature in its headers, and
 # the frames of the SDK, which hold both.
@@ -25,16 +27,25 @@ _HOLDERS = frozenset(
 
 
 def forget_requests(error: BaseException) -> None:
-    """Take the request from an error and from all that it was made of; the texts stay."""
+    """Take the request from an error and from all that it was made of.
+
+    Its text stays, and for how long the server asked not to be asked again.
+    """
     for link in list(_links(error)):
         link.__traceback__ = None
         for name in _HOLDERS & vars(link).keys():
-            setattr(link, name, None)
+            setattr(link, name, _pause_in(getattr(link, name)))
 
 
 def is_untrusted(error: BaseException) -> bool:
     """Whether the server's certificate was the reason."""
     return any(isinstance(link, ssl.SSLCertVerificationError) for link in _links(error))
+
+
+def _pause_in(answer: object) -> object:
+    headers: Any = getattr(answer, "headers", None)
+    pause = headers.get("retry-after") if isinstance(headers, Mapping) else None  # pyright: ignore
+    return SimpleNamespace(headers={"retry-after": pause}) if isinstance(pause, str) else None
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -52,6 +52,13 @@ class PooledAdapter(HTTPAdapter):
         """As in the base class, and notice when the other end of an idle connection is gone."""
         super().init_poolmanager(*args, socket_options=_socket_options(), **kwargs)
 
+    def close(self) -> None:
+        """Close the connections, and not when the garbage collector comes by."""
+        manager: Any = self.poolmanager
+        for key in manager.pools.keys():  # noqa: SIM118 - it is no dictionary
+            manager.pools[key].close()
+        super().close()
+
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
         """As in the base class, with large bodies in pieces."""
         if isinstance(request.body, bytes) and len(request.body) > PIECE_BYTES:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from mypy_boto3_s3 import S3Client
 
-ATTEMPTS = 3
-
+_UPLOADS = ("PutObject", "UploadPart")
 _SIGNER = "mistral-offload-s3v4"
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
@@ -70,7 +69,8 @@ def connect(config: BlobStorageConfig) -> Connected:
         client.close()
         client = make(found)
     _sign_with_known_digest(client)
-    client.meta.events.register("before-sign.s3.PutObject", _send_at_once)
+    for operation in _UPLOADS:
+        client.meta.events.register(f"before-sign.s3.{operation}", _send_at_once)
     secrets: list[str | None] = []
     credentials = session.get_credentials()
     if type(credentials) is Credentials:  # what a role hands out is fetched anew when it is read
@@ -96,7 +96,7 @@ def _settings(config: BlobStorageConfig, endpoint_url: str | None) -> Config:
     return Config(
         connect_timeout=config.connect_timeout_seconds,
         read_timeout=config.read_timeout_seconds,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": 1},  # the store does that
         max_pool_connections=config.connections,
         tcp_keepalive=True,
         s3=None if style == "auto" else {"addressing_style": style},
@@ -122,7 +122,8 @@ def _sign_with_known_digest(client: S3Client) -> None:
             return base64.b64decode(checksum).hex() if checksum else super().payload(request)
 
     AUTH_TYPE_MAPS.setdefault(_SIGNER, KnownDigestAuth)
-    client.meta.events.register("choose-signer.s3.PutObject", cast("Any", _choose_signer))
+    for operation in _UPLOADS:
+        client.meta.events.register(f"choose-signer.s3.{operation}", cast("Any", _choose_signer))
 
 
 def _choose_signer(

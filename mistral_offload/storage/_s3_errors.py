@@ -75,10 +75,14 @@ _BY_CODE: dict[str, tuple[type[StorageError | StorageConfigError], str]] = {
     "RequestLimitExceeded": (StorageUnavailableError, _BUSY),
     "OperationAborted": (StorageUnavailableError, _BUSY),
     "ConditionalRequestConflict": (StorageUnavailableError, _BUSY),
+    "NoSuchUpload": (
+        StorageError,
+        "somebody or a lifecycle rule has aborted the upload: put the blob again",
+    ),
 }
 
 _PERMISSION = {
-    "put": "s3:PutObject",
+    "put": "s3:PutObject",  # creates, fills and joins uploads in parts, too
     "get": "s3:GetObject",
     "stat": "s3:GetObject",
     "delete": "s3:DeleteObject",

@@ -46,7 +46,10 @@ class AzureStore(BlobStore):
         if config.azure_storage_account_url:
             check_account_url(config.azure_storage_account_url)
         super().__init__(
-            config.container_name, prefix=config.prefix, connections=config.connections
+            config.container_name,
+            prefix=config.prefix,
+            connections=config.connections,
+            retry_seconds=config.retry_seconds,
         )
         self._config = config
         self._clients = Clients(config)
@@ -63,6 +66,7 @@ class AzureStore(BlobStore):
             except HttpResponseError as error:
                 if overwrite or error_code(error) not in ALREADY_THERE:
                     raise
+                forget_requests(error)  # it refers to itself, and so to the blob
                 return False
         return True
 

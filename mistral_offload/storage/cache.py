@@ -11,6 +11,7 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
+from typing import NamedTuple
 
 from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
 from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES
@@ -25,6 +26,10 @@ _KNOWN_SECONDS = 3600.0
 
 class BlobCache:
     """Blobs by key and the SHA-256 that they must hash to; safe to share between threads.
+
+    A put of a blob that is known to be stored costs no request, one that another process stored
+    costs one. What is stored is not looked at then: should it be cut or changed, the next read
+    says so with a BlobCorruptedError, and the put after that replaces it.
 
     ``memory_bytes`` of 0 keeps nothing in memory. A blob that was read or written here is not read
     again while it stays in memory or in the directory.
@@ -41,7 +46,7 @@ class BlobCache:
         self._memory_bytes = memory_bytes
         self._directory = directory
         self._lock = threading.Lock()
-        self._memory: OrderedDict[str, bytes] = OrderedDict()
+        self._memory: OrderedDict[str, _Held] = OrderedDict()
         self._held_bytes = 0
         self._known: OrderedDict[str, float] = OrderedDict()
         self._damaged: set[str] = set()
@@ -57,46 +62,61 @@ class BlobCache:
         Raises:
             StorageError: it could not be written.
         """
-        if self._is_known(key):
-            return False
-        damaged = key in self._damaged  # what was found there is not what belongs there
-        written = self._writing.do(
-            key, lambda: self.store.put(key, data, sha256=digest, overwrite=damaged)
-        )
-        self._damaged.discard(key)
-        self._keep(key, data, digest)
-        return written
+        # Through `run`: in a forked child the locks below may be held by nobody who is there.
+        return self.store.run(self._put, key, data, digest)
 
-    def get(self, key: str, digest: str) -> bytes:
+    def get(self, key: str, digest: str | None) -> bytes:
         """Read a blob from memory, the directory or the store, whichever has it first.
+
+        Without a digest the blob must be one that never changes: it is not checked, and not kept in
+        the directory, whose files are named by digest.
 
         Raises:
             BlobNotFoundError: nothing is stored under the key.
             BlobCorruptedError: the stored bytes do not hash to the digest.
             StorageError: it could not be read.
         """
-        with self._lock:
-            data = self._memory.get(key)
-            if data is not None:
-                self._memory.move_to_end(key)
-                return data
-        return self._reading.do(key, lambda: self._read(key, digest))
+        return self.store.run(self._get, key, digest)
 
-    def _read(self, key: str, digest: str) -> bytes:
-        if self._directory is not None:
+    def _put(self, key: str, data: bytes, digest: str) -> bool:
+        if self._is_known(key):
+            return False
+        with self._lock:
+            damaged = key in self._damaged  # what was found there is not what belongs there
+        written = self._writing.do(
+            (key, damaged), lambda: self.store.put(key, data, sha256=digest, overwrite=damaged)
+        )
+        if damaged:
+            with self._lock:
+                self._damaged.discard(key)
+        self._keep(key, data, digest)
+        return written
+
+    def _get(self, key: str, digest: str | None) -> bytes:
+        with self._lock:
+            held = self._memory.get(key)
+            if held is not None and digest in (held.digest, None):
+                self._memory.move_to_end(key)
+                return held.data
+        return self._reading.do((key, digest), lambda: self._read(key, digest))
+
+    def _read(self, key: str, digest: str | None) -> bytes:
+        if self._directory is not None and digest is not None:
             data = self._directory.get(digest)
             if data is not None:
-                self._remember(key, data)
+                self._remember(key, data, digest)
                 return data
         try:
             data = self.store.get(key)
         except BlobNotFoundError:
             self._forget(key)
             raise
+        if digest is None:
+            self._remember(key, data, None)
+            return data
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
-            self._forget(key)
-            self._damaged.add(key)
+            self._note_damage(key)
             raise BlobCorruptedError(
                 f"the stored {len(data):,} bytes hash to {found}, not to what their key says: they "
                 "were changed or cut after they were written",
@@ -104,17 +124,20 @@ class BlobCache:
                 container=self.store.container,
                 key=key,
             )
+        with self._lock:
+            self._damaged.discard(key)  # mended by somebody
         self._keep(key, data, digest)
         return data
 
     def _keep(self, key: str, data: bytes, digest: str) -> None:
         """Note that the store has a blob, and keep it at hand."""
         with self._lock:
-            self._known[key] = time.monotonic()
-            self._known.move_to_end(key)
+            if key not in self._damaged:  # somebody may have read it just now
+                self._known[key] = time.monotonic()
+                self._known.move_to_end(key)
             while len(self._known) > _KNOWN_KEYS:
                 self._known.popitem(last=False)
-        self._remember(key, data)
+        self._remember(key, data, digest)
         if self._directory is not None:
             self._directory.put(digest, data)
 
@@ -123,19 +146,34 @@ class BlobCache:
         with self._lock:
             self._known.pop(key, None)
 
+    def _note_damage(self, key: str) -> None:
+        """Let the next put of a blob replace what is there."""
+        with self._lock:
+            self._known.pop(key, None)
+            while len(self._damaged) >= _KNOWN_KEYS:
+                self._damaged.pop()
+            self._damaged.add(key)
+
     def _is_known(self, key: str) -> bool:
         with self._lock:
             since = self._known.get(key)
             return since is not None and time.monotonic() - since < _KNOWN_SECONDS
 
-    def _remember(self, key: str, data: bytes) -> None:
-        if len(data) > self._memory_bytes:
+    def _remember(self, key: str, data: bytes, digest: str | None) -> None:
+        if not self._memory_bytes or len(data) > self._memory_bytes:
             return
         with self._lock:
-            if key not in self._memory:
-                self._held_bytes += len(data)
-            self._memory[key] = data
-            self._memory.move_to_end(key)
+            replaced = self._memory.pop(key, None)
+            if replaced is not None:
+                self._held_bytes -= len(replaced.data)
+            self._memory[key] = _Held(data, digest)
+            self._held_bytes += len(data)
             while self._held_bytes > self._memory_bytes:
                 _, dropped = self._memory.popitem(last=False)
-                self._held_bytes -= len(dropped)
+                self._held_bytes -= len(dropped.data)
+
+
+class _Held(NamedTuple):
+    data: bytes
+    digest: str | None
+    """What the data was checked against, if it was."""

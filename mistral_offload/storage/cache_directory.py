@@ -11,13 +11,21 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 import secrets
 import threading
+import time
 from pathlib import Path
 
 from mistral_offload.limits import DEFAULT_CACHE_DIRECTORY_BYTES
 
 _logger = logging.getLogger(__name__)
+
+_OURS = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{16}-[0-9a-f]{16}")
+_UNFINISHED_SECONDS = 3600.0
+"""After which time a file that was not finished is one that a crash has left."""
+
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 _SLACK = 0.9
 """To which share of the bound the directory is cleared, so that not every write has to look."""
@@ -39,28 +47,32 @@ class CacheDirectory:
         file = self._file(digest)
         try:
             data = file.read_bytes()
-            if hashlib.sha256(data).hexdigest() == digest:
-                os.utime(file)  # used just now
-                return data
-            file.unlink()
+            if hashlib.sha256(data).hexdigest() != digest:
+                file.unlink(missing_ok=True)
+                return None
         except FileNotFoundError:
-            pass
+            return None
         except OSError as error:
             self._warn(error)
-        return None
+            return None
+        with contextlib.suppress(OSError):  # another user's file, or just removed
+            os.utime(file)  # used just now
+        return data
 
     def put(self, digest: str, data: bytes) -> None:
         """Keep a blob, unless it is there already or too large for the directory."""
-        file = self._file(digest)
-        if len(data) > self._max_bytes * _SLACK or file.exists():
+        if len(data) > self._max_bytes * _SLACK:
             return
+        file = self._file(digest)
         try:
+            if file.exists():
+                return
             self._make_room(len(data))
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.parent.mkdir(mode=0o700, exist_ok=True)
             unfinished = file.with_name(f".{digest[:16]}-{secrets.token_hex(8)}")
             try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-                with open(os.open(unfinished, flags, 0o600), "wb") as output:
+                with open(os.open(unfinished, _NEW_FILE, 0o600), "wb") as output:
                     output.write(data)
                 os.replace(unfinished, file)
             except BaseException:
@@ -85,17 +97,23 @@ class CacheDirectory:
     def _clear_to(self, allowed: int) -> int:
         """Remove what was not used for longest until at most so many bytes are left."""
         found: list[tuple[float, int, Path]] = []
+        abandoned = time.time() - _UNFINISHED_SECONDS
         for file in self._path.glob("*/*"):
+            if not _OURS.fullmatch(file.name):  # somebody else's files are not for us to remove
+                continue
             with contextlib.suppress(OSError):  # another process may have removed it
                 status = file.stat()
-                found.append((status.st_mtime, status.st_size, file))
+                if file.name.startswith(".") and status.st_mtime < abandoned:
+                    file.unlink()
+                else:
+                    found.append((status.st_mtime, status.st_size, file))
         held = sum(size for _, size, _ in found)
         for _, size, file in sorted(found):
             if held <= allowed:
                 break
             with contextlib.suppress(OSError):
-                file.unlink()
-            held -= size
+                file.unlink(missing_ok=True)
+                held -= size
         return held
 
     def _warn(self, error: OSError) -> None:

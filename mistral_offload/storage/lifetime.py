@@ -38,6 +38,7 @@ class Lifetime:
         self._connections = connections
         self._pid = os.getpid()
         self._closed = False
+        self._closing = threading.Event()
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(connections)
         self._threads: ThreadPoolExecutor | None = None
@@ -101,6 +102,7 @@ class Lifetime:
             if self._closed:
                 return
             self._closed = True
+            self._closing.set()
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=threading.get_ident() not in self._thread_ids)

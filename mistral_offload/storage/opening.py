@@ -8,8 +8,10 @@ from weakref import WeakValueDictionary
 
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.errors import StorageConfigError
+from mistral_offload.storage.azure import AzureStore
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
+from mistral_offload.storage.gcs import GCSStore
 from mistral_offload.storage.local import LocalStore
 from mistral_offload.storage.s3 import S3Store
 from mistral_offload.storage.store import BlobStore
@@ -27,7 +29,7 @@ def open_store(config: BlobStorageConfig) -> BlobStore:
     another one. No request is made here.
 
     Raises:
-        StorageConfigError: this version has no such provider, or a setting cannot be used.
+        StorageConfigError: a setting is missing or cannot be used.
     """
     key = (config, os.getpid())
     with _lock:
@@ -41,7 +43,7 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
     """The cache around the store of a configuration, shared and released like the store.
 
     Raises:
-        StorageConfigError: this version has no such provider, or a setting cannot be used.
+        StorageConfigError: a setting is missing or cannot be used.
     """
     key = (config, os.getpid())
     store = open_store(config)
@@ -60,14 +62,17 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
 
 
 def _make(config: BlobStorageConfig) -> BlobStore:
-    if config.storage_provider is StorageProvider.S3:
-        return S3Store(config)
-    if config.storage_provider is StorageProvider.LOCAL and config.path is not None:
-        return LocalStore(config.path, prefix=config.prefix, connections=config.connections)
-    raise StorageConfigError(
-        f"storage_provider {config.storage_provider.value!r} is not supported by this version; "
-        "'s3' and 'local' are"
-    )
+    match config.storage_provider:
+        case StorageProvider.S3:
+            return S3Store(config)
+        case StorageProvider.AZURE:
+            return AzureStore(config)
+        case StorageProvider.GCS:
+            return GCSStore(config)
+        case StorageProvider.LOCAL:
+            if config.path is None:
+                raise StorageConfigError("a local store needs path")
+            return LocalStore(config.path, prefix=config.prefix, connections=config.connections)
 
 
 def _forget() -> None:

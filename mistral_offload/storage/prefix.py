@@ -11,6 +11,7 @@ class KeyPrefix:
     """
 
     def __init__(self, prefix: str | None) -> None:
+        self._given = prefix or ""
         self._text = "".join(f"{segment}/" for segment in (prefix or "").split("/") if segment)
 
     def __str__(self) -> str:
@@ -25,6 +26,16 @@ class KeyPrefix:
         if not key:
             raise ValueError("a blob needs a key; the empty string is none")
         return self._text + key
+
+    def join_as_official(self, key: str) -> str:
+        """Where the official SDK keeps a key.
+
+        It compares plain text: no prefix is added to a key that begins with the same characters,
+        and a slash at either end of the prefix stays in the key.
+        """
+        if not self._given or key.startswith(self._given):
+            return key
+        return f"{self._given}/{key}"
 
     def start(self, text: str) -> str:
         """What the physical keys begin with whose logical ones begin with ``text``."""

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import random
+import logging
 import threading
-import time
 import weakref
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from mistral_offload.config import BlobStorageConfig
-from mistral_offload.errors import MistralOffloadError, StorageConfigError
+from mistral_offload.errors import (
+    MistralOffloadError,
+    StorageConfigError,
+)
 from mistral_offload.storage._s3_client import connect
 from mistral_offload.storage._s3_errors import Target, error_code, failure_of, http_status
+from mistral_offload.storage._s3_multipart import (
+    MULTIPART_BYTES,
+    Part,
+    PartReader,
+    send_all,
+    split,
+)
 from mistral_offload.storage.store import BlobStat, BlobStore, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.literals import StorageClassType
-    from mypy_boto3_s3.type_defs import ListObjectsV2RequestTypeDef, PutObjectRequestTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2RequestTypeDef
 
-# A 409 says that another writer is at the key just now. It may yet fail.
-_CONFLICT_PAUSES_SECONDS = (0.05, 0.1, 0.2, 0.4)
+_logger = logging.getLogger("mistral_offload.storage")
 
 _PAGE_BLOBS = 1000
 
@@ -34,7 +43,13 @@ class S3Store(BlobStore):
 
     What the configuration leaves out (credentials, region, CA bundle, proxy) comes from the AWS
     default chain. Buckets are addressed by path where the endpoint is not Amazon's, unless
-    ``addressing_style`` says otherwise. A request is tried three times at most.
+    ``addressing_style`` says otherwise. A blob over 64 MiB goes in parts, four at a time; then its
+    checksum is made of theirs.
+
+    Where the server refuses conditional writes (501), this store asks whether a blob is there
+    before it puts one. A server that ignores the condition looks like one that obeys: it writes
+    the same bytes to a content-addressed key again, which does no harm but the transfer;
+    ``conditional_writes=False`` avoids it.
 
     Raises:
         StorageConfigError: there is no bucket name, or the endpoint is not an http(s) address.
@@ -46,9 +61,15 @@ class S3Store(BlobStore):
         if not config.bucket_name:
             raise StorageConfigError("an S3 store needs bucket_name")
         _check_endpoint(config.endpoint_url)
-        super().__init__(config.bucket_name, prefix=config.prefix, connections=config.connections)
+        super().__init__(
+            config.bucket_name,
+            prefix=config.prefix,
+            connections=config.connections,
+            retry_seconds=config.retry_seconds,
+        )
         self._bucket = config.bucket_name
         self._config = config
+        self._is_conditional = config.conditional_writes
         self._connecting = threading.Lock()
         self._connected: S3Client | None = None
         self._disconnect: weakref.finalize[[], S3Store] | None = None
@@ -57,33 +78,141 @@ class S3Store(BlobStore):
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         digest = bytes.fromhex(sha256) if sha256 else hashlib.sha256(data).digest()
-        request: PutObjectRequestTypeDef = {
+        request: dict[str, Any] = {
             "Bucket": self._bucket,
             "Key": key,
             "Body": data,
             "ChecksumSHA256": base64.b64encode(digest).decode(),
+            **self._kept_how(),
         }
-        if not overwrite:
-            request["IfNoneMatch"] = "*"
-        if self._config.sse_kms_key_id:
-            request["ServerSideEncryption"] = "aws:kms"
-            request["SSEKMSKeyId"] = self._config.sse_kms_key_id
-        if self._config.storage_class:
-            request["StorageClass"] = cast("StorageClassType", self._config.storage_class)
-        for pause in (*_CONFLICT_PAUSES_SECONDS, None):
+        if overwrite:
+            self._client.put_object(**request)
+            return True
+        if not self._is_conditional and self._exists(key):
+            return False
+        return self._create(key, partial(self._client.put_object, **request))
+
+    def _create(self, key: str, write: Callable[..., object]) -> bool:
+        """Make a write that may not replace anything; says whether it was made."""
+        if self._is_conditional:
             try:
-                self._client.put_object(**request)
+                write(IfNoneMatch="*")
             except self._client.exceptions.ClientError as error:
-                if overwrite or http_status(error) not in (409, 412):
+                if http_status(error) not in (409, 412, 501):
                     raise
-                if http_status(error) == 412 or self._exists(key):
+                if http_status(error) == 412:
                     return False
-                if pause is None:
+                # A 409: another writer is at the key just now, and may yet fail. Or a 501.
+                if self._exists(key):
+                    return False
+                if http_status(error) == 409:
                     raise
-                time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads writers
             else:
                 return True
-        raise AssertionError
+        write()
+        if self._is_conditional:
+            self._is_conditional = False
+            _logger.warning(
+                "the server of s3 bucket %s knows no conditional writes: each put asks first "
+                "whether the blob is there, and two writers at once may both write it",
+                self._bucket,
+            )
+        return True
+
+    def _write(self, place: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
+        if len(data) <= MULTIPART_BYTES:
+            return super()._write(place, data, sha256, overwrite)
+        # One request more, against sending all of it to hear that it was there.
+        if not overwrite and self._perform("put", place, partial(self._exists, place)):
+            return False
+        upload = self._perform("put", place, partial(self._begin_upload, place))
+        try:
+            parts = split(data)
+            sent: list[CompletedPartTypeDef] = []
+
+            def send(part: Part) -> None:
+                request = partial(self._send_part, place, upload, part, part.checksum)
+                sent.append(self._perform("put", place, request))
+
+            send_all(parts, send, connections=self._connections)
+            sent.sort(key=lambda part: part.get("PartNumber", 0))
+            join = partial(self._join_parts, place, upload, sent, overwrite)
+            written = self._perform("put", place, join)
+        except BaseException:
+            self._abandon(place, upload)
+            raise
+        if not written:
+            self._abandon(place, upload)
+        return written
+
+    def _begin_upload(self, key: str) -> str:
+        begun = self._client.create_multipart_upload(
+            Bucket=self._bucket, Key=key, ChecksumAlgorithm="SHA256", **self._kept_how()
+        )
+        return begun["UploadId"]
+
+    def _send_part(self, key: str, upload: str, part: Part, checksum: str) -> CompletedPartTypeDef:
+        sent = self._client.upload_part(
+            Bucket=self._bucket,
+            Key=key,
+            UploadId=upload,
+            PartNumber=part.number,
+            Body=cast("Any", PartReader(part.data)),
+            ChecksumSHA256=checksum,
+        )
+        return {"PartNumber": part.number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
+
+    def _join_parts(
+        self, key: str, upload: str, parts: list[CompletedPartTypeDef], overwrite: bool
+    ) -> bool:
+        join = partial(
+            self._client.complete_multipart_upload,
+            Bucket=self._bucket,
+            Key=key,
+            UploadId=upload,
+            MultipartUpload={"Parts": parts},
+        )
+        try:
+            if overwrite:
+                join()
+                return True
+            return self._create(key, join)
+        except self._client.exceptions.ClientError as error:
+            # An attempt whose answer was lost has done it already.
+            if error_code(error) != "NoSuchUpload" or not self._exists(key):
+                raise
+            return overwrite
+
+    def _abandon(self, key: str, upload: str) -> None:
+        """Give up the parts that were sent; in one attempt, for something else failed already."""
+        client = self._client
+
+        def abort() -> None:
+            with suppress(client.exceptions.NoSuchUpload):  # joined, and only the answer was lost
+                client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+
+        try:
+            if self.closed:  # in spite of that: nobody else would, and parts cost money
+                abort()
+                client.close()
+            else:
+                self._attempt("put", key, abort)
+        except Exception as error:
+            _logger.warning(
+                "parts of key %s are left in s3 bucket %s until a lifecycle rule removes them: %s",
+                key,
+                self._bucket,
+                type(error).__name__,
+            )
+
+    def _kept_how(self) -> dict[str, Any]:
+        """What a new object is told of its encryption and storage class."""
+        kept: dict[str, Any] = {}
+        if self._config.sse_kms_key_id:
+            kept |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._config.sse_kms_key_id}
+        if self._config.storage_class:
+            kept["StorageClass"] = self._config.storage_class
+        return kept
 
     def _get(self, key: str) -> bytes:
         body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
@@ -146,8 +275,10 @@ class S3Store(BlobStore):
     def _exists(self, key: str) -> bool:
         try:
             self._client.head_object(Bucket=self._bucket, Key=key)
-        except self._client.exceptions.ClientError:
-            return False
+        except self._client.exceptions.ClientError as error:
+            if http_status(error) in (403, 404):  # without s3:ListBucket, what is missing is a 403
+                return False
+            raise
         return True
 
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from mistral_offload.errors import MistralOffloadError
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    MistralOffloadError,
+    StorageUnavailableError,
+)
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
 from mistral_offload.storage.causes import presentable_cause
 from mistral_offload.storage.lifetime import Lifetime
 from mistral_offload.storage.prefix import KeyPrefix
+from mistral_offload.storage.retrying import Patience, requested_pause
 
 T = TypeVar("T")
 
@@ -54,6 +60,12 @@ class BlobStore(Lifetime, ABC):
     a time, the others wait for their turn. Nothing is opened before the first use. A store belongs
     to the process that made it.
 
+    A request that meets a transient fault is repeated within ``retry_seconds``, pauses included;
+    0, as here, means one attempt. Nobody's turn is kept during a pause.
+
+    A blob that is not where it belongs is also looked for where the official SDK would have put it,
+    when its rule for prefixes means another place: one request more, after a miss only.
+
     A backend implements ``_put``, ``_get``, ``_stat``, ``_delete`` and ``_page`` on physical keys
     (prefix included), each in one attempt with whatever its SDK raises; ``_failure`` names what
     was raised; ``_release`` closes connections.
@@ -68,9 +80,12 @@ class BlobStore(Lifetime, ABC):
         *,
         prefix: str | None = None,
         connections: int = DEFAULT_STORAGE_CONNECTIONS,
+        retry_seconds: float = 0.0,
     ) -> None:
         super().__init__(container, connections)
         self._prefix = KeyPrefix(prefix)
+        extra = self.provider if self.provider in ("s3", "azure", "gcs") else "storage"
+        self._patience = Patience(retry_seconds, self._closing, extra=extra)
 
     def __repr__(self) -> str:
         prefix = f", prefix={str(self._prefix)!r}" if str(self._prefix) else ""
@@ -81,7 +96,7 @@ class BlobStore(Lifetime, ABC):
     def put(
         self, key: str, data: bytes, *, sha256: str | None = None, overwrite: bool = False
     ) -> bool:
-        """Store a blob, whole or not at all, in one request.
+        """Store a blob, whole or not at all; in one request, unless it is very large.
 
         Without ``overwrite`` it is created only if nothing is stored under the key: of several
         writers at once exactly one wins. ``sha256`` is the hex digest of the data, for callers who
@@ -94,8 +109,7 @@ class BlobStore(Lifetime, ABC):
         Raises:
             StorageError: see the classes below it.
         """
-        place = self._prefix.join(key)
-        return self._perform("put", place, partial(self._put, place, data, sha256, overwrite))
+        return self._write(self._prefix.join(key), data, sha256, overwrite)
 
     async def put_async(
         self, key: str, data: bytes, *, sha256: str | None = None, overwrite: bool = False
@@ -110,8 +124,7 @@ class BlobStore(Lifetime, ABC):
             BlobNotFoundError: nothing is stored under the key.
             StorageError: see the classes below it.
         """
-        place = self._prefix.join(key)
-        return self._perform("get", place, partial(self._get, place))
+        return self._find("get", key, self._get)
 
     async def get_async(self, key: str) -> bytes:
         """As `get`, in the store's own threads."""
@@ -124,8 +137,7 @@ class BlobStore(Lifetime, ABC):
             BlobNotFoundError: nothing is stored under the key.
             StorageError: see the classes below it.
         """
-        place = self._prefix.join(key)
-        return self._logical(self._perform("stat", place, partial(self._stat, place)))
+        return replace(self._find("stat", key, self._stat), key=key)
 
     async def stat_async(self, key: str) -> BlobStat:
         """As `stat`, in the store's own threads."""
@@ -196,7 +208,30 @@ class BlobStore(Lifetime, ABC):
 
     # What the operations share
 
+    def _write(self, place: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
+        """Put in one request; a backend may make several of a very large blob."""
+        return self._perform("put", place, partial(self._put, place, data, sha256, overwrite))
+
+    def _find(self, operation: str, key: str, read: Callable[[str], T]) -> T:
+        place, official = self._prefix.join(key), self._prefix.join_as_official(key)
+        try:
+            return self._perform(operation, place, partial(read, place))
+        except BlobNotFoundError as error:
+            if official == place:
+                raise
+            missing = error.with_traceback(None)
+        try:
+            with suppress(BlobNotFoundError):
+                return self._perform(operation, official, partial(read, official))
+            raise missing
+        finally:
+            del missing
+
     def _perform(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
+        """Make one request, again and again after transient faults, while there is time."""
+        return self._patience.persist(partial(self._attempt, operation, key, request))
+
+    def _attempt(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
         """Make one request when its turn comes. Every request of every store passes here."""
         self._require_open(key)
         with self._turns:
@@ -211,6 +246,8 @@ class BlobStore(Lifetime, ABC):
                 if failure is None:
                     raise
                 failure.__cause__ = presentable_cause(error, self._secrets())
+                if isinstance(failure, StorageUnavailableError):
+                    failure.retry_after = requested_pause(error)
         try:
             raise failure  # out here, or the foreign error would hang on it twice, as its context
         finally:

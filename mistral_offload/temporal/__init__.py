@@ -1,4 +1,4 @@
-"""The pieces a plain temporalio user can take: converter, codec, interceptor, sandbox."""
+"""The pieces a plain temporalio user can take: all in one plugin, or one by one."""
 
 from importlib.util import find_spec
 
@@ -9,13 +9,17 @@ if find_spec("temporalio") is None:
 
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import ContextValue, data_converter, read_value
+from mistral_offload.temporal.driver import BlobStorageDriver
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.payloads import read_context
+from mistral_offload.temporal.plugin import OffloadPlugin
 from mistral_offload.temporal.sandbox import sandbox_runner
 
 __all__ = [
+    "BlobStorageDriver",
     "ContextInterceptor",
     "ContextValue",
+    "OffloadPlugin",
     "OffloadingCodec",
     "data_converter",
     "read_context",

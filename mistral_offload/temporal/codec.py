@@ -1,93 +1,175 @@
-"""The Temporal codec: large values of context payloads go to the store, and come back.
+"""The Temporal codec: what a `PayloadEncoder` does, done to every payload that passes.
 
-Payloads of other kinds pass untouched, as the same objects. Decoding leaves the context in metadata
-(the official codec rebuilds JSON inside JSON), so that reading a large value parses it once.
+A payload without a context of its own belongs to the execution that Temporal names. What nothing is
+done to passes as the same object. Decoding leaves the context in metadata (the official codec
+rebuilds JSON inside JSON), so that reading a large value parses it once.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec
+from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
+from typing_extensions import Self
 
-from mistral_offload.errors import PayloadDecodeError
-from mistral_offload.payload.encoded import EncodedPayload
+from mistral_offload.errors import MistralOffloadError
+from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.owning import Sender
 from mistral_offload.temporal.payloads import carries_context, is_dissolved, read_context_payload
+from mistral_offload.temporal.plain_payloads import (
+    holds_json,
+    is_left_alone,
+    is_wrapped,
+    read_plain,
+    restore_plain,
+    write_plain,
+)
+from mistral_offload.temporal.running import in_worker
+from mistral_offload.temporal.sending import Sending
+from mistral_offload.temporal.together import together
+from mistral_offload.temporal.undeliverable import as_failure, is_lasting, to_payload
 
-T = TypeVar("T")
+_SIZE = "offloaded_size"
 
-_ENCRYPTED = b"binary/encrypted"
+_REPLAYER_NAMESPACE = "ReplayNamespace"
+"""What Temporal's replayer calls itself, whatever namespace its histories come from."""
 
 
-class OffloadingCodec(PayloadCodec):
-    """Applies a `PayloadEncoder` to every context payload that passes.
+class OffloadingCodec(PayloadCodec, WithSerializationContext):
+    """Applies a `PayloadEncoder` to every payload that passes.
 
-    The payloads of one call are worked on at the same time. Hashing and transfers run in the
-    store's threads. What is handed in is never changed.
+    The payloads of one call are worked on at the same time; heavy work runs in threads. The largest
+    are offloaded until the list fits the platform's limit, and in a workflow task the whole answer.
+    What is handed in is never changed.
     """
 
     def __init__(self, encoder: PayloadEncoder) -> None:
         self._encoder = encoder
+        self._sender = Sender()
+        self._sending = Sending(encoder, self._encode)
+
+    def with_context(self, context: SerializationContext) -> Self:
+        """The same codec for the payloads of one workflow or activity."""
+        other = copy(self)
+        other._sender = Sender.of(context)
+        return other
+
+    async def check(self) -> bool:
+        """Whether it can count what a workflow task's answer holds; if not, a warning is logged.
+
+        Payloads are then offloaded from a small size on.
+        """
+        return await self._sending.check()
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encode payloads on their way to the server.
 
         Raises:
+            PayloadTooLargeError: they are over the platform's limit, and nothing offloads them.
             PayloadDecodeError: a context payload is broken.
+            PayloadEncryptionError: a field is marked to be encrypted, but cannot be.
             StorageError: a blob could not be written.
         """
-        return await _together([self._encode(payload) for payload in payloads])
+        return await self._sending.encode(payloads, self._sender)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decode payloads that come from the server.
 
+        Where a worker receives them, what no retry can mend is not raised: the payload then stands
+        for a failure, which is raised where the value is used.
+
         Raises:
             OffloadingNotConfiguredError: a reference arrived, but no storage is configured.
-            PayloadDecodeError: a payload is not what its metadata says.
+            EncryptionNotConfiguredError: it is encrypted, but no keys are configured.
+            PayloadDecodeError: a payload is not what its metadata says; the classes below it tell
+                what cannot be decrypted or decompressed.
             ReferenceRefusedError: a reference names a key it may not name.
             StorageError: a blob is gone, damaged or could not be read.
         """
-        return await _together([self._decode(payload) for payload in payloads])
+        for_worker = in_worker()  # asked here, for several payloads have a task each
+        return await together([self._receive(payload, for_worker) for payload in payloads])
 
-    async def _encode(self, payload: Payload) -> Payload:
+    async def _encode(
+        self,
+        payload: Payload,
+        sender: Sender,
+        *,
+        offload: bool | None = None,
+        floor: int | None = None,
+        write: bool = True,
+    ) -> Payload:
+        if is_wrapped(payload):  # encoded already, and handed on as it was
+            return payload
         if not carries_context(payload):
-            return payload
+            encoded = await self._encoder.encode_async(
+                payload.data,
+                sender.owner,
+                offload=offload,
+                has_json=holds_json(payload),
+                floor=floor,
+                write=write,
+            )
+            if not encoded.options:
+                return payload
+            return _with_size(write_plain(payload, encoded), encoded, payload, sender)
         parts = read_context_payload(payload)
-        if parts.options:  # encoded already, and handed on as it was
+        if parts.options:  # the same
             return payload
-        encoded = await self._encoder.encode_async(parts.data, parts.context)
+        encoded = await self._encoder.encode_async(
+            parts.data, sender.owner_for(parts.context), offload=offload, floor=floor, write=write
+        )
         if not encoded.options and is_dissolved(payload):
             return payload
-        return replace(parts, data=encoded.data, options=encoded.options).to_payload()
+        dissolved = replace(parts, data=encoded.data, options=encoded.options).to_payload()
+        return _with_size(dissolved, encoded, payload, sender)
+
+    async def _receive(self, payload: Payload, for_worker: bool) -> Payload:
+        try:
+            return await self._decode(payload)
+        except MistralOffloadError as error:
+            if not (for_worker and is_lasting(error)):
+                raise
+            return to_payload(as_failure(error, size=_read_size(payload)))
 
     async def _decode(self, payload: Payload) -> Payload:
-        if payload.metadata.get("encoding") == _ENCRYPTED:
-            raise PayloadDecodeError(
-                "an encrypted payload arrived, which this version cannot decrypt"
-            )
-        if not carries_context(payload):
+        if is_left_alone(payload):
             return payload
+        if not carries_context(payload):
+            encoded = read_plain(payload)
+            if not encoded.options:
+                return payload
+            return _without_size(restore_plain(payload, await self._undo(encoded)))
         parts = read_context_payload(payload)
         if not parts.options:
             return payload if is_dissolved(payload) else parts.to_payload()
-        data = await self._encoder.decode_async(EncodedPayload(parts.data, parts.options))
+        data = await self._undo(EncodedPayload(parts.data, parts.options))
         return replace(parts, data=data, options=()).to_payload()
 
+    async def _undo(self, encoded: EncodedPayload) -> bytes:
+        namespace = self._sender.namespace
+        if namespace == _REPLAYER_NAMESPACE:
+            namespace = None
+        return await self._encoder.decode_async(encoded, namespace=namespace)
 
-async def _together(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Results in order; after a failure the others are cancelled and waited for."""
-    if len(works) == 1:
-        return [await works[0]]
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        return await asyncio.gather(*tasks)
-    except BaseException:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
+
+def _with_size(
+    encoded: Payload, result: EncodedPayload, original: Payload, sender: Sender
+) -> Payload:
+    """Say how large the blob is, for whoever finds it missing; the official worker ignores it."""
+    if EncodingOption.OFFLOADED in result.options and sender.owner is not None:
+        encoded.metadata[_SIZE] = str(len(original.data)).encode()
+    return encoded
+
+
+def _without_size(payload: Payload) -> Payload:
+    payload.metadata.pop(_SIZE, None)
+    return payload
+
+
+def _read_size(payload: Payload) -> int | None:
+    text = payload.metadata.get(_SIZE, b"")
+    return int(text) if text.isdigit() else None

@@ -28,9 +28,12 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.temporal.codec import OffloadingCodec
+from mistral_offload.temporal.failures import failure_converter_class
 from mistral_offload.temporal.metadata import CONTEXT_ENCODING, LEGACY_CONTEXT_ENCODING
+from mistral_offload.temporal.noting import noting
 from mistral_offload.temporal.payloads import ContextPayload, carries_context, read_context_payload
 from mistral_offload.temporal.reader import ValueReader
+from mistral_offload.temporal.undeliverable import raise_failure, read_failure
 
 # Small, because a sandboxed workflow has its own copy of every class and these keep them alive.
 _KEPT_READERS = 128
@@ -101,14 +104,19 @@ class ContextCompositeConverter(CompositePayloadConverter):
 
 
 def data_converter(encoder: PayloadEncoder | None = None) -> DataConverter:
-    """The converter for a Temporal client and its workers: context payloads, and offloading.
+    """The converter for a Temporal client and its workers: context payloads, and their encoding.
 
-    Without an encoder nothing is offloaded, and references that arrive raise
-    `OffloadingNotConfiguredError`.
+    Without an encoder nothing is encoded, and references that arrive raise
+    `OffloadingNotConfiguredError`. One that encrypts payloads as a whole encrypts the messages and
+    stack traces of failures, too: Temporal sees "Encoded failure" in their place.
     """
+    encoder = encoder or PayloadEncoder()
     return DataConverter(
-        payload_converter_class=ContextCompositeConverter,
-        payload_codec=OffloadingCodec(encoder or PayloadEncoder()),
+        payload_converter_class=noting(ContextCompositeConverter, encoder),
+        payload_codec=OffloadingCodec(encoder),
+        failure_converter_class=failure_converter_class(
+            offloads=encoder.offloads, seals=encoder.encrypts_whole
+        ),
     )
 
 
@@ -142,9 +150,13 @@ def json_of(payload: Payload) -> bytes | None:
 
     Raises:
         PayloadDecodeError: it is a context payload, but broken or still encoded.
+        ApplicationError: it could not be had, and no retry can mend that.
     """
     if carries_context(payload):
         return _value_json(payload)
+    failure = read_failure(payload)
+    if failure is not None:
+        raise_failure(failure)
     encoding = payload.metadata.get("encoding")
     if encoding == b"json/plain":
         return payload.data

@@ -6,7 +6,7 @@ updates and activities are wrapped. The execution token goes to activities only,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
 
@@ -43,6 +43,7 @@ from mistral_offload.temporal.context import (
     wrap,
     wrap_arguments,
 )
+from mistral_offload.temporal.undeliverable import require_delivered
 
 
 class ContextInterceptor(Interceptor):
@@ -62,10 +63,12 @@ class ContextInterceptor(Interceptor):
 
 class _ActivityContext(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = temporalio.activity.info()
+        require_delivered((*input.args, *info.heartbeat_details))
         arguments = without_empty(input.args, input.fn)
         received = _received(arguments)
         result = await super().execute_activity(replace(input, args=arguments))
-        context = activity_context(temporalio.activity.info(), received)
+        context = activity_context(info, received)
         return result if context is None else wrap(result, context)
 
 
@@ -94,22 +97,30 @@ class _WorkflowContext(WorkflowInboundInterceptor):
         super().init(_OutboundContext(outbound, self._own))
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        require_delivered(input.args)
         self._own.receive(input.args)
         arguments = without_empty(input.args, input.run_fn)
         result = await super().execute_workflow(replace(input, args=arguments))
         return wrap(result, self._own.public)
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
+        require_delivered(input.args)
         handler = _signal_handler(input.signal)
         arguments = without_empty(input.args, handler) if handler else input.args
         await super().handle_signal(replace(input, args=arguments))
 
     async def handle_query(self, input: HandleQueryInput) -> Any:
+        require_delivered(input.args)
         result = await super().handle_query(input)
         # Temporal's own queries are read by its UI and CLI, which know nothing of contexts.
         return result if input.query.startswith("__") else wrap(result, self._own.public)
 
+    def handle_update_validator(self, input: HandleUpdateInput) -> None:
+        require_delivered(input.args)
+        super().handle_update_validator(input)
+
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
+        require_delivered(input.args)
         return wrap(await super().handle_update_handler(input), self._own.public)
 
 
@@ -150,7 +161,12 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         )
 
     def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:
-        super().continue_as_new(replace(input, args=wrap_arguments(input.args, self._own.public)))
+        # Temporal converts them only when nothing can be raised any more: the run would hang.
+        args = _converted(wrap_arguments(input.args, self._own.public))
+        memo = input.memo and dict(
+            zip(input.memo, _converted(list(input.memo.values())), strict=True)
+        )
+        super().continue_as_new(replace(input, args=args, memo=memo))
 
 
 def _received(arguments: Any) -> PayloadContext | None:
@@ -160,6 +176,11 @@ def _received(arguments: Any) -> PayloadContext | None:
         return received_context(raw)
     except PayloadDecodeError as error:
         raise ApplicationError(str(error), type="InvalidInputError", non_retryable=True) from error
+
+
+def _converted(values: Sequence[Any]) -> list[RawValue]:
+    payloads = temporalio.workflow.payload_converter().to_payloads(values) if values else []
+    return [RawValue(payload) for payload in payloads]
 
 
 def _signal_handler(name: str) -> Callable[..., Any] | None:

@@ -18,7 +18,7 @@ CONTEXT_ENCODING = "json/wf_v1"
 LEGACY_CONTEXT_ENCODING = "json/abraxas_v1"
 
 _ENCODING = "encoding"
-_OPTIONS = "encoding_options"
+OPTIONS_KEY = "encoding_options"
 _EMPTY = "empty_payload"
 _NAMESPACE = "namespace"
 _EXECUTION_ID = "execution_id"
@@ -48,7 +48,7 @@ def write_metadata(
         _ENCODING: CONTEXT_ENCODING,
         _NAMESPACE: context.namespace,
         _EXECUTION_ID: context.execution_id,
-        _OPTIONS: ",".join(option.value for option in options),
+        OPTIONS_KEY: ",".join(option.value for option in options),
     }
     optional: dict[str, str | None] = {
         "root_workflow_exec_id": context.root_workflow_exec_id,
@@ -100,7 +100,7 @@ def read_options(metadata: Mapping[str, bytes]) -> tuple[EncodingOption, ...]:
     Raises:
         PayloadDecodeError: an entry is unknown, padded with blanks or empty.
     """
-    text = _text(metadata, _OPTIONS)
+    text = _text(metadata, OPTIONS_KEY)
     return parse_options(text.split(",")) if text else ()
 
 

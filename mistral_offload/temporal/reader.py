@@ -83,10 +83,11 @@ class ValueReader:
             except ValidationError as error:
                 if any(item["loc"] for item in error.errors(include_input=False)):
                     problem = error  # it is an object, and this says what it needs
+        # Not from the problem: pydantic's own text shows the value, and would end up in logs.
         raise PayloadDecodeError(
             f"the JSON does not fit {self._name or describe_type(self._annotation)}: "
             + "; ".join(list_problems(problem))
-        ) from problem
+        )
 
 
 def list_problems(error: ValidationError) -> list[str]:

@@ -35,7 +35,12 @@ def sandbox_runner(*passthrough_modules: str) -> SandboxedWorkflowRunner:
             no state of a workflow and whose use in workflow code is deterministic.
     """
     return SandboxedWorkflowRunner(
-        restrictions=SandboxRestrictions.default.with_passthrough_modules(
-            *_HANDED_THROUGH, *passthrough_modules
-        )
+        restrictions=hand_through(SandboxRestrictions.default, *passthrough_modules)
     )
+
+
+def hand_through(
+    restrictions: SandboxRestrictions, *passthrough_modules: str
+) -> SandboxRestrictions:
+    """Restrictions as given, with what this package needs handed through."""
+    return restrictions.with_passthrough_modules(*_HANDED_THROUGH, *passthrough_modules)

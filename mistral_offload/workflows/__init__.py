@@ -13,6 +13,11 @@ from temporalio.activity import logger as activity_logger
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
+from mistral_offload.fields.field import OffloadableField
+from mistral_offload.fields.interceptor import FieldInterceptor
+from mistral_offload.fields.lazy import Restoring
+from mistral_offload.fields.model import OffloadableModel
+from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.workflows import workflow
 from mistral_offload.workflows.activities import Activity, activity
 from mistral_offload.workflows.settings import WorkerSettings
@@ -23,6 +28,11 @@ __all__ = [
     "ActivityError",
     "ApplicationError",
     "ChildWorkflowError",
+    "FieldInterceptor",
+    "FieldOffloader",
+    "OffloadableField",
+    "OffloadableModel",
+    "Restoring",
     "RetryPolicy",
     "WorkerOptions",
     "WorkerSettings",

@@ -62,6 +62,8 @@ def _signal(handler: Handler, failures: tuple[type[Exception], ...]) -> Callable
         try:
             args, kwargs = _arguments(handler, payloads)
         except ApplicationError as error:
+            if error.type != INVALID_INPUT:  # it will never be readable, and nobody else knows
+                raise
             temporalio.workflow.logger.warning("Signal dropped: %s", error.message)
             return
         with _failing_on(failures):

@@ -23,9 +23,18 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from typing_extensions import Self
 
 from mistral_offload.api.connection import read_service_account_token
-from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
+from mistral_offload.config import (
+    BlobStorageConfig,
+    Config,
+    FieldOffloadingConfig,
+    PayloadCompressionConfig,
+    PayloadEncryptionConfig,
+    PayloadOffloadingConfig,
+    ZstdConfig,
+)
 from mistral_offload.errors import ConfigurationError, StorageConfigError
-from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
+from mistral_offload.limits import DEFAULT_FIELD_MIN_SIZE_BYTES, DEFAULT_PAYLOAD_MIN_SIZE_BYTES
+from mistral_offload.payload.encoder import PayloadEncoder
 
 
 class _Group(BaseModel):
@@ -60,22 +69,41 @@ if TYPE_CHECKING:
     class StorageVariables(_StorageGroup):
         """``…__STORAGE_CONFIG__…``: the fields of `BlobStorageConfig`."""
 
+    class EncryptionVariables(_Group):
+        """``TEMPORAL_PAYLOAD_ENCRYPTION__…``: the fields of `PayloadEncryptionConfig`."""
+
+    class ZstdVariables(_Group):
+        """``…__ALGORITHM_CONFIG__…``: the fields of `ZstdConfig`."""
+
+    class CompressionVariables(_Group):
+        """``TEMPORAL_PAYLOAD_COMPRESSION__…``: the fields of `PayloadCompressionConfig`."""
+
 else:
-    # A copy of the fields, since a configuration as such would hide which variable is wrong.
-    StorageVariables = create_model(
-        "StorageVariables",
-        __base__=_StorageGroup,
-        **{
-            name: (field.annotation, field)
-            for name, field in BlobStorageConfig.model_fields.items()
-        },
-    )
+
+    def _variables(config: type[Config], base: type[_Group] = _Group, **nested: type[_Group]):
+        # A copy of the fields, since a configuration as such would hide which variable is wrong.
+        copies = {name: (field.annotation, field) for name, field in config.model_fields.items()}
+        copies |= {name: (group | None, None) for name, group in nested.items()}
+        return create_model(f"{config.__name__}Variables", __base__=base, **copies)
+
+    StorageVariables = _variables(BlobStorageConfig, _StorageGroup)
+    EncryptionVariables = _variables(PayloadEncryptionConfig)
+    ZstdVariables = _variables(ZstdConfig)
+    CompressionVariables = _variables(PayloadCompressionConfig, algorithm_config=ZstdVariables)
 
 
 class OffloadingVariables(_Group):
     """``TEMPORAL_PAYLOAD_OFFLOADING__…``; the storage block is what enables the feature."""
 
     min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
+    allow_other_namespaces: bool = False
+    storage_config: StorageVariables | None = None
+
+
+class FieldOffloadingVariables(_Group):
+    """``ACTIVITY_ATTRIBUTES_OFFLOADING__…``; the storage block is what enables the feature."""
+
+    min_size_bytes: int = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
     storage_config: StorageVariables | None = None
 
 
@@ -107,6 +135,10 @@ class WorkerSettings(BaseSettings):
     mistral_api_key: SecretStr | None = None
     mistral_sa_token_path: Path | None = None
     temporal_payload_offloading: OffloadingVariables | None = None
+    temporal_payload_encryption: EncryptionVariables | None = None
+    temporal_payload_compression: CompressionVariables | None = None
+    activity_attributes_offloading: FieldOffloadingVariables | None = None
+    check_storage_on_start: bool = True
     kubernetes_service_host: str | None = None
 
     if not TYPE_CHECKING:  # checkers keep the signature that pydantic makes from the fields
@@ -137,6 +169,46 @@ class WorkerSettings(BaseSettings):
         return PayloadOffloadingConfig(
             storage_config=variables.storage_config.to_config(),
             min_size_bytes=variables.min_size_bytes,
+            allow_other_namespaces=variables.allow_other_namespaces,
+        )
+
+    @property
+    def field_offloading(self) -> FieldOffloadingConfig | None:
+        """Offloading of activity fields, when there is a storage block for it."""
+        variables = self.activity_attributes_offloading
+        if variables is None or variables.storage_config is None:
+            return None
+        return FieldOffloadingConfig(
+            storage_config=variables.storage_config.to_config(),
+            min_size_bytes=variables.min_size_bytes,
+        )
+
+    @property
+    def payload_encryption(self) -> PayloadEncryptionConfig | None:
+        """Payload encryption, when there is a variable for it."""
+        variables = self.temporal_payload_encryption
+        if variables is None:
+            return None
+        return PayloadEncryptionConfig(**variables.model_dump(exclude_unset=True))
+
+    @property
+    def payload_compression(self) -> PayloadCompressionConfig | None:
+        """Payload compression, when there is a variable for it."""
+        variables = self.temporal_payload_compression
+        if variables is None:
+            return None
+        return PayloadCompressionConfig(**variables.model_dump(exclude_unset=True))
+
+    def payload_encoder(self) -> PayloadEncoder:
+        """The encoder for all of that.
+
+        Raises:
+            MissingExtraError: what a variable asks for is not installed.
+        """
+        return PayloadEncoder(
+            self.payload_offloading,
+            encryption=self.payload_encryption,
+            compression=self.payload_compression,
         )
 
     def platform_token(self) -> str | None:
@@ -170,8 +242,9 @@ def _report(error: ValidationError) -> str:
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         variable = "__".join(str(part).upper() for part in item["loc"])
         text = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "value_error":  # speaks of the fields of the group: name the variables
-            named = re.split(_FIELD_NAMES, text)  # every second piece is a field's name
+        named = re.split(_FIELD_NAMES, text)  # every second piece is a field's name
+        if item["type"] == "value_error" and len(named) > 1:
+            # Speaks of the fields of the group: name the variables.
             named[1::2] = [f"{variable}__{field.upper()}" for field in named[1::2]]
             problems.append("".join(named))
         elif item["type"] == "extra_forbidden":

@@ -18,7 +18,10 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from mistral_offload.errors import ConfigurationError
+from mistral_offload.fields.interceptor import FieldInterceptor
+from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.attending import attend
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import sandbox_runner
 from mistral_offload.workflows.activities import Activity
@@ -28,9 +31,10 @@ from mistral_offload.workflows.discovery import TemporalAddress, find_temporal
 from mistral_offload.workflows.platform import Platform
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow, locate
 from mistral_offload.workflows.registry import by_name, registry
-from mistral_offload.workflows.serving import activity_definition
+from mistral_offload.workflows.serving import ArgumentsInterceptor, activity_definition
 from mistral_offload.workflows.settings import WorkerSettings
 from mistral_offload.workflows.stopping import stop_signals
+from mistral_offload.workflows.storage_check import check_stores
 
 T = TypeVar("T")
 
@@ -58,6 +62,7 @@ async def run_worker(
     settings: WorkerSettings | None = None,
     options: WorkerOptions = WorkerOptions(),
     encoder: PayloadEncoder | None = None,
+    fields: FieldOffloader | None = None,
     worker_name: str | None = None,
     register: bool = True,
     client: httpx.AsyncClient | None = None,
@@ -74,13 +79,15 @@ async def run_worker(
         activities: decorated functions; every one decorated in this process if not given.
         settings: instead of the environment's.
         options: how much it does at a time.
-        encoder: instead of the one that the settings' payload offloading makes.
+        encoder: instead of the one that the settings' payload variables make.
+        fields: instead of the one that the settings' activity field variables make.
         worker_name: what the platform calls this process; host name and process id if not given.
         register: False to leave the platform out and talk to Temporal only.
         client: for the requests to the platform; stays open.
 
     Raises:
         ConfigurationError: settings are wrong, or a workflow or activity cannot be run.
+        StorageCheckError: a configured store cannot be reached.
         APIConnectionError: platform or Temporal did not answer while starting.
         APIError: the platform refused.
     """
@@ -92,7 +99,9 @@ async def run_worker(
         activity.check()
     _show_log()
     name = worker_name or f"{socket.gethostname()}-{os.getpid()}"
-    encoder = encoder or PayloadEncoder(settings.payload_offloading)
+    own_payloads, own_fields = encoder is None, fields is None
+    encoder = encoder or settings.payload_encoder()
+    fields = fields or FieldOffloader(settings.field_offloading, sealing=encoder)
 
     async with AsyncExitStack() as closing:
         stop = closing.enter_context(stop_signals())
@@ -102,6 +111,8 @@ async def run_worker(
             closing.push_async_callback(platform.close)
 
         async def start() -> tuple[TemporalAddress, Client]:
+            if settings.check_storage_on_start:
+                await check_stores(settings, payloads=own_payloads, fields=own_fields)
             address = await find_temporal(settings, platform)
             token = settings.temporal_token(tls=address.tls)
             return address, await connect(address, encoder=encoder, token=token, identity=name)
@@ -111,14 +122,15 @@ async def run_worker(
             return
         address, temporal = started
         closing.push_async_callback(asyncio.sleep, _SETTLING_SECONDS)
+        await closing.enter_async_context(attend(temporal))
         registration = None
         if platform is not None:
             registration = WorkerRegistration(
                 platform, specs, worker_name=name, location=locate(settings)
             )
             await _unless(stop, registration.register())
-        worker = _make_worker(temporal, settings.task_queue, definitions, chosen, options)
-        _announce(name, address, settings, definitions, chosen)
+        worker = _make_worker(temporal, settings.task_queue, definitions, chosen, fields, options)
+        _announce(name, address, settings, encoder, fields, definitions, chosen)
 
         def renew_token() -> None:
             token = settings.temporal_token(tls=address.tls)
@@ -134,6 +146,7 @@ def _make_worker(
     task_queue: str,
     definitions: Sequence[WorkflowDefinition],
     activities: Sequence[Activity[..., Any]],
+    fields: FieldOffloader,
     options: WorkerOptions,
 ) -> Worker:
     threads = None
@@ -147,7 +160,8 @@ def _make_worker(
         workflows=[definition.cls for definition in definitions],
         activities=[activity_definition(activity) for activity in activities],
         activity_executor=threads,
-        interceptors=[ContextInterceptor()],
+        # What comes first is outermost: contexts around payloads, arguments around fields.
+        interceptors=[ContextInterceptor(), ArgumentsInterceptor(), FieldInterceptor(fields)],
         workflow_runner=sandbox_runner(*options.passthrough_modules),
         max_cached_workflows=options.max_cached_workflows,
         max_concurrent_workflow_tasks=options.max_concurrent_workflow_tasks,
@@ -212,29 +226,22 @@ def _announce(
     name: str,
     address: TemporalAddress,
     settings: WorkerSettings,
+    encoder: PayloadEncoder,
+    fields: FieldOffloader,
     definitions: Sequence[WorkflowDefinition],
     activities: Sequence[Activity[..., Any]],
 ) -> None:
-    offloading = settings.payload_offloading
-    if offloading is None:
-        stored = "off"
-    else:
-        storage = offloading.storage_config
-        prefix = f", prefix {storage.prefix!r}" if storage.prefix else ""
-        stored = (
-            f"from {offloading.min_size_bytes:,} bytes on, "
-            f"to {storage.storage_provider.value} {storage.container!r}{prefix}"
-        )
     _logger.info(
         "Worker %s: Temporal at %s, namespace %s, task queue %s; workflows: %s; activities: %s; "
-        "payload offloading: %s",
+        "payload %s; activity fields: %s",
         name,
         address.target,
         address.namespace,
         settings.task_queue,
         ", ".join(definition.name for definition in definitions),
         ", ".join(activity.name for activity in activities) or "none",
-        stored,
+        encoder.description,
+        fields.description,
     )
 
 

@@ -22,7 +22,7 @@ from mistral_offload.errors import (
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.storage import open_store
 from tests._async.recording import Recording, execution, make_client
-from tests.vectors import Case, Differences, load, parameters, uses_only_offloading
+from tests.vectors import Case, Differences, encryption_of, load, parameters
 
 DIFFERENCES = Differences(
     {
@@ -43,11 +43,7 @@ WHOAMI_ERRORS: dict[str, type[APIError]] = {
 
 
 def cases(kind: str) -> list[Case]:
-    return [
-        case
-        for case in load("client_flows")
-        if case["kind"] == kind and uses_only_offloading(case["args"].get("encoding"))
-    ]
+    return [case for case in load("client_flows") if case["kind"] == kind]
 
 
 def local(path: Path) -> PayloadOffloadingConfig:
@@ -129,8 +125,11 @@ async def test_execute_and_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> 
             assert sent == {**recorded["body"], **made}
 
 
-async def test_retry_is_the_same_execution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recorded flow, whose official answer is a new id and a new blob for every attempt."""
+@pytest.mark.parametrize("case", parameters(cases("reencode_on_retry")))
+async def test_retry_is_the_same_execution(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorded flow, whose official answer is a new nonce, id and blob for every attempt."""
 
     async def sleep_async(seconds: float) -> None:
         assert seconds <= 60
@@ -144,8 +143,11 @@ async def test_retry_is_the_same_execution(tmp_path: Path, monkeypatch: pytest.M
         namespace="acme",
         retry_config=RetryConfig(backoff=BackoffStrategy(max_elapsed_time=10_000)),
         workflow_payload_offloading=local(tmp_path),
+        workflow_payload_encryption=encryption_of(case["args"]["encoding"]),
     )
-    await client.workflows.execute_workflow_async("w", input={"n": "public"})
+    given = case["args"]
+    name = {"execution_id": given["execution_id"]} if "execution_id" in given else {}
+    await client.workflows.execute_workflow_async("w", input=given["input"], **name)
 
     assert len(recording.requests) == 3
     assert len({request.content for request in recording.requests}) == 1

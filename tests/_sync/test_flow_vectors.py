@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_flow_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 2639663fd8c1d6d2
+# sha256 of the rest: a898661954f40111
 
 """Namespace lookup, execute-and-wait and retries, against the official client."""
 
@@ -26,7 +26,7 @@ from mistral_offload.errors import (
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.storage import open_store
 from tests._sync.recording import Recording, execution, make_client
-from tests.vectors import Case, Differences, load, parameters, uses_only_offloading
+from tests.vectors import Case, Differences, encryption_of, load, parameters
 
 DIFFERENCES = Differences(
     {
@@ -47,11 +47,7 @@ WHOAMI_ERRORS: dict[str, type[APIError]] = {
 
 
 def cases(kind: str) -> list[Case]:
-    return [
-        case
-        for case in load("client_flows")
-        if case["kind"] == kind and uses_only_offloading(case["args"].get("encoding"))
-    ]
+    return [case for case in load("client_flows") if case["kind"] == kind]
 
 
 def local(path: Path) -> PayloadOffloadingConfig:
@@ -133,8 +129,11 @@ def test_execute_and_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
             assert sent == {**recorded["body"], **made}
 
 
-def test_retry_is_the_same_execution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The recorded flow, whose official answer is a new id and a new blob for every attempt."""
+@pytest.mark.parametrize("case", parameters(cases("reencode_on_retry")))
+def test_retry_is_the_same_execution(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorded flow, whose official answer is a new nonce, id and blob for every attempt."""
 
     def sleep(seconds: float) -> None:
         assert seconds <= 60
@@ -148,8 +147,11 @@ def test_retry_is_the_same_execution(tmp_path: Path, monkeypatch: pytest.MonkeyP
         namespace="acme",
         retry_config=RetryConfig(backoff=BackoffStrategy(max_elapsed_time=10_000)),
         workflow_payload_offloading=local(tmp_path),
+        workflow_payload_encryption=encryption_of(case["args"]["encoding"]),
     )
-    client.workflows.execute_workflow("w", input={"n": "public"})
+    given = case["args"]
+    name = {"execution_id": given["execution_id"]} if "execution_id" in given else {}
+    client.workflows.execute_workflow("w", input=given["input"], **name)
 
     assert len(recording.requests) == 3
     assert len({request.content for request in recording.requests}) == 1

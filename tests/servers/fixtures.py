@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from mistral_offload.devserver import LocalPlatform
+from tests.servers.azurite import Azurite
+from tests.servers.gcs import FakeGCS
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.servers.temporal_reader import TemporalReader
@@ -31,6 +33,50 @@ def seaweed_bucket(seaweed: Seaweed) -> str:
 def seaweed_proxy(seaweed: Seaweed) -> Iterator[CountingProxy]:
     """A way to SeaweedFS that counts; use its ``url`` as the endpoint."""
     proxy = CountingProxy(seaweed.port)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[Azurite]:
+    """Azurite, installed and started when the first test asks for it."""
+    server = Azurite()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def azurite_container(azurite: Azurite) -> str:
+    """A container for all tests that use keys of their own."""
+    return azurite.make_container()
+
+
+@pytest.fixture
+def azurite_proxy(azurite: Azurite) -> Iterator[CountingProxy]:
+    """A way to Azurite that counts; see ``Azurite.through``."""
+    proxy = CountingProxy(azurite.port)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def fake_gcs() -> Iterator[FakeGCS]:
+    """fake-gcs-server, started when the first test asks for it."""
+    server = FakeGCS()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def fake_gcs_bucket(fake_gcs: FakeGCS) -> str:
+    """A bucket for all tests that use keys of their own."""
+    return fake_gcs.make_bucket()
+
+
+@pytest.fixture
+def fake_gcs_proxy(fake_gcs: FakeGCS) -> Iterator[CountingProxy]:
+    """A way to fake-gcs-server that counts; use its ``url`` as the endpoint."""
+    proxy = CountingProxy(fake_gcs.port)
     yield proxy
     proxy.stop()
 

@@ -92,6 +92,11 @@ class ServerProcess:
         tail = os.pread(self._log.fileno(), _SHOWN_LOG_BYTES, max(0, size - _SHOWN_LOG_BYTES))
         return tail.decode(errors="replace")
 
+    def full_log(self) -> str:
+        """All that the child wrote to stdout and stderr."""
+        size = os.fstat(self._log.fileno()).st_size
+        return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
+
     def stop(self, *, grace: float = 5.0) -> None:
         """End the child: ask it to, and after ``grace`` seconds kill it. Twice is fine."""
         if self._process.poll() is None and grace > 0:

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -36,6 +36,8 @@ class Canned:
     status: int
     body: bytes
     times: int
+    skip: int = 0
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 class CountingProxy:
@@ -45,7 +47,10 @@ class CountingProxy:
         url: the address to use instead of the server's.
         requests: what passed, in the order of the answers.
         connections: how many were opened.
+        cut_downloads: for each of the next downloads, after how many bytes its connection breaks.
         most_at_once: how many of them were open at the same time.
+        delay_seconds: how long each request waits before it goes on.
+        most_requests_at_once: how many requests were under way at the same time.
         upload_bytes_per_second: how fast request bodies are taken, or None for as fast as it goes.
     """
 
@@ -54,6 +59,10 @@ class CountingProxy:
         self.connections = 0
         self.most_at_once = 0
         self.upload_bytes_per_second: float | None = None
+        self.delay_seconds = 0.0
+        self.most_requests_at_once = 0
+        self._requests_now = 0
+        self.cut_downloads: list[int] = []
         self._server_port = port
         self._canned: list[Canned] = []
         self._open: dict[int, list[socket.socket]] = {}
@@ -81,11 +90,21 @@ class CountingProxy:
             self.requests.clear()
             self.connections = 0
             self.most_at_once = len(self._open)
+            self.most_requests_at_once = self._requests_now
 
-    def answer(self, method: str, status: int, body: bytes = b"", *, times: int = 1) -> None:
-        """Answer the next requests of a method here."""
+    def answer(
+        self,
+        method: str,
+        status: int,
+        body: bytes = b"",
+        *,
+        times: int = 1,
+        skip: int = 0,
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        """Answer the next requests of a method here, after so many that pass."""
         with self._lock:
-            self._canned.append(Canned(method, status, body, times))
+            self._canned.append(Canned(method, status, body, times, skip, fields or {}))
 
     def stop(self) -> None:
         """Close every connection and wait for the threads. Twice is fine."""
@@ -154,11 +173,39 @@ class CountingProxy:
             status = canned.status
             body = b"" if method == "HEAD" else canned.body
             self._passed(request, status, number)
+            fields = "".join(f"{name}: {value}\r\n" for name, value in canned.fields.items())
             client.sendall(
-                b"HTTP/1.1 %d Canned\r\nContent-Length: %d\r\n\r\n" % (status, len(body))
+                b"HTTP/1.1 %d Canned\r\nContent-Length: %d\r\n%b\r\n"
+                % (status, len(body), fields.encode())
             )
             client.sendall(body)
             return True
+        with self._under_way():
+            return self._forward(request, early, client, asked, server, answered, number)
+
+    @contextlib.contextmanager
+    def _under_way(self) -> Iterator[None]:
+        with self._lock:
+            self._requests_now += 1
+            self.most_requests_at_once = max(self.most_requests_at_once, self._requests_now)
+        try:
+            time.sleep(self.delay_seconds)
+            yield
+        finally:
+            with self._lock:
+                self._requests_now -= 1
+
+    def _forward(
+        self,
+        request: Head,
+        early: bool,
+        client: socket.socket,
+        asked: BinaryIO,
+        server: socket.socket,
+        answered: BinaryIO,
+        number: int,
+    ) -> bool:
+        method = request.first.split(" ")[0]
         server.sendall(request.raw)
         if not early:
             self._upload(request, asked, server)
@@ -172,8 +219,11 @@ class CountingProxy:
             return False
         self._passed(request, response.status, number)  # before the client can look
         client.sendall(response.raw)
+        cut = self.cut_downloads.pop(0) if method == "GET" and self.cut_downloads else None
         for piece in response.body(answered, of=method):
-            client.sendall(piece)
+            client.sendall(piece[:cut])
+            if cut is not None:
+                return False
         return response.fields.get("connection", "").lower() != "close"
 
     def _upload(self, request: Head, asked: BinaryIO, server: socket.socket) -> None:
@@ -186,6 +236,9 @@ class CountingProxy:
         with self._lock:
             for canned in self._canned:
                 if canned.method == method and canned.times > 0:
+                    if canned.skip > 0:
+                        canned.skip -= 1
+                        return None
                     canned.times -= 1
                     return canned
         return None

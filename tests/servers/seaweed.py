@@ -44,13 +44,14 @@ class Seaweed:
         self.ca_file, self._key_file = make_certificate(self._directory)
         self._process = self._start()
 
-    def client(self) -> S3Client:
+    def client(self, *, tls: bool = False) -> S3Client:
         """A plain boto3 client, to look at the bucket from outside. Close it."""
         import boto3
 
         return boto3.Session().client(  # pyright: ignore[reportUnknownMemberType]
             "s3",
-            endpoint_url=self.endpoint_url,
+            endpoint_url=self.https_url if tls else self.endpoint_url,
+            verify=str(self.ca_file) if tls else None,
             region_name=self.region_name,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,

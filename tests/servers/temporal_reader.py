@@ -23,11 +23,15 @@ class TemporalReader:
 
     def history_bytes(self, execution_id: str) -> int:
         """Size of an execution's whole history."""
+        return len(self.history_data(execution_id))
+
+    def history_data(self, execution_id: str) -> bytes:
+        """An execution's whole history, as it is stored."""
         # In a thread of its own, so that tests of both colours may call it.
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, self._history_bytes(execution_id)).result()
+            return thread.submit(asyncio.run, self._history_data(execution_id)).result()
 
-    async def _history_bytes(self, execution_id: str) -> int:
+    async def _history_data(self, execution_id: str) -> bytes:
         client = await Client.connect(self._address, namespace=self.namespace)
         history = await client.get_workflow_handle(execution_id).fetch_history()
-        return sum(event.ByteSize() for event in history.events)
+        return b"".join(event.SerializeToString() for event in history.events)

@@ -62,6 +62,10 @@ class WorkerProcess:
         """The end of what it printed."""
         return self._process.log()
 
+    def full_log(self) -> str:
+        """All that it printed."""
+        return self._process.full_log()
+
     def stop(self) -> None:
         """Ask it to end, and wait."""
         self._process.stop(grace=15)

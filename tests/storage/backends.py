@@ -9,7 +9,11 @@ from typing import Any
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
 from mistral_offload.storage import BlobStore, LocalStore, MemoryStore
+from mistral_offload.storage.azure import AzureStore
+from mistral_offload.storage.gcs import GCSStore
 from mistral_offload.storage.s3 import S3Store
+from tests.servers.azurite import Azurite
+from tests.servers.gcs import FakeGCS
 from tests.servers.seaweed import Seaweed
 
 
@@ -79,6 +83,36 @@ class S3Backend(Backend):
         return S3Store(s3_config(self._server, self._bucket, prefix, connections=connections))
 
 
+class AzureBackend(Backend):
+    def __init__(self, server: Azurite, container: str) -> None:
+        super().__init__()
+        self._server = server
+        self._container = container
+
+    def physical_keys(self, store: BlobStore, start: str) -> set[str]:
+        with self._server.client() as client:
+            container = client.get_container_client(self._container)
+            return set(container.list_blob_names(name_starts_with=start))
+
+    def make(self, prefix: str | None, connections: int) -> BlobStore:
+        return AzureStore(
+            azure_config(self._server, self._container, prefix, connections=connections)
+        )
+
+
+class GCSBackend(Backend):
+    def __init__(self, server: FakeGCS, bucket: str) -> None:
+        super().__init__()
+        self._server = server
+        self._bucket = bucket
+
+    def physical_keys(self, store: BlobStore, start: str) -> set[str]:
+        return self._server.keys(self._bucket, start)
+
+    def make(self, prefix: str | None, connections: int) -> BlobStore:
+        return GCSStore(gcs_config(self._server, self._bucket, prefix, connections=connections))
+
+
 def s3_config(
     server: Seaweed, bucket: str, prefix: str | None = None, **settings: Any
 ) -> BlobStorageConfig:
@@ -91,5 +125,31 @@ def s3_config(
         "endpoint_url": server.endpoint_url,
         "aws_access_key_id": server.access_key,
         "aws_secret_access_key": server.secret_key,
+    }
+    return BlobStorageConfig(**(given | settings))
+
+
+def azure_config(
+    server: Azurite, container: str, prefix: str | None = None, **settings: Any
+) -> BlobStorageConfig:
+    """What a user would write to reach this server."""
+    given: dict[str, Any] = {
+        "storage_provider": StorageProvider.AZURE,
+        "container_name": container,
+        "prefix": prefix,
+        "azure_connection_string": server.connection_string(),
+    }
+    return BlobStorageConfig(**(given | settings))
+
+
+def gcs_config(
+    server: FakeGCS, bucket: str, prefix: str | None = None, **settings: Any
+) -> BlobStorageConfig:
+    """What a user would write to reach this server."""
+    given: dict[str, Any] = {
+        "storage_provider": StorageProvider.GCS,
+        "bucket_id": bucket,
+        "prefix": prefix,
+        "endpoint_url": server.url,
     }
     return BlobStorageConfig(**(given | settings))

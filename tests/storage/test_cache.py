@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
 import os
 import threading
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from mistral_offload.config import BlobStorageConfig
-from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
+from mistral_offload.errors import (
+    BlobCorruptedError,
+    BlobNotFoundError,
+    StorageUnavailableError,
+    StoreClosedError,
+)
 from mistral_offload.storage import MemoryStore
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
 from mistral_offload.storage.opening import open_cache
+from mistral_offload.storage.single_flight import SingleFlight
+from tests.storage.test_lifetime import in_child
 
 
 def digest_of(data: bytes) -> str:
@@ -134,6 +145,142 @@ def test_lost_blob_is_written_again() -> None:
     assert store.get(digest) == b"blob"
 
 
+def test_a_blob_known_but_lost_is_served_from_memory() -> None:
+    store = MemoryStore()
+    cache = BlobCache(store)
+    digest = put(cache, b"blob")
+    store.lose(digest)
+    assert cache.get(digest, digest) == b"blob"
+    assert cache.put(digest, b"blob", digest) is False  # believed for an hour
+
+
+def test_what_is_known_is_not_believed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    cache = BlobCache(store)
+    digest = put(cache, b"blob")
+    store.lose(digest)
+    monkeypatch.setattr("mistral_offload.storage.cache._KNOWN_SECONDS", 0.0)
+    assert cache.put(digest, b"blob", digest) is True
+    assert store.get(digest) == b"blob"
+
+
+def test_a_failed_put_is_not_known() -> None:
+    store = MemoryStore()
+    store.fail("put", call=1)
+    cache = BlobCache(store)
+    with pytest.raises(StorageUnavailableError):
+        put(cache, b"blob")
+    assert cache.put(digest_of(b"blob"), b"blob", digest_of(b"blob")) is True
+
+
+def test_what_was_not_checked_is_not_taken_for_checked() -> None:
+    store = MemoryStore()
+    digest = digest_of(b"blob")
+    store.put(digest, b"tampered")
+    cache = BlobCache(store)
+    assert cache.get(digest, None) == b"tampered"
+    with pytest.raises(BlobCorruptedError):
+        cache.get(digest, digest)
+
+
+def test_a_blob_replaced_in_memory_is_counted_once() -> None:
+    store = MemoryStore()
+    cache = BlobCache(store, memory_bytes=1000)
+    for size in (400, 100, 300):
+        data = bytes(size)
+        store.put("k", data, overwrite=True)
+        cache.get("k", digest_of(data))
+    assert cache._held_bytes == 300  # pyright: ignore[reportPrivateUsage]
+
+
+def test_damage_found_while_a_put_runs_is_not_forgotten() -> None:
+    store = SlowStore()
+    digest = digest_of(b"blob")
+    store.go_on.set()
+    store.put(digest, b"blo")
+    store.go_on.clear()
+    cache = BlobCache(store, memory_bytes=0)
+    store.requests.clear()
+    with ThreadPoolExecutor(1) as thread:
+        written = thread.submit(cache.put, digest, b"blob", digest)
+        while not store.requests:
+            time.sleep(0.001)
+        reading = threading.Thread(target=lambda: _suppressed(cache, digest))
+        reading.start()
+        while not store.requests["get", digest]:
+            time.sleep(0.001)
+        store.go_on.set()
+        reading.join()
+        assert written.result() is False
+    put(cache, b"blob")
+    assert store.get(digest) == b"blob"
+
+
+def _suppressed(cache: BlobCache, digest: str) -> None:
+    with contextlib.suppress(BlobCorruptedError):
+        cache.get(digest, digest)
+
+
+def test_a_forked_child_is_told_whatever_was_locked() -> None:
+    store = MemoryStore()
+    cache = BlobCache(store)
+    digest = put(cache, b"blob")
+
+    def use() -> str:
+        told = 0
+        for call in (
+            lambda: cache.get(digest, digest),
+            lambda: cache.put(digest, b"blob", digest),
+        ):
+            try:
+                call()
+            except StoreClosedError:
+                told += 1
+        return str(told)
+
+    with cache._lock:  # pyright: ignore[reportPrivateUsage]
+        assert in_child(use) == "2"
+    assert cache.get(digest, digest) == b"blob"
+
+
+def test_an_error_keeps_nothing_alive() -> None:
+    class Blob(bytes):
+        pass
+
+    store = MemoryStore()
+    store.fail("put")
+    cache, blob = BlobCache(store), Blob(b"blob")
+    kept = weakref.ref(cache)
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(StorageUnavailableError) as caught:
+            cache.put("k", blob, digest_of(blob))
+        del caught, cache, blob
+        assert kept() is None
+    finally:
+        gc.enable()
+
+
+def test_who_joined_an_interrupted_caller_does_the_work_itself() -> None:
+    flight: SingleFlight[str] = SingleFlight()
+    entered, interrupt = threading.Event(), threading.Event()
+
+    def interrupted() -> str:
+        entered.set()
+        interrupt.wait(10)
+        raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(flight.do, "k", interrupted)
+        entered.wait(10)
+        others = [threads.submit(flight.do, "k", lambda: "done") for _ in range(2)]
+        interrupt.set()
+        assert [other.result(10) for other in others] == ["done", "done"]
+        with pytest.raises(KeyboardInterrupt):
+            first.result(10)
+
+
 def test_damaged_blob_is_refused_and_mended_by_the_next_put() -> None:
     store = MemoryStore()
     digest = digest_of(b"blob")
@@ -215,6 +362,50 @@ def test_many_writers_of_one_directory(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(write_and_read, range(8))) == 0
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "cache" / "documents" / "thesis.tex"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(bytes(5000))
+    directory = CacheDirectory(tmp_path / "cache", max_bytes=1000)
+    for number in range(20):
+        directory.put(digest_of(bytes([number]) * 100), bytes([number]) * 100)
+    assert mine.stat().st_size == 5000
+    assert 0 < sum(f.stat().st_size for f in files(tmp_path) if f != mine) <= 1000
+
+
+def test_what_a_crash_left_is_removed(directory: CacheDirectory, tmp_path: Path) -> None:
+    left = tmp_path / "cache" / "ab" / f".{'ab' * 8}-{'cd' * 8}"
+    fresh = left.with_name(f".{'ab' * 8}-{'ef' * 8}")
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a blo")
+    fresh.write_bytes(b"half a blo")
+    os.utime(left, (0, 0))
+    directory.put(digest_of(b"blob"), b"blob")
+    assert not left.exists()
+    assert fresh.exists()
+
+
+def test_a_file_that_cannot_be_touched_is_still_read(
+    directory: CacheDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    directory.put(digest_of(b"blob"), b"blob")
+    monkeypatch.setattr(os, "utime", refuse)
+    assert directory.get(digest_of(b"blob")) == b"blob"
+
+
+def test_a_directory_that_may_not_be_entered_fails_nothing(
+    directory: CacheDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> bool:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    directory.put(digest_of(b"blob"), b"blob")
 
 
 def test_one_cache_per_configuration(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from mistral_offload.errors import BlobNotFoundError
+from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
 from mistral_offload.storage import BlobStat, BlobStore
+from mistral_offload.storage.cache import BlobCache
 from tests.storage.backends import Backend
 
 ODD_NAMES = [
@@ -77,7 +78,7 @@ def test_a_known_digest_changes_nothing(store: BlobStore, root: str) -> None:
     assert store.get(f"{root}/k") == data
 
 
-@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 32 * 1024 * 1024])
+@pytest.mark.parametrize("size", [0, 1, 256 * 1024, 100_000_000])
 def test_sizes(store: BlobStore, root: str, size: int) -> None:
     data = bytes(range(251)) * (size // 251 + 1)
     data = data[:size]
@@ -173,6 +174,23 @@ def test_of_racing_writers_exactly_one_wins(store: BlobStore, root: str) -> None
             assert won.count(True) == 1
             assert store.get(key) == bytes([won.index(True)]) * 1000
             assert [blob.key for blob in store.list(key)] == [key]
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "emptied"])
+def test_a_damaged_blob_is_refused_and_mended(
+    backend: Backend, store: BlobStore, root: str, damage: str
+) -> None:
+    data = b"what was written"
+    stored = {"cut": data[:-1], "changed": b"W" + data[1:], "emptied": b""}[damage]
+    digest = hashlib.sha256(data).hexdigest()
+    key = f"{root}/sha256:{digest}"
+    store.put(key, stored)
+    cache = BlobCache(store)
+    with pytest.raises(BlobCorruptedError, match=f"{len(stored)} bytes") as caught:
+        cache.get(key, digest)
+    assert (caught.value.provider, caught.value.container) == (store.provider, store.container)
+    assert cache.put(key, data, digest) is True
+    assert BlobCache(store).get(key, digest) == data
 
 
 def test_a_key_cannot_be_empty(store: BlobStore) -> None:

@@ -111,7 +111,7 @@ def test_several_threads_and_event_loops_share_one_store(backend: Backend, root:
     store = backend.open(connections=8)
 
     def blocking(number: int) -> None:
-        for turn in range(5):
+        for turn in range(2):
             key = f"{root}/thread-{number}-{turn}"
             store.put(key, key.encode())
             assert store.get(key) == key.encode()
@@ -127,12 +127,12 @@ def test_several_threads_and_event_loops_share_one_store(backend: Backend, root:
     def loop(number: int) -> None:
         asyncio.run(awaiting(number))
 
-    with ThreadPoolExecutor(23) as threads:
-        running = [threads.submit(blocking, number) for number in range(20)]
+    with ThreadPoolExecutor(53) as threads:
+        running = [threads.submit(blocking, number) for number in range(50)]
         running += [threads.submit(loop, number) for number in range(3)]
         for done in running:
             done.result()
-    assert len(list(store.list(f"{root}/"))) == 20 * 5 + 3 * 10
+    assert len(list(store.list(f"{root}/"))) == 50 * 2 + 3 * 10
 
 
 async def test_run_async_hops_to_the_stores_threads(store: BlobStore) -> None:

@@ -1,11 +1,20 @@
-"""What the store of tests counts."""
+"""What the store of tests counts, and the faults it can be told to have."""
 
 from __future__ import annotations
 
+import hashlib
+import time
+
 import pytest
 
-from mistral_offload.errors import BlobNotFoundError
+from mistral_offload.errors import (
+    BlobCorruptedError,
+    BlobNotFoundError,
+    StorageAccessDeniedError,
+    StorageUnavailableError,
+)
 from mistral_offload.storage import MemoryStore
+from mistral_offload.storage.cache import BlobCache
 
 
 def test_requests_are_counted() -> None:
@@ -35,3 +44,67 @@ def test_what_is_kept_is_not_what_the_caller_goes_on_changing() -> None:
     store.put("k", data)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     data[:] = b"after!"
     assert store.get("k") == b"before"
+
+
+def test_every_request_fails_until_healed() -> None:
+    store = MemoryStore("the-store", prefix="data")
+    store.fail("put")
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError, match="ordered to fail") as caught:
+            store.put("k", b"data")
+        assert (caught.value.container, caught.value.key) == ("the-store", "data/k")
+    store.heal()
+    assert store.put("k", b"data") is True
+
+
+def test_the_named_request_fails_and_no_other() -> None:
+    store = MemoryStore()
+    store.put("k", b"data")
+    store.fail("get", StorageAccessDeniedError, call=2)
+    store.fail("get", OSError("the plug was pulled"), call=3)
+    assert store.stat("k").size == 4
+    assert store.get("k") == b"data"
+    with pytest.raises(StorageAccessDeniedError):
+        store.get("k")
+    with pytest.raises(OSError, match="plug"):
+        store.get("k")
+    assert store.get("k") == b"data"
+    with pytest.raises(ValueError, match="from 1"):
+        store.fail("get", call=0)
+
+
+async def test_a_delay_is_nobody_elses() -> None:
+    store = MemoryStore()
+    store.delay("put", 0.1, call=1)
+    before = time.monotonic()
+    await store.put_async("k", b"data")
+    assert time.monotonic() - before >= 0.1
+    before = time.monotonic()
+    store.put("k2", b"data")
+    store.get("k")
+    assert time.monotonic() - before < 0.1
+
+
+def test_a_failed_put_changes_nothing() -> None:
+    store = MemoryStore()
+    store.fail("put", call=1)
+    with pytest.raises(StorageUnavailableError):
+        store.put("k", b"data")
+    with pytest.raises(BlobNotFoundError):
+        store.get("k")
+
+
+def test_blobs_can_be_harmed_behind_a_cache() -> None:
+    store = MemoryStore(prefix="data")
+    digest = hashlib.sha256(b"whole").hexdigest()
+    BlobCache(store).put(digest, b"whole", digest)
+    store.truncate(digest, 3)
+    assert store.get(digest) == b"who"
+    with pytest.raises(BlobCorruptedError, match="3 bytes"):
+        BlobCache(store).get(digest, digest)
+    store.lose(digest)
+    with pytest.raises(BlobNotFoundError):
+        BlobCache(store).get(digest, digest)
+    with pytest.raises(BlobNotFoundError):
+        store.truncate(digest, 1)
+    store.lose(digest)

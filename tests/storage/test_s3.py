@@ -7,6 +7,7 @@ import base64
 import contextlib
 import gc
 import hashlib
+import random
 import sys
 import threading
 import time
@@ -19,6 +20,7 @@ import pytest
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError, StorageError
 from mistral_offload.storage import _s3_client, s3
+from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.s3 import S3Store
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
@@ -56,6 +58,29 @@ def test_each_operation_is_one_request(proxied: S3Store, seaweed_proxy: Counting
     assert asked_by(lambda: list(proxied.list())) == {"GET": 1}
     assert asked_by(lambda: proxied.delete("blob-4")) == {"DELETE": 1}
     assert asked_by(lambda: proxied.delete("blob-4")) == {"DELETE": 1}
+
+
+def test_the_requests_of_a_blob_and_its_cache(
+    proxied: S3Store, seaweed_proxy: CountingProxy
+) -> None:
+    data = bytes(MIB)
+    digest = hashlib.sha256(data).hexdigest()
+
+    def asked_by(operation: Callable[[], object]) -> dict[str, int]:
+        seaweed_proxy.clear()
+        operation()
+        return dict(seaweed_proxy.counts())
+
+    writer, another, reader = (BlobCache(proxied) for _ in range(3))
+    assert asked_by(lambda: writer.put(digest, data, digest)) == {"PUT": 1}
+    assert asked_by(lambda: writer.put(digest, data, digest)) == {}
+    assert asked_by(lambda: another.put(digest, data, digest)) == {"PUT": 1}
+    assert seaweed_proxy.requests[0].status == 412
+    assert asked_by(lambda: writer.get(digest, digest)) == {}
+    assert asked_by(lambda: reader.get(digest, digest)) == {"GET": 1}
+    assert asked_by(lambda: reader.get(digest, digest)) == {}
+    assert asked_by(lambda: reader.put(digest, data, digest)) == {}
+    assert seaweed_proxy.most_at_once == 1
 
 
 def test_one_connection_serves_one_caller(proxied: S3Store, seaweed_proxy: CountingProxy) -> None:
@@ -219,6 +244,32 @@ def test_tls(seaweed: Seaweed, seaweed_bucket: str, root: str) -> None:
             assert trusting.put(f"k{size}", bytes(size)) is True
             assert trusting.put(f"k{size}", bytes(size)) is False
             assert trusting.get(f"k{size}") == bytes(size)
+        # boto3 itself sends its checksum after a chunked body over TLS; ours goes before the body.
+        with contextlib.closing(seaweed.client()) as client:
+            found = client.head_object(Bucket=seaweed_bucket, Key=f"{root}/k10")
+            assert "ContentEncoding" not in found
+        with contextlib.closing(seaweed.client(tls=True)) as client:
+            client.put_object(Bucket=seaweed_bucket, Key=f"{root}/trailing", Body=b"their blob")
+            found = client.head_object(Bucket=seaweed_bucket, Key=f"{root}/trailing")
+            assert found["ContentEncoding"] == "aws-chunked"
+        assert trusting.get("trailing") == b"their blob"
+
+
+def test_a_large_blob_goes_over_tls_in_parts(
+    seaweed: Seaweed, seaweed_bucket: str, root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "MULTIPART_BYTES", 4 * MIB)
+    data = random.Random(5).randbytes(6 * MIB)
+    config = s3_config(
+        seaweed,
+        seaweed_bucket,
+        root,
+        endpoint_url=seaweed.https_url,
+        ca_bundle=str(seaweed.ca_file),
+    )
+    with S3Store(config) as store:
+        assert store.put("k", data) is True
+        assert store.get("k") == data
 
 
 def test_settings_of_the_client(seaweed: Seaweed) -> None:
@@ -247,7 +298,8 @@ def test_encryption_and_storage_class_go_with_a_put(
     def note(params: dict[str, str], **_: object) -> None:
         sent.append(dict(params))
 
-    settings = {"sse_kms_key_id": "the-key", "storage_class": "STANDARD_IA"}
+    settings: dict[str, Any] = {"sse_kms_key_id": "the-key", "storage_class": "STANDARD_IA"}
+    settings["retry_seconds"] = 0
     with S3Store(s3_config(seaweed, seaweed_bucket, root, **settings)) as store:
         client = store._client  # pyright: ignore[reportPrivateUsage]
         client.meta.events.register("provide-client-params.s3.PutObject", note)

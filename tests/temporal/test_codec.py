@@ -76,7 +76,11 @@ class Meeting:
         self._failing = failing
         self.cancelled = 0
 
-    async def encode_async(self, data: bytes, context: PayloadContext) -> EncodedPayload:
+    offloads = False
+
+    async def encode_async(
+        self, data: bytes, context: PayloadContext, **how: object
+    ) -> EncodedPayload:
         self._missing -= 1
         if not self._missing:
             self._all.set()

@@ -14,7 +14,10 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import (
     BlobNotFoundError,
     ConfigurationError,
+    EncryptionNotConfiguredError,
+    OffloadingNotConfiguredError,
     PayloadDecodeError,
+    PayloadDecryptionError,
     PayloadSerializationError,
 )
 from mistral_offload.payload.context import PayloadContext
@@ -27,10 +30,19 @@ from mistral_offload.temporal import (
     read_context,
     read_value,
 )
-from mistral_offload.temporal.payloads import carries_context
-from tests.vectors import Case, Differences, b64, load, parameters, uses_only_offloading
+from mistral_offload.temporal.payloads import carries_context, read_context_payload
+from tests.vectors import (
+    Case,
+    Differences,
+    b64,
+    compression_of,
+    encryption_of,
+    load,
+    parameters,
+    use_nonces,
+)
 
-CASES = [case for case in load("temporal_payloads") if uses_only_offloading(case.get("config"))]
+CASES = load("temporal_payloads")
 
 
 class Point(BaseModel):
@@ -54,16 +66,16 @@ HINTS: dict[str, Any] = {
     "optional_model_Point": Optional[Point],  # noqa: UP045
 }
 
-ERRORS: dict[str, type[Exception]] = {
+ERRORS: dict[str, Any] = {
     "BlobNotFoundError": BlobNotFoundError,
     "JSONDecodeError": PayloadDecodeError,
-    "KeyError": KeyError,
+    "KeyError": (KeyError, PayloadDecodeError),
     "PydanticSerializationError": PayloadDecodeError,
     "TypeError": PayloadDecodeError,
     "ValidationError": PayloadDecodeError,
     "ValueError": PayloadDecodeError,
-    "WorkflowPayloadEncryptionException": PayloadDecodeError,
-    "WorkflowPayloadOffloadingException": PayloadDecodeError,
+    "WorkflowPayloadEncryptionException": (PayloadDecryptionError, EncryptionNotConfiguredError),
+    "WorkflowPayloadOffloadingException": (PayloadDecodeError, OffloadingNotConfiguredError),
 }
 
 
@@ -74,6 +86,11 @@ DIFFERENCES = Differences(
         "from_payload/outer_not_json": "a claimed context that is none is an error",
         "to_payload/with_context_payload_object": "a value is a value, not JSON text in a member",
         "to_payload/with_context_payload_invalid_utf8": "the error is ours, and names the type",
+        "other_encoding/no_encoding_metadata/full": "no encoding comes back as none, not as empty",
+        "other_encoding/no_encoding_metadata/offload+full": "no encoding comes back as none",
+        "other_encoding/big_json_with_marker/partial": "recorded, so that it is undone [Q 5]",
+        "other_encoding/big_json_with_marker/compress": "recorded, so that it is undone [Q 5]",
+        "other_encoding/big_json_with_marker/compress+full": "recorded as well [Q 5]",
     }
 )
 INSTEAD: dict[str, Any] = {
@@ -82,15 +99,34 @@ INSTEAD: dict[str, Any] = {
     "from_payload/outer_not_json": PayloadDecodeError,
     "to_payload/with_context_payload_object": {"a": 1},
     "to_payload/with_context_payload_invalid_utf8": PayloadSerializationError,
+    **{
+        f"other_encoding/no_encoding_metadata/{config}": {
+            "encoding": "binary/encrypted",
+            "encoding-orig": "",
+        }
+        for config in ("full", "offload+full")
+    },
+    "other_encoding/big_json_with_marker/partial": {"encoding_options": "encrypted-partial"},
+    "other_encoding/big_json_with_marker/compress": {
+        "encoding": "binary/encoded",
+        "encoding-orig": "json/plain",
+        "encoding_options": "compressed",
+    },
+    "other_encoding/big_json_with_marker/compress+full": {
+        "encoding": "binary/encoded",
+        "encoding-orig": "json/plain",
+        "encoding_options": "compressed,encrypted",
+    },
 }
 
 
 @pytest.mark.parametrize("case", parameters(CASES))
-async def test_vector(case: Case) -> None:
-    if case["name"] == "error/offloading_without_storage":
+async def test_vector(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    if case["name"].startswith("error/"):
         with pytest.raises(ConfigurationError):
-            PayloadOffloadingConfig(min_size_bytes=1)  # type: ignore[call-arg]
+            encoder_of(case, MemoryStore())
         return
+    use_nonces(case, monkeypatch)
     await {
         "to_payload": check_to_payload,
         "from_payload": check_from_payload,
@@ -105,7 +141,7 @@ def test_every_difference_is_used() -> None:
 
 
 def test_the_selection_is_what_it_was() -> None:
-    assert len(CASES) == 201
+    assert len(CASES) == 295
 
 
 async def check_to_payload(case: Case) -> None:
@@ -159,16 +195,38 @@ async def check_encode(case: Case) -> None:
         with pytest.raises(expected):
             await codec.encode(given)
         return
-    encoded = await codec.encode(given)
+    # One at a time, as the recorded nonces are in that order.
+    encoded = [(await codec.encode([item]))[0] for item in given]
     assert [item.SerializeToString(deterministic=True) for item in given] == before
-    for found, wanted in zip(encoded, expected, strict=True):
-        assert_same(found, payload_of(wanted))
-    for item, wanted in zip(given, encoded, strict=True):
-        assert carries_context(item) or wanted is item
-    assert {key for _, key in store.requests} == set(case["blobs"])
-    for key, blob in case["blobs"].items():
-        assert store.get(key) == b64(blob)
+    written = {key for _, key in store.requests}
+    if case["name"] in DIFFERENCES:
+        check_difference(case, given, encoded)
+        assert await codec.decode(encoded) == given
+        return
+    if case["compare"] == "semantic":  # bytes depend on the build of zstd, or on the writer of JSON
+        for found, wanted in zip(encoded, expected, strict=True):
+            assert dict(found.metadata) == dict(payload_of(wanted).metadata)
+        assert len(written) == len(case["blobs"])
+    else:
+        same = assert_same if case["compare"] == "bytes" else assert_same_value
+        for found, wanted in zip(encoded, expected, strict=True):
+            same(found, payload_of(wanted))
+        assert written == set(case["blobs"])
+        for key, blob in case["blobs"].items():
+            assert store.get(key) == b64(blob)
     assert_decoded(await codec.decode(encoded), case["decoded"])
+
+
+def check_difference(case: Case, given: Sequence[Payload], encoded: Sequence[Payload]) -> None:
+    """What we write instead of what the official codec could not undo itself."""
+    (found,), (before,) = encoded, given
+    expected = INSTEAD[case["name"]]
+    added = {
+        key: value.decode()
+        for key, value in found.metadata.items()
+        if before.metadata.get(key) != value
+    }
+    assert added == expected
 
 
 async def check_decode(case: Case) -> None:
@@ -192,12 +250,12 @@ def assert_decoded(found: Sequence[Payload], expected: Sequence[Any]) -> None:
     for ours, wanted in zip(found, expected, strict=True):
         official = payload_of(wanted)
         if not carries_context(official):
-            assert_same(ours, official)
+            assert_same_value(ours, official)
             continue
         assert ours.metadata.get("encoding") == b"json/wf_v1"
         assert not ours.metadata.get("encoding_options")
         assert read_context(ours) == read_context(official)
-        assert read_value(ours) == read_value(official)
+        assert meaning(ours.data) == meaning(read_context_payload(official).data)
 
 
 def assert_same(found: Payload, expected: Payload) -> None:
@@ -205,8 +263,21 @@ def assert_same(found: Payload, expected: Payload) -> None:
     assert found.data == expected.data
 
 
+def assert_same_value(found: Payload, expected: Payload) -> None:
+    assert dict(found.metadata) == dict(expected.metadata)
+    assert meaning(found.data) == meaning(expected.data)
+
+
+def meaning(data: bytes) -> Any:
+    """The value of JSON text, whoever wrote it; other data as it is."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data
+
+
 def expected_of(case: Case, recorded: Any) -> Any:
-    if case["name"] in DIFFERENCES:
+    if case["name"] in DIFFERENCES and "encoded" not in case:
         return INSTEAD[case["name"]]
     if isinstance(recorded, dict) and "error" in recorded:
         return ERRORS[recorded["error"]["class"]]
@@ -214,18 +285,23 @@ def expected_of(case: Case, recorded: Any) -> Any:
 
 
 def is_error(expected: Any) -> bool:
-    return isinstance(expected, type) and issubclass(expected, Exception)
+    return isinstance(expected, type | tuple)
 
 
 def encoder_of(case: Case, store: MemoryStore) -> PayloadEncoder:
-    offloading = case["config"].get("offloading")
-    if offloading is None:
-        return PayloadEncoder()
-    config = PayloadOffloadingConfig(
-        storage_config=BlobStorageConfig(bucket_name="vectors"),
-        min_size_bytes=offloading["min_size_bytes"],
+    config = case["config"]
+    offloading = None
+    if (recorded := dict(config.get("offloading") or {})) and recorded.pop("storage", ...) is None:
+        offloading = PayloadOffloadingConfig(**recorded)
+    elif recorded:
+        storage = BlobStorageConfig(bucket_name="vectors")
+        offloading = PayloadOffloadingConfig(storage_config=storage, **recorded)
+    return PayloadEncoder(
+        offloading,
+        encryption=encryption_of(config),
+        compression=compression_of(config),
+        store=store,
     )
-    return PayloadEncoder(config, store=store)
 
 
 def payload_of(recorded: Mapping[str, Any]) -> Payload:

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from mistral_offload.config import PayloadCompressionConfig, PayloadEncryptionConfig, ZstdConfig
+from mistral_offload.payload import encryption
+
 Case = dict[str, Any]
 
 
@@ -50,9 +53,26 @@ class Differences(Mapping[str, str]):
         return {pattern for pattern in self._reasons if not fnmatch.filter(names, pattern)}
 
 
-def uses_only_offloading(config: Mapping[str, Any] | None) -> bool:
-    """Whether a recorded configuration asks for neither encryption nor compression."""
-    return not {"encryption", "compression"} & (config or {}).keys()
+def encryption_of(config: Mapping[str, Any]) -> PayloadEncryptionConfig | None:
+    """The recorded encryption; blobs stay in the clear, as the official packages leave them."""
+    recorded = config.get("encryption")
+    return PayloadEncryptionConfig(**recorded, encrypt_blobs=False) if recorded else None
+
+
+def compression_of(config: Mapping[str, Any]) -> PayloadCompressionConfig | None:
+    """The recorded compression."""
+    if "compression" not in config:
+        return None
+    recorded = dict(config["compression"])
+    level = ZstdConfig(level=recorded.pop("level", 3))
+    return PayloadCompressionConfig(**recorded, algorithm_config=level)
+
+
+def use_nonces(case: Case, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Let encryption take the recorded nonces in order; returns those not taken yet."""
+    remaining = [bytes.fromhex(text) for text in case.get("nonces", [])]
+    monkeypatch.setattr(encryption, encryption.new_nonce.__name__, lambda: remaining.pop(0))
+    return remaining
 
 
 def b64(text: str) -> bytes:

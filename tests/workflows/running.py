@@ -18,7 +18,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.temporal import OffloadingCodec, read_value
 from mistral_offload.temporal.payloads import ContextPayload
-from mistral_offload.workflows import Activity, WorkerOptions, WorkerSettings
+from mistral_offload.workflows import Activity, FieldOffloader, WorkerOptions, WorkerSettings
 
 NAMESPACE = "default"
 
@@ -81,6 +81,7 @@ async def running_worker(
     *,
     activities: Iterable[Activity[..., Any]],
     encoder: PayloadEncoder | None = None,
+    fields: FieldOffloader | None = None,
     options: WorkerOptions | None = None,
 ) -> AsyncGenerator[Rig]:
     """``run_worker`` without a platform, on a task queue of its own."""
@@ -98,6 +99,7 @@ async def running_worker(
             ),
             options=options or WorkerOptions(),
             encoder=encoder,
+            fields=fields,
             register=False,
         )
     )

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mistral_offload.config import BlobStorageConfig, StorageProvider
+from mistral_offload.config import (
+    BlobStorageConfig,
+    PayloadCompressionConfig,
+    PayloadEncryptionConfig,
+    StorageProvider,
+    ZstdConfig,
+)
 from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
 from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
 from mistral_offload.workflows import WorkerSettings
@@ -171,3 +177,70 @@ def test_every_field_of_the_storage_configuration_is_a_variable(read) -> None:
 
 def test_a_group_of_null_is_unset(read) -> None:
     assert read({GROUP: "null"}).payload_offloading is None
+
+
+KEY = "00112233445566778899aabbccddeeff" * 2
+ENCRYPTION = "TEMPORAL_PAYLOAD_ENCRYPTION"
+COMPRESSION = "TEMPORAL_PAYLOAD_COMPRESSION"
+
+
+def test_payload_encryption(read) -> None:
+    assert read({}).payload_encryption is None
+    variables = {
+        f"{ENCRYPTION}__MODE": "partial",
+        f"{ENCRYPTION}__MAIN_KEY": KEY,
+        f"{ENCRYPTION}__SECONDARY_KEY": KEY[:32],
+        f"{ENCRYPTION}__RETIRED_KEYS": f'["{KEY[:48]}"]',
+        f"{ENCRYPTION}__ENCRYPT_BLOBS": "true",
+    }
+    settings = read(variables)
+    assert settings.payload_encryption == PayloadEncryptionConfig(
+        mode="partial",
+        main_key=KEY,
+        secondary_key=KEY[:32],
+        retired_keys=(KEY[:48],),
+        encrypt_blobs=True,
+    )
+    assert KEY[:32] not in repr(settings)
+    encoder = settings.payload_encoder()
+    assert "encryption: partial, blobs encrypted, 2 old keys" in encoder.description
+    assert KEY[:32] not in encoder.description
+
+
+def test_payload_compression(read) -> None:
+    assert read({}).payload_compression is None
+    assert read({COMPRESSION: "{}"}).payload_compression == PayloadCompressionConfig()
+    settings = read(
+        {f"{COMPRESSION}__MIN_SIZE_BYTES": "4096", f"{COMPRESSION}__ALGORITHM_CONFIG__LEVEL": "7"}
+    )
+    assert settings.payload_compression == PayloadCompressionConfig(
+        min_size_bytes=4096, algorithm_config=ZstdConfig(level=7)
+    )
+    assert settings.payload_encoder().description == (
+        "offloading: off; encryption: off; compression: from 4,096 bytes on, zstd level 7"
+    )
+
+
+def test_every_problem_of_encryption_and_compression_is_named(read) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        read(
+            {
+                f"{ENCRYPTION}__MAIN_KEY": "5ec4e7",
+                f"{ENCRYPTION}__SECONDARY_KEY": "5ec4e7x",
+                f"{ENCRYPTION}__KEY": "5ec4e7",
+                f"{COMPRESSION}__ALGORITHM_CONFIG__LEVEL": "23",
+                f"{COMPRESSION}__ALGORITHM_CONFIG__ALGORITHM": "gzip",
+            }
+        )
+    text = str(refused.value)
+    assert text.count("\n") == 6
+    for name in (
+        f"{ENCRYPTION}__MODE: Field required",
+        f"{ENCRYPTION}__MAIN_KEY: a key has 16, 24 or 32 bytes",
+        f"{ENCRYPTION}__SECONDARY_KEY: a key is written as hex",
+        f"{ENCRYPTION}__KEY: there is no such variable",
+        f"{COMPRESSION}__ALGORITHM_CONFIG__LEVEL:",
+        f"{COMPRESSION}__ALGORITHM_CONFIG__ALGORITHM:",
+    ):
+        assert f"\n  {name}" in text
+    assert "5ec4e7" not in text

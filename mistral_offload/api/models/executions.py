@@ -1,57 +1,37 @@
-"""Bodies of answers. Members this version does not know are kept, unknown status texts too."""
+"""Executions: their state, their results, and what can be said to them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from enum import Enum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from mistral_offload.api.models.base import Answer, KnownOrNewStatus
 
 
-class Answer(BaseModel):
-    """Base of all answers."""
-
-    model_config = ConfigDict(extra="allow")
-
-
-class ExecutionStatus(str, Enum):
-    """States of an execution, in the platform's spelling."""
-
-    RUNNING = "RUNNING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELED = "CANCELED"
-    TERMINATED = "TERMINATED"
-    CONTINUED_AS_NEW = "CONTINUED_AS_NEW"
-    TIMED_OUT = "TIMED_OUT"
-    RETRYING_AFTER_ERROR = "RETRYING_AFTER_ERROR"
-
-
-class WhoAmI(Answer):
-    """Where the caller's workflows run."""
-
-    scheduler_url: str
-    namespace: str
-
-
-class WorkflowExecutionResponse(Answer):
-    """An execution and, once it has completed, its result."""
+class WorkflowExecutionWithoutResultResponse(Answer):
+    """An execution as listings show it."""
 
     workflow_name: str
     execution_id: str
     root_execution_id: str
-    status: Annotated[ExecutionStatus | str, Field(union_mode="left_to_right")] | None
+    status: KnownOrNewStatus | None
     start_time: datetime
     end_time: datetime | None
-    result: Any
     workflow_id: str | None = None
     deployment_name: str | None = None
     parent_execution_id: str | None = None
     run_id: str | None = None
     user_id: str | None = None
     total_duration_ms: int | None = None
-    search_keys: dict[str, str] | None = None
+
+
+class WorkflowExecutionResponse(WorkflowExecutionWithoutResultResponse):
+    """An execution and, once it has completed, its result."""
+
+    result: Any
+    search_keys: dict[str, str | None] | None = None
 
 
 class WorkflowExecutionSyncResponse(Answer):
@@ -65,6 +45,13 @@ class WorkflowExecutionSyncResponse(Answer):
 ExecuteAnswer = Annotated[
     WorkflowExecutionResponse | WorkflowExecutionSyncResponse, Field(union_mode="left_to_right")
 ]
+
+
+class WorkflowExecutionListResponse(Answer):
+    """A page of executions."""
+
+    executions: list[WorkflowExecutionWithoutResultResponse]
+    next_page_token: str | None = None
 
 
 class SignalWorkflowResponse(Answer):
@@ -85,3 +72,18 @@ class UpdateWorkflowResponse(Answer):
 
     update_name: str
     result: Any
+
+
+class BatchExecutionResult(Answer):
+    """What became of one execution of a batch."""
+
+    status: str
+    error: str | None = None
+
+
+class BatchExecutionResponse(Answer):
+    """What became of each execution of a batch, by its id."""
+
+    results: dict[str, BatchExecutionResult] = Field(
+        default_factory=dict[str, BatchExecutionResult]
+    )

@@ -1,0 +1,1 @@
+"""What things cost; every module is a command: ``python -m benchmarks.payload_steps``."""

@@ -1,0 +1,30 @@
+"""Payloads of any size with a plain temporalio client and worker: one plugin."""
+
+import asyncio
+import os
+import uuid
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+from workflow import Shouting, shout
+
+from mistral_offload import BlobStorageConfig, PayloadOffloadingConfig
+from mistral_offload.temporal import OffloadPlugin
+
+
+async def main() -> None:
+    storage = BlobStorageConfig(storage_provider="local", path=os.environ["BLOBS"])
+    client = await Client.connect(
+        os.environ.get("TEMPORAL_ADDRESS", "localhost:7233"),
+        plugins=[OffloadPlugin(PayloadOffloadingConfig(storage_config=storage))],
+    )
+    async with Worker(client, task_queue="shouting", workflows=[Shouting], activities=[shout]):
+        result = await client.execute_workflow(
+            Shouting.run, "hello " * 1_000_000, id=f"shout-{uuid.uuid4()}", task_queue="shouting"
+        )
+    print(f"{len(result):,} characters: {result[:12]}…")
+    await asyncio.sleep(0.2)  # ending at once can crash temporalio (sdk-python #300)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

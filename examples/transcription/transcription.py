@@ -1,0 +1,63 @@
+"""A recording is transcribed and summarized; the workflow between never holds either."""
+
+import hashlib
+
+from pydantic import BaseModel
+
+import mistral_offload.workflows as workflows
+from mistral_offload.workflows import OffloadableField, OffloadableModel
+
+
+class Recording(OffloadableModel):
+    audio_id: str
+    audio: OffloadableField[bytes]
+
+
+class Transcript(OffloadableModel):
+    audio_id: str
+    text: OffloadableField[str]
+
+
+class Summary(BaseModel):
+    audio_id: str
+    characters: int
+    words: int
+    moved_bytes: int = 0
+
+
+@workflows.activity()
+async def fetch(audio_id: str) -> Recording:
+    """Stands in for a download: 20 MB of bytes that are no text."""
+    noise = hashlib.sha256(audio_id.encode()).digest() * 625_000
+    return Recording(audio_id=audio_id, audio=OffloadableField(value=noise))
+
+
+@workflows.activity()
+async def transcribe(recording: Recording) -> Transcript:
+    """Stands in for speech recognition: a word for every four bytes."""
+    audio = recording.audio.get_value()
+    text = " ".join(f"word{number}" for number in range(len(audio) // 4))
+    return Transcript(audio_id=recording.audio_id, text=OffloadableField(value=text))
+
+
+@workflows.activity()
+def summarize(transcript: Transcript) -> Summary:
+    """A plain function: it runs in a thread of the worker."""
+    text = transcript.text.get_value()
+    return Summary(
+        audio_id=transcript.audio_id, characters=len(text), words=text.count(" ") + 1
+    )
+
+
+@workflows.workflow.define(name="transcribe-and-summarize")
+class TranscribeWorkflow:
+    @workflows.workflow.entrypoint
+    async def run(self, audio_id: str) -> Summary:
+        recording = await fetch(audio_id)
+        transcript = await transcribe(recording)
+        summary = await summarize(transcript)
+        # Sizes are known here without the values.
+        summary.moved_bytes = sum(
+            field.size_bytes or 0 for field in (recording.audio, transcript.text)
+        )
+        return summary

@@ -1,0 +1,13 @@
+"""Runs the worker until Ctrl-C. Everything it needs to know comes from the environment."""
+
+import asyncio
+import logging
+import os
+
+from transcription import TranscribeWorkflow
+
+import mistral_offload.workflows as workflows
+
+if __name__ == "__main__":
+    logging.basicConfig(level=os.environ.get("LOG_LEVEL", "INFO"))
+    asyncio.run(workflows.run_worker([TranscribeWorkflow]))

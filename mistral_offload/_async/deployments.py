@@ -1,0 +1,255 @@
+"""``client.workflows.deployments``: where workflows run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Literal
+
+from typing_extensions import Unpack
+
+from mistral_offload._async.deployment_parts import AsyncDeploymentParts
+from mistral_offload._async.pages import AsyncDeploymentPage, AsyncPageSource
+from mistral_offload.api import operations, paging
+from mistral_offload.api.body import UNSET, Unset
+from mistral_offload.api.connection import CallOptions
+from mistral_offload.api.filters import DeploymentFilters
+from mistral_offload.api.models import (
+    DeploymentDetailResponse,
+    DeploymentResourceConfig,
+    DeploymentResourceConfigUpdate,
+    DeploymentResponse,
+    DeploymentWorkerSpecInput,
+    ManagedDeploymentResponse,
+    WorkflowsWorkerSpecUpdate,
+)
+from mistral_offload.api.shapes import members, members_if_given
+
+
+class AsyncDeployments(AsyncDeploymentParts):
+    """Deployments, by name."""
+
+    async def list_deployments_async(
+        self,
+        *,
+        active_only: bool = True,
+        is_hardened: bool | None = None,
+        workflow_name: str | None = None,
+        created_by: str | None = None,
+        owner: str | None = None,
+        location_types: Sequence[Literal["local", "k8s", "managed"]] | None = None,
+        search: str | None = None,
+        order_by: Literal["updated_at", "created_at"] | None = None,
+        order: Literal["asc", "desc"] = "desc",
+        limit: int | None = None,
+        cursor: str | None = None,
+        workspace_id: str | None = None,
+        repository_url: str | None = None,
+        dockerfile_path: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> AsyncDeploymentPage:
+        """Get a page of deployments.
+
+        Args:
+            active_only: only those with a worker that runs now.
+            is_hardened: only those that are, or are not.
+            workflow_name: only those that run this workflow.
+            created_by: only those of this maker.
+            owner: only those of this owner.
+            location_types: only those that run there.
+            search: only those whose name holds this text.
+            order_by: ``updated_at`` or ``created_at``.
+            order: ``desc``, newest first, or ``asc``.
+            limit: deployments a page.
+            cursor: ``next_cursor`` of the page before.
+            workspace_id: of this workspace instead of the key's own.
+            repository_url: only those built from this repository.
+            dockerfile_path: only those built with this file.
+            options: what this call does differently from its client.
+
+        Raises:
+            APIError: the platform refused or failed.
+        """
+        source = AsyncPageSource(
+            self._http_async,
+            operations.LIST_DEPLOYMENTS,
+            AsyncDeploymentPage,
+            paging.DEPLOYMENTS,
+            {},
+            {
+                "active_only": active_only,
+                "is_hardened": is_hardened,
+                "workflow_name": workflow_name,
+                "created_by": created_by,
+                "owner": owner,
+                "location_types": location_types,
+                "search": search,
+                "order_by": order_by,
+                "order": order,
+                "limit": limit,
+                "cursor": cursor,
+                "workspace_id": workspace_id,
+                "repository_url": repository_url,
+                "dockerfile_path": dockerfile_path,
+            },
+            options,
+        )
+        return await source.get_async()
+
+    async def list_deployments_iter_async(
+        self, **filters: Unpack[DeploymentFilters]
+    ) -> AsyncIterator[DeploymentResponse]:
+        """Walk through all deployments; pages are asked for as they are needed.
+
+        Takes what ``list_deployments`` takes, and raises what it raises.
+        """
+        page: AsyncDeploymentPage | None = await self.list_deployments_async(**filters)
+        while page is not None:
+            for deployment in page.deployments:
+                yield deployment
+            page = await page.next()
+
+    async def get_deployment_async(
+        self, name: str, *, workflow_name: str | None = None, **options: Unpack[CallOptions]
+    ) -> DeploymentDetailResponse:
+        """Get a deployment with its workers, or those of them that run ``workflow_name``.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.GET_DEPLOYMENT,
+            {"name": name},
+            query={"workflow_name": workflow_name},
+            options=options,
+        )
+
+    async def create_deployment_async(
+        self,
+        *,
+        name: str,
+        spec: DeploymentWorkerSpecInput | Mapping[str, Any],
+        resources: DeploymentResourceConfig | Mapping[str, Any] | Unset | None = UNSET,
+        hardened: bool = False,
+        **options: Unpack[CallOptions],
+    ) -> ManagedDeploymentResponse:
+        """Have the platform build and run workers.
+
+        Args:
+            name: of the new deployment.
+            spec: the source, and how it is built.
+            resources: how much it may use.
+            hardened: allow no changes until it is unhardened.
+            options: what this call does differently from its client.
+
+        Raises:
+            ConflictError: there is a deployment of this name.
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.CREATE_DEPLOYMENT,
+            {},
+            body={
+                "name": name,
+                "spec": members(spec, DeploymentWorkerSpecInput),
+                "resources": members_if_given(resources, DeploymentResourceConfig),
+                "hardened": hardened,
+            },
+            options=options,
+        )
+
+    async def update_deployment_async(
+        self,
+        name: str,
+        *,
+        spec: WorkflowsWorkerSpecUpdate | Mapping[str, Any] | Unset | None = UNSET,
+        resources: DeploymentResourceConfigUpdate | Mapping[str, Any] | Unset | None = UNSET,
+        **options: Unpack[CallOptions],
+    ) -> ManagedDeploymentResponse:
+        """Change a deployment; what is not given stays as it is.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.UPDATE_DEPLOYMENT,
+            {"name": name},
+            body={
+                "spec": members_if_given(spec, WorkflowsWorkerSpecUpdate),
+                "resources": members_if_given(resources, DeploymentResourceConfigUpdate),
+            },
+            options=options,
+        )
+
+    async def delete_deployment_async(
+        self, name: str, **options: Unpack[CallOptions]
+    ) -> ManagedDeploymentResponse:
+        """Delete a deployment; its workers are stopped.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.DELETE_DEPLOYMENT, {"name": name}, options=options
+        )
+
+    async def start_deployment_async(
+        self, name: str, **options: Unpack[CallOptions]
+    ) -> ManagedDeploymentResponse:
+        """Start a deployment that was stopped.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.START_DEPLOYMENT, {"name": name}, options=options
+        )
+
+    async def stop_deployment_async(
+        self, name: str, **options: Unpack[CallOptions]
+    ) -> ManagedDeploymentResponse:
+        """Stop a deployment; it can be started again.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.STOP_DEPLOYMENT, {"name": name}, options=options
+        )
+
+    async def restart_deployment_async(
+        self, name: str, **options: Unpack[CallOptions]
+    ) -> ManagedDeploymentResponse:
+        """Stop a deployment and start it again.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            APIError: the platform refused or failed.
+        """
+        return await self._http_async.call_async(
+            operations.RESTART_DEPLOYMENT, {"name": name}, options=options
+        )
+
+    async def unharden_deployment_async(
+        self,
+        deployment_id: str,
+        *,
+        workspace_id: str | None = None,
+        **options: Unpack[CallOptions],
+    ) -> None:
+        """Allow changes of a hardened deployment again.
+
+        Raises:
+            NotFoundError: there is no such deployment.
+            APIError: the platform refused or failed.
+        """
+        await self._http_async.call_async(
+            operations.UNHARDEN_DEPLOYMENT,
+            {"deployment_id": deployment_id},
+            query={"workspace_id": workspace_id},
+            options=options,
+        )

@@ -1,0 +1,40 @@
+"""Log records of executions and deployments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from mistral_offload.api.models.base import Answer
+
+
+class LogRecord(Answer):
+    """A line of a log."""
+
+    timestamp: datetime
+    trace_id: str
+    span_id: str
+    severity_text: str
+    body: str
+    log_attributes: dict[str, str]
+
+
+class ExecutionLogRecord(LogRecord):
+    """A line an execution has logged."""
+
+
+class DeploymentLogRecord(LogRecord):
+    """A line a deployment has logged."""
+
+
+class ExecutionLogSearchResponse(Answer):
+    """A page of an execution's log."""
+
+    results: list[ExecutionLogRecord]
+    next_cursor: str | None = None
+
+
+class DeploymentLogSearchResponse(Answer):
+    """A page of a deployment's log."""
+
+    results: list[DeploymentLogRecord]
+    next_cursor: str | None = None

@@ -1,0 +1,57 @@
+"""What streams send: events and log records, one a frame."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.events import AnyEvent
+from mistral_offload.api.models.logs import DeploymentLogRecord, ExecutionLogRecord
+
+
+class StreamEventWorkflowContext(Answer):
+    """The execution that an event is of."""
+
+    namespace: str
+    workflow_name: str
+    workflow_exec_id: str
+    parent_workflow_exec_id: str | None = None
+    root_workflow_exec_id: str | None = None
+
+
+class StreamEventSsePayload(Answer):
+    """An event, and where it was published."""
+
+    stream: str
+    data: AnyEvent
+    workflow_context: StreamEventWorkflowContext
+    broker_sequence: int
+    timestamp: datetime | None = None
+    metadata: dict[str, Any] | None = None
+
+
+class StreamFrame(Answer):
+    """What every frame may carry: its kind, its id, and the pause before a reconnect (ms)."""
+
+    event: str | None = None
+    id: str | None = None
+    retry: int | None = None
+
+
+class EventFrame(StreamFrame):
+    """A frame of an event stream; without ``data`` it only sets ``id`` or ``retry``."""
+
+    data: StreamEventSsePayload | None = None
+
+
+class ExecutionLogFrame(StreamFrame):
+    """A frame of an execution's log."""
+
+    data: ExecutionLogRecord | None = None
+
+
+class DeploymentLogFrame(StreamFrame):
+    """A frame of a deployment's log."""
+
+    data: DeploymentLogRecord | None = None

@@ -1,0 +1,12 @@
+"""What a worker asks the platform."""
+
+from __future__ import annotations
+
+from mistral_offload.api.models.base import Answer
+
+
+class WhoAmI(Answer):
+    """Where the caller's workflows run."""
+
+    scheduler_url: str
+    namespace: str

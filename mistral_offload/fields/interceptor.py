@@ -1,0 +1,109 @@
+"""Restores the fields among an activity's arguments, and offloads those of its result.
+
+Both happen inside the activity: its timeouts, retries and cancellation govern them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, get_type_hints
+
+import temporalio.activity
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import (
+    ActivityInboundInterceptor,
+    ActivityOutboundInterceptor,
+    ExecuteActivityInput,
+    Interceptor,
+)
+
+from mistral_offload.errors import (
+    BlobCorruptedError,
+    BlobNotFoundError,
+    ConfigurationError,
+    PayloadError,
+)
+from mistral_offload.fields.heartbeats import Heartbeats
+from mistral_offload.fields.lazy import CallArguments, is_lazy
+from mistral_offload.fields.offloader import FieldOffloader
+
+_PERMANENT = (PayloadError, BlobNotFoundError, BlobCorruptedError, ConfigurationError)
+
+
+class FieldInterceptor(Interceptor):
+    """The worker interceptor; stands behind `ContextInterceptor`, and works without it.
+
+    Args:
+        offloader: moves the fields.
+    """
+
+    def __init__(self, offloader: FieldOffloader) -> None:
+        self._offloader = offloader
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Restore arguments, offload results."""
+        return _ActivityFields(next, self._offloader)
+
+
+class _ActivityFields(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, offloader: FieldOffloader) -> None:
+        super().__init__(next)
+        self._offloader = offloader
+
+    def init(self, outbound: ActivityOutboundInterceptor) -> None:
+        self._heartbeats = Heartbeats(outbound)
+        super().init(self._heartbeats)
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        info = temporalio.activity.info()
+        with _failing_for_good():
+            async with self._heartbeats.kept(info):
+                arguments = await self._restored(input)
+        result = await super().execute_activity(replace(input, args=arguments))
+        with _failing_for_good():
+            async with self._heartbeats.kept(info):
+                return await self._offloader.offload_async(
+                    result,
+                    namespace=info.workflow_namespace or "",
+                    run_id=info.workflow_run_id or info.activity_id,
+                )
+
+    async def _restored(self, input: ExecuteActivityInput) -> Sequence[Any]:
+        if len(input.args) == 1 and isinstance(input.args[0], CallArguments):
+            call = input.args[0]
+            return [replace(call, values=await self._restore(call.values, call.lazy))]
+        values = {str(place): value for place, value in enumerate(input.args)}
+        annotations = _annotations(input.fn) if values else []
+        lazy = [str(place) for place, given in enumerate(annotations) if is_lazy(given)]
+        return list((await self._restore(values, frozenset(lazy))).values())
+
+    async def _restore(self, values: dict[str, Any], lazy: frozenset[str]) -> dict[str, Any]:
+        eager = {name: value for name, value in values.items() if name not in lazy}
+        others = {name: value for name, value in values.items() if name in lazy}
+        restored = {
+            **await self._offloader.restore_async(eager),
+            **await self._offloader.restore_async(others, lazy=True),
+        }
+        return {name: restored[name] for name in values}
+
+
+def _annotations(function: Callable[..., Any]) -> list[Any]:
+    """What a function's parameters are annotated with, as far as that can be told."""
+    try:
+        hints = get_type_hints(function, include_extras=True)
+        names = [name for name in inspect.signature(function).parameters if name != "self"]
+    except (NameError, TypeError, ValueError):
+        return []
+    return [hints.get(name, Any) for name in names]
+
+
+@contextmanager
+def _failing_for_good() -> Generator[None]:
+    """Spare an activity the attempts that cannot end otherwise."""
+    try:
+        yield
+    except _PERMANENT as error:
+        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error

@@ -1,0 +1,145 @@
+"""zstd, and the msgpack envelope the platform puts around it.
+
+``{"compression": {"algorithm": "zstd", "level": 3}, "payload": <one frame>}``. Every call has a
+compressor or decompressor of its own: sharing one between threads crashes the process. Needs the
+extra ``compression``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from mistral_offload.config import PayloadCompressionConfig
+from mistral_offload.errors import MissingExtraError, PayloadDecompressionError
+from mistral_offload.limits import DEFAULT_DECOMPRESSED_LIMIT_BYTES, UNSIZED_FRAME_LIMIT_BYTES
+
+_LEVELS = range(1, 23)
+_LARGEST_RATIO = 32 * 1024
+"""No zstd frame unpacks to more: a block takes 4 bytes at least, and holds 128 KiB at most."""
+_UNSIZED_WINDOW_BYTES = 8 * 1024 * 1024
+"""Memory that a frame without a content size may ask for; zstd's level 19 asks for as much."""
+
+
+def require_extra() -> None:
+    """Make sure that compressing will work.
+
+    Raises:
+        MissingExtraError: the extra ``compression`` is not installed.
+    """
+    _load("zstandard")
+    _load("msgpack")
+
+
+def compress(data: bytes, config: PayloadCompressionConfig) -> bytes | None:
+    """The envelope of the compressed data; None when it is small, or would not get smaller."""
+    if len(data) < config.min_size_bytes:
+        return None
+    level = config.algorithm_config.level
+    frame: bytes = _load("zstandard").ZstdCompressor(level=level).compress(data)
+    if len(frame) >= len(data):
+        return None
+    described = {"algorithm": config.algorithm_config.algorithm, "level": level}
+    packed: bytes = _load("msgpack").packb({"compression": described, "payload": frame})
+    return packed
+
+
+def decompress(envelope: bytes, *, limit: int = DEFAULT_DECOMPRESSED_LIMIT_BYTES) -> bytes:
+    """Undo `compress`. The size is checked before anything is unpacked.
+
+    Args:
+        envelope: what `compress` returned.
+        limit: the largest content accepted, in bytes; a frame that does not say how large it is may
+            hold at most 1 MiB.
+
+    Raises:
+        PayloadDecompressionError: not such an envelope, a broken frame, or more than the limit.
+    """
+    frame = _read_envelope(envelope)
+    zstandard = _load("zstandard")
+    try:
+        size: int = zstandard.get_frame_parameters(frame).content_size
+        if size == zstandard.CONTENTSIZE_UNKNOWN:
+            return _decompress_unsized(zstandard, frame, min(limit, UNSIZED_FRAME_LIMIT_BYTES))
+        if size > limit:
+            raise PayloadDecompressionError(
+                f"a compressed payload of {len(envelope):,} bytes unpacks to {size:,} bytes; at "
+                f"most {limit:,} are allowed (max_decompressed_bytes)"
+            )
+        if size > len(frame) * _LARGEST_RATIO:
+            raise PayloadDecompressionError(
+                f"the zstd frame of a compressed payload ({len(frame):,} bytes) is broken: it "
+                f"cannot hold the {size:,} bytes it claims to"
+            )
+        data: bytes = zstandard.ZstdDecompressor().decompress(frame)
+    except zstandard.ZstdError as error:
+        raise PayloadDecompressionError(
+            f"the zstd frame of a compressed payload ({len(frame):,} bytes) is broken: {error}"
+        ) from error
+    return data
+
+
+def _decompress_unsized(zstandard: ModuleType, frame: bytes, limit: int) -> bytes:
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_UNSIZED_WINDOW_BYTES)
+    try:
+        data: bytes = decompressor.decompress(frame, max_output_size=limit)
+    except zstandard.ZstdError as error:
+        raise PayloadDecompressionError(
+            "the zstd frame of a compressed payload does not say how large its content is, and "
+            f"is broken or unpacks to more than {limit:,} bytes: {error}"
+        ) from error
+    return data
+
+
+def _read_envelope(envelope: bytes) -> bytes:
+    """The frame in an envelope. Unknown entries are skipped, not built."""
+    msgpack = _load("msgpack")
+    # Only scalars are ever built: small text could otherwise make containers many times its size.
+    entries = msgpack.Unpacker(
+        max_buffer_size=max(1, len(envelope)), max_array_len=0, max_map_len=0, max_ext_len=0
+    )
+    algorithm: Any = None
+    level: Any = None
+    frame: Any = None
+    try:
+        entries.feed(envelope)
+        for _ in range(entries.read_map_header()):
+            name = entries.unpack()
+            if name == "payload":
+                frame = entries.unpack()
+            elif name == "compression":
+                for _ in range(entries.read_map_header()):
+                    member = entries.unpack()
+                    if member == "algorithm":
+                        algorithm = entries.unpack()
+                    elif member == "level":
+                        level = entries.unpack()
+                    else:
+                        entries.skip()
+            else:
+                entries.skip()
+    except (ValueError, msgpack.UnpackException) as error:
+        raise _refused(envelope, "the msgpack map of a compressed payload") from error
+    if entries.tell() != len(envelope):
+        raise _refused(envelope, "one msgpack map: more bytes follow it")
+    if algorithm != "zstd":
+        raise _refused(envelope, "compressed with zstd, the one algorithm there is")
+    if level is not None and (not isinstance(level, int) or level not in _LEVELS):
+        raise _refused(envelope, "compressed at one of the levels 1 to 22")
+    if not isinstance(frame, bytes):
+        raise _refused(envelope, "holding a payload of bytes")
+    return frame
+
+
+def _refused(envelope: bytes, expected: str) -> PayloadDecompressionError:
+    return PayloadDecompressionError(
+        f"{len(envelope):,} bytes are marked as compressed, but are not {expected}"
+    )
+
+
+def _load(name: str) -> ModuleType:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingExtraError("payload compression", "compression") from error

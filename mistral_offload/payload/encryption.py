@@ -1,0 +1,121 @@
+"""AES-GCM as the platform frames it: 12 bytes of nonce, the ciphertext, 16 bytes of tag.
+
+The first key encrypts. Decrypting tries every key in turn, so that what was encrypted before a key
+was replaced stays readable. Needs the extra ``encryption``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from typing import TYPE_CHECKING
+
+from mistral_offload.config import PayloadEncryptionConfig
+from mistral_offload.errors import (
+    MissingExtraError,
+    PayloadDecryptionError,
+    PayloadEncryptionError,
+)
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+NONCE_BYTES = 12
+TAG_BYTES = 16
+OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
+"""How much longer encrypted bytes are than what they hide."""
+
+_LARGEST_BYTES = 2**31 - 1
+_NONCE_KEY_LABEL = b"mistral-offload:blob-nonce"
+
+
+def new_nonce() -> bytes:
+    """Twelve random bytes, never to be used twice with one key."""
+    return os.urandom(NONCE_BYTES)
+
+
+class Cipher:
+    """Encrypts with the main key, decrypts with any; safe to share between threads.
+
+    Raises:
+        MissingExtraError: the extra ``encryption`` is not installed.
+    """
+
+    def __init__(self, config: PayloadEncryptionConfig) -> None:
+        self._aes_gcm = _load_aes_gcm()
+        self._keys = config.keys
+        self._nonce_key = hmac.digest(self._keys[0], _NONCE_KEY_LABEL, "sha256")
+
+    def encrypt(self, data: bytes) -> bytes:
+        """Encrypt bytes; the same bytes look different every time.
+
+        Raises:
+            PayloadEncryptionError: more than 2 GiB, which AES-GCM cannot take in one piece.
+        """
+        return self._seal(new_nonce(), data)
+
+    def encrypt_blob(self, data: bytes, *, namespace: str, execution_id: str) -> bytes:
+        """Encrypt bytes for the store; within one execution the same bytes stay the same.
+
+        The nonce is a keyed digest of execution and content instead of a random number. So a value
+        that is encoded again, by a retry, a replay or a fan-out, is the same blob again, while in
+        another execution it looks different.
+
+        Raises:
+            PayloadEncryptionError: more than 2 GiB, which AES-GCM cannot take in one piece.
+        """
+        scope = [name.encode(errors="surrogatepass") for name in (namespace, execution_id)]
+        digest = hmac.new(self._nonce_key, digestmod=hashlib.sha256)
+        for name in scope:
+            digest.update(len(name).to_bytes(4, "big") + name)
+        digest.update(data)
+        return self._seal(digest.digest()[:NONCE_BYTES], data)
+
+    def decrypt(self, data: bytes) -> bytes:
+        """Undo `encrypt` or `encrypt_blob`.
+
+        Raises:
+            PayloadDecryptionError: no key fits, or the bytes were changed or cut.
+        """
+        if len(data) < OVERHEAD_BYTES:
+            raise PayloadDecryptionError(
+                f"{len(data)} bytes are too few to be encrypted: nonce and tag are "
+                f"{OVERHEAD_BYTES} bytes already"
+            )
+        for key in self._keys:
+            opened = self._open(key, data)
+            if opened is not None:
+                return opened
+        number = "the one key" if len(self._keys) == 1 else f"any of the {len(self._keys)} keys"
+        raise PayloadDecryptionError(
+            f"{len(data):,} encrypted bytes cannot be opened with {number} configured here: they "
+            "were encrypted with another key (a replaced one goes into secondary_key or "
+            "retired_keys), or changed on the way"
+        )
+
+    def _seal(self, nonce: bytes, data: bytes) -> bytes:
+        if len(data) > _LARGEST_BYTES:
+            raise PayloadEncryptionError(
+                f"{len(data):,} bytes cannot be encrypted in one piece; at most {_LARGEST_BYTES:,} "
+                "can: compress the payload, or split it"
+            )
+        return nonce + self._aes_gcm(self._keys[0]).encrypt(nonce, data, None)
+
+    def _open(self, key: bytes, data: bytes) -> bytes | None:
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            return self._aes_gcm(key).decrypt(
+                data[:NONCE_BYTES], memoryview(data)[NONCE_BYTES:], None
+            )
+        except (InvalidTag, OverflowError):
+            return None
+
+
+def _load_aes_gcm() -> type[AESGCM]:
+    try:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+    except ImportError as error:
+        raise MissingExtraError("payload encryption", "encryption") from error
+    return AESGCM

@@ -1,0 +1,49 @@
+"""The hash by which the platform sees whether the input of a schedule has changed.
+
+The input itself may be encrypted, with a new nonce every time. Its hash is over the plain JSON,
+keys sorted; with encryption configured it is keyed, so that nobody can try inputs against it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+from mistral_offload.config import PayloadEncryptionConfig
+from mistral_offload.errors import PayloadSerializationError
+
+_KEY_LABEL = b"schedule-input-hash"
+
+
+def schedule_input_hash(data: bytes, encryption: PayloadEncryptionConfig | None) -> str:
+    """The hash of an input, as 64 hex digits.
+
+    Args:
+        data: the input as JSON text, before any transform.
+        encryption: its main key makes the hash a keyed one.
+
+    Raises:
+        PayloadSerializationError: the text is not JSON.
+    """
+    text = canonical_json(data)
+    if encryption is None:
+        return hashlib.sha256(text).hexdigest()
+    key = hmac.digest(encryption.keys[0], _KEY_LABEL, "sha256")
+    return hmac.digest(key, text, "sha256").hex()
+
+
+def canonical_json(data: bytes) -> bytes:
+    """The same JSON with keys in code point order, compact, numbers as Python spells them.
+
+    Raises:
+        PayloadSerializationError: the text is not JSON.
+    """
+    try:
+        value = json.loads(data)
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    except (ValueError, RecursionError) as error:
+        raise PayloadSerializationError(
+            f"the input of a schedule ({len(data):,} bytes) cannot be hashed: {error}"
+        ) from error
+    return text.encode(errors="backslashreplace")

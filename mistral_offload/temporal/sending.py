@@ -1,0 +1,165 @@
+"""Encodes lists of payloads so that each list, and the message it is part of, can be delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from temporalio.api.common.v1 import Payload
+
+from mistral_offload.limits import INLINE_LIMIT_BYTES, LOW_FLOOR_BYTES, SMALLEST_OFFLOADED_BYTES
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.budget import Ledger, list_size, list_threshold
+from mistral_offload.temporal.departures import Batch, Departure, find_departure, without_mark
+from mistral_offload.temporal.limiting import too_large
+from mistral_offload.temporal.owning import Sender
+from mistral_offload.temporal.running import in_workflow_task, is_as_expected
+from mistral_offload.temporal.together import together
+
+_logger = logging.getLogger("mistral_offload.worker")
+
+
+class EncodeOne(Protocol):
+    """Encodes one payload for its sender; see `PayloadEncoder.encode` for the rest."""
+
+    async def __call__(  # noqa: D102 - said above
+        self,
+        payload: Payload,
+        sender: Sender,
+        *,
+        offload: bool | None = None,
+        floor: int | None = None,
+        write: bool = True,
+    ) -> Payload: ...
+
+
+class Sending:
+    """Decides what leaves, and begins uploads of one message together; safe to share."""
+
+    def __init__(self, encoder: PayloadEncoder, encode_one: EncodeOne) -> None:
+        self._encoder = encoder
+        self._encode_one = encode_one
+        self._ledgers: WeakKeyDictionary[asyncio.Task[Any], Ledger] = WeakKeyDictionary()
+        self._can_count: bool | None = None
+
+    async def check(self) -> bool:
+        """Whether messages can be counted with the installed temporalio; if not, a warning."""
+        if self._can_count is None:
+            self._can_count = await is_as_expected()
+            if not self._can_count:
+                _logger.warning(
+                    "This version of temporalio encodes payloads in a way that is not known here: "
+                    "what a message holds cannot be counted, so payloads are offloaded from %s "
+                    "bytes on",
+                    f"{LOW_FLOOR_BYTES:,}",
+                )
+        return self._can_count
+
+    async def encode(self, payloads: Sequence[Payload], sender: Sender) -> list[Payload]:
+        """Encode one list.
+
+        Raises:
+            PayloadTooLargeError: it is over the limit, and nothing offloads it.
+            StorageError: a blob could not be written.
+        """
+        noted = [find_departure(payload) for payload in payloads]
+        payloads = [without_mark(payload) for payload in payloads]
+        in_task = in_workflow_task()
+        if not self._encoder.offloads:
+            encoded = await together([self._encode_one(each, sender) for each in payloads])
+        else:
+            counts = in_task and await self.check()
+            ledger = self._ledger(noted) if counts else None
+            if sender.is_local:  # arguments, which stay in the worker
+                ledger = None
+            is_result = sender.is_local and not in_task
+            floor = self._floor(payloads, ledger, is_local_result=is_result)
+            encoded = await together(
+                [
+                    self._encode_noted(found[1], floor)
+                    if found
+                    else self._encode_one(payload, sender, floor=floor)
+                    for payload, found in zip(payloads, noted, strict=True)
+                ]
+            )
+            encoded = await self._fit(payloads, noted, encoded, sender)
+            if ledger is not None:
+                fresh = zip(encoded, noted, strict=True)
+                ledger.add([each for each, found in fresh if found is None])
+        error = None if in_task else too_large(encoded)
+        if error is not None:  # in a workflow task, raising would only make Temporal try again
+            raise error
+        return encoded
+
+    def _floor(
+        self, payloads: Sequence[Payload], ledger: Ledger | None, *, is_local_result: bool
+    ) -> int | None:
+        floors = [list_threshold(payloads)]
+        if ledger is not None:
+            floors.append(ledger.threshold)
+        elif is_local_result or self._can_count is False:  # part of some message, unknown which
+            floors.append(LOW_FLOOR_BYTES)
+        return min((floor for floor in floors if floor is not None), default=None)
+
+    def _ledger(self, noted: Sequence[tuple[Batch, Departure] | None]) -> Ledger:
+        """What the current workflow task's answer holds; with new batches, all of these, too."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - it is known to be a worker's
+        for found in noted:
+            if found is not None:
+                batch = found[0]
+                self._ledgers[task] = batch.ledger
+                if not batch.begun:
+                    self._begin(batch)
+        return self._ledgers.setdefault(task, Ledger())
+
+    def _begin(self, batch: Batch) -> None:
+        floors = batch.plan(even=self._encoder.compresses)
+        for departure, floor in zip(batch.departures, floors, strict=True):
+            if departure.replaying:
+                continue
+            work = asyncio.ensure_future(
+                self._encode_one(departure.payload, departure.sender, floor=floor)
+            )
+            work.add_done_callback(_note_failure)
+            departure.encoding = work
+
+    async def _encode_noted(self, departure: Departure, floor: int | None) -> Payload:
+        if departure.encoding is None:
+            return await self._encode_one(
+                departure.payload, departure.sender, floor=floor, write=not departure.replaying
+            )
+        # Shielded, so that another payload's failure does not cancel what is nearly there.
+        encoded: Payload = await asyncio.shield(departure.encoding)
+        return encoded
+
+    async def _fit(
+        self,
+        payloads: Sequence[Payload],
+        noted: Sequence[tuple[Batch, Departure] | None],
+        encoded: list[Payload],
+        sender: Sender,
+    ) -> list[Payload]:
+        """Offload what a threshold could not foresee: compression changes the order of sizes."""
+        left = sorted(range(len(encoded)), key=lambda index: len(encoded[index].data))
+        while left and list_size(encoded) > INLINE_LIMIT_BYTES:
+            index = left.pop()
+            if len(encoded[index].data) < SMALLEST_OFFLOADED_BYTES:
+                break
+            found = noted[index]
+            encoded[index] = await self._encode_one(
+                payloads[index],
+                sender if found is None else found[1].sender,
+                offload=True,
+                write=found is None or not found[1].replaying,
+            )
+        return encoded
+
+
+def _note_failure(work: asyncio.Future[Payload]) -> None:
+    # Raised where the payload is encoded; if that never happens, nobody is to be warned of it.
+    if not work.cancelled():
+        work.exception()

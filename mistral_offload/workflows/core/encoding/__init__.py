@@ -1,0 +1,1 @@
+"""Import paths of the official SDK: re-exports only."""

@@ -1,0 +1,157 @@
+# Generated from tests/_async/test_stream_vectors.py. Do not edit: change that file, then run
+#     python -m codegen.sync_twin
+# sha256 of the rest: f99cbca63e5bc2ec
+
+"""Streams of events and logs, against the official client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from mistral_offload.api.models import UnknownEvent
+from mistral_offload.api.operations import STREAM_EXECUTION
+from mistral_offload.api.sse import FrameReader
+from mistral_offload.errors import (
+    EncryptionNotConfiguredError,
+    MistralOffloadError,
+    PayloadDecodeError,
+    PayloadDecryptionError,
+    ResponseValidationError,
+    StreamDisconnectedError,
+)
+from mistral_offload.payload.jsontext import load_json
+from tests._sync.calling import call
+from tests._sync.recording import Recording, make_client
+from tests._sync.test_response_vectors import differences
+from tests.api.bodies import Chunks, opened
+from tests.vectors import Case, Differences, b64, compression_of, encryption_of, load, parameters
+
+DIFFERENCES = Differences(
+    {
+        "stream/encrypted_without_encoding/*": "an encrypted event is never handed over as one",
+        "stream/undecryptable_event_left_as_is/*": "an encrypted event is never handed over as one",
+        "stream/*/sync": "events can be read with the blocking client, too",
+        "stream/unknown_event_type/*": "an event of a new kind is kept as it came",
+    }
+)
+
+ERRORS: dict[str, type[MistralOffloadError]] = {
+    "StreamDisconnectedError": StreamDisconnectedError,
+    "ResponseValidationError": ResponseValidationError,
+}
+
+
+def cases() -> list[Case]:
+    """Every case once: both colours do what the official client does only in one."""
+    return [case for case in load("sse_streams") if case["mode"] == "async"]
+
+
+def read(case: Case, response: httpx.Response) -> list[Any]:
+    """The frames of a recorded stream, up to the first error, which is last in the list."""
+    config = case["config"] or {}
+    client = make_client(
+        Recording([response]),
+        workflow_payload_encryption=encryption_of(config),
+        workflow_payload_compression=compression_of(config),
+    )
+    stream = call(client, "workflows." + case["operation"], case["kwargs"])
+    frames: list[Any] = []
+    try:
+        for frame in stream:
+            frames.append(frame)
+    except MistralOffloadError as error:
+        frames.append(error)
+    return frames
+
+
+@pytest.mark.parametrize(
+    "case", parameters(case for case in cases() if case["name"] not in DIFFERENCES)
+)
+def test_stream(case: Case) -> None:
+    body = Chunks(map(b64, case["chunks_b64"]))
+    frames = read(case, opened(body))
+    expected = case["expected"]
+    if "error" in expected:
+        error = frames.pop()
+        assert type(error) is ERRORS[expected["error"]["class"]]
+        if isinstance(error, StreamDisconnectedError):
+            told = (error.reason, error.error)
+            assert told == (expected["error"]["reason"], expected["error"]["detail"])
+    assert len(frames) == len(expected["events"])
+    for frame, wanted in zip(frames, expected["events"], strict=True):
+        assert not differences(wanted, frame.model_dump(mode="json"), None)
+    assert body.is_closed
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("encrypted_without_encoding", EncryptionNotConfiguredError),
+        ("undecryptable_event_left_as_is", PayloadDecryptionError),
+    ],
+)
+def test_an_encoded_event_is_never_handed_over(name: str, error: type[Exception]) -> None:
+    (case,) = (case for case in cases() if case["name"] == f"stream/{name}/async")
+    body = Chunks(map(b64, case["chunks_b64"]))
+    (raised,) = read(case, opened(body))
+    assert type(raised) is error
+    assert body.is_closed
+
+
+def test_unknown_kinds_of_events_are_kept() -> None:
+    (case,) = (case for case in cases() if case["name"] == "stream/unknown_event_type/async")
+    (frame,) = read(case, opened(Chunks(map(b64, case["chunks_b64"]))))
+    assert isinstance(frame.data.data, UnknownEvent)
+
+
+# Lines, one by one
+
+
+LINE_DIFFERENCES = Differences(
+    {
+        "data/undecryptable_left_as_is": "an encoded event is never handed over",
+        "data/unknown_option_left_as_is": "an encoded event is never handed over",
+        "data/no_encryption_config_left_as_is": "an encoded event is never handed over",
+    }
+)
+
+
+@pytest.mark.parametrize("case", parameters(load("sse_lines")))
+def test_line(case: Case) -> None:
+    """What is decoded in the data of a line; the official client writes it as a line again."""
+    (given, *_), (expected, *_) = (
+        [*lines_of(b64(case[name]))] for name in ("line_b64", "expected_line_b64")
+    )
+    config = case["config"]
+    client = make_client(
+        Recording([opened(Chunks([]))]),
+        workflow_payload_encryption=encryption_of(config),
+        workflow_payload_compression=compression_of(config),
+    )
+    decode = client.workflows._http.decode
+    if case["name"] in LINE_DIFFERENCES:
+        with pytest.raises((PayloadDecodeError, EncryptionNotConfiguredError)):
+            decode(STREAM_EXECUTION, given)
+        return
+    decode(STREAM_EXECUTION, given)
+    assert given == expected
+
+
+def lines_of(line: bytes) -> Iterator[Any]:
+    """The JSON in the data of a line; None when it has none."""
+    reader = FrameReader()
+    for frame in [*reader.feed(line + b"\n\n"), *reader.finish()]:
+        try:
+            yield load_json(frame.data or b"null")
+        except PayloadDecodeError:
+            yield frame.data
+    yield None
+
+
+def test_listed_differences_exist() -> None:
+    assert not DIFFERENCES.unused(load("sse_streams"))
+    assert not LINE_DIFFERENCES.unused(load("sse_lines"))

@@ -1,0 +1,90 @@
+"""Five hundred executes of 3 MB at once; run as a program, prints what it took as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import time
+from pathlib import Path
+
+import httpx
+
+from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
+from mistral_offload.payload import offloading
+from mistral_offload.payload.envelope import read_envelope
+from mistral_offload.payload.jsontext import load_json
+from mistral_offload.payload.reference import Reference
+from mistral_offload.storage import MemoryStore
+from mistral_offload.storage.cache import BlobCache
+
+CALLS = 500
+SIZE = 3_000_000
+
+store = MemoryStore()
+
+
+async def answer(request: httpx.Request) -> httpx.Response:
+    """Start the execution, if its input is in the store; the store forgets it then."""
+    body = load_json(request.content)
+    payload = read_envelope(body["encoded_input"])
+    assert payload is not None
+    key = Reference.from_json(payload.data).key
+    assert store.stat(key).size > SIZE
+    store.lose(key)
+    await asyncio.sleep(0.005)
+    names = ("workflow_name", "execution_id", "root_execution_id")
+    started = {
+        **dict.fromkeys(names, body["execution_id"]),
+        "status": "RUNNING",
+        "start_time": "2026-01-02T03:04:05Z",
+        "end_time": None,
+        "result": None,
+    }
+    return httpx.Response(200, json=started)
+
+
+async def watch(delays: list[float]) -> None:
+    """Note how late the event loop comes back, again and again."""
+    while True:
+        started = time.perf_counter()
+        await asyncio.sleep(0.005)
+        delays.append(time.perf_counter() - started - 0.005)
+
+
+async def main() -> None:
+    config = PayloadOffloadingConfig(
+        storage_config=BlobStorageConfig(storage_provider="local", path=Path("unused"))
+    )
+    client = Mistral(
+        "key",
+        namespace="acme",
+        async_client=httpx.AsyncClient(transport=httpx.MockTransport(answer)),
+        workflow_payload_offloading=config,
+    )
+    value = {"text": "x" * SIZE}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    delays: list[float] = []
+    watching = asyncio.create_task(watch(delays))
+    started = time.perf_counter()
+    executions = await asyncio.gather(
+        *(client.workflows.execute_workflow_async("w", input=value) for _ in range(CALLS))
+    )
+    seconds = time.perf_counter() - started
+    watching.cancel()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(
+        json.dumps(
+            {
+                "started": len({execution.execution_id for execution in executions}),
+                "seconds": round(seconds, 2),
+                "longest_block_ms": round(max(delays) * 1000, 1),
+                "peak_mb": (peak - before) // 1024,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    offloading.open_cache = lambda _: BlobCache(store)
+    asyncio.run(main())

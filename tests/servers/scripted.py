@@ -1,0 +1,51 @@
+"""A server that says the same to everybody, for what no real one can be made to do."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from tests.servers.proxy import Head
+
+
+class ScriptedServer:
+    """Reads a request, answers with the given bytes and hangs up; without any it stays silent.
+
+    Attributes:
+        url: its address on loopback.
+        requests: heads and bodies that were read.
+    """
+
+    def __init__(self, answer: bytes | None) -> None:
+        self.requests: list[tuple[Head, bytes]] = []
+        self._answer = answer
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> ScriptedServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+        for connection in self._open:
+            connection.close()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self._open.append(connection)
+                with contextlib.suppress(OSError), connection.makefile("rb") as asked:
+                    head = Head.read(asked)
+                    if head is not None:
+                        self.requests.append((head, b"".join(head.body(asked))))
+                        if self._answer is not None:
+                            connection.sendall(self._answer)
+                            connection.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,5 @@
+"""The same Temporal server as for the tests of workflows."""
+
+from tests.workflows.conftest import temporal_target
+
+__all__ = ["temporal_target"]

@@ -1,0 +1,68 @@
+"""Plain temporalio clients and workers with the pieces of this package."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.storage.store import BlobStore
+from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
+from mistral_offload.temporal.attending import attend
+from tests.temporal import heavy
+
+_FORCED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
+
+
+def encoder_for(store: BlobStore, **options: Any) -> PayloadEncoder:
+    config = PayloadOffloadingConfig(
+        storage_config=BlobStorageConfig(bucket_name="stands-in"), **options
+    )
+    return PayloadEncoder(config, store=store)
+
+
+async def connect(target: str, encoder: PayloadEncoder | None) -> Client:
+    return await Client.connect(target, data_converter=data_converter(encoder))
+
+
+@asynccontextmanager
+async def working(
+    client: Client, task_queue: str | None = None, **options: Any
+) -> AsyncGenerator[Worker]:
+    async with (
+        attend(client),
+        Worker(
+            client,
+            task_queue=task_queue or f"heavy-{uuid4().hex[:8]}",
+            workflows=heavy.WORKFLOWS,
+            activities=heavy.ACTIVITIES,
+            interceptors=[ContextInterceptor()],
+            workflow_runner=sandbox_runner(),
+            **options,
+        ) as worker,
+    ):
+        yield worker
+
+
+async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """Workflow tasks that did not succeed at the first attempt.
+
+    Without those that the server itself closes when more than a hundred events wait for a task to
+    end, as when many activities complete at once on a busy machine.
+    """
+    found: list[str] = []
+    async for event in handle.fetch_history_events():
+        if event.HasField("workflow_task_timed_out_event_attributes"):
+            found.append(str(event.workflow_task_timed_out_event_attributes))
+        failed = event.workflow_task_failed_event_attributes
+        by_server = failed.cause == _FORCED
+        if event.HasField("workflow_task_failed_event_attributes") and not by_server:
+            found.append(str(failed))
+    return found

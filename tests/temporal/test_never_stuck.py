@@ -1,0 +1,226 @@
+"""Blobs that are gone or wrong end what needs them, soon and with a reason; outages do not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio.api.common.v1 import Payload
+from temporalio.client import (
+    Client,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.common import RawValue
+from temporalio.exceptions import ActivityError, ApplicationError, TerminatedError
+from temporalio.worker import Worker
+
+from mistral_offload.errors import StorageUnavailableError
+from mistral_offload.payload.reference import Reference
+from mistral_offload.storage.memory import MemoryStore
+from tests.temporal.heavy import Kinds
+from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
+
+SIZE = 3_000_000
+SOON = 5.0
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+class Rig:
+    """A client and a worker that share a store, but no cache."""
+
+    def __init__(self, store: MemoryStore, client: Client, worker: Worker) -> None:
+        self.store = store
+        self.client = client
+        self.worker = worker
+
+    async def start(self, kind: str, *, size: int = 10, more: Any = "") -> WorkflowHandle[Any, Any]:
+        handle: WorkflowHandle[Any, Any] = await self.client.start_workflow(
+            Kinds.run,
+            args=[kind, size, more],
+            id=f"{kind}-{uuid4().hex[:8]}",
+            task_queue=self.worker.task_queue,
+        )
+        return handle
+
+    def harm(self, how: str, execution_id: str) -> None:
+        (blob,) = [blob for blob in self.store.list("") if execution_id in blob.key]
+        if how == "deleted":
+            self.store.lose(blob.key)
+        elif how == "truncated":
+            self.store.truncate(blob.key, 1000)
+        else:
+            self.store.put(blob.key, b'"%s"' % (b"z" * (blob.size - 2)), overwrite=True)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def rig(temporal_target: str) -> AsyncGenerator[Rig]:
+    store = MemoryStore(retry_seconds=8)
+    client = await connect(temporal_target, encoder_for(store))
+    async with working(await connect(temporal_target, encoder_for(store))) as worker:
+        yield Rig(store, client, worker)
+
+
+async def failure_of(handle: WorkflowHandle[Any, Any]) -> ApplicationError:
+    with pytest.raises(WorkflowFailureError) as caught:
+        await asyncio.wait_for(handle.result(), SOON)
+    cause = caught.value.cause
+    if isinstance(cause, ActivityError):
+        cause = cause.cause
+    assert isinstance(cause, ApplicationError)
+    assert cause.non_retryable
+    assert await failed_tasks(handle) == []
+    return cause
+
+
+TYPES = {
+    "deleted": "BlobNotFoundError",
+    "truncated": "BlobCorruptedError",
+    "swapped": "BlobCorruptedError",
+}
+
+
+@pytest.mark.parametrize("how", TYPES)
+async def test_a_signal(rig: Rig, how: str) -> None:
+    handle = await rig.start("wait")
+    await handle.query(Kinds.ask, "there?")
+    rig.store.delay("get", 0.5, call=1)
+    await handle.signal(Kinds.tell, "x" * SIZE)
+    rig.harm(how, handle.id)
+    failure = await failure_of(handle)
+    assert failure.type == TYPES[how]
+    assert f"temporal-payload/default/{handle.id}/sha256:" in failure.message
+    assert "3,000,002 bytes were offloaded" in failure.message
+    assert "Remedy: " in failure.message
+    if how == "deleted":
+        assert "expiry policy" in failure.message
+        assert "retention" in failure.message
+
+
+def reference(namespace: str, execution_id: str, digest: str = "0" * 64) -> Payload:
+    key = f"temporal-payload/{namespace}/{execution_id}/sha256:{digest}"
+    metadata = {
+        "encoding": b"json/wf_v1",
+        "namespace": namespace.encode(),
+        "execution_id": execution_id.encode(),
+        "encoding_options": b"offloaded",
+    }
+    return Payload(metadata=metadata, data=json.dumps({"key": key}).encode())
+
+
+async def test_the_input(rig: Rig) -> None:
+    handle = await rig.start("argument", more=RawValue(reference("default", "gone")))
+    failure = await failure_of(handle)
+    assert failure.type == "BlobNotFoundError"
+    assert "temporal-payload/default/gone/" in failure.message
+
+
+@pytest.mark.parametrize("key", ["other", "../default"])
+async def test_a_foreign_namespace_is_refused_before_any_request(rig: Rig, key: str) -> None:
+    rig.store.requests.clear()
+    handle = await rig.start("argument", more=RawValue(reference(key, "e")))
+    failure = await failure_of(handle)
+    assert failure.type == "ReferenceRefusedError"
+    assert not rig.store.requests
+
+
+async def test_the_switch_widens_it(temporal_target: str) -> None:
+    store = MemoryStore()
+    blob = b'"%s"' % (b"x" * 1000)
+    found = Reference.of(blob, namespace="other", execution_id="e")
+    store.put(found.key, blob)
+    encoder = encoder_for(store, allow_other_namespaces=True)
+    client = await connect(temporal_target, encoder)
+    async with working(client) as worker:
+        handle = await Rig(store, client, worker).start(
+            "argument", more=RawValue(reference("other", "e", found.digest))
+        )
+        assert await handle.result() == 1000
+
+
+async def test_an_activity(rig: Rig) -> None:
+    handle = await rig.client.start_workflow(
+        "Forward",
+        args=[],
+        id=f"forward-{uuid4().hex[:8]}",
+        task_queue=rig.worker.task_queue,
+    )
+    failure = await failure_of(handle)
+    assert failure.type == "BlobNotFoundError"
+    assert "forward-gone" in failure.message
+
+
+async def test_queries_and_updates_fail_alone(rig: Rig) -> None:
+    handle = await rig.start("wait")
+    lost = RawValue(reference("default", "gone"))
+    with pytest.raises(WorkflowQueryFailedError, match="Likely causes"):
+        await handle.query("ask", lost)
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await handle.execute_update("change", lost)
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "BlobNotFoundError"
+    await handle.signal(Kinds.tell, "still there")
+    assert await handle.result() == len("still there")
+
+
+async def test_a_blob_that_a_replay_misses(temporal_target: str) -> None:
+    store = MemoryStore()
+    client = await connect(temporal_target, encoder_for(store))
+    async with working(client) as worker:
+        rig = Rig(store, client, worker)
+        handle = await rig.start("make_and_wait", size=SIZE)
+        while not [blob for blob in store.list("") if handle.id in blob.key]:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+    rig.harm("deleted", handle.id)
+    async with working(await connect(temporal_target, encoder_for(store)), worker.task_queue):
+        await handle.signal(Kinds.tell, "go on")
+        with pytest.raises(WorkflowFailureError) as caught:
+            await asyncio.wait_for(handle.result(), 10)
+    assert isinstance(caught.value.cause, TerminatedError)
+    assert "BlobNotFoundError" in str(caught.value.cause)
+    assert handle.id in str(caught.value.cause)
+
+
+async def test_an_outage_costs_its_own_length(rig: Rig) -> None:
+    kinds = [
+        "activity",
+        "local_activity",
+        "bytes",
+        "child",
+        "signal",
+        "heartbeat",
+        "failure_details",
+        "memo",
+        "continue_as_new",
+    ]
+
+    async def run(kind: str) -> float:
+        handle = await rig.start(kind, size=SIZE)
+        assert await asyncio.wait_for(handle.result(), 20) == SIZE
+        return time.monotonic() - began
+
+    began = time.monotonic()
+    for operation in ("put", "get"):
+        rig.store.fail(operation, StorageUnavailableError)
+    works = [asyncio.create_task(run(kind)) for kind in kinds]
+    waiting = await rig.start("wait")
+    told = asyncio.create_task(waiting.signal(Kinds.tell, "x" * SIZE))
+    changed = asyncio.create_task(waiting.execute_update(Kinds.change, "x" * SIZE))
+    await asyncio.sleep(2.5)
+    rig.store.heal()
+    took = await asyncio.gather(*works)
+    await told
+    assert await changed == "x" * SIZE + "!"
+    assert await waiting.result() == SIZE
+    print({kind: round(seconds, 2) for kind, seconds in zip(kinds, took, strict=True)})
+    assert max(took) < 2.5 + 5.0

@@ -1,0 +1,108 @@
+"""The plugin and the driver, as a plain temporalio user has them."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.converter import DataConverter, ExternalStorage
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Replayer, Worker
+
+from mistral_offload.config import BlobStorageConfig
+from mistral_offload.errors import ConfigurationError
+from mistral_offload.storage.memory import MemoryStore
+from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin, data_converter
+from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Kinds
+from tests.temporal.plain_worker import encoder_for, failed_tasks
+
+SIZE = 3_000_000
+
+
+async def test_a_plugin_is_all_it_takes(temporal_target: str) -> None:
+    store = MemoryStore()
+    plugin = OffloadPlugin(encoder=encoder_for(store))
+    client = await Client.connect(temporal_target, plugins=[plugin])
+    async with Worker(
+        client, task_queue=uuid4().hex, workflows=WORKFLOWS, activities=ACTIVITIES
+    ) as worker:
+        handle = await client.start_workflow(
+            Kinds.run,
+            args=["activity", SIZE, "x" * SIZE],
+            id=f"plugin-{uuid4().hex[:8]}",
+            task_queue=worker.task_queue,
+        )
+        assert await handle.result() == SIZE
+    assert await failed_tasks(handle) == []
+    store.requests.clear()
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[plugin])
+    replayed = await replayer.replay_workflow(await handle.fetch_history())
+    assert replayed.replay_failure is None
+    assert not store.requests
+
+
+async def test_misuse_is_explained(temporal_target: str) -> None:
+    with pytest.raises(ConfigurationError, match="a configuration or an encoder"):
+        OffloadPlugin()
+    plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
+    other = data_converter()
+    with pytest.raises(ConfigurationError, match="another one is configured"):
+        await Client.connect(temporal_target, plugins=[plugin], data_converter=other)
+    plain = await Client.connect(temporal_target)
+    with pytest.raises(ConfigurationError, match=r"Client\.connect"):
+        Worker(plain, task_queue="q", workflows=WORKFLOWS, plugins=[plugin])
+
+
+async def test_temporals_own_external_storage_on_our_store(temporal_target: str) -> None:
+    store = MemoryStore()
+    converter = DataConverter(
+        external_storage=ExternalStorage(drivers=[BlobStorageDriver(store=store)])
+    )
+    client = await Client.connect(temporal_target, data_converter=converter)
+    async with Worker(
+        client, task_queue=uuid4().hex, workflows=WORKFLOWS, activities=ACTIVITIES
+    ) as worker:
+
+        async def run(more: str) -> int:
+            execution_id = f"driver-{uuid4().hex[:8]}"
+            result: int = await client.execute_workflow(
+                Kinds.run,
+                args=["activity", SIZE, more],
+                id=execution_id,
+                task_queue=worker.task_queue,
+            )
+            return result
+
+        assert await run("x" * SIZE) == SIZE
+        keys = [blob.key for blob in store.list("")]
+        assert all(key.startswith("temporal-payload/default/driver-") for key in keys)
+        assert not [key for operation, key in store.requests if operation == "get"]
+
+
+async def test_a_lost_blob_fails_the_workflow(temporal_target: str) -> None:
+    store = MemoryStore()
+
+    def converter() -> DataConverter:
+        driver = BlobStorageDriver(store=store)
+        return DataConverter(external_storage=ExternalStorage(drivers=[driver]))
+
+    client = await Client.connect(temporal_target, data_converter=converter())
+    queue = uuid4().hex
+    handle = await client.start_workflow(
+        Kinds.run, args=["argument", 1, "x" * SIZE], id=uuid4().hex, task_queue=queue
+    )
+    (blob,) = store.list("")
+    store.lose(blob.key)
+    other = await Client.connect(temporal_target, data_converter=converter())
+    async with Worker(other, task_queue=queue, workflows=WORKFLOWS, activities=ACTIVITIES):
+        with pytest.raises(WorkflowFailureError) as caught:
+            await handle.result()
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "BlobNotFoundError"
+
+
+def test_a_driver_needs_a_place() -> None:
+    with pytest.raises(ConfigurationError, match="a configuration or a store"):
+        BlobStorageDriver()
+    assert BlobStorageDriver(BlobStorageConfig(bucket_name="b"), name="eu").name() == "eu"

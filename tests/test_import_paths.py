@@ -1,0 +1,65 @@
+"""The import paths of the user's page, and the short ones."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+MODULES = [
+    "mistral_offload",
+    "mistral_offload.extra.workflows.encoding",
+    "mistral_offload.fields",
+    "mistral_offload.storage",
+    "mistral_offload.temporal",
+    "mistral_offload.workflows",
+    "mistral_offload.workflows.core.encoding.fields_offloader",
+    "mistral_offload.workflows.workflow",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_is_the_namespace(name: str) -> None:
+    module = importlib.import_module(name)
+    public = {
+        member
+        for member, value in vars(module).items()
+        if not member.startswith("_")
+        and member not in ("annotations", "find_spec")
+        and (not isinstance(value, ModuleType) or member in module.__all__)
+        and not (name == "mistral_offload.temporal" and member == "MissingExtraError")
+        and not (name == "mistral_offload.workflows" and member == "MissingExtraError")
+    }
+    declared = {member for member in module.__all__ if not member.startswith("_")}
+    assert public == declared
+    assert module.__all__ == sorted(module.__all__, key=lambda each: (each.startswith("_"), each))
+
+
+def test_every_path_leads_to_the_same_class() -> None:
+    import mistral_offload
+    import mistral_offload.workflows as workflows
+    from mistral_offload.client import Mistral
+    from mistral_offload.extra.workflows import encoding
+    from mistral_offload.workflows.core.encoding import fields_offloader
+
+    assert Mistral is mistral_offload.Mistral
+    assert workflows.OffloadableField is fields_offloader.OffloadableField
+    assert workflows.OffloadableModel is fields_offloader.OffloadableModel
+    for name in encoding.__all__:
+        assert getattr(encoding, name) is getattr(mistral_offload, name)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_importing_loads_no_cloud_sdk(name: str) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-c", f"import sys, {name}; print(*sys.modules, sep='\\n')"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    tops = {module.split(".")[0] for module in shown.stdout.split()}
+    assert not tops & {"boto3", "botocore", "azure"}
+    assert "google.cloud.storage" not in shown.stdout.split()

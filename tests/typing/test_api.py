@@ -1,0 +1,33 @@
+"""The public types, by both checkers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from mistral_offload.api import models
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("checker", "options"),
+    [("mypy", ["--strict", "--warn-unused-ignores"]), ("pyright", ["--warnings"])],
+)
+def test_ordinary_uses(checker: str, options: list[str]) -> None:
+    if find_spec(checker) is None:
+        pytest.skip(f"{checker} is not installed")
+    finished = subprocess.run(
+        [sys.executable, "-m", checker, *options, "tests/typing/api.py"],
+        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_models_are_all_exported() -> None:
+    assert len(models.__all__) == len(set(models.__all__)) > 100
+    assert all(hasattr(models, name) for name in models.__all__)

@@ -1,0 +1,223 @@
+"""Activity fields on a real Temporal server."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Annotated, Any
+from uuid import uuid4
+
+import pytest
+from temporalio import activity as plain_activity
+from temporalio import workflow as plain_workflow
+from temporalio.client import Client, WorkflowFailureError
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.worker import Worker
+
+import mistral_offload.workflows as workflows
+from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig
+from mistral_offload.errors import ConfigurationError
+from mistral_offload.storage import MemoryStore
+from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
+from mistral_offload.workflows import (
+    FieldInterceptor,
+    FieldOffloader,
+    OffloadableField,
+    OffloadableModel,
+    Restoring,
+)
+from mistral_offload.workflows.serving import activity_definition
+from tests.workflows import recordings
+from tests.workflows.running import Rig, running_worker
+
+BYTES = recordings.MEGABYTES * 1_000_000
+
+
+class WatchedStore(MemoryStore):
+    """Notes the threads it is used in, and takes its time."""
+
+    def __init__(self, seconds: float = 0) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.threads: set[str] = set()
+
+    def _arrive(self, operation: str, key: str) -> None:
+        super()._arrive(operation, key)
+        self.threads.add(threading.current_thread().name)
+        time.sleep(self.seconds)
+
+
+def make_offloader(store: MemoryStore | None, **values: Any) -> FieldOffloader:
+    storage = BlobStorageConfig(bucket_name="b", **values)
+    config = FieldOffloadingConfig(storage_config=storage)
+    return FieldOffloader(config, store=store)
+
+
+def counts(store: MemoryStore) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for (operation, _), times in store.requests.items():
+        found[operation] = found.get(operation, 0) + times
+    return found
+
+
+@asynccontextmanager
+async def rig_of(target: str, store: MemoryStore, **values: Any) -> AsyncGenerator[Rig]:
+    offloader = make_offloader(store, **values)
+    recordings.seen["offloader"] = offloader
+    async with running_worker(
+        target, recordings.CLASSES, activities=recordings.ACTIVITIES, fields=offloader
+    ) as rig:
+        yield rig
+
+
+@pytest.fixture
+def store() -> WatchedStore:
+    return WatchedStore()
+
+
+@pytest.fixture
+async def rig(temporal_target: str, store: WatchedStore) -> AsyncIterator[Rig]:
+    async with rig_of(temporal_target, store) as rig:
+        yield rig
+
+
+async def test_twenty_megabytes_through_activities(rig: Rig, store: WatchedStore) -> None:
+    name = f"n-{uuid4().hex}"
+    handle = await rig.start("recordings", {"name": name})
+    digests = (await rig.result(handle))["result"]
+    noise = hashlib.sha256(name.encode()).digest() * (BYTES // 32)
+    expected = hashlib.sha256(noise[::-1]).hexdigest()
+    assert digests == [
+        {"sha256": expected, "is_offloaded": False, "size": BYTES},
+        {"sha256": expected, "is_offloaded": True, "size": BYTES},
+        {"sha256": "", "is_offloaded": True, "size": BYTES},
+    ]
+    assert await rig.history_bytes(handle) < 20_000
+    # Two values, of which the second was made twice; what is written here is at hand here.
+    assert recordings.attempts["clean", name] == 2
+    assert [stat.size for stat in store.list()] == [BYTES, BYTES]
+    assert counts(store) == {"put": 2, "list": 1}
+    assert all(
+        thread.startswith("mistral-offload-memory") for thread in store.threads - {"MainThread"}
+    )
+    run_id = (await handle.describe()).run_id
+    keys = [stat.key for stat in store.list()]
+    assert all(key.startswith(f"temporal-activity-payload/default/{run_id}/") for key in keys)
+
+
+async def test_another_worker_reads_each_blob_once(
+    temporal_target: str, rig: Rig, store: WatchedStore
+) -> None:
+    """The blobs are not in its cache, and two of its arguments name the same one."""
+    stored = await make_offloader(store).offload_async(
+        recordings.Recording(name="n", audio=OffloadableField(value=b"\xff" * BYTES)),
+        namespace="n",
+        run_id="r",
+    )
+    store.requests.clear()
+    other = make_offloader(store)
+    restored = await other.restore_async([stored, stored.audio, {"again": stored}])
+    assert restored[2]["again"].audio.get_value() == b"\xff" * BYTES
+    assert counts(store) == {"get": 1}
+
+
+@pytest.mark.parametrize("load", [False, True])
+async def test_reading_in_a_workflow_fails_it(rig: Rig, load: bool, store: WatchedStore) -> None:
+    handle = await rig.start("reads-in-workflow", {"name": "n", "load": load})
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    cause = failed.value.cause
+    assert isinstance(cause, ApplicationError)
+    assert (cause.type, cause.non_retryable) == ("OffloadedValueInWorkflowError", True)
+    assert "field 'audio'" in str(cause)
+    assert "pass the field on to an activity" in str(cause)
+    assert "get" not in counts(store)
+
+
+async def test_small_values_are_no_different(rig: Rig) -> None:
+    """Or a workflow would work until a value grows."""
+    handle = await rig.start("small-in-workflow", {"name": "n"})
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    assert "field 'transcript'" in str(failed.value.cause)
+
+
+async def test_heartbeats_during_transfers(temporal_target: str) -> None:
+    """Transfers longer than the heartbeat timeout, and details that outlive them."""
+    slow = WatchedStore(seconds=0.7)
+    async with rig_of(temporal_target, slow, cache_memory_bytes=0) as rig:
+        assert await rig.run("slow-transfers", {"name": "n"}) == {"result": ["half", "1"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [
+        ("temporal-payload/n/e/sha256:" + "0" * 64, "ReferenceRefusedError"),
+        (f"temporal-activity-payload/n/r/{uuid4()}/audio", "BlobNotFoundError"),
+        (f"temporal-activity-payload/n/r/sha256:{'0' * 64}/bytes-1/x", "BlobNotFoundError"),
+    ],
+)
+async def test_broken_references_are_not_tried_again(rig: Rig, key: str, kind: str) -> None:
+    handle = await rig.start("broken-references", {"key": key})
+    with pytest.raises(WorkflowFailureError) as failed:
+        await handle.result()
+    cause = failed.value.cause
+    assert isinstance(cause, ActivityError)
+    assert isinstance(cause.cause, ApplicationError)
+    assert (cause.cause.type, cause.cause.non_retryable) == (kind, True)
+
+
+def test_a_plain_function_cannot_be_lazy() -> None:
+    @workflows.activity()
+    def wrong(recording: Annotated[recordings.Recording, Restoring(lazy=True)]) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="async def"):
+        activity_definition(wrong)
+
+
+class Page(OffloadableModel):
+    text: OffloadableField[str]
+
+
+@plain_activity.defn
+async def write_page(text: str) -> Page:
+    return Page(text=OffloadableField(value=text * 300_000))
+
+
+@plain_activity.defn
+async def read_page(page: Page, later: Annotated[Page, Restoring(lazy=True)]) -> list[Any]:
+    return [page.text.get_value()[:5], later.text.is_offloaded, len(await later.text.load())]
+
+
+@plain_workflow.defn
+class PlainPages:
+    @plain_workflow.run
+    async def run(self, text: str) -> list[Any]:
+        timeout = timedelta(seconds=10)
+        page: Page = await plain_workflow.execute_activity(
+            write_page, text, start_to_close_timeout=timeout
+        )
+        return await plain_workflow.execute_activity(
+            read_page, args=[page, page], start_to_close_timeout=timeout
+        )
+
+
+async def test_plain_temporal_activities(temporal_target: str, store: WatchedStore) -> None:
+    client = await Client.connect(temporal_target, data_converter=data_converter())
+    async with Worker(
+        client,
+        task_queue="plain-pages",
+        workflows=[PlainPages],
+        activities=[write_page, read_page],
+        interceptors=[ContextInterceptor(), FieldInterceptor(make_offloader(store))],
+        workflow_runner=sandbox_runner(),
+    ):
+        result = await client.execute_workflow(
+            PlainPages.run, "pages", id=f"pages-{uuid4()}", task_queue="plain-pages"
+        )
+    assert result == ["pages", True, 1_500_000]
+    assert counts(store) == {"put": 1}

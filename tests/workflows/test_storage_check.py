@@ -1,0 +1,171 @@
+"""What a worker asks of its stores before it starts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mistral_offload.workflows as workflows
+from mistral_offload.errors import StorageAccessDeniedError, StorageCheckError
+from mistral_offload.storage import MemoryStore
+from mistral_offload.workflows import WorkerSettings, storage_check
+from mistral_offload.workflows.storage_check import check_stores
+from tests.servers.process import free_ports
+from tests.servers.seaweed import Seaweed
+from tests.workflows import recordings
+
+BOTH = {"payloads": True, "fields": True}
+
+
+class GuardedStore(MemoryStore):
+    """Allows some operations; without listing, what is missing is refused as S3 does."""
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        super().__init__()
+        self._allowed = allowed
+
+    def _arrive(self, operation: str, key: str) -> None:
+        super()._arrive(operation, key)
+        missing = operation == "get" and key not in self._blobs and "list" not in self._allowed
+        if operation not in self._allowed or missing:
+            raise StorageAccessDeniedError("no", provider="memory", container="m", key=key)
+
+
+def settings(**groups: Any) -> WorkerSettings:
+    return WorkerSettings(_env_file=None, **groups)
+
+
+def group(**values: Any) -> Any:
+    return {"storage_config": values}
+
+
+FIELDS = settings(activity_attributes_offloading=group(bucket_name="b"))
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked"),
+    [
+        (["get", "put", "list"], ["get"]),
+        (["get", "put"], ["get", "put", "get"]),
+    ],
+)
+async def test_enough_rights(
+    allowed: list[str], asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = GuardedStore(allowed)
+    monkeypatch.setattr(storage_check, "open_store", lambda config: store)
+    await check_stores(FIELDS, **BOTH)
+    assert sorted(operation for operation, _ in store.requests.elements()) == sorted(asked)
+    assert {key for _, key in store.requests} == {"temporal-activity-payload/worker-start-check"}
+
+
+@pytest.mark.parametrize("allowed", [[], ["put"], ["get"]])
+async def test_too_few_rights(allowed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage_check, "open_store", lambda config: GuardedStore(allowed))
+    with pytest.raises(StorageCheckError, match="ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG:"):
+        await check_stores(FIELDS, **BOTH)
+
+
+async def test_every_store_that_fails_is_named(seaweed: Seaweed, tmp_path: Path) -> None:
+    (closed,) = free_ports(1)
+    key = {"aws_access_key_id": "AK", "aws_secret_access_key": "SECRET", "region_name": "us-east-1"}
+    s3 = {"bucket_name": "no-such-bucket", "retry_seconds": 0.2, **key}
+    both = settings(
+        temporal_payload_offloading=group(endpoint_url=f"http://127.0.0.1:{closed}", **s3),
+        activity_attributes_offloading=group(
+            bucket_name="no-such-bucket", **seaweed_settings(seaweed)
+        ),
+    )
+    with pytest.raises(StorageCheckError) as failed:
+        await check_stores(both, **BOTH)
+    text = str(failed.value)
+    assert "\n  TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG: " in text
+    assert "\n  ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG: the bucket does not exist" in text
+    assert "CHECK_STORAGE_ON_START" in text
+    assert "SECRET" not in text
+    await check_stores(both, payloads=False, fields=False)
+    await check_stores(
+        settings(activity_attributes_offloading=group(storage_provider="local", path=tmp_path)),
+        **BOTH,
+    )
+
+
+def seaweed_settings(seaweed: Seaweed) -> dict[str, Any]:
+    return {
+        "region_name": "us-east-1",
+        "endpoint_url": seaweed.endpoint_url,
+        "aws_access_key_id": seaweed.access_key,
+        "aws_secret_access_key": seaweed.secret_key,
+    }
+
+
+def test_the_worker_says_so_and_ends(tmp_path: Path) -> None:
+    (closed,) = free_ports(1)
+    block = "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__"
+    variables = {
+        f"{block}BUCKET_NAME": "b",
+        f"{block}ENDPOINT_URL": f"http://127.0.0.1:{closed}",
+        f"{block}REGION_NAME": "us-east-1",
+        f"{block}AWS_ACCESS_KEY_ID": "AK",
+        f"{block}AWS_SECRET_ACCESS_KEY": "SECRET-KEY",
+        f"{block}RETRY_SECONDS": "0.2",
+    }
+    code = (
+        "import asyncio, mistral_offload.workflows as w\n"
+        "from tests.workflows import recordings as r\n"
+        "asyncio.run(w.run_worker(r.CLASSES, activities=r.ACTIVITIES, register=False))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **variables},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "StorageCheckError: the worker cannot use the storage" in ended.stderr
+    assert "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG: " in ended.stderr
+    assert "SECRET-KEY" not in ended.stderr
+
+
+async def test_the_start_is_logged_once(
+    temporal_target: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mistral_offload")
+    working = asyncio.create_task(
+        workflows.run_worker(
+            recordings.CLASSES,
+            activities=recordings.ACTIVITIES,
+            settings=settings(
+                temporal_server_url=temporal_target,
+                temporal_namespace="default",
+                activity_attributes_offloading=group(
+                    bucket_name="b",
+                    prefix="team",
+                    aws_access_key_id="AK",
+                    aws_secret_access_key="SECRET-KEY",
+                ),
+                check_storage_on_start=False,
+            ),
+            register=False,
+        )
+    )
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if caplog.records:
+            break
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    (line,) = [r.getMessage() for r in caplog.records if r.name == "mistral_offload.worker"]
+    assert "activity fields: from 1,048,576 bytes on, to s3 'b', prefix 'team'" in line
+    assert "SECRET" not in line
