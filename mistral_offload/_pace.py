@@ -9,7 +9,9 @@ import time
 import warnings
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from typing import Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -98,6 +100,38 @@ def chunks(response: httpx.Response) -> Generator[bytes, None, None]:
         yield from response.iter_bytes()
     finally:
         response.close()
+
+
+class Turns:
+    """Lets a few tasks of an event loop in at a time, so that many at once do not stop the loop.
+
+    What they do inside is done by threads, which fight with the loop for the interpreter. One is
+    let in after the other, with room for other tasks between them. Blocking callers bring their
+    own threads, and do not wait.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._of_loop: WeakKeyDictionary[object, tuple[asyncio.Semaphore, asyncio.Lock]] = (
+            WeakKeyDictionary()
+        )
+
+    @asynccontextmanager
+    async def one_async(self) -> AsyncGenerator[None, None]:
+        """Wait for a turn, and give it back at the end."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._of_loop:
+            self._of_loop[loop] = asyncio.Semaphore(self._size), asyncio.Lock()
+        places, door = self._of_loop[loop]
+        async with places:
+            async with door:
+                await asyncio.sleep(0)
+            yield
+
+    @contextmanager
+    def one(self) -> Generator[None, None, None]:
+        """Nothing to wait for."""
+        yield
 
 
 class Once(Generic[T]):

@@ -44,9 +44,7 @@ async def transcribe(recording: Recording) -> Transcript:
 def summarize(transcript: Transcript) -> Summary:
     """A plain function: it runs in a thread of the worker."""
     text = transcript.text.get_value()
-    return Summary(
-        audio_id=transcript.audio_id, characters=len(text), words=text.count(" ") + 1
-    )
+    return Summary(audio_id=transcript.audio_id, characters=len(text), words=text.count(" ") + 1)
 
 
 @workflows.workflow.define(name="transcribe-and-summarize")

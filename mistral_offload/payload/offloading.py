@@ -12,6 +12,7 @@ from mistral_offload.errors import OffloadingNotConfiguredError, ReferenceRefuse
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.reference import Reference
+from mistral_offload.storage import telemetry
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.opening import open_cache
 from mistral_offload.storage.store import BlobStore
@@ -110,7 +111,11 @@ def fetch(data: bytes, offloader: Offloader | None, namespace: str | None = None
         OffloadingNotConfiguredError: there is no offloader.
         StorageError: the blob is gone, damaged, or could not be read.
     """
-    reference = Reference.from_json(data)
+    try:
+        reference = Reference.from_json(data)
+    except ReferenceRefusedError:
+        telemetry.count_refusal()
+        raise
     if offloader is None:
         raise OffloadingNotConfiguredError(
             f"the payload of execution {reference.execution_id!r} was offloaded to key "
@@ -118,4 +123,8 @@ def fetch(data: bytes, offloader: Offloader | None, namespace: str | None = None
             "written to (client: workflow_payload_offloading=…, worker: "
             "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__…)"
         )
-    return offloader.get(reference, namespace=namespace)
+    try:
+        return offloader.get(reference, namespace=namespace)
+    except ReferenceRefusedError:
+        telemetry.count_refusal()
+        raise

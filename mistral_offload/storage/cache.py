@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
 from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES
+from mistral_offload.storage import telemetry
 from mistral_offload.storage.cache_directory import CacheDirectory
 from mistral_offload.storage.single_flight import SingleFlight
 from mistral_offload.storage.store import BlobStore
@@ -90,6 +91,8 @@ class BlobCache:
             with self._lock:
                 self._damaged.discard(key)
         self._keep(key, data, digest)
+        if written:
+            telemetry.count_blob("offloaded", len(data), self.store.provider)
         return written
 
     def _get(self, key: str, digest: str | None) -> bytes:
@@ -97,6 +100,7 @@ class BlobCache:
             held = self._memory.get(key)
             if held is not None and digest in (held.digest, None):
                 self._memory.move_to_end(key)
+                telemetry.count_blob("cached", len(held.data), self.store.provider)
                 return held.data
         return self._reading.do((key, digest), lambda: self._read(key, digest))
 
@@ -105,12 +109,14 @@ class BlobCache:
             data = self._directory.get(digest)
             if data is not None:
                 self._remember(key, data, digest)
+                telemetry.count_blob("cached", len(data), self.store.provider)
                 return data
         try:
             data = self.store.get(key)
         except BlobNotFoundError:
             self._forget(key)
             raise
+        telemetry.count_blob("fetched", len(data), self.store.provider)
         if digest is None:
             self._remember(key, data, None)
             return data

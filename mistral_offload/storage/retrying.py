@@ -16,6 +16,7 @@ from mistral_offload.errors import (
     MistralOffloadError,
     StorageUnavailableError,
 )
+from mistral_offload.storage import telemetry
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -73,9 +74,10 @@ class Patience:
             from tenacity import Retrying, retry_if_exception_type
         except ImportError:
             raise MissingExtraError("trying again after a fault", self._extra) from failure
-        attempt_began = began
+        attempt_began, failure_provider = began, failure.provider
 
         def rest(seconds: float) -> None:
+            telemetry.count_retry(failure_provider)
             self._interrupted.wait(seconds)
 
         def is_too_late(state: RetryCallState) -> bool:

@@ -21,6 +21,7 @@ from mistral_offload.errors import (
     StorageUnavailableError,
 )
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
+from mistral_offload.storage import telemetry
 from mistral_offload.storage.causes import presentable_cause
 from mistral_offload.storage.lifetime import Lifetime
 from mistral_offload.storage.prefix import KeyPrefix
@@ -229,7 +230,8 @@ class BlobStore(Lifetime, ABC):
 
     def _perform(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
         """Make one request, again and again after transient faults, while there is time."""
-        return self._patience.persist(partial(self._attempt, operation, key, request))
+        with telemetry.operation(operation, self.provider, self._container, key):
+            return self._patience.persist(partial(self._attempt, operation, key, request))
 
     def _attempt(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
         """Make one request when its turn comes. Every request of every store passes here."""

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from pydantic import Field
 
 from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig
 from mistral_offload.errors import (
@@ -29,7 +30,7 @@ RUN = {"namespace": "acme", "run_id": "run-1"}
 class Doc(OffloadableModel):
     title: str = "t"
     text: OffloadableField[str]
-    more: list[OffloadableField[str]] = []
+    more: list[OffloadableField[str]] = Field(default_factory=list)
 
 
 def offloader(store: MemoryStore, min_size_bytes: int = 1_000) -> FieldOffloader:

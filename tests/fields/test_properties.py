@@ -70,10 +70,10 @@ class Everything(OffloadableModel):
     anything: OffloadableField[Any]
     optional: OffloadableField[bytes] | None = None
     inner: Inner
-    inners: list[Inner] = []
-    several: list[OffloadableField[str]] = []
-    named: dict[str, OffloadableField[bytes]] = {}
-    parts: list[Part] = []
+    inners: list[Inner]
+    several: list[OffloadableField[str]]
+    named: dict[str, OffloadableField[bytes]]
+    parts: list[Part]
     box: Box[Decimal]
     deep: OffloadableField[Inner]
 
@@ -216,9 +216,8 @@ class BrokenStore(MemoryStore):
 def test_nothing_is_changed_when_the_upload_fails(model: Everything, working_puts: int) -> None:
     async def fail() -> None:
         before = copy.deepcopy(model)
-        with BrokenStore(working_puts) as store:
-            with pytest.raises(StorageUnavailableError):
-                await make_offloader(store, 0).offload_async(model, **RUN)
+        with BrokenStore(working_puts) as store, pytest.raises(StorageUnavailableError):
+            await make_offloader(store, 0).offload_async(model, **RUN)
         assert model == before
 
     asyncio.run(fail())

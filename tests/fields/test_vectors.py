@@ -118,7 +118,7 @@ class DocMixed(OffloadableModel):
     blob: OffloadableField[bytes]
     item: OffloadableField[Item]
     nothing: OffloadableField[str] = OffloadableField()
-    plain: dict[str, Any] = {}
+    plain: dict[str, Any] = Field(default_factory=dict)
 
 
 class DocUntyped(OffloadableModel):
@@ -129,9 +129,8 @@ class DocOptional(OffloadableModel):
     text: OffloadableField[str] | None = None
 
 
-class DocAlias(OffloadableModel):
+class DocAlias(OffloadableModel, populate_by_name=True):
     text: OffloadableField[str] = Field(alias="textAlias")
-    model_config = {"populate_by_name": True}
 
 
 class DocNested(OffloadableModel):

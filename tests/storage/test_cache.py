@@ -418,3 +418,12 @@ def test_one_cache_per_configuration(tmp_path: Path) -> None:
     assert len(files(tmp_path)) == 1
     cache.store.close()
     assert open_cache(config).get(digest, digest) == b"blob"
+
+
+def test_a_blob_without_a_digest_is_read_once_and_believed(tmp_path: Path) -> None:
+    store = MemoryStore()
+    store.put("k", b"data")
+    cache = BlobCache(store, directory=CacheDirectory(tmp_path))
+    assert [cache.get("k", None) for _ in range(3)] == [b"data"] * 3
+    assert store.requests["get", "k"] == 1
+    assert list(tmp_path.rglob("*")) == []

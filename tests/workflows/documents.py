@@ -85,6 +85,13 @@ class Greeting:
         return f"Hello, {name}{punctuation}" + (f" It is {at.year}." if at else "")
 
 
+@workflow.define(name="large")
+class Large:
+    @workflow.entrypoint
+    async def run(self, size: int) -> str:
+        return "x" * size
+
+
 @workflow.define(name="silent")
 class Silent:
     """Does nothing, and takes nothing."""

@@ -1,0 +1,110 @@
+"""What OpenTelemetry is told, with instruments that only write down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
+from mistral_offload.errors import BlobNotFoundError, ReferenceRefusedError, StorageUnavailableError
+from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.storage import telemetry
+from mistral_offload.storage.memory import MemoryStore
+
+SECRET = b'"do not tell"'
+
+
+class Recorder:
+    """A meter and a tracer."""
+
+    def __init__(self) -> None:
+        self.totals: Counter[str] = Counter()
+        self.spans: list[tuple[str, dict[str, Any]]] = []
+        self.seen: list[Any] = []
+
+    def create_counter(self, name: str, unit: str) -> Any:
+        return Instrument(self, name)
+
+    create_histogram = create_counter
+
+    @contextmanager
+    def start_as_current_span(self, name: str, attributes: Any, **_: Any) -> Iterator[Any]:
+        self.spans.append((name, dict(attributes)))
+        yield self
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        self.spans[-1][1][name] = value
+
+
+class Instrument:
+    def __init__(self, recorder: Recorder, name: str) -> None:
+        self._recorder, self._name = recorder, name
+
+    def add(self, amount: int, attributes: Any = None) -> None:
+        self._recorder.totals[self._name] += amount
+        self._recorder.seen.append(attributes)
+
+    def record(self, amount: float, attributes: Any = None) -> None:
+        assert amount >= 0
+        self.add(1, attributes)
+
+
+@pytest.fixture
+def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
+    recorder: Any = Recorder()
+    instruments = telemetry.Instruments(recorder, recorder)
+    monkeypatch.setattr(telemetry, "_instruments", lambda: instruments)
+    return recorder
+
+
+def test_everything_is_counted_and_nothing_told(recorder: Recorder) -> None:
+    store = MemoryStore(retry_seconds=2)
+    config = PayloadOffloadingConfig(storage_config=BlobStorageConfig(bucket_name="b"))
+    encoder = PayloadEncoder(config, store=store)
+    store.fail("put", StorageUnavailableError, call=1)
+    encoded = encoder.encode(SECRET, PayloadContext("n", "e"), offload=True)
+    other = PayloadEncoder(config, store=store)
+    assert other.decode(encoded) == SECRET
+    assert other.decode(encoded) == SECRET
+    size = len(SECRET)
+    assert recorder.totals == {
+        "mistral_offload.offloaded.blobs": 1,
+        "mistral_offload.offloaded.bytes": size,
+        "mistral_offload.fetched.blobs": 1,
+        "mistral_offload.fetched.bytes": size,
+        "mistral_offload.cached.blobs": 1,
+        "mistral_offload.cached.bytes": size,
+        "mistral_offload.retries": 1,
+        "mistral_offload.store.duration": 2,
+    }
+    names = [name for name, _ in recorder.spans]
+    assert names == ["mistral_offload.store.put", "mistral_offload.store.get"]
+    assert "do not tell" not in repr((recorder.spans, recorder.seen))
+
+
+def test_failures_and_refusals(recorder: Recorder) -> None:
+    store = MemoryStore()
+    with pytest.raises(BlobNotFoundError):
+        store.get("k")
+    assert recorder.spans[-1][1]["error.type"] == "BlobNotFoundError"
+    config = PayloadOffloadingConfig(storage_config=BlobStorageConfig(bucket_name="b"))
+    encoder = PayloadEncoder(config, store=store)
+    offloaded = (EncodingOption.OFFLOADED,)
+    foreign = b'{"key":"temporal-payload/n/e/sha256:%s"}' % (b"0" * 64)
+    for reference, namespace in ((b'{"key":"etc/passwd"}', None), (foreign, "mine")):
+        with pytest.raises(ReferenceRefusedError):
+            encoder.decode(EncodedPayload(reference, offloaded), namespace=namespace)
+    assert recorder.totals["mistral_offload.refusals"] == 2
+
+
+def test_the_real_api_takes_it() -> None:
+    pytest.importorskip("opentelemetry")
+    store = MemoryStore()
+    store.put("k", b"v")
+    assert store.get("k") == b"v"
