@@ -66,6 +66,27 @@ class HandlerBody(Body):
     name: Annotated[str, Field(min_length=1)]
 
 
+class BatchBody(Body):
+    """Several executions."""
+
+    execution_ids: list[str]
+
+
+class ResetBody(Body):
+    """The point from which an execution is run again."""
+
+    event_id: Annotated[int, Field(ge=1)]
+    reason: str | None = None
+    exclude_signals: bool = False
+    exclude_updates: bool = False
+
+
+class HistoryQuery(BaseModel):
+    """How a history is shown."""
+
+    decode_payloads: bool = True
+
+
 class WorkflowSpec(BaseModel):
     """What the platform keeps of a workflow's definition."""
 

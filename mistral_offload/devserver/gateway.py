@@ -19,6 +19,7 @@ from temporalio.service import RPCError
 
 from mistral_offload.devserver.execution_routes import ExecutionRoutes
 from mistral_offload.devserver.executions import Executions
+from mistral_offload.devserver.histories import Histories
 from mistral_offload.devserver.refusals import (
     Refusal,
     answer_refusal,
@@ -42,12 +43,13 @@ def create_app(client: Client, *, temporal: TemporalServer, stopping: asyncio.Ev
         temporal: where workers are sent to.
         stopping: once it is set, requests that wait for an execution are given up.
     """
-    executions, registry, namespace = Executions(client), Registry(), client.namespace
+    executions, histories = Executions(client), Histories(client)
+    registry, namespace = Registry(), client.namespace
     return Starlette(
         routes=[
             *WorkerRoutes(registry, namespace, temporal).routes(),
-            *RunRoutes(executions, registry).routes(),
-            *ExecutionRoutes(executions, registry, namespace, stopping).routes(),
+            *RunRoutes(executions, histories, registry).routes(),
+            *ExecutionRoutes(executions, histories, registry, namespace, stopping).routes(),
             # Last of them, because here any word may stand for a workflow's name.
             *WorkflowRoutes(executions, registry, namespace, stopping).routes(),
             Route("/{path:path}", _refuse, methods=_EVERY_METHOD),

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mistral_offload.devserver.answers import answer_execution, execution_members
-from mistral_offload.devserver.bodies import RunsQuery, read_query
+from mistral_offload.devserver.bodies import HistoryQuery, RunsQuery, read_query
 from mistral_offload.devserver.executions import Executions
+from mistral_offload.devserver.histories import Histories
 from mistral_offload.devserver.refusals import Refusal, invalid, unknown_execution
 from mistral_offload.devserver.registry import Registry
 
@@ -26,8 +27,9 @@ _PAUSES = (0.01, 0.04, 0.1, 0.2, 0)
 class RunRoutes:
     """The routes of runs."""
 
-    def __init__(self, executions: Executions, registry: Registry) -> None:
+    def __init__(self, executions: Executions, histories: Histories, registry: Registry) -> None:
         self._executions = executions
+        self._histories = histories
         self._registry = registry
 
     def routes(self) -> list[Route]:
@@ -35,6 +37,7 @@ class RunRoutes:
         return [
             Route("/v1/workflows/runs", self.list),
             Route("/v1/workflows/runs/{run_id}", self.get),
+            Route("/v1/workflows/runs/{run_id}/history", self.history),
         ]
 
     async def list(self, request: Request) -> Response:
@@ -61,6 +64,15 @@ class RunRoutes:
         run_id: str = request.path_params["run_id"]
         info = await self._executions.describe(await self._execution_of(run_id), run_id)
         return await answer_execution(info, self._executions, self._registry)
+
+    async def history(self, request: Request) -> Response:
+        """What happened in one run."""
+        run_id: str = request.path_params["run_id"]
+        query = read_query(HistoryQuery, request.query_params.multi_items())
+        history = await self._histories.read(
+            await self._execution_of(run_id), run_id, decode_payloads=query.decode_payloads
+        )
+        return JSONResponse(history)
 
     async def _execution_of(self, run_id: str) -> str:
         for pause in _PAUSES:

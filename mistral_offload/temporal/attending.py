@@ -22,5 +22,5 @@ async def attend(client: Client) -> AsyncGenerator[None]:
     try:
         yield
     finally:
-        # Not waited for: up to temporalio 1.30, a worker cancels its caller when a plugin waits here.
+        # Not waited for: temporalio 1.29 cancels a worker's caller when a plugin waits here.
         ending.cancel()

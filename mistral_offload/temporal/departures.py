@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
@@ -51,11 +51,14 @@ class Batch:
 
     Attributes:
         ledger: the message that all of it goes into, perhaps with earlier batches.
+        let_go: called when the codec has seen it: what is converted from now on makes another
+            batch, and only the codec keeps this one.
         departures: the payloads, in the order of their conversion.
-        begun: the codec has seen it; what is converted from now on makes another batch.
+        begun: that has happened.
     """
 
     ledger: Ledger
+    let_go: Callable[[], None]
     departures: list[Departure] = field(default_factory=list[Departure])
     begun: bool = False
 
@@ -66,6 +69,7 @@ class Batch:
         known before what they will weigh.
         """
         self.begun = True
+        self.let_go()
         weights = [
             Weight.of(departure.payload)
             for departure in self.departures
@@ -96,6 +100,7 @@ class Departures:
     def __init__(self) -> None:
         self._number = 0
         self._batch: Batch | None = None
+        self._ledger = Ledger()
         self._history_length = -1
 
     def note(self, payloads: Sequence[Payload], sender: Sender) -> list[Payload]:
@@ -115,17 +120,21 @@ class Departures:
 
     def _current(self) -> Batch:
         history_length = temporalio.workflow.info().get_current_history_length()
-        batch = self._batch
-        if batch is None or batch.begun or history_length != self._history_length:
-            # Several answers make one message when the task they belong to is still the same.
-            same_task = batch is not None and history_length == self._history_length
-            ledger = batch.ledger if batch is not None and same_task else Ledger()
-            batch = self._batch = Batch(ledger)
+        if history_length != self._history_length:
+            # Else several answers make one message: the task they belong to is still the same.
             self._history_length = history_length
+            self._ledger = Ledger()
+            self._batch = None
+        batch = self._batch
+        if batch is None:
+            batch = self._batch = Batch(self._ledger, self._let_go)
             with _lock:
                 self._number = next(_numbers)
                 _batches[self._number] = batch
         return batch
+
+    def _let_go(self) -> None:
+        self._batch = None
 
 
 def find_departure(payload: Payload) -> tuple[Batch, Departure] | None:

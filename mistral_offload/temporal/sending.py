@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -36,13 +37,21 @@ class EncodeOne(Protocol):
     ) -> Payload: ...
 
 
+@dataclass
+class _Message:
+    """What a workflow task sends; keeps its batches until the task has ended."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    batches: list[Batch] = field(default_factory=list[Batch])
+
+
 class Sending:
     """Decides what leaves, and begins uploads of one message together; safe to share."""
 
     def __init__(self, encoder: PayloadEncoder, encode_one: EncodeOne) -> None:
         self._encoder = encoder
         self._encode_one = encode_one
-        self._ledgers: WeakKeyDictionary[asyncio.Task[Any], Ledger] = WeakKeyDictionary()
+        self._messages: WeakKeyDictionary[asyncio.Task[Any], _Message] = WeakKeyDictionary()
         self._can_count: bool | None = None
 
     async def check(self) -> bool:
@@ -108,13 +117,15 @@ class Sending:
         """What the current workflow task's answer holds; with new batches, all of these, too."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - it is known to be a worker's
+        message = self._messages.setdefault(task, _Message())
         for found in noted:
             if found is not None:
                 batch = found[0]
-                self._ledgers[task] = batch.ledger
+                message.ledger = batch.ledger
                 if not batch.begun:
+                    message.batches.append(batch)
                     self._begin(batch)
-        return self._ledgers.setdefault(task, Ledger())
+        return message.ledger
 
     def _begin(self, batch: Batch) -> None:
         floors = batch.plan(even=self._encoder.compresses)

@@ -87,9 +87,10 @@ def place(backend: Backend, case: Case, stores: Stores) -> Iterator[Place]:
     plain = opened(backend, stores, None)
     if isinstance(store, MemoryStore) and isinstance(plain, MemoryStore):
         store._blobs = plain._blobs  # pyright: ignore[reportPrivateUsage]
+    found = Place(store, plain)
+    found.clear()  # other tests use the same bucket
     for key, text in case.get("objects", {}).items():
         plain.put(key, b64(text))
-    found = Place(store, plain)
     yield found
     found.clear()
 

@@ -6,11 +6,13 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from pydantic import SecretStr
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
@@ -23,7 +25,9 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, TerminatedError
 from temporalio.worker import Worker
 
+from mistral_offload.config import PayloadEncryptionConfig, PayloadEncryptionMode
 from mistral_offload.errors import StorageUnavailableError
+from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage.memory import MemoryStore
 from tests.temporal.heavy import Kinds
@@ -43,12 +47,15 @@ class Rig:
         self.client = client
         self.worker = worker
 
-    async def start(self, kind: str, *, size: int = 10, more: Any = "") -> WorkflowHandle[Any, Any]:
+    async def start(
+        self, kind: str, *, size: int = 10, more: Any = "", **options: Any
+    ) -> WorkflowHandle[Any, Any]:
         handle: WorkflowHandle[Any, Any] = await self.client.start_workflow(
             Kinds.run,
             args=[kind, size, more],
             id=f"{kind}-{uuid4().hex[:8]}",
             task_queue=self.worker.task_queue,
+            **options,
         )
         return handle
 
@@ -224,3 +231,32 @@ async def test_an_outage_costs_its_own_length(rig: Rig) -> None:
     assert await waiting.result() == SIZE
     print({kind: round(seconds, 2) for kind, seconds in zip(kinds, took, strict=True)})
     assert max(took) < 2.5 + 5.0
+
+
+async def test_what_no_key_opens(temporal_target: str) -> None:
+    def encoder(key: str) -> PayloadEncoder:
+        return PayloadEncoder(
+            encryption=PayloadEncryptionConfig(
+                mode=PayloadEncryptionMode.FULL, main_key=SecretStr(key * 32)
+            )
+        )
+
+    writer = await connect(temporal_target, encoder("aa"))
+    reader = await connect(temporal_target, encoder("bb"))
+    async with working(reader) as worker:
+        written = await Rig(MemoryStore(), writer, worker).start("argument", more="x")
+        failure = await failure_of(reader.get_workflow_handle(written.id))
+    assert failure.type == "PayloadDecryptionError"
+
+
+async def test_missing_settings_end_nothing(temporal_target: str) -> None:
+    store = MemoryStore()
+    client = await connect(temporal_target, encoder_for(store))
+    bare = await connect(temporal_target, None)
+    async with working(bare) as worker:
+        handle = await Rig(store, client, worker).start(
+            "argument", more="x" * SIZE, task_timeout=timedelta(seconds=1)
+        )
+        await asyncio.sleep(0.5)
+    async with working(client, worker.task_queue):
+        assert await asyncio.wait_for(handle.result(), 20) == SIZE
