@@ -302,22 +302,6 @@ class ResponseValidationError(APIError):
     """The platform answered with success, but not with what was promised."""
 
 
-_BY_STATUS: dict[int, type[APIError]] = {
-    400: BadRequestError,
-    401: AuthenticationError,
-    403: PermissionDeniedError,
-    404: NotFoundError,
-    409: ConflictError,
-    422: ValidationError,
-    429: RateLimitError,
-}
-
-
-def api_error_class(status_code: int) -> type[APIError]:
-    """The class that stands for an HTTP status."""
-    return _BY_STATUS.get(status_code, ServerError if status_code >= 500 else APIError)
-
-
 class WorkflowError(MistralOffloadError):
     """An execution did not give the result that was waited for.
 

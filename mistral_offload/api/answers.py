@@ -16,15 +16,32 @@ from mistral_offload.errors import (
     APIConnectionError,
     APIError,
     APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    NotFoundError,
     PayloadDecodeError,
+    PermissionDeniedError,
+    RateLimitError,
     ResponseValidationError,
-    api_error_class,
+    ServerError,
+    ValidationError,
 )
 from mistral_offload.payload.jsontext import load_json
 
 T = TypeVar("T")
 
 _SHORTEST_KEY = 8
+
+_ERROR_CLASSES: dict[int, type[APIError]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    409: ConflictError,
+    422: ValidationError,
+    429: RateLimitError,
+}
 
 
 def read_document(operation: Operation[Any], response: httpx.Response) -> Any:
@@ -35,7 +52,7 @@ def read_document(operation: Operation[Any], response: httpx.Response) -> Any:
         ResponseValidationError: success, but the body is not JSON.
     """
     if not response.is_success:
-        raise _error(api_error_class(response.status_code), operation, response)
+        raise _error(_error_class(response.status_code), operation, response)
     if operation.returns is type(None):
         return None
     if "json" not in response.headers.get("content-type", ""):
@@ -71,7 +88,7 @@ def check_stream(operation: Operation[Any], response: httpx.Response) -> None:
         ResponseValidationError: success, but not with a stream of events.
     """
     if not response.is_success:
-        raise _error(api_error_class(response.status_code), operation, response)
+        raise _error(_error_class(response.status_code), operation, response)
     if not is_stream(operation, response):
         raise _error(ResponseValidationError, operation, response, "did not answer with a stream")
 
@@ -130,6 +147,10 @@ def may_help(operation: Operation[Any], retries: RetryConfig, error: httpx.Trans
     closed_early = isinstance(error, httpx.RemoteProtocolError)
     known = isinstance(error, httpx.NetworkError | httpx.TimeoutException)
     return retries.retry_connection_errors and (known or (closed_early and operation.repeatable))
+
+
+def _error_class(status_code: int) -> type[APIError]:
+    return _ERROR_CLASSES.get(status_code, ServerError if status_code >= 500 else APIError)
 
 
 @cache

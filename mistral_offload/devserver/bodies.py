@@ -177,15 +177,24 @@ def read_body_with_input(model: type[BodyT], raw: bytes) -> tuple[BodyT, str | N
     Raises:
         Refusal: as :func:`read_body`.
     """
+    members = split_body(raw)
+    given = members.pop("input", "null")
+    rest = ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items())
+    return read_body(model, f"{{{rest}}}".encode()), None if given == "null" else given
+
+
+def split_body(raw: bytes) -> dict[str, str]:
+    """The members of a body, each as it stands in the text.
+
+    Raises:
+        Refusal: it is not one JSON object.
+    """
     try:
-        members = split_members(raw.decode())
+        return split_members(raw.decode())
     except UnicodeDecodeError as error:
         raise invalid(("body",), f"not UTF-8: {error.reason}", "json_invalid") from error
     except json.JSONDecodeError as error:
         raise invalid(("body", error.pos), f"not JSON: {error.msg}", "json_invalid") from error
-    given = members.pop("input", "null")
-    rest = ",".join(f"{json.dumps(name)}:{value}" for name, value in members.items())
-    return read_body(model, f"{{{rest}}}".encode()), None if given == "null" else given
 
 
 def read_query(model: type[BodyT], items: Sequence[tuple[str, str]]) -> BodyT:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,8 +105,33 @@ def test_failures_and_refusals(recorder: Recorder) -> None:
     assert recorder.totals["mistral_offload.refusals"] == 2
 
 
-def test_the_real_api_takes_it() -> None:
-    pytest.importorskip("opentelemetry")
-    store = MemoryStore()
-    store.put("k", b"v")
-    assert store.get("k") == b"v"
+def test_a_real_provider_gets_it() -> None:
+    program = """
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+reader, exporter = InMemoryMetricReader(), InMemorySpanExporter()
+metrics.set_meter_provider(MeterProvider([reader]))
+trace.set_tracer_provider(TracerProvider())
+trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
+
+from mistral_offload.storage import MemoryStore
+store = MemoryStore()
+store.put("k", b"secret")
+assert store.get("k") == b"secret"
+print(*[span.name for span in exporter.get_finished_spans()])
+(scope,) = reader.get_metrics_data().resource_metrics[0].scope_metrics
+for metric in scope.metrics:
+    print(metric.name, metric.unit, sum(point.count for point in metric.data.data_points))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert finished.stderr == ""
+    assert finished.stdout.splitlines() == [
+        "mistral_offload.store.put mistral_offload.store.get",
+        "mistral_offload.store.duration s 2",
+    ]

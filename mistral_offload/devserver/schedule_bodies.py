@@ -1,0 +1,161 @@
+"""Requests about schedules, read strictly."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
+
+from mistral_offload.devserver.bodies import Body, read_body, split_body
+from mistral_offload.devserver.inputs import Input, handler_input
+
+BodyT = TypeVar("BodyT", bound="_WithSchedule")
+
+_ISO = TypeAdapter(timedelta)
+_CLOCK = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def _duration(value: Any) -> Any:
+    """``30m`` or ``1h30m`` as a duration; what else is one, as ``PT30M``, pydantic knows."""
+    if not isinstance(value, str):
+        raise ValueError("a duration is text such as 30m or PT30M")
+    if not re.fullmatch(f"(?:{_CLOCK.pattern})+", value):
+        return _ISO.validate_strings(value)
+    seconds = sum(float(count) * _SECONDS[unit] for count, unit in _CLOCK.findall(value))
+    return timedelta(seconds=seconds)
+
+
+def written_duration(duration: timedelta) -> str:
+    """A duration as ISO 8601 writes it."""
+    text: str = _ISO.dump_python(duration, mode="json")
+    return text
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
+Overlap = Annotated[int, Field(ge=1, le=6)]
+ScheduleId = Annotated[str, Field(pattern=r"^[^/\x00-\x1f]{1,256}$")]
+
+
+class _Timed(Body):
+    # JSON has no datetimes: strictness would refuse the text that stands for one.
+    model_config = ConfigDict(strict=False, hide_input_in_errors=True)
+
+
+class RangeBody(Body):
+    """Values from ``start`` to ``end`` by ``step``."""
+
+    start: int
+    end: int = 0
+    step: int = 0
+
+
+class CalendarBody(Body):
+    """Moments by calendar."""
+
+    second: list[RangeBody] | None = None
+    minute: list[RangeBody] | None = None
+    hour: list[RangeBody] | None = None
+    day_of_month: list[RangeBody] | None = None
+    month: list[RangeBody] | None = None
+    year: list[RangeBody] | None = None
+    day_of_week: list[RangeBody] | None = None
+    comment: str | None = None
+
+
+class IntervalBody(Body):
+    """Moments by the clock."""
+
+    every: PositiveDuration
+    offset: Duration | None = None
+
+
+class PolicyBody(Body):
+    """What happens when executions overlap, fail or were missed."""
+
+    catchup_window_seconds: Annotated[int, Field(ge=0)] = 31_536_000
+    overlap: Overlap | None = None
+    pause_on_failure: bool = False
+
+
+class ScheduleBody(_Timed):
+    """``PartialScheduleDefinition`` without its ``input``; null stands for nothing."""
+
+    calendars: list[CalendarBody] | None = None
+    intervals: list[IntervalBody] | None = None
+    cron_expressions: list[str] | None = None
+    skip: list[CalendarBody] | None = None
+    start_at: datetime | None = None
+    end_at: datetime | None = None
+    jitter: Duration | None = None
+    time_zone_name: str | None = None
+    policy: PolicyBody | None = None
+    max_executions: Annotated[int, Field(ge=1)] | None = None
+    schedule_id: ScheduleId | None = None
+
+
+class _WithSchedule(Body):
+    schedule: ScheduleBody
+
+
+class CreateScheduleBody(_WithSchedule):
+    """``WorkflowScheduleRequest``."""
+
+    workflow_registration_id: str | None = None
+    workflow_version_id: str | None = None
+    workflow_identifier: str | None = None
+    workflow_task_queue: str | None = None
+    schedule_id: ScheduleId | None = None
+    deployment_name: str | None = None
+
+
+class UpdateScheduleBody(_WithSchedule):
+    """``WorkflowScheduleUpdateRequest``."""
+
+
+class PauseBody(Body):
+    """``WorkflowSchedulePauseRequest``."""
+
+    note: str | None = None
+
+
+class TriggerBody(Body):
+    """``WorkflowScheduleTriggerRequest``."""
+
+    overlap: Overlap | None = None
+
+
+class SchedulesQuery(Body):
+    """Which schedules to list."""
+
+    model_config = ConfigDict(strict=False)
+
+    workflow_name: str | None = None
+    user_id: str | None = None
+    status: Literal["active", "paused"] | None = None
+    search: str | None = None
+    page_size: Annotated[int, Field(ge=1, le=1000)] = 50
+    next_page_token: str | None = None
+
+
+def read_schedule(model: type[BodyT], raw: bytes) -> tuple[BodyT, Input | None]:
+    """The body, checked, and the input of its schedule; None when there is no such member.
+
+    Raises:
+        Refusal: it is not JSON, or a member is missing or of the wrong type.
+    """
+    members = split_body(raw)
+    body = read_body(model, _joined(members))
+    schedule = split_body(members["schedule"].encode())
+    given = schedule.get("input")
+    if given is None:
+        return body, None
+    return body, handler_input(None if given == "null" else given)
+
+
+def _joined(members: dict[str, str]) -> bytes:
+    return f"{{{','.join(f'{json.dumps(name)}:{value}' for name, value in members.items())}}}".encode()
