@@ -21,6 +21,7 @@ from mistral_offload.api.models import (
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.outcomes import gave_up, has_completed, outcome_in, poll_pauses
 from mistral_offload.api.tracing import traceparent as current_traceparent
+from mistral_offload.errors import WorkflowTimeoutError
 
 if TYPE_CHECKING:
     from mistral_offload.client import Executions
@@ -150,6 +151,7 @@ class AsyncWorkflows(AsyncCatalog):
         max_attempts: int | None = None,
         use_api_sync: bool = False,
         timeout_seconds: float | None = None,
+        cancel_on_timeout: bool = False,
         **options: Unpack[CallOptions],
     ) -> Any:
         """Start a workflow, wait until it has ended and return its result.
@@ -165,6 +167,7 @@ class AsyncWorkflows(AsyncCatalog):
             max_attempts: how often to ask.
             use_api_sync: let the platform hold one request instead of asking repeatedly.
             timeout_seconds: how long to wait in all.
+            cancel_on_timeout: ask the execution to stop when it was waited for in vain.
             options: what this call does differently from its client.
 
         Raises:
@@ -173,30 +176,35 @@ class AsyncWorkflows(AsyncCatalog):
             MistralOffloadError: as ``execute_workflow``.
         """
         started = time.monotonic()
-        execution = await self.execute_workflow_async(
-            workflow_identifier,
-            input=input if input is not None else UNSET,
-            execution_id=execution_id if execution_id is not None else UNSET,
-            deployment_name=deployment_name if deployment_name is not None else UNSET,
-            custom_tracing_attributes=(
-                custom_tracing_attributes if custom_tracing_attributes is not None else UNSET
-            ),
-            wait_for_result=use_api_sync,
-            timeout_seconds=timeout_seconds if use_api_sync and timeout_seconds else UNSET,
-            **options,
-        )
-        if use_api_sync:
-            return execution.result
-        if timeout_seconds is not None:
-            timeout_seconds -= time.monotonic() - started
-        ended = await self.wait_for_workflow_completion_async(
-            execution.execution_id,
-            polling_interval,
-            max_attempts,
-            timeout_seconds,
-            **options,
-        )
-        return ended.result
+        try:
+            execution = await self.execute_workflow_async(
+                workflow_identifier,
+                input=input if input is not None else UNSET,
+                execution_id=execution_id if execution_id is not None else UNSET,
+                deployment_name=deployment_name if deployment_name is not None else UNSET,
+                custom_tracing_attributes=(
+                    custom_tracing_attributes if custom_tracing_attributes is not None else UNSET
+                ),
+                wait_for_result=use_api_sync,
+                timeout_seconds=timeout_seconds if use_api_sync and timeout_seconds else UNSET,
+                **options,
+            )
+            if use_api_sync:
+                return execution.result
+            if timeout_seconds is not None:
+                timeout_seconds -= time.monotonic() - started
+            ended = await self.wait_for_workflow_completion_async(
+                execution.execution_id,
+                polling_interval,
+                max_attempts,
+                timeout_seconds,
+                **options,
+            )
+            return ended.result
+        except WorkflowTimeoutError as error:
+            if cancel_on_timeout:
+                await self.executions.cancel_workflow_execution_async(error.execution_id, **options)
+            raise
 
     async def wait_for_workflow_completion_async(
         self,

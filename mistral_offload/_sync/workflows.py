@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 3acfe99591d094d3
+# sha256 of the rest: 61879d885151d4fd
 
 """``client.workflows``: starting workflows, and waiting for them."""
 
@@ -25,6 +25,7 @@ from mistral_offload.api.models import (
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.outcomes import gave_up, has_completed, outcome_in, poll_pauses
 from mistral_offload.api.tracing import traceparent as current_traceparent
+from mistral_offload.errors import WorkflowTimeoutError
 
 if TYPE_CHECKING:
     from mistral_offload.client import Executions
@@ -154,6 +155,7 @@ class SyncWorkflows(SyncCatalog):
         max_attempts: int | None = None,
         use_api_sync: bool = False,
         timeout_seconds: float | None = None,
+        cancel_on_timeout: bool = False,
         **options: Unpack[CallOptions],
     ) -> Any:
         """Start a workflow, wait until it has ended and return its result.
@@ -169,6 +171,7 @@ class SyncWorkflows(SyncCatalog):
             max_attempts: how often to ask.
             use_api_sync: let the platform hold one request instead of asking repeatedly.
             timeout_seconds: how long to wait in all.
+            cancel_on_timeout: ask the execution to stop when it was waited for in vain.
             options: what this call does differently from its client.
 
         Raises:
@@ -177,30 +180,35 @@ class SyncWorkflows(SyncCatalog):
             MistralOffloadError: as ``execute_workflow``.
         """
         started = time.monotonic()
-        execution = self.execute_workflow(
-            workflow_identifier,
-            input=input if input is not None else UNSET,
-            execution_id=execution_id if execution_id is not None else UNSET,
-            deployment_name=deployment_name if deployment_name is not None else UNSET,
-            custom_tracing_attributes=(
-                custom_tracing_attributes if custom_tracing_attributes is not None else UNSET
-            ),
-            wait_for_result=use_api_sync,
-            timeout_seconds=timeout_seconds if use_api_sync and timeout_seconds else UNSET,
-            **options,
-        )
-        if use_api_sync:
-            return execution.result
-        if timeout_seconds is not None:
-            timeout_seconds -= time.monotonic() - started
-        ended = self.wait_for_workflow_completion(
-            execution.execution_id,
-            polling_interval,
-            max_attempts,
-            timeout_seconds,
-            **options,
-        )
-        return ended.result
+        try:
+            execution = self.execute_workflow(
+                workflow_identifier,
+                input=input if input is not None else UNSET,
+                execution_id=execution_id if execution_id is not None else UNSET,
+                deployment_name=deployment_name if deployment_name is not None else UNSET,
+                custom_tracing_attributes=(
+                    custom_tracing_attributes if custom_tracing_attributes is not None else UNSET
+                ),
+                wait_for_result=use_api_sync,
+                timeout_seconds=timeout_seconds if use_api_sync and timeout_seconds else UNSET,
+                **options,
+            )
+            if use_api_sync:
+                return execution.result
+            if timeout_seconds is not None:
+                timeout_seconds -= time.monotonic() - started
+            ended = self.wait_for_workflow_completion(
+                execution.execution_id,
+                polling_interval,
+                max_attempts,
+                timeout_seconds,
+                **options,
+            )
+            return ended.result
+        except WorkflowTimeoutError as error:
+            if cancel_on_timeout:
+                self.executions.cancel_workflow_execution(error.execution_id, **options)
+            raise
 
     def wait_for_workflow_completion(
         self,

@@ -326,6 +326,18 @@ async def test_waiting_ends_with_its_time() -> None:
         await client.workflows.wait_for_workflow_completion_async("e-1", timeout_seconds=0.05)
 
 
+@pytest.mark.parametrize("cancel", [True, False])
+async def test_waiting_in_vain_cancels_when_asked_to(cancel: bool) -> None:
+    recording = Recording([answer(), answer(), answer(204)])
+    workflows = make_client(recording).workflows
+    with pytest.raises(WorkflowTimeoutError):
+        await workflows.execute_workflow_and_wait_async(
+            "w", max_attempts=1, cancel_on_timeout=cancel
+        )
+    asked = [request.url.path for request in recording.requests[2:]]
+    assert asked == (["/v1/workflows/executions/e-1/cancel"] if cancel else [])
+
+
 async def test_options_of_a_call_reach_every_request_of_it() -> None:
     recording = Recording([answer(), answer(body=execution(result=1))])
     await make_client(recording).workflows.execute_workflow_and_wait_async(

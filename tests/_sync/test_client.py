@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_client.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 144a195bada19065
+# sha256 of the rest: bd02c455a18146a3
 
 """What a client does when things are large, lost, refused or failed."""
 
@@ -324,6 +324,16 @@ def test_waiting_ends_with_its_time() -> None:
     client = make_client(Recording([answer()]))
     with pytest.raises(WorkflowTimeoutError, match=r"in 0\.05 s"):
         client.workflows.wait_for_workflow_completion("e-1", timeout_seconds=0.05)
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+def test_waiting_in_vain_cancels_when_asked_to(cancel: bool) -> None:
+    recording = Recording([answer(), answer(), answer(204)])
+    workflows = make_client(recording).workflows
+    with pytest.raises(WorkflowTimeoutError):
+        workflows.execute_workflow_and_wait("w", max_attempts=1, cancel_on_timeout=cancel)
+    asked = [request.url.path for request in recording.requests[2:]]
+    assert asked == (["/v1/workflows/executions/e-1/cancel"] if cancel else [])
 
 
 def test_options_of_a_call_reach_every_request_of_it() -> None:
