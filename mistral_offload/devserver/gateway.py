@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from mistral_offload.devserver.event_stream import EventStreamRoutes
 from mistral_offload.devserver.execution_routes import ExecutionRoutes
 from mistral_offload.devserver.executions import Executions
 from mistral_offload.devserver.histories import Histories
@@ -28,6 +29,8 @@ from mistral_offload.devserver.refusals import (
 )
 from mistral_offload.devserver.registry import Registry
 from mistral_offload.devserver.run_routes import RunRoutes
+from mistral_offload.devserver.schedule_routes import ScheduleRoutes
+from mistral_offload.devserver.schedules import Schedules
 from mistral_offload.devserver.server import TemporalServer
 from mistral_offload.devserver.worker_routes import WorkerRoutes
 from mistral_offload.devserver.workflow_routes import WorkflowRoutes
@@ -50,6 +53,8 @@ def create_app(client: Client, *, temporal: TemporalServer, stopping: asyncio.Ev
             *WorkerRoutes(registry, namespace, temporal).routes(),
             *RunRoutes(executions, histories, registry).routes(),
             *ExecutionRoutes(executions, histories, registry, namespace, stopping).routes(),
+            *EventStreamRoutes(executions, histories, namespace, stopping).routes(),
+            *ScheduleRoutes(Schedules(client), registry, namespace).routes(),
             # Last of them, because here any word may stand for a workflow's name.
             *WorkflowRoutes(executions, registry, namespace, stopping).routes(),
             Route("/{path:path}", _refuse, methods=_EVERY_METHOD),

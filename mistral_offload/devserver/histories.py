@@ -9,7 +9,7 @@ from typing import Any, cast
 from google.protobuf.json_format import MessageToDict, ParseDict
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
 from temporalio.api.enums.v1 import ResetReapplyExcludeType
-from temporalio.api.history.v1 import History
+from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     ResetWorkflowExecutionRequest,
@@ -40,24 +40,38 @@ class Histories:
         Raises:
             Refusal: there is no such execution.
         """
+        history, token = History(), b""
+        while True:
+            events, token = await self.page(execution_id, run_id, token, waits=False)
+            history.events.extend(events)
+            if not token:
+                break
+        document = MessageToDict(history)
+        return cast("dict[str, Any]", _shown(document) if decode_payloads else document)
+
+    async def page(
+        self, execution_id: str, run_id: str, token: bytes, *, waits: bool
+    ) -> tuple[list[HistoryEvent], bytes]:
+        """Some events of a run, and the token of the next; without a token there are no more.
+
+        With ``waits`` it waits for events, and there are no more only when the run has ended.
+
+        Raises:
+            Refusal: there is no such execution.
+        """
         request = GetWorkflowExecutionHistoryRequest(
             namespace=self._namespace,
             execution=WorkflowExecution(workflow_id=execution_id, run_id=run_id),
+            next_page_token=token,
+            wait_new_event=waits,
         )
-        history = History()
-        while True:
-            try:
-                page = await self._service.get_workflow_execution_history(request)
-            except RPCError as error:
-                if error.status is not RPCStatusCode.NOT_FOUND:
-                    raise
-                raise unknown_execution(execution_id) from error
-            history.events.extend(page.history.events)
-            if not page.next_page_token:
-                break
-            request.next_page_token = page.next_page_token
-        document = MessageToDict(history)
-        return cast("dict[str, Any]", _shown(document) if decode_payloads else document)
+        try:
+            page = await self._service.get_workflow_execution_history(request)
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
+            raise unknown_execution(execution_id) from error
+        return list(page.history.events), page.next_page_token
 
     async def reset(self, execution_id: str, body: ResetBody) -> None:
         """Run an execution again from an event of its latest run on.

@@ -19,7 +19,7 @@ _JSON_ENCODINGS = frozenset({_CONTEXT_JSON, b"json/plain"})
 _NOTHING = b"binary/null"
 
 
-def argument(given: Input, *, namespace: str, execution_id: str) -> Payloads:
+def argument(given: Input, *, namespace: str, execution_id: str, schedule_id: str = "") -> Payloads:
     """The argument list of an execution or of one of its handlers: one payload with its context.
 
     Raises:
@@ -34,6 +34,8 @@ def argument(given: Input, *, namespace: str, execution_id: str) -> Payloads:
         },
         data=given.data,
     )
+    if schedule_id:
+        payload.metadata["schedule_id"] = schedule_id.encode()
     if given.empty:
         payload.metadata["empty_payload"] = b"\0"
     arguments = Payloads(payloads=[payload])
@@ -58,6 +60,20 @@ def render_result(results: Payloads) -> bytes:
         return payload.data
     # Not JSON, so it cannot stand in the response as it is; an envelope loses nothing.
     return _envelope(payload.data, [])
+
+
+def encoded_value(payload: Payload) -> tuple[str, list[str]] | None:
+    """An encoded payload as an event tells it: base64, and its options; None when it is not."""
+    options = payload.metadata.get(_OPTIONS, b"").decode()
+    return (base64.b64encode(payload.data).decode(), options.split(",")) if options else None
+
+
+def schedule_id_of(arguments: Payloads) -> str | None:
+    """The schedule that started an execution with these arguments, if one did."""
+    for payload in arguments.payloads:
+        if schedule_id := payload.metadata.get("schedule_id", b""):
+            return schedule_id.decode()
+    return None
 
 
 def _envelope(data: bytes, options: list[str]) -> bytes:

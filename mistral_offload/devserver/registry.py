@@ -111,6 +111,17 @@ class Registry:
             )
         raise Refusal(404, f"no workflow {identifier!r}: {self._known()}")
 
+    def find_registration(self, registration_id: str) -> Registration:
+        """A registration by its id.
+
+        Raises:
+            Refusal: there is none.
+        """
+        known = self._registrations.get(registration_id)
+        if known is None:
+            raise Refusal(404, f"no workflow registration {registration_id!r}")
+        return known
+
     def workflows(self, deployment_names: Iterable[str] = ()) -> list[Registration]:
         """One registration for each workflow, by display name."""
         wanted = set(deployment_names)

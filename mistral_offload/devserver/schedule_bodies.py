@@ -7,7 +7,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 
 from mistral_offload.devserver.bodies import Body, read_body, split_body
 from mistral_offload.devserver.inputs import Input, handler_input
@@ -16,6 +16,7 @@ BodyT = TypeVar("BodyT", bound="_WithSchedule")
 
 _ISO = TypeAdapter(timedelta)
 _CLOCK = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_LONGEST = timedelta(days=36_500)
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -26,7 +27,7 @@ def _duration(value: Any) -> Any:
     if not re.fullmatch(f"(?:{_CLOCK.pattern})+", value):
         return _ISO.validate_strings(value)
     seconds = sum(float(count) * _SECONDS[unit] for count, unit in _CLOCK.findall(value))
-    return timedelta(seconds=seconds)
+    return timedelta(seconds=min(seconds, 2 * _LONGEST.total_seconds()))
 
 
 def written_duration(duration: timedelta) -> str:
@@ -35,23 +36,19 @@ def written_duration(duration: timedelta) -> str:
     return text
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Duration = Annotated[timedelta, Field(ge=timedelta(0), le=_LONGEST), BeforeValidator(_duration)]
 PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
+Value = Annotated[int, Field(ge=0, le=9999)]
 Overlap = Annotated[int, Field(ge=1, le=6)]
 ScheduleId = Annotated[str, Field(pattern=r"^[^/\x00-\x1f]{1,256}$")]
-
-
-class _Timed(Body):
-    # JSON has no datetimes: strictness would refuse the text that stands for one.
-    model_config = ConfigDict(strict=False, hide_input_in_errors=True)
 
 
 class RangeBody(Body):
     """Values from ``start`` to ``end`` by ``step``."""
 
-    start: int
-    end: int = 0
-    step: int = 0
+    start: Value
+    end: Value = 0
+    step: Value = 0
 
 
 class CalendarBody(Body):
@@ -77,12 +74,12 @@ class IntervalBody(Body):
 class PolicyBody(Body):
     """What happens when executions overlap, fail or were missed."""
 
-    catchup_window_seconds: Annotated[int, Field(ge=0)] = 31_536_000
+    catchup_window_seconds: Annotated[int, Field(ge=0, le=10**9)] = 31_536_000
     overlap: Overlap | None = None
     pause_on_failure: bool = False
 
 
-class ScheduleBody(_Timed):
+class ScheduleBody(Body):
     """``PartialScheduleDefinition`` without its ``input``; null stands for nothing."""
 
     calendars: list[CalendarBody] | None = None
@@ -94,7 +91,7 @@ class ScheduleBody(_Timed):
     jitter: Duration | None = None
     time_zone_name: str | None = None
     policy: PolicyBody | None = None
-    max_executions: Annotated[int, Field(ge=1)] | None = None
+    max_executions: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     schedule_id: ScheduleId | None = None
 
 
@@ -129,10 +126,8 @@ class TriggerBody(Body):
     overlap: Overlap | None = None
 
 
-class SchedulesQuery(Body):
+class SchedulesQuery(BaseModel):
     """Which schedules to list."""
-
-    model_config = ConfigDict(strict=False)
 
     workflow_name: str | None = None
     user_id: str | None = None
@@ -149,13 +144,16 @@ def read_schedule(model: type[BodyT], raw: bytes) -> tuple[BodyT, Input | None]:
         Refusal: it is not JSON, or a member is missing or of the wrong type.
     """
     members = split_body(raw)
-    body = read_body(model, _joined(members))
-    schedule = split_body(members["schedule"].encode())
-    given = schedule.get("input")
+    given: str | None = None
+    if members.get("schedule", "").startswith("{"):
+        schedule = split_body(members["schedule"].encode())
+        given = schedule.pop("input", None)
+        members["schedule"] = _joined(schedule)
+    body = read_body(model, _joined(members).encode())
     if given is None:
         return body, None
     return body, handler_input(None if given == "null" else given)
 
 
-def _joined(members: dict[str, str]) -> bytes:
-    return f"{{{','.join(f'{json.dumps(name)}:{value}' for name, value in members.items())}}}".encode()
+def _joined(members: dict[str, str]) -> str:
+    return f"{{{','.join(f'{json.dumps(name)}:{value}' for name, value in members.items())}}}"

@@ -202,8 +202,7 @@ async def test_unknown_members_are_ignored(api: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v1/workflows/schedules"),
-        ("POST", "/v1/workflows/schedules"),
+        ("PUT", "/v1/workflows/schedules"),
         ("GET", "/v1/workflows/registrations"),
         ("POST", "/v1/workflows/registrations/x/execute"),
         ("GET", "/v1/workflows/deployments"),

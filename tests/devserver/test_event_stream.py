@@ -1,0 +1,149 @@
+"""The events of an execution as the platform streams them."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from mistral_offload.devserver import LocalPlatform
+
+from .conftest import NO_TLS
+from .requests import envelope, execution, new_id, run, start
+
+
+async def read(api: httpx.AsyncClient, execution_id: str, **query: str) -> list[dict[str, Any]]:
+    """The data of all frames, once the stream has ended; the frames agree with it."""
+    response = await api.get(f"{execution(execution_id)}/stream", params=query)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith("text/event-stream")
+    events: list[dict[str, Any]] = []
+    for frame in response.text.split("\n\n"):
+        if not frame or frame.startswith(":"):
+            continue
+        members = dict(line.split(": ", 1) for line in frame.split("\n"))
+        event: dict[str, Any] = json.loads(members["data"])["data"]
+        assert (event["event_id"], event["event_type"]) == (members["id"], members["event"])
+        events.append(event)
+    return events
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    return [
+        event["event_type"].removeprefix("WORKFLOW_EXECUTION_").removeprefix("ACTIVITY_")
+        for event in events
+    ]
+
+
+def value(told: Any, *options: str) -> dict[str, Any]:
+    return {"type": "json", "value": told, "encoding_options": list(options)}
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"input": {"a": [1, "é\n"]}}, value({"a": [1, "é\n"]})),
+        ({}, value(None)),
+        (
+            {"encoded_input": envelope(b"\x00\xff", "offloaded", "encrypted")},
+            value("AP8=", "offloaded", "encrypted"),
+        ),
+    ],
+)
+async def test_payloads(api: httpx.AsyncClient, given: dict[str, Any], told: Any) -> None:
+    execution_id = await start(api, "echo", **given)
+    started, completed = await read(api, execution_id)
+    assert kinds([started, completed]) == ["STARTED", "COMPLETED"]
+    assert started["attributes"]["input"] == told
+    assert completed["attributes"]["result"] == told
+    assert started["workflow_exec_id"] == completed["root_workflow_exec_id"] == execution_id
+
+
+async def test_numbers_keep_their_digits(api: httpx.AsyncClient) -> None:
+    digits = "1" * 5000
+    body = f'{{"input": [ {digits}, 1.10 ]}}'
+    started = await api.post("/v1/workflows/echo/execute", content=body)
+    path = execution(started.json()["execution_id"])
+    assert f"[{digits},1.10]" in (await api.get(f"{path}/stream")).text
+
+
+async def test_an_activity_that_fails(api: httpx.AsyncClient) -> None:
+    events = await read(api, await start(api, "fail"))
+    assert kinds(events) == ["STARTED", "TASK_STARTED", "TASK_FAILED", "FAILED"]
+    _, scheduled, failed, ended = (event["attributes"] for event in events)
+    assert scheduled["activity_name"] == failed["activity_name"] == "break"
+    assert scheduled["input"] == value("disk full")
+    assert failed["failure"] == ended["failure"] == {"message": "disk full"}
+
+
+async def test_it_follows_the_runs_that_carry_on(api: httpx.AsyncClient) -> None:
+    execution_id = new_id()
+    await run(api, "countdown", execution_id=execution_id, input=2)
+    events = await read(api, execution_id)
+    again = ["STARTED", "CONTINUED_AS_NEW"]
+    assert kinds(events) == [*again, *again, "STARTED", "COMPLETED"]
+    assert len({event["event_id"] for event in events}) == 6
+    assert events[1]["attributes"]["new_execution_run_id"] == events[2]["workflow_run_id"]
+    assert events[2]["continued_run_id"] == events[0]["workflow_run_id"]
+    for place, event in enumerate(events):
+        rest = await read(api, execution_id, last_event_id=event["event_id"])
+        assert rest == events[place + 1 :]
+
+
+async def test_it_waits_for_the_end(api: httpx.AsyncClient) -> None:
+    execution_id = await start(api, "talk")
+    whole = asyncio.create_task(read(api, execution_id))
+    live = asyncio.create_task(read(api, execution_id, event_source="LIVE"))
+    await asyncio.sleep(0.3)
+    assert not whole.done()
+    assert kinds(await read(api, execution_id, event_source="DATABASE")) == ["STARTED"]
+    await api.post(f"{execution(execution_id)}/cancel")
+    assert kinds(await whole) == ["STARTED", "CANCELED"]
+    assert kinds(await live) == ["CANCELED"]
+
+
+async def test_what_was_terminated_has_failed(api: httpx.AsyncClient) -> None:
+    execution_id = await start(api, "sleep")
+    await api.post(f"{execution(execution_id)}/terminate")
+    events = await read(api, execution_id)
+    assert kinds(events) == ["STARTED", "FAILED"]
+    assert events[1]["attributes"]["failure"] == {"message": "terminated by request"}
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({}, 404),
+        ({"last_event_id": "x"}, 422),
+        ({"last_event_id": "a:" + "9" * 5000}, 422),
+        ({"event_source": "TAPE"}, 422),
+    ],
+)
+async def test_what_cannot_be_streamed(
+    bare: httpx.AsyncClient, query: dict[str, str], status: int
+) -> None:
+    response = await bare.get(f"{execution(new_id())}/stream", params=query)
+    assert response.status_code == status
+
+
+async def test_a_platform_that_stops_says_so() -> None:
+    with LocalPlatform() as platform:
+        headers = {"authorization": "Bearer x"}
+        async with httpx.AsyncClient(
+            base_url=platform.server_url, headers=headers, verify=NO_TLS
+        ) as api:
+            definition = {"name": "slow", "task_queue": "nobody", "input_schema": {}}
+            await api.post("/v1/workflows/register", json={"definitions": [definition]})
+            path = execution(await start(api, "slow"))
+            async with api.stream("GET", f"{path}/stream") as response:
+                chunks = response.aiter_text()
+                assert "WORKFLOW_EXECUTION_STARTED" in await anext(chunks)
+                stopping = asyncio.create_task(asyncio.to_thread(platform.close))
+                rest = "".join([chunk async for chunk in chunks])
+                await stopping
+    assert rest.startswith("event: error\n")
+    assert json.loads(rest.partition("data: ")[2]) == {
+        "error": "the local platform is stopping",
+        "reason": "internal_error",
+    }

@@ -1,0 +1,51 @@
+"""A worker whose workflow talks while it runs: signals, queries and updates of any size."""
+
+import asyncio
+
+import mistral_offload.workflows as workflows
+
+
+@workflows.activity()
+async def shout(text: str) -> str:
+    return text.upper()
+
+
+@workflows.workflow.define(name="talkative")
+class Talkative:
+    def __init__(self) -> None:
+        self._heard = ""
+        self._done = False
+
+    @workflows.workflow.entrypoint
+    async def run(self, text: str) -> str:
+        loud = await shout(text)
+        await workflows.workflow.wait_condition(lambda: self._done)
+        return loud
+
+    @workflows.workflow.signal
+    async def hear(self, text: str) -> None:
+        self._heard = text
+
+    @workflows.workflow.signal
+    async def finish(self) -> None:
+        self._done = True
+
+    @workflows.workflow.query
+    def answer(self, text: str) -> dict[str, str]:
+        return {"heard": self._heard, "reversed": text[::-1]}
+
+    @workflows.workflow.update
+    async def exchange(self, text: str) -> str:
+        before, self._heard = self._heard, text
+        return before
+
+
+@workflows.workflow.define(name="whisper")
+class Whisper:
+    @workflows.workflow.entrypoint
+    async def run(self, text: str) -> str:
+        return text.lower()
+
+
+if __name__ == "__main__":
+    asyncio.run(workflows.run_worker([Talkative, Whisper]))
