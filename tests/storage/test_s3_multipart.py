@@ -105,7 +105,7 @@ def test_racing_writers_leave_one_whole_blob(
 
     with ThreadPoolExecutor(3) as threads:
         won = list(threads.map(write, blobs))
-    # Two have won on SeaweedFS: it seems to judge the condition some time before it joins the parts.
+    # Two have won on SeaweedFS: it seems to judge the condition before it joins the parts.
     assert any(won)
     assert proxied.get("k") in [data for data, has_won in zip(blobs, won, strict=True) if has_won]
     assert seaweed_proxy.most_at_once <= 12
