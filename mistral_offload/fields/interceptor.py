@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any, get_type_hints
 
 import temporalio.activity
-from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ActivityOutboundInterceptor,
@@ -20,17 +19,11 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from mistral_offload.errors import (
-    BlobCorruptedError,
-    BlobNotFoundError,
-    ConfigurationError,
-    PayloadError,
-)
+from mistral_offload.errors import MistralOffloadError
 from mistral_offload.fields.heartbeats import Heartbeats
 from mistral_offload.fields.lazy import CallArguments, is_lazy
 from mistral_offload.fields.offloader import FieldOffloader
-
-_PERMANENT = (PayloadError, BlobNotFoundError, BlobCorruptedError, ConfigurationError)
+from mistral_offload.temporal.undeliverable import as_failure, is_lasting
 
 
 class FieldInterceptor(Interceptor):
@@ -105,5 +98,7 @@ def _failing_for_good() -> Generator[None]:
     """Spare an activity the attempts that cannot end otherwise."""
     try:
         yield
-    except _PERMANENT as error:
-        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from error
+    except MistralOffloadError as error:
+        if is_lasting(error):
+            raise as_failure(error) from error
+        raise
