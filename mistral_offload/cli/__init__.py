@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+from mistral_offload.cli.documents import write_json
 from mistral_offload.errors import ConfigurationError, MissingExtraError, MistralOffloadError
 
 
@@ -13,6 +14,8 @@ def main() -> None:
 
     Exit codes: 0 done, 1 it failed, 2 it was asked for in a way that cannot work (a wrong option,
     a wrong setting, a package that is not installed).
+
+    With ``--json`` an error is a JSON document on stdout as well.
     """
     try:
         from mistral_offload.cli.app import app
@@ -30,5 +33,7 @@ def main() -> None:
 
 def _fail(error: MistralOffloadError, code: int) -> NoReturn:
     """Tell what is wrong, without a traceback: the message says what to do."""
+    if "--json" in sys.argv:  # the option may be wrong itself, so it is not parsed here
+        write_json({"error": {"type": type(error).__name__, "message": str(error)}})
     sys.stderr.write(f"mistral-offload: {error}\n")
     raise SystemExit(code)

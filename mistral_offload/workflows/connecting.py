@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from functools import cache
+from typing import Final
 
 from temporalio.client import Client
 from temporalio.runtime import (
@@ -20,6 +21,9 @@ from mistral_offload.errors import APIConnectionError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.converter import data_converter
 from mistral_offload.workflows.discovery import TemporalAddress
+
+SETTLING_SECONDS: Final = 0.2
+"""Ending an interpreter right after the last call to Temporal can crash it (sdk-python #300)."""
 
 _PATIENCE_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 4.0

@@ -19,7 +19,7 @@ from pydantic import (
     create_model,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import Self
 
 from mistral_offload.api.connection import read_service_account_token
@@ -232,6 +232,31 @@ class WorkerSettings(BaseSettings):
         if self.temporal_api_key is not None:
             return self.temporal_api_key.get_secret_value()
         return self.platform_token() if tls else None
+
+
+class FileSettings(WorkerSettings):
+    """What a file of variables says, and the environment where it says nothing."""
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a file of ``NAME=value`` lines.
+
+        Raises:
+            ConfigurationError: variables are wrong; every one is named, and no value is shown.
+        """
+        return cls(_env_file=path)  # pyright: ignore[reportCallIssue] - of pydantic-settings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The file before the environment, since it was asked for by name."""
+        return init_settings, dotenv_settings, env_settings
 
 
 _FIELD_NAMES = re.compile(rf"\b({'|'.join(BlobStorageConfig.model_fields)})\b")

@@ -25,7 +25,7 @@ from mistral_offload.temporal.attending import attend
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import sandbox_runner
 from mistral_offload.workflows.activities import Activity
-from mistral_offload.workflows.connecting import connect
+from mistral_offload.workflows.connecting import SETTLING_SECONDS, connect
 from mistral_offload.workflows.definitions import WorkflowDefinition, definition_of
 from mistral_offload.workflows.discovery import TemporalAddress, find_temporal
 from mistral_offload.workflows.platform import Platform
@@ -39,9 +39,6 @@ from mistral_offload.workflows.storage_check import check_stores
 T = TypeVar("T")
 
 _logger = logging.getLogger("mistral_offload.worker")
-
-# Ending an interpreter right after Temporal's core has stopped can crash it (sdk-python #300).
-_SETTLING_SECONDS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +118,7 @@ async def run_worker(
         if started is None:
             return
         address, temporal = started
-        closing.push_async_callback(asyncio.sleep, _SETTLING_SECONDS)
+        closing.push_async_callback(asyncio.sleep, SETTLING_SECONDS)
         await closing.enter_async_context(attend(temporal))
         registration = None
         if platform is not None:

@@ -1,0 +1,66 @@
+"""What a command prints: for people by default, one JSON document with ``--json``.
+
+Results go to stdout; progress and errors to stderr. With ``--json`` stdout holds exactly one JSON
+document, also when the command fails: ``{"error": {"type": …, "message": …}}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+
+from mistral_offload.cli.documents import write_json
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
+
+
+class Output:
+    """Where a command's result goes.
+
+    Args:
+        as_json: whether ``--json`` was given.
+    """
+
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self._console = Console(highlight=False, soft_wrap=True)
+
+    def show(self, document: Any, render: Callable[[Console], None]) -> None:
+        """Print the result: ``document`` as JSON, or what ``render`` prints for people."""
+        if self.as_json:
+            write_json(document)
+        else:
+            render(self._console)
+
+    @contextmanager
+    def progress(self, what: str, *, total: int | None = None) -> Generator[Callable[[int], None]]:
+        """A progress bar on stderr while the block runs; the function handed in moves it on.
+
+        Nothing is drawn with ``--json``, or where stderr is no terminal. Without a ``total`` it
+        counts.
+        """
+        console = Console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
+        with Progress(
+            *columns,
+            MofNCompleteColumn(),
+            console=console,
+            transient=True,
+            disable=self.as_json or not console.is_terminal,
+        ) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda done: bar.advance(task, done)
+
+
+def sized(size: int) -> str:
+    """A size for people: ``5,242,880 bytes (5.2 MB)``."""
+    text = f"{size:,} bytes"
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{text} ({size / factor:.1f} {unit})"
+    return text
