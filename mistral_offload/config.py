@@ -114,11 +114,25 @@ class BlobStorageConfig(Config):
     )
     cache_directory_bytes: int = Field(default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0)
 
+    read_also: tuple[BlobStorageConfig, ...] = Field(
+        default=(),
+        description="Where blobs are looked for that are not here, in this order, as while a "
+        "bucket is moved. Nothing is written there.",
+    )
+
     @property
     def container(self) -> str:
         """The bucket, container or directory, whatever the provider calls it."""
-        named = self.bucket_name or self.container_name or self.bucket_id or self.path
-        return str(named)
+        return str(getattr(self, _CONTAINER_FIELD[self.storage_provider]))
+
+    @property
+    def description(self) -> str:
+        """Where blobs are kept and looked for, in words for a log: never a secret."""
+        prefix = f", prefix {self.prefix!r}" if self.prefix else ""
+        place = f"{self.storage_provider.value} {self.container!r}{prefix}"
+        if not self.read_also:
+            return place
+        return f"{place} (read also {', '.join(config.description for config in self.read_also)})"
 
     @model_validator(mode="after")
     def _check_provider_fields(self) -> Self:
@@ -138,6 +152,8 @@ class BlobStorageConfig(Config):
                 "aws_access_key_id and aws_secret_access_key go together: give both, or neither "
                 "to use the AWS default chain"
             )
+        if any(config.read_also for config in self.read_also):
+            raise ValueError("a store of read_also has no read_also of its own: list them all")
         return self
 
 

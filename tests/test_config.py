@@ -39,6 +39,14 @@ from mistral_offload.limits import MIB
         ({"bucket_name": "b", "aws_access_key_id": "AKIA"}, "go together"),
         ({"storage_provider": "S3", "bucket_name": "b"}, "storage_provider"),
         ({"bucket_name": "b", "bucket": "b"}, "bucket: Extra inputs"),
+        ({"bucket_name": "b", "read_also": [{}]}, "read_also.0: .*'s3' needs bucket_name"),
+        (
+            {
+                "bucket_name": "b",
+                "read_also": [{"bucket_name": "c", "read_also": [{"bucket_name": "d"}]}],
+            },
+            "no read_also of its own",
+        ),
     ],
 )
 def test_incomplete_storage_is_refused(values: dict[str, Any], complaint: str) -> None:

@@ -93,11 +93,7 @@ class FieldOffloader:
         if self._config is None:
             return "off"
         storage = self._config.storage_config
-        prefix = f", prefix {storage.prefix!r}" if storage.prefix else ""
-        return (
-            f"from {self._config.min_size_bytes:,} bytes on, "
-            f"to {storage.storage_provider.value} {storage.container!r}{prefix}"
-        )
+        return f"from {self._config.min_size_bytes:,} bytes on, to {storage.description}"
 
     async def offload_async(self, value: Any, *, namespace: str, run_id: str) -> Any:
         """The value with as many of its fields in the store as it takes.

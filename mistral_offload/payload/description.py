@@ -26,11 +26,7 @@ def describe(
 
 def _offloading(config: PayloadOffloadingConfig) -> str:
     storage = config.storage_config
-    prefix = f", prefix {storage.prefix!r}" if storage.prefix else ""
-    return (
-        f"from {config.min_size_bytes:,} bytes on, "
-        f"to {storage.storage_provider.value} {storage.container!r}{prefix}"
-    )
+    return f"from {config.min_size_bytes:,} bytes on, to {storage.description}"
 
 
 def _encryption(config: PayloadEncryptionConfig) -> str:

@@ -11,6 +11,8 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
@@ -32,6 +34,9 @@ class BlobCache:
     costs one. What is stored is not looked at then: should it be cut or changed, the next read
     says so with a BlobCorruptedError, and the put after that replaces it.
 
+    What the store does not have is looked for in the stores of ``read_also``, one request each. It
+    is not taken for stored then: a put of it writes it to the store.
+
     ``memory_bytes`` of 0 keeps nothing in memory. A blob that was read or written here is not read
     again while it stays in memory or in the directory.
     """
@@ -40,10 +45,12 @@ class BlobCache:
         self,
         store: BlobStore,
         *,
+        read_also: Sequence[BlobStore] = (),
         memory_bytes: int = DEFAULT_CACHE_MEMORY_BYTES,
         directory: CacheDirectory | None = None,
     ) -> None:
         self.store = store
+        self._read_also = tuple(read_also)
         self._memory_bytes = memory_bytes
         self._directory = directory
         self._lock = threading.Lock()
@@ -90,7 +97,8 @@ class BlobCache:
         if damaged:
             with self._lock:
                 self._damaged.discard(key)
-        self._keep(key, data, digest)
+        self._note_stored(key)
+        self._hold(key, data, digest)
         if written:
             telemetry.count_blob("offloaded", len(data), self.store.provider)
         return written
@@ -111,38 +119,60 @@ class BlobCache:
                 self._remember(key, data, digest)
                 telemetry.count_blob("cached", len(data), self.store.provider)
                 return data
-        try:
-            data = self.store.get(key)
-        except BlobNotFoundError:
-            self._forget(key)
-            raise
-        telemetry.count_blob("fetched", len(data), self.store.provider)
+        source, data = self._fetch(key)
+        telemetry.count_blob("fetched", len(data), source.provider)
+        is_own = source is self.store
         if digest is None:
             self._remember(key, data, None)
             return data
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
-            self._note_damage(key)
+            if is_own:
+                self._note_damage(key)
             raise BlobCorruptedError(
                 f"the stored {len(data):,} bytes hash to {found}, not to what their key says: they "
                 "were changed or cut after they were written",
-                provider=self.store.provider,
-                container=self.store.container,
+                provider=source.provider,
+                container=source.container,
                 key=key,
             )
-        with self._lock:
-            self._damaged.discard(key)  # mended by somebody
-        self._keep(key, data, digest)
+        if is_own:
+            self._note_stored(key, intact=True)
+        self._hold(key, data, digest)
         return data
 
-    def _keep(self, key: str, data: bytes, digest: str) -> None:
-        """Note that the store has a blob, and keep it at hand."""
+    def _fetch(self, key: str) -> tuple[BlobStore, bytes]:
+        """Read a blob from the first store that has it, and say which."""
+        try:
+            return self.store, self.store.get(key)
+        except BlobNotFoundError:
+            self._forget(key)
+            if not self._read_also:
+                raise
+        for other in self._read_also:
+            with suppress(BlobNotFoundError):
+                return other, other.get(key)
+        raise BlobNotFoundError(
+            f"nothing is stored under this key, nor in the {len(self._read_also)} of read_also: it "
+            "was never written, was deleted or has expired, or it lies in another bucket",
+            provider=self.store.provider,
+            container=self.store.container,
+            key=key,
+        )
+
+    def _note_stored(self, key: str, *, intact: bool = False) -> None:
+        """Let the next put of a blob ask nobody; ``intact`` when it was looked at."""
         with self._lock:
+            if intact:
+                self._damaged.discard(key)  # mended by somebody
             if key not in self._damaged:  # somebody may have read it just now
                 self._known[key] = time.monotonic()
                 self._known.move_to_end(key)
             while len(self._known) > _KNOWN_KEYS:
                 self._known.popitem(last=False)
+
+    def _hold(self, key: str, data: bytes, digest: str) -> None:
+        """Keep a blob at hand."""
         self._remember(key, data, digest)
         if self._directory is not None:
             self._directory.put(digest, data)

@@ -47,6 +47,7 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
     """
     key = (config, os.getpid())
     store = open_store(config)
+    also = tuple(open_store(other) for other in config.read_also)
     with _lock:
         cache = _caches.get(key)
         if cache is None or cache.store is not store:
@@ -56,7 +57,10 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
                     config.cache_directory, max_bytes=config.cache_directory_bytes
                 )
             cache = _caches[key] = BlobCache(
-                store, memory_bytes=config.cache_memory_bytes, directory=directory
+                store,
+                read_also=also,
+                memory_bytes=config.cache_memory_bytes,
+                directory=directory,
             )
         return cache
 

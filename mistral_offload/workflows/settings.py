@@ -266,7 +266,7 @@ def _report(error: ValidationError) -> str:
     problems: list[str] = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         variable = "__".join(str(part).upper() for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
+        text = item["msg"].removeprefix("Value error, ").removeprefix("BlobStorageConfig: ")
         named = re.split(_FIELD_NAMES, text)  # every second piece is a field's name
         if item["type"] == "value_error" and len(named) > 1:
             # Speaks of the fields of the group: name the variables.

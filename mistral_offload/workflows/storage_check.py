@@ -51,6 +51,8 @@ async def _try(config: BlobStorageConfig, root: str) -> MistralOffloadError | No
     try:
         store = open_store(config)
         await store.run_async(_check, store, f"{root}/{_PROBE_NAME}")
+        for other in map(open_store, config.read_also):
+            await other.run_async(_read, other, f"{root}/{_PROBE_NAME}")
     except MistralOffloadError as error:
         return error
     return None

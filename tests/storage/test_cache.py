@@ -59,6 +59,60 @@ def test_what_was_read_is_known_to_be_stored() -> None:
     assert dict(store.requests) == {("get", digest): 1}
 
 
+def test_what_the_store_does_not_have_is_read_from_others_and_put_here() -> None:
+    store, others = MemoryStore(), [MemoryStore("older"), MemoryStore("old")]
+    digest = digest_of(b"blob")
+    others[1].put(digest, b"blob")
+    others[1].requests.clear()
+    cache = BlobCache(store, read_also=others)
+    assert cache.get(digest, digest) == cache.get(digest, digest) == b"blob"
+    asked = [dict(each.requests) for each in (store, *others)]
+    assert asked == [{("get", digest): 1}] * 3
+    assert cache.put(digest, b"blob", digest) is True  # read elsewhere is not stored here
+    assert cache.put(digest, b"blob", digest) is False
+    assert store.get(digest) == b"blob"
+
+
+def test_a_blob_that_no_store_has() -> None:
+    cache = BlobCache(MemoryStore(), read_also=[MemoryStore("old")])
+    with pytest.raises(BlobNotFoundError, match="nor in the 1 of read_also") as caught:
+        cache.get("key", None)
+    assert (caught.value.container, caught.value.key) == ("memory", "key")
+
+
+def test_another_store_that_cannot_be_asked_is_not_one_without_the_blob() -> None:
+    old = MemoryStore("old")
+    old.fail("get")
+    cache = BlobCache(MemoryStore(), read_also=[old])
+    with pytest.raises(StorageUnavailableError) as caught:
+        cache.get("key", None)
+    assert caught.value.container == "old"
+
+
+def test_damage_elsewhere_is_told_of_that_store_and_replaces_nothing_here() -> None:
+    store, old = MemoryStore(), MemoryStore("old")
+    digest = digest_of(b"blob")
+    old.put(digest, b"blub")
+    cache = BlobCache(store, read_also=[old])
+    with pytest.raises(BlobCorruptedError) as caught:
+        cache.get(digest, digest)
+    assert caught.value.container == "old"
+    assert cache.put(digest, b"blob", digest) is True
+    assert store.get(digest) == b"blob"
+
+
+def test_a_configuration_names_the_stores_to_read_from_too(tmp_path: Path) -> None:
+    before = BlobStorageConfig(storage_provider="local", path=tmp_path / "old")
+    now = BlobStorageConfig(storage_provider="local", path=tmp_path / "new", read_also=[before])
+    digest = put(open_cache(before), b"blob")
+    assert open_cache(now).get(digest, digest) == b"blob"
+    assert not list((tmp_path / "new").rglob("*"))
+    assert open_cache(now).put(digest, b"blob", digest) is True
+    assert open_cache(BlobStorageConfig(storage_provider="local", path=tmp_path / "new")).get(
+        digest, digest
+    )
+
+
 def test_memory_is_bounded_and_forgets_what_is_unused_for_longest() -> None:
     store = MemoryStore()
     cache = BlobCache(store, memory_bytes=250)

@@ -17,7 +17,7 @@ from mistral_offload.config import (
 from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
 from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
 from mistral_offload.workflows import WorkerSettings
-from mistral_offload.workflows.settings import StorageVariables
+from mistral_offload.workflows.settings import FileSettings, StorageVariables
 
 GROUP = "TEMPORAL_PAYLOAD_OFFLOADING"
 STORAGE = f"{GROUP}__STORAGE_CONFIG"
@@ -244,3 +244,32 @@ def test_every_problem_of_encryption_and_compression_is_named(read) -> None:
     ):
         assert f"\n  {name}" in text
     assert "5ec4e7" not in text
+
+
+def test_stores_to_read_from_too(read) -> None:
+    found = read(
+        {
+            f"{STORAGE}__BUCKET_NAME": "new",
+            f"{STORAGE}__READ_ALSO": '[{"bucket_name": "old", "prefix": "data"}]',
+        }
+    ).payload_offloading.storage_config
+    assert found.read_also == (BlobStorageConfig(bucket_name="old", prefix="data"),)
+
+
+def test_what_is_wrong_with_one_of_them(read) -> None:
+    other = '[{"bucket_name": "old", "aws_secret_access_key": "not-to-be-shown"}]'
+    with pytest.raises(ConfigurationError) as caught:
+        read({f"{STORAGE}__BUCKET_NAME": "new", f"{STORAGE}__READ_ALSO": other})
+    assert f"{STORAGE}__READ_ALSO__0__AWS_ACCESS_KEY_ID" in str(caught.value)
+    assert "not-to-be-shown" not in str(caught.value)
+
+
+def test_a_file_wins_over_the_environment(read, tmp_path: Path) -> None:
+    read({f"{STORAGE}__BUCKET_NAME": "environment", "DEPLOYMENT_NAME": "environment"})
+    file = tmp_path / "worker.env"
+    file.write_text(f"{STORAGE}__BUCKET_NAME=file\n")
+    (tmp_path / ".env").write_text("MISTRAL_API_KEY=not-asked-for\n")
+    settings = FileSettings.read(file)
+    assert settings.payload_offloading.storage_config.bucket_name == "file"
+    assert settings.deployment_name == "environment"
+    assert settings.mistral_api_key is None

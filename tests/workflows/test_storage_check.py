@@ -67,6 +67,19 @@ async def test_enough_rights(
     assert {key for _, key in store.requests} == {"temporal-activity-payload/worker-start-check"}
 
 
+async def test_stores_to_read_from_too_are_only_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    stores = {"new": GuardedStore(["get", "list"]), "old": GuardedStore(["get", "list"])}
+    monkeypatch.setattr(storage_check, "open_store", lambda config: stores[config.bucket_name])
+    moving = group(bucket_name="new", read_also=[{"bucket_name": "old"}])
+    await check_stores(settings(temporal_payload_offloading=moving), **BOTH)
+    asked = [operation for operation, _ in stores["old"].requests.elements()]
+    assert asked == ["get"]
+    stores["old"] = GuardedStore(["put"])
+    with pytest.raises(StorageCheckError):
+        await check_stores(settings(temporal_payload_offloading=moving), **BOTH)
+    assert ("put", "temporal-payload/worker-start-check") not in stores["old"].requests
+
+
 @pytest.mark.parametrize("allowed", [[], ["put"], ["get"]])
 async def test_too_few_rights(allowed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage_check, "open_store", lambda config: GuardedStore(allowed))
