@@ -53,6 +53,19 @@ _SHOWN_BODY_CHARACTERS = 500
 class MistralOffloadError(Exception):
     """Base of every error this package raises."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Left alone, pickle calls the class with the message only, which few of them take.
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(
+    kind: type[MistralOffloadError], args: tuple[Any, ...], members: dict[str, Any]
+) -> MistralOffloadError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(members)
+    return error
+
 
 class ConfigurationError(MistralOffloadError, ValueError):
     """A setting is missing, wrong or contradicts another."""
