@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from mistral_offload._version import __version__
+from mistral_offload.cli.blobs import blobs
 from mistral_offload.cli.dev import dev
 from mistral_offload.cli.keys import keys
 
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(dev)
+app.add_typer(blobs, name="blobs")
 app.add_typer(keys, name="keys")
 
 
