@@ -13,10 +13,19 @@ BLOCK = "import sys; sys.modules[{module!r}] = None; from mistral_offload.cli im
 
 def run_command(*arguments: str, without: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run it to its end; ``without`` one package, as if that were not installed."""
-    code = BLOCK.format(module=without) if without else BLOCK.format(module="not.a.module")
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=30
+        command_line(*arguments, without=without),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
     )
+
+
+def command_line(*arguments: str, without: str | None = None) -> list[str]:
+    """The command as a process of its own."""
+    code = BLOCK.format(module=without) if without else BLOCK.format(module="not.a.module")
+    return [sys.executable, "-c", code, *arguments]
 
 
 class Dev:

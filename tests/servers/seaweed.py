@@ -24,20 +24,23 @@ _PORTS = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
 
 
 class Seaweed:
-    """A running ``weed mini`` with one user and its own folder.
+    """A running ``weed mini`` with two users and its own folder.
 
     Attributes:
         endpoint_url: where S3 is spoken, plain HTTP.
         port: the same port as a number.
         https_url: the same over TLS, with the certificate ``ca_file``.
         ca_file: its own authority, for AWS_CA_BUNDLE.
-        access_key, secret_key: its only user.
+        access_key, secret_key: a user who may do everything.
+        reader_access_key, reader_secret_key: one who may only list and read.
         region_name: any region is fine with it.
     """
 
     region_name = "eu-west-3"
     access_key = "AKIASEAWEEDTESTS0001"
     secret_key = "seaweed+tests/secret-key-not-a-real-one0"
+    reader_access_key = "AKIASEAWEEDREADER001"
+    reader_secret_key = "seaweed+tests/another-key-not-a-real-one"
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="seaweed-"))
@@ -92,7 +95,7 @@ class Seaweed:
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self.https_url = f"https://127.0.0.1:{https_port}"
         users = self._directory / "s3.json"
-        users.write_text(json.dumps(_users(self.access_key, self.secret_key)))
+        users.write_text(json.dumps(self._users()))
         data = self._directory / "data"
         data.mkdir(exist_ok=True)
         return ServerProcess(
@@ -131,14 +134,19 @@ class Seaweed:
         except OSError:
             return False
 
+    def _users(self) -> dict[str, object]:
+        return {
+            "identities": [
+                _user("tests", self.access_key, self.secret_key, ["Admin", *_READ, *_WRITE]),
+                _user("reader", self.reader_access_key, self.reader_secret_key, _READ),
+            ]
+        }
 
-def _users(access_key: str, secret_key: str) -> dict[str, object]:
-    return {
-        "identities": [
-            {
-                "name": "tests",
-                "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
-                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-            }
-        ]
-    }
+
+_READ = ["Read", "List"]
+_WRITE = ["Write", "Tagging"]
+
+
+def _user(name: str, access_key: str, secret_key: str, actions: list[str]) -> dict[str, object]:
+    credentials = [{"accessKey": access_key, "secretKey": secret_key}]
+    return {"name": name, "credentials": credentials, "actions": actions}
