@@ -161,6 +161,7 @@ async def test_a_child_started_while_the_collection_runs(
 
 
 async def test_the_input_of_a_schedule(world: World, inventory: Inventory) -> None:
+    await world.close("another")
     handle = await world.client.create_schedule(
         "nightly",
         Schedule(

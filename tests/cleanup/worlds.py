@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from datetime import timedelta
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -74,10 +73,12 @@ class World:
         self.client = client
         self.store = store
         self.keys: set[str] = set()
+        self._is_closed: dict[str, bool] = {}
 
     async def put(self, keys: Iterable[str]) -> set[str]:
-        """Store something under each key."""
+        """Store something under each key, once Temporal lists what has happened so far."""
         put = set(keys)
+        await self._settled()
         await asyncio.gather(*(self.store.put_async(key, b"data") for key in put))
         self.keys |= put
         return put
@@ -107,13 +108,27 @@ class World:
 
     async def start(self, execution_id: str) -> WorkflowHandle[Any, Any]:
         """Start an execution that no worker takes, and that so is running."""
-        return await self.client.start_workflow("idle", id=execution_id, task_queue="nobody")
+        handle = await self.client.start_workflow("idle", id=execution_id, task_queue="nobody")
+        self._is_closed[run_id_of(handle)] = False
+        return handle
 
     async def close(self, execution_id: str) -> str:
         """Start an execution and end it; its run id."""
         handle = await self.start(execution_id)
         await handle.terminate()
+        self._is_closed[run_id_of(handle)] = True
         return run_id_of(handle)
+
+    async def _settled(self) -> None:
+        for _ in range(400):
+            listed = {run.run_id: run.close_time async for run in self.client.list_workflows()}
+            if all(
+                run_id in listed and (listed[run_id] is not None) is closed
+                for run_id, closed in self._is_closed.items()
+            ):
+                return
+            await asyncio.sleep(0.05)
+        raise AssertionError("Temporal does not list what has happened")
 
     async def forget(self, execution_id: str, run_id: str) -> None:
         """Let Temporal forget a run, as it does after the retention."""
@@ -209,17 +224,16 @@ def settings_for(world: World, storage: dict[str, Any], platform: LocalPlatform)
 
 
 async def _usable(client: Client) -> None:
-    """A new namespace is not known to every part of the server at once."""
-    for pause in (*[0.1] * 100, None):
+    """Wait until every part of the server knows a new namespace."""
+    handle = client.get_workflow_handle("nobody")
+    for _ in range(100):
         try:
             await client.count_workflows()
-            await (await client.start_workflow("idle", id="first", task_queue="nobody")).terminate()
-            return
+            await handle.signal("nothing")
         except RPCError as error:
-            if pause is None or error.status is not RPCStatusCode.NOT_FOUND:
+            if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-        await asyncio.sleep(pause)
-
-
-def days(count: float) -> timedelta:
-    return timedelta(days=count)
+            if "workflow" in error.message:  # that is what is not found, then
+                return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the namespace cannot be used")
