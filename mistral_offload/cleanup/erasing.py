@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from mistral_offload.cleanup.census import Census
 from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.owners import Blob, Owner, OwnerKind
+from mistral_offload.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ async def plan_erasure(
         run_ids: runs that Temporal may have forgotten.
 
     Raises:
+        ConfigurationError: a run is of another execution.
         APIConnectionError: Temporal did not answer, or refused.
         StorageError: a store cannot be listed.
     """
@@ -59,6 +61,10 @@ async def plan_erasure(
     runs = await census.list_runs(f"WorkflowId = {_quoted(execution_id)}")
     if latest is not None:
         runs.append(latest)
+    for run_id in run_ids:
+        for run in await census.list_runs(f"RunId = {_quoted(run_id)}"):
+            if run.id != execution_id:
+                raise ConfigurationError(f"run {run_id!r} is one of execution {run.id!r}")
     tree = list(runs)
     for root_id in sorted({run.root_id for run in runs}):
         tree += await census.list_runs(f"RootWorkflowId = {_quoted(root_id)}")

@@ -12,15 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mistral_offload.cleanup.inventory import Inventory
+from mistral_offload.cleanup.owners import Blob
+from mistral_offload.cleanup.usage import Usage, UsageReport, add_up
 from mistral_offload.cli.blobs_gc import gc
 from mistral_offload.cli.configuration import ConfigOption, load_settings
 from mistral_offload.cli.output import JsonOption, Output, aged, sized
-from mistral_offload.errors import ConfigurationError, MissingExtraError, StorageError
+from mistral_offload.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
     from mistral_offload.cleanup.erasing import Erasure
-    from mistral_offload.cleanup.owners import Blob
-    from mistral_offload.cleanup.usage import Usage, UsageReport
     from mistral_offload.workflows.settings import WorkerSettings
 
 blobs = typer.Typer(help="What is in the bucket, and what may go.", no_args_is_help=True)
@@ -45,8 +46,6 @@ def ls(
     as_json: JsonOption = False,
 ) -> None:
     """List blobs: size in bytes, age, owner and key. Others' objects are passed over."""
-    from mistral_offload.cleanup.inventory import Inventory
-
     now = datetime.now(timezone.utc)
     found: Iterator[Blob] = Inventory.of(load_settings(config)).blobs(namespace=namespace)
     if execution is not None:
@@ -75,9 +74,6 @@ def du(
     as_json: JsonOption = False,
 ) -> None:
     """Add blobs up by namespace, and by execution: payloads by its id, fields by their run."""
-    from mistral_offload.cleanup.inventory import Inventory
-    from mistral_offload.cleanup.usage import add_up
-
     output = Output(as_json)
     found: Iterable[Blob] = Inventory.of(load_settings(config)).blobs(namespace=namespace)
     with output.progress("adding up") as advance:
@@ -127,13 +123,10 @@ def rm(
 
 
 async def _plan(settings: WorkerSettings, execution: str, run_ids: list[str]) -> Erasure:
-    try:
-        from mistral_offload.cleanup.census import Census
-        from mistral_offload.cleanup.erasing import plan_erasure
-        from mistral_offload.cleanup.inventory import Inventory
-        from mistral_offload.workflows.visiting import visit_temporal
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("asking Temporal", "worker") from error
+    from mistral_offload.cleanup.census import Census
+    from mistral_offload.cleanup.erasing import plan_erasure
+    from mistral_offload.workflows.visiting import visit_temporal
+
     inventory = Inventory.of(settings, read_also=True)
     async with visit_temporal(settings) as client:
         return await plan_erasure(inventory, Census(client), execution, run_ids)

@@ -11,24 +11,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mistral_offload.cleanup.deciding import Fate, Rules, choose_retention
+from mistral_offload.cleanup.inventory import Inventory
+from mistral_offload.cleanup.usage import Usage
 from mistral_offload.cli.configuration import ConfigOption, load_settings
 from mistral_offload.cli.output import JsonOption, Output, sized
-from mistral_offload.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from mistral_offload.cleanup.collecting import Collection
-    from mistral_offload.cleanup.deciding import Rules
     from mistral_offload.workflows.settings import WorkerSettings
 
 _SHOWN_FAILURES = 10
 
 _KEPT = {
-    "running": "running, or of a tree that is",
-    "scheduled": "input of a schedule",
-    "recent": "closed within the retention",
-    "young": "written within the retention or the minimum age",
-    "may_be_needed": "forgotten by Temporal, but younger than a tree that is kept",
-    "other_namespace": "of another namespace",
+    Fate.RUNNING: "running, or of a tree that is",
+    Fate.SCHEDULED: "input of a schedule",
+    Fate.RECENT: "closed within the retention",
+    Fate.YOUNG: "written within the retention or the minimum age",
+    Fate.MAY_BE_NEEDED: "forgotten by Temporal, but younger than a tree that is kept",
+    Fate.OTHER_NAMESPACE: "of another namespace",
 }
 
 
@@ -77,8 +78,6 @@ def gc(
     Temporal does not answer. Interrupted, it may be run again. Only blobs of the namespace that
     Temporal is asked about; the bucket, below its prefix, must belong to that one Temporal.
     """
-    from mistral_offload.cleanup.deciding import Rules, choose_retention
-
     output = Output(as_json)
     settings = load_settings(config)
 
@@ -118,13 +117,10 @@ async def _collect(
     allow_empty_namespace: bool,
     advance: Callable[[int], None],
 ) -> tuple[Rules, Collection]:
-    try:
-        from mistral_offload.cleanup.census import Census
-        from mistral_offload.cleanup.collecting import collect
-        from mistral_offload.cleanup.inventory import Inventory
-        from mistral_offload.workflows.visiting import visit_temporal
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("asking Temporal", "worker") from error
+    from mistral_offload.cleanup.census import Census
+    from mistral_offload.cleanup.collecting import collect
+    from mistral_offload.workflows.visiting import visit_temporal
+
     inventory = Inventory.of(settings)
     async with visit_temporal(settings) as client:
         census = Census(client)
@@ -141,7 +137,7 @@ async def _collect(
 
 
 def _document(rules: Rules, report: Collection, delete: bool) -> dict[str, Any]:
-    def sums(usage: Any) -> dict[str, int]:
+    def sums(usage: Usage) -> dict[str, int]:
         return {"blobs": usage.blobs, "bytes": usage.size}
 
     by_fate = {fate.value: sums(usage) for fate, usage in report.by_fate.items()}
@@ -152,7 +148,7 @@ def _document(rules: Rules, report: Collection, delete: bool) -> dict[str, Any]:
         "min_age_days": rules.grace / timedelta(days=1),
         "runs_known": report.runs,
         "examined": report.examined,
-        "garbage": by_fate.pop("garbage"),
+        "garbage": by_fate.pop(Fate.GARBAGE.value),
         "kept": by_fate,
         "deleted": sums(report.deleted),
         "failures": {key: str(error) for key, error in report.failures.items()},
@@ -168,9 +164,9 @@ def _render(console: Console, rules: Rules, report: Collection, delete: bool) ->
     total = sum(usage.size for usage in report.by_fate.values())
     table.add_row("examined", f"{report.examined:,}", sized(total))
     for fate, usage in report.by_fate.items():
-        if usage.blobs and fate.value in _KEPT:
-            table.add_row(f"kept: {_KEPT[fate.value]}", f"{usage.blobs:,}", sized(usage.size))
-    gone = report.deleted if delete else report.by_fate[type(next(iter(report.by_fate))).GARBAGE]
+        if usage.blobs and fate in _KEPT:
+            table.add_row(f"kept: {_KEPT[fate]}", f"{usage.blobs:,}", sized(usage.size))
+    gone = report.deleted if delete else report.by_fate[Fate.GARBAGE]
     table.add_row("deleted" if delete else "would be deleted", f"{gone.blobs:,}", sized(gone.size))
     if report.failures:
         table.add_row("could not be deleted", f"{len(report.failures):,}", "")

@@ -139,7 +139,22 @@ async def test_an_id_used_again_while_the_collection_runs(
     assert (found(report), left(world)) == ({"running": 1}, kept)
 
 
-async def test_a_child_started_while_the_collection_runs(
+async def test_a_look_at_the_owner_finds_what_is_not_listed_yet(world: World) -> None:
+    await world.close("a")
+    (key,) = await world.put(world.payloads("a"))
+    owner = Owner.of(key)
+    assert owner is not None
+    census = Census(world.client)
+    await census.take(rules(world))
+    await world.start("a")
+    census._listed_until += DAY  # as if the list lagged behind for ever
+    await census.look_again([owner])
+    state = census.executions.state_of(owner)
+    assert state is not None
+    assert state.is_open
+
+
+async def test_what_has_started_while_the_collection_runs(
     world: World, inventory: Inventory
 ) -> None:
     """Known by the list of what has started since, not by a look at the owner."""

@@ -395,6 +395,17 @@ async def test_rm_of_what_temporal_has_forgotten(
     assert left(bucket) == set()
 
 
+async def test_rm_with_a_run_of_another_execution(
+    place: Place, world: World, bucket: BlobStore
+) -> None:
+    run_id = run_id_of(await world.start("other"))
+    kept = await world.put(world.payloads("a") | world.fields(run_id))
+    config = place.config(world)
+    ended = await run("rm", "--execution", "a", "--run-id", run_id, "--yes", "--config", config)
+    assert (ended.returncode, left(bucket)) == (2, kept)
+    assert "of execution 'other'" in ended.stderr
+
+
 async def test_rm_without_the_right(place: Place, world: World, bucket: BlobStore) -> None:
     keys = await world.put(world.payloads("a"))
     reader = place.config(
