@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, timezone
+from itertools import islice
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import (
@@ -25,12 +26,13 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from mistral_offload.cleanup.deciding import Rules
 from mistral_offload.cleanup.executions import LONG_AGO, Execution, Executions
-from mistral_offload.cleanup.owners import Owner
+from mistral_offload.cleanup.owners import Owner, OwnerKind
 from mistral_offload.errors import APIConnectionError
 from mistral_offload.temporal.together import together
 
 _AT_ONCE = 16
 _LAG = timedelta(minutes=1)
+_NAMES_IN_QUERY = 50
 
 
 class Census:
@@ -85,7 +87,9 @@ class Census:
         Raises:
             APIConnectionError: Temporal did not answer, or refused; nothing may be concluded then.
         """
+        owners = set(owners)
         await self._list_started_since(self._listed_until - _LAG)
+        await self._list_runs_of(owners)
         ids = {id for owner in owners for id in self.executions.ids_around(owner)}
         for described in await together([self._describe(id) for id in sorted(ids)]):
             if described is not None:
@@ -118,6 +122,17 @@ class Census:
         async for activity in self._activities(query):
             self.executions.add(activity)
         self._listed_until = began
+
+    async def _list_runs_of(self, owners: Iterable[Owner]) -> None:
+        """Ask by name for the runs that were not listed: a run alone cannot be described."""
+        unknown = iter(
+            owner.id
+            for owner in owners
+            if owner.kind is OwnerKind.RUN and self.executions.run(owner.id) is None
+        )
+        while names := list(islice(unknown, _NAMES_IN_QUERY)):
+            for run in await self.list_runs(f"RunId IN ({', '.join(map(quoted, names))})"):
+                self.executions.add(run)
 
     async def _activities(self, query: str) -> AsyncIterator[Execution]:
         """Activities that were started without a workflow; older servers know none."""
@@ -184,6 +199,12 @@ class Census:
                 if error.status is RPCStatusCode.NOT_FOUND:
                     return None
                 raise
+
+
+def quoted(text: str) -> str:
+    """A text in a query of Temporal's."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _execution(found: WorkflowExecution) -> Execution:

@@ -14,7 +14,8 @@ Kept, in this order of reasons:
   long ago that Temporal has forgotten it, while the others still read it when they are replayed.
 
 A blob that is referred to from outside its tree (a client passes the field of one result on to
-another execution, a signal carries one) is not protected by who refers to it.
+another execution, a signal carries one, or another namespace reads it) is not protected by who
+refers to it. And ``now`` is believed: a clock that is ahead makes everything look older.
 """
 
 from __future__ import annotations

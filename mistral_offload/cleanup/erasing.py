@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from mistral_offload.cleanup.census import Census
+from mistral_offload.cleanup.census import Census, quoted
 from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.owners import Blob, Owner, OwnerKind
 from mistral_offload.errors import ConfigurationError
@@ -58,16 +58,16 @@ async def plan_erasure(
         StorageError: a store cannot be listed.
     """
     latest = await census.latest_run(execution_id)
-    runs = await census.list_runs(f"WorkflowId = {_quoted(execution_id)}")
+    runs = await census.list_runs(f"WorkflowId = {quoted(execution_id)}")
     if latest is not None:
         runs.append(latest)
     for run_id in run_ids:
-        for run in await census.list_runs(f"RunId = {_quoted(run_id)}"):
+        for run in await census.list_runs(f"RunId = {quoted(run_id)}"):
             if run.id != execution_id:
                 raise ConfigurationError(f"run {run_id!r} is one of execution {run.id!r}")
     tree = list(runs)
     for root_id in sorted({run.root_id for run in runs}):
-        tree += await census.list_runs(f"RootWorkflowId = {_quoted(root_id)}")
+        tree += await census.list_runs(f"RootWorkflowId = {quoted(root_id)}")
     known = dict.fromkeys([*(run.run_id for run in runs), *run_ids])
     namespace = census.namespace
     owners = [
@@ -85,8 +85,3 @@ async def plan_erasure(
 
 def _blobs_of(inventory: Inventory, owners: Iterable[Owner]) -> list[Blob]:
     return [blob for owner in owners for blob in inventory.blobs_of(owner)]
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

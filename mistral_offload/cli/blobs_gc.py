@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mistral_offload.cleanup.deciding import Fate, Rules, choose_retention
+from mistral_offload.cleanup.executions import LONG_AGO
 from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.usage import Usage
 from mistral_offload.cli.configuration import ConfigOption, load_settings
@@ -147,6 +148,7 @@ def _document(rules: Rules, report: Collection, delete: bool) -> dict[str, Any]:
         "retention_days": rules.retention / timedelta(days=1),
         "min_age_days": rules.grace / timedelta(days=1),
         "runs_known": report.runs,
+        "forgotten_needed_since": report.needed_since,
         "examined": report.examined,
         "garbage": by_fate.pop(Fate.GARBAGE.value),
         "kept": by_fate,
@@ -176,6 +178,8 @@ def _render(console: Console, rules: Rules, report: Collection, delete: bool) ->
         markup=False,
     )
     console.print(table)
+    if report.by_fate[Fate.MAY_BE_NEEDED].blobs:
+        console.print(_why_needed(report))
     for key, error in list(report.failures.items())[:_SHOWN_FAILURES]:
         console.print(f"  {key}: {error}", style="red", markup=False)
     if not report.is_complete:
@@ -188,3 +192,12 @@ def _render(console: Console, rules: Rules, report: Collection, delete: bool) ->
                 "bucket?",
                 style="bold red",
             )
+
+
+def _why_needed(report: Collection) -> str:
+    since = report.needed_since
+    began = f"on {since:%Y-%m-%d %H:%M} UTC" if since and since != LONG_AGO else "nobody knows when"
+    return (
+        f"The oldest tree that is kept and may have members Temporal has forgotten began {began}; "
+        "--trust-forgotten takes no account of it."
+    )
