@@ -10,6 +10,7 @@ from rich.console import Console
 from mistral_offload._version import __version__
 from mistral_offload.cli.dev import dev
 from mistral_offload.cli.keys import keys
+from mistral_offload.cli.lifecycle import lifecycle
 
 app = typer.Typer(
     name="mistral-offload",
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(dev)
 app.add_typer(keys, name="keys")
+app.add_typer(lifecycle, name="lifecycle")
 
 
 def _show_version(asked: bool) -> None:

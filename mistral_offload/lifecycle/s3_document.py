@@ -28,8 +28,6 @@ NONCURRENT_DAYS = 7
 ABORT_DAYS = 1
 """After how many days parts of an upload that was never finished are removed."""
 
-_CONDITIONS = ("Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
-
 
 class S3Document(LifecycleDocument):
     """Expiry rules of an S3 bucket.
@@ -106,16 +104,16 @@ def _rules_of(entry: Element) -> Iterator[ExpiryRule]:
         return  # it removes markers of what was deleted, no objects
     scope = _child(entry, "Filter")
     joined = _child(scope, "And") if scope is not None else None
-    places = [place for place in (joined, scope, entry) if place is not None]
-    prefixes = (_text(place, "Prefix") for place in places)
+    filters = [part for part in (joined, scope) if part is not None]
+    prefixes = (_text(part, "Prefix") for part in (*filters, entry))
+    conditions = {_name(child) for part in filters for child in part} - {"Prefix", "And"}
     name = _text(entry, "ID")
     yield ExpiryRule(
         next((prefix for prefix in prefixes if prefix is not None), ""),
         int(days or 0),
         name=name,
         enabled=_text(entry, "Status") == "Enabled",
-        is_conditional=days is None
-        or any(_child(place, name) is not None for place in places for name in _CONDITIONS),
+        is_conditional=days is None or bool(conditions),
         is_ours=(name or "").startswith(_OURS),
     )
 
