@@ -53,7 +53,7 @@ class S3Document(LifecycleDocument):
 
         One that does so at a date, not at an age, has 0 days and is conditional.
         """
-        return tuple(rule for entry in self._root().iter("Rule") for rule in _rules_of(entry))
+        return tuple(rule for entry in self._root().iterfind("Rule") for rule in _rules_of(entry))
 
     def with_expiry(self, prefix: str, days: int) -> S3Document:
         """The document with our rule for a prefix, in the place of the one it may have had."""
