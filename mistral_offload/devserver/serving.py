@@ -50,9 +50,7 @@ class ServingThread:
         self._ready: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._thread = threading.Thread(
-            target=self._run, name=f"local: {what}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name=f"local: {what}", daemon=True)
 
     @property
     def running(self) -> bool:
