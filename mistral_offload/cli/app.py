@@ -9,8 +9,10 @@ from rich.console import Console
 
 from mistral_offload._version import __version__
 from mistral_offload.cli.blobs import blobs
+from mistral_offload.cli.codec_server import codec_server
 from mistral_offload.cli.dev import dev
 from mistral_offload.cli.keys import keys
+from mistral_offload.cli.lifecycle import lifecycle
 
 app = typer.Typer(
     name="mistral-offload",
@@ -19,9 +21,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(codec_server)
 app.command()(dev)
 app.add_typer(blobs, name="blobs")
 app.add_typer(keys, name="keys")
+app.add_typer(lifecycle, name="lifecycle")
 
 
 def _show_version(asked: bool) -> None:

@@ -233,8 +233,7 @@ async def test_no_right_to_delete(place: Place, world: World, bucket: BlobStore)
     kept = await world.put(world.payloads("a", 3))
     reader = place.config(
         world,
-        aws_access_key_id=place.seaweed.reader_access_key,
-        aws_secret_access_key=place.seaweed.reader_secret_key,
+        aws_access_key_id=place.seaweed.listing_access_key,
     )
     ended = await run("gc", "--delete", "--config", reader, *NOW)
     assert ended.returncode == 1
@@ -410,8 +409,7 @@ async def test_rm_without_the_right(place: Place, world: World, bucket: BlobStor
     keys = await world.put(world.payloads("a"))
     reader = place.config(
         world,
-        aws_access_key_id=place.seaweed.reader_access_key,
-        aws_secret_access_key=place.seaweed.reader_secret_key,
+        aws_access_key_id=place.seaweed.listing_access_key,
     )
     failed = await document("rm", "--execution", "a", "--yes", "--config", reader, code=1)
     assert (set(failed["failures"]), failed["deleted"], left(bucket)) == (keys, [], keys)

@@ -24,23 +24,24 @@ _PORTS = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
 
 
 class Seaweed:
-    """A running ``weed mini`` with two users and its own folder.
+    """A running ``weed mini`` with three users and its own folder.
 
     Attributes:
         endpoint_url: where S3 is spoken, plain HTTP.
         port: the same port as a number.
         https_url: the same over TLS, with the certificate ``ca_file``.
         ca_file: its own authority, for AWS_CA_BUNDLE.
-        access_key, secret_key: a user who may do everything.
-        reader_access_key, reader_secret_key: one who may only list and read.
+        access_key, secret_key: the user who may do everything.
+        listing_access_key: a user with the same secret key, who may only list keys.
+        reading_access_key: a user with the same secret key, who may only read.
         region_name: any region is fine with it.
     """
 
     region_name = "eu-west-3"
     access_key = "AKIASEAWEEDTESTS0001"
+    listing_access_key = "AKIASEAWEEDTESTS0002"
+    reading_access_key = "AKIASEAWEEDTESTS0003"
     secret_key = "seaweed+tests/secret-key-not-a-real-one0"
-    reader_access_key = "AKIASEAWEEDREADER001"
-    reader_secret_key = "seaweed+tests/another-key-not-a-real-one"
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="seaweed-"))
@@ -135,18 +136,18 @@ class Seaweed:
             return False
 
     def _users(self) -> dict[str, object]:
+        actions = {
+            self.access_key: ["Admin", "Read", "Write", "List", "Tagging"],
+            self.listing_access_key: ["List"],
+            self.reading_access_key: ["Read"],
+        }
         return {
             "identities": [
-                _user("tests", self.access_key, self.secret_key, ["Admin", *_READ, *_WRITE]),
-                _user("reader", self.reader_access_key, self.reader_secret_key, _READ),
+                {
+                    "name": key,
+                    "credentials": [{"accessKey": key, "secretKey": self.secret_key}],
+                    "actions": allowed,
+                }
+                for key, allowed in actions.items()
             ]
         }
-
-
-_READ = ["Read", "List"]
-_WRITE = ["Write", "Tagging"]
-
-
-def _user(name: str, access_key: str, secret_key: str, actions: list[str]) -> dict[str, object]:
-    credentials = [{"accessKey": access_key, "secretKey": secret_key}]
-    return {"name": name, "credentials": credentials, "actions": actions}
