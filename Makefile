@@ -7,13 +7,17 @@ UV := $(shell command -v uv 2>/dev/null)
 # Each process starts the servers its tests need.
 TEST_PROCESSES ?= 2
 
-.PHONY: demo test check twin clean
+.PHONY: demo test faults check twin clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+
+# The same tests as in "test", with their table, and the soak for longer.
+faults: $(READY)
+	$(BIN)/python -m pytest -q tests/faults
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -126,12 +126,15 @@ class BlobCache:
                 telemetry.count_blob("cached", len(data), self.store.provider)
                 return data
         source, data = self._fetch(key, largest)
-        telemetry.count_blob("fetched", len(data), source.provider)
-        is_own = source is self.store
         if digest is None:
             self._remember(key, data, None)
             return data
         found = hashlib.sha256(data).hexdigest()
+        if found != digest:
+            # On its way, perhaps; a second look costs little beside a workflow that fails.
+            source, data = self._fetch(key, largest)
+            found = hashlib.sha256(data).hexdigest()
+        is_own = source is self.store
         if found != digest:
             if is_own:
                 self._note_damage(key)
@@ -150,14 +153,14 @@ class BlobCache:
     def _fetch(self, key: str, largest: int | None) -> tuple[BlobStore, bytes]:
         """Read a blob from the first store that has it, and say which."""
         try:
-            return self.store, _read_bounded(self.store, key, largest)
+            return self.store, self._read_from(self.store, key, largest)
         except BlobNotFoundError:
             self._forget(key)
             if not self._read_also:
                 raise
         for other in self._read_also:
             with suppress(BlobNotFoundError):
-                return other, _read_bounded(other, key, largest)
+                return other, self._read_from(other, key, largest)
         raise BlobNotFoundError(
             f"nothing is stored under this key, nor in the {len(self._read_also)} of read_also: it "
             "was never written, was deleted or has expired, or it lies in another bucket",
@@ -165,6 +168,20 @@ class BlobCache:
             container=self.store.container,
             key=key,
         )
+
+    def _read_from(self, store: BlobStore, key: str, largest: int | None) -> bytes:
+        if largest is not None:
+            size = store.stat(key).size
+            if size > largest:
+                raise PayloadTooLargeError(
+                    f"the blob under key {key!r}",
+                    size=size,
+                    limit=largest,
+                    remedy="Whoever reads it has set this limit.",
+                )
+        data = store.get(key)
+        telemetry.count_blob("fetched", len(data), store.provider)
+        return data
 
     def _note_stored(self, key: str, *, intact: bool = False) -> None:
         """Let the next put of a blob ask nobody; ``intact`` when it was looked at."""
@@ -213,19 +230,6 @@ class BlobCache:
             while self._held_bytes > self._memory_bytes:
                 _, dropped = self._memory.popitem(last=False)
                 self._held_bytes -= len(dropped.data)
-
-
-def _read_bounded(store: BlobStore, key: str, largest: int | None) -> bytes:
-    if largest is not None:
-        size = store.stat(key).size
-        if size > largest:
-            raise PayloadTooLargeError(
-                f"the blob under key {key!r}",
-                size=size,
-                limit=largest,
-                remedy="Whoever reads it has set this limit.",
-            )
-    return store.get(key)
 
 
 class _Held(NamedTuple):

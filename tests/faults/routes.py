@@ -1,0 +1,90 @@
+"""A store of each provider whose way to its real server leads through the fault proxy."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from mistral_offload.storage.azure import AzureStore
+from mistral_offload.storage.cache import BlobCache
+from mistral_offload.storage.gcs import GCSStore
+from mistral_offload.storage.s3 import S3Store
+from mistral_offload.storage.store import BlobStore
+from tests.faults.proxy import FaultProxy
+from tests.servers.azurite import Azurite
+from tests.servers.gcs import FakeGCS
+from tests.servers.seaweed import Seaweed
+from tests.storage.backends import azure_config, gcs_config, s3_config
+
+RETRY_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 1.0
+UPLOADS = {"s3": "PUT", "azure": "PUT", "gcs": "POST"}
+
+
+@dataclass
+class Blob:
+    """Bytes and the key they belong under."""
+
+    data: bytes = field(default_factory=lambda: os.urandom(1_000_000))
+    folder: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def key(self) -> str:
+        return f"{self.folder}/sha256:{self.digest}"
+
+
+@dataclass
+class Route:
+    """A store behind a proxy.
+
+    Attributes:
+        provider: whose.
+        upload: the HTTP method of a put.
+        store: goes through the proxy; new connections only, as after a while without use.
+        direct: the same store, past the proxy.
+    """
+
+    provider: str
+    upload: str
+    proxy: FaultProxy
+    store: BlobStore
+    direct: BlobStore
+
+    def cache(self) -> BlobCache:
+        """What every read and write of a payload goes through, with nothing in it yet."""
+        return BlobCache(self.store, memory_bytes=0)
+
+
+@contextmanager
+def open_route(server: Seaweed | Azurite | FakeGCS, proxy: FaultProxy) -> Iterator[Route]:
+    settings: dict[str, Any] = {
+        "retry_seconds": RETRY_SECONDS,
+        "read_timeout_seconds": READ_TIMEOUT_SECONDS,
+        "connect_timeout_seconds": 1.0,
+    }
+    make: Any
+    if isinstance(server, Seaweed):
+        make, place, behind = S3Store, server.make_bucket(), {"endpoint_url": proxy.url}
+        config = s3_config
+    elif isinstance(server, Azurite):
+        url = f"{proxy.url}/{server.account_name}"
+        make, place = AzureStore, server.make_container()
+        behind = {"azure_connection_string": server.connection_string(url=url)}
+        config = azure_config
+    else:
+        make, place, behind = GCSStore, server.make_bucket(), {"endpoint_url": proxy.url}
+        config = gcs_config
+    with (
+        make(config(server, place, **settings, **behind)) as store,
+        make(config(server, place)) as direct,
+    ):
+        yield Route(store.provider, UPLOADS[store.provider], proxy, store, direct)

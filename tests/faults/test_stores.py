@@ -1,0 +1,182 @@
+"""Every fault on the way to every provider: the right bytes in the end, or an error in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from mistral_offload.errors import (
+    BlobCorruptedError,
+    MistralOffloadError,
+    StorageAccessDeniedError,
+    StorageUnavailableError,
+)
+from tests.faults.proxy import Kind
+from tests.faults.report import Outcome, Recorder
+from tests.faults.routes import READ_TIMEOUT_SECONDS, RETRY_SECONDS, Blob, Route
+
+SLACK_SECONDS = 10.0  # on a busy machine; what is shown is that nothing hangs
+BUSY = {
+    "s3": b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>slow down</Message></Error>",
+    "azure": b"<?xml version='1.0'?><Error><Code>ServerBusy</Code><Message>busy</Message></Error>",
+    "gcs": b'{"error": {"code": 503, "message": "busy"}}',
+}
+EXPIRED = {
+    "s3": b"<?xml version='1.0'?><Error><Code>ExpiredToken</Code><Message>over</Message></Error>",
+    "azure": b"<?xml version='1.0'?><Error><Code>AuthenticationFailed</Code></Error>",
+    "gcs": b'{"error": {"code": 403, "message": "expired"}}',
+}
+
+
+@contextmanager
+def observed(route: Route, recorder: Recorder, fault: str) -> Iterator[None]:
+    """Note what becomes of a fault; whatever it is, it comes in time."""
+    route.proxy.clear()
+    began = time.monotonic()
+    result = "recovered"
+    try:
+        yield
+    except MistralOffloadError as error:
+        result = type(error).__name__
+        raise
+    finally:
+        seconds = time.monotonic() - began
+        attempts = len(route.proxy.requests)
+        recorder.note(Outcome(fault, route.provider, result, attempts, seconds))
+        assert seconds < RETRY_SECONDS + READ_TIMEOUT_SECONDS + SLACK_SECONDS
+
+
+@pytest.mark.parametrize("kind", [Kind.RESET_UPLOAD, Kind.STALL, Kind.DRIP])
+def test_writing_goes_on(route: Route, recorder: Recorder, kind: Kind) -> None:
+    blob = Blob()
+    route.proxy.order(kind, route.upload)
+    with observed(route, recorder, f"put: {kind.value}"):
+        route.cache().put(blob.key, blob.data, blob.digest)
+    assert route.direct.get(blob.key) == blob.data
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Kind.RESET_DOWNLOAD,
+        Kind.CUT_DOWNLOAD,
+        Kind.SHORT_DOWNLOAD,
+        Kind.CORRUPT_DOWNLOAD,
+        Kind.STALL,
+        Kind.DRIP,
+    ],
+)
+def test_reading_goes_on(route: Route, recorder: Recorder, kind: Kind) -> None:
+    blob = Blob()
+    route.direct.put(blob.key, blob.data)
+    route.proxy.order(kind, "GET")
+    with observed(route, recorder, f"get: {kind.value}"):
+        assert route.cache().get(blob.key, blob.digest) == blob.data
+
+
+def test_a_write_that_was_changed_on_the_way_is_never_read_as_something_else(
+    route: Route, recorder: Recorder
+) -> None:
+    blob = Blob()
+    cache = route.cache()
+    route.proxy.order(Kind.CORRUPT_UPLOAD, route.upload)
+    try:
+        with observed(route, recorder, f"put: {Kind.CORRUPT_UPLOAD.value}"):
+            cache.put(blob.key, blob.data, blob.digest)
+    except MistralOffloadError:
+        pass  # refused by the server
+    else:  # stored: this server does not check what it gets over plain HTTP
+        with pytest.raises(BlobCorruptedError), observed(route, recorder, "get: a changed blob"):
+            cache.get(blob.key, blob.digest)
+    assert cache.put(blob.key, blob.data, blob.digest)  # mended by the next put
+    assert cache.get(blob.key, blob.digest) == blob.data
+
+
+@pytest.mark.parametrize("kind", [Kind.CORRUPT_DOWNLOAD, Kind.SHORT_DOWNLOAD])
+def test_downloads_that_are_always_wrong_end_in_an_error(
+    route: Route, recorder: Recorder, kind: Kind
+) -> None:
+    blob = Blob()
+    route.direct.put(blob.key, blob.data)
+    route.proxy.order(kind, "GET", times=1000)
+    fault = f"get, for good: {kind.value}"
+    # Google's answers carry a checksum, so there it is the way that is wrong, not the blob.
+    expected = (BlobCorruptedError, StorageUnavailableError)
+    with pytest.raises(expected), observed(route, recorder, fault):
+        route.cache().get(blob.key, blob.digest)
+    route.proxy.heal()
+    assert route.cache().get(blob.key, blob.digest) == blob.data
+
+
+OPERATIONS: dict[str, Callable[[Route, Blob], object]] = {
+    "put": lambda route, blob: route.cache().put(blob.key, blob.data, blob.digest),
+    "get": lambda route, blob: route.cache().get(blob.key, blob.digest),
+    "stat": lambda route, blob: route.store.stat(blob.key),
+    "list": lambda route, blob: list(route.store.list(blob.folder)),
+    "delete": lambda route, blob: route.store.delete(blob.key),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_closed_door(route: Route, recorder: Recorder, operation: str) -> None:
+    blob = Blob()
+    if operation != "put":
+        route.direct.put(blob.key, blob.data)
+    with (
+        route.proxy.refusing(0.5),
+        observed(route, recorder, f"{operation}: connection refused for 0.5 s"),
+    ):
+        OPERATIONS[operation](route, blob)
+
+
+@pytest.mark.parametrize("status", [500, 503])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_server_that_is_busy_for_a_while(
+    route: Route, recorder: Recorder, operation: str, status: int
+) -> None:
+    blob = Blob()
+    if operation != "put":
+        route.direct.put(blob.key, blob.data)
+    for method in ("GET", "HEAD", "PUT", "POST", "DELETE"):
+        route.proxy.answer(method, status, BUSY[route.provider], times=2)
+    with observed(route, recorder, f"{operation}: HTTP {status} twice"):
+        OPERATIONS[operation](route, blob)
+
+
+@pytest.mark.parametrize("operation", ["put", "get"])
+def test_credentials_that_expire(route: Route, recorder: Recorder, operation: str) -> None:
+    blob = Blob()
+    if operation == "get":
+        route.direct.put(blob.key, blob.data)
+    for method in ("GET", "HEAD", "PUT", "POST"):
+        route.proxy.answer(method, 403, EXPIRED[route.provider], times=1000)
+    with (
+        pytest.raises(StorageAccessDeniedError),
+        observed(route, recorder, f"{operation}: 403, credentials expired"),
+    ):
+        OPERATIONS[operation](route, blob)
+    route.proxy.heal()
+    OPERATIONS[operation](route, blob)
+
+
+def test_a_server_that_never_answers(route: Route, recorder: Recorder) -> None:
+    blob = Blob()
+    route.proxy.order(Kind.STALL, "GET", times=1000)
+    with (
+        pytest.raises(StorageUnavailableError, match="given up after"),
+        observed(route, recorder, f"get, for good: {Kind.STALL.value}"),
+    ):
+        route.cache().get(blob.key, blob.digest)
+
+
+def test_nothing_leaks(route: Route) -> None:
+    """Connections that faults broke are not kept; neither are their threads."""
+    blob = Blob()
+    route.direct.put(blob.key, blob.data)
+    for kind in (Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD) * 5:
+        route.proxy.order(kind, "GET")
+        assert route.cache().get(blob.key, blob.digest) == blob.data
+    assert route.proxy.open_now <= 2
