@@ -26,6 +26,8 @@
     │   ├── StorageAccessDeniedError       credentials are missing, wrong, expired or too weak
     │   ├── ContainerNotFoundError         the bucket, container or directory does not exist
     │   ├── StorageUnavailableError        no answer, or only transient failures, within the time
+    │   ├── LifecycleUnsupportedError      expiry rules cannot be read or set at this provider
+    │   ├── LifecycleChangedError          somebody else changed the expiry rules meanwhile
     │   └── StoreClosedError               used after close, or in a forked child process
     ├── APIConnectionError                 the platform gave no answer
     │   ├── APITimeoutError                … within the time
@@ -211,6 +213,14 @@ class StorageUnavailableError(StorageError):
     """
 
     retry_after: float | None = None
+
+
+class LifecycleUnsupportedError(StorageError):
+    """The provider has no expiry rules, or none that can be read or set from here."""
+
+
+class LifecycleChangedError(StorageError):
+    """The bucket's expiry rules are not those that were planned with, or not those written."""
 
 
 class StoreClosedError(StorageError):

@@ -55,3 +55,6 @@ DEFAULT_CACHE_DIRECTORY_BYTES = 4096 * MIB
 
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 300.0
 """Connect, read, write and pool timeout of a REST request, as in the official client."""
+
+DEFAULT_RETENTION_DAYS = 30
+"""How long Temporal keeps an ended execution, unless its namespace says otherwise."""

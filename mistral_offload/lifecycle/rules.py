@@ -18,6 +18,7 @@ class ExpiryRule:
         enabled: whether it is in force.
         is_conditional: it holds for some of those keys only (by tag, size, version, …), so whether
             it holds for a given blob is not known.
+        is_ours: whether this package has written it.
     """
 
     prefix: str
@@ -25,6 +26,7 @@ class ExpiryRule:
     name: str | None = None
     enabled: bool = True
     is_conditional: bool = False
+    is_ours: bool = False
 
 
 def days_for(key: str, rules: Iterable[ExpiryRule]) -> int | None:

@@ -19,7 +19,10 @@ from mistral_offload.errors import MissingExtraError, StorageConfigError
 if TYPE_CHECKING:
     from requests import Session
 
-_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+OBJECTS_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+BUCKETS_SCOPE = "https://www.googleapis.com/auth/devstorage.full_control"
+"""What it takes to change a bucket itself, by Google's reference of ``buckets.patch``."""
+
 _EMULATOR = "STORAGE_EMULATOR_HOST"
 _MTLS_SERVER = "https://storage.mtls.googleapis.com"
 
@@ -31,8 +34,10 @@ class Connected(NamedTuple):
     server: str
 
 
-def connect(config: BlobStorageConfig) -> Connected:
+def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connected:
     """Make the session and ask for its first token, if it needs one.
+
+    ``scope`` is what the token may be used for, at most.
 
     Raises:
         MissingExtraError: google-auth or requests is not installed.
@@ -44,7 +49,7 @@ def connect(config: BlobStorageConfig) -> Connected:
         from mistral_offload.storage._http_pool import PooledAdapter
     except ImportError as error:
         raise MissingExtraError("Google Cloud Storage", "gcs") from error
-    credentials = _credentials(config)
+    credentials = _credentials(config, scope)
     session: Any = cast("Any", AuthorizedSession)(credentials)
     for scheme in ("http://", "https://"):
         session.mount(scheme, PooledAdapter(config.connections))
@@ -81,7 +86,7 @@ def endpoint_of(config: BlobStorageConfig) -> str | None:
     return endpoint.rstrip("/")
 
 
-def _credentials(config: BlobStorageConfig) -> Any:
+def _credentials(config: BlobStorageConfig, scope: str) -> Any:
     import google.auth
     from google.auth.credentials import AnonymousCredentials
     from google.oauth2 import service_account
@@ -89,7 +94,7 @@ def _credentials(config: BlobStorageConfig) -> Any:
     if config.service_account_path is not None:
         try:
             return cast("Any", service_account).Credentials.from_service_account_file(
-                str(config.service_account_path), scopes=[_SCOPE]
+                str(config.service_account_path), scopes=[scope]
             )
         except (OSError, ValueError) as error:
             raise StorageConfigError(
@@ -99,4 +104,4 @@ def _credentials(config: BlobStorageConfig) -> Any:
     given = config.endpoint_url
     if urlsplit(given).scheme == "http" if given else os.environ.get(_EMULATOR):
         return cast("Any", AnonymousCredentials)()  # a token must not travel in the clear
-    return cast("Any", google.auth).default(scopes=[_SCOPE])[0]
+    return cast("Any", google.auth).default(scopes=[scope])[0]

@@ -55,6 +55,8 @@ _PERMISSION = {
     "stat": "storage.objects.get",
     "delete": "storage.objects.delete",
     "list": "storage.objects.list",
+    "read lifecycle": "storage.buckets.get",
+    "write lifecycle": "storage.buckets.update",
 }
 
 
@@ -101,9 +103,10 @@ def _answered(status: int, target: Target) -> tuple[ErrorKind, str]:
 
 
 def _denied(operation: str) -> str:
+    role = "Storage Admin" if operation.endswith("lifecycle") else "Storage Object User"
     text = (
         f"the credentials do not allow this: they need {_PERMISSION[operation]}, as the role "
-        "'Storage Object User' on the bucket has it"
+        f"{role!r} on the bucket has it"
     )
     if operation in ("get", "stat"):
         text += "; without storage.objects.list, the answer is the same when there is no such key"

@@ -87,6 +87,8 @@ _PERMISSION = {
     "stat": "s3:GetObject",
     "delete": "s3:DeleteObject",
     "list": "s3:ListBucket",
+    "read lifecycle": "s3:GetLifecycleConfiguration",
+    "write lifecycle": "s3:PutLifecycleConfiguration",
 }
 
 
