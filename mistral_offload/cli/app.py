@@ -9,6 +9,7 @@ from rich.console import Console
 
 from mistral_offload._version import __version__
 from mistral_offload.cli.dev import dev
+from mistral_offload.cli.doctor import doctor
 from mistral_offload.cli.keys import keys
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(dev)
+app.command()(doctor)
 app.add_typer(keys, name="keys")
 
 

@@ -135,9 +135,7 @@ def _judge_floor(config: BlobStorageConfig, floor: int, group: str) -> Verdict:
             remedy,
         )
     if floor < SMALLEST_OFFLOADED_BYTES:
-        return warning(
-            f"{detail}: a reference is hardly smaller, and each costs a request", remedy
-        )
+        return warning(f"{detail}: a reference is hardly smaller, and each costs a request", remedy)
     return ok(detail)
 
 

@@ -45,6 +45,11 @@ def not_checked(because: str, remedy: str | None = None) -> Verdict:
     return Verdict(Outcome.NOT_CHECKED, f"because {because}", remedy)
 
 
+def in_days(days: float) -> str:
+    """A number of days in words."""
+    return f"{days:g} day" + ("" if days == 1 else "s")
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
     """One thing to look at.

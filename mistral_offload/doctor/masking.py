@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -24,10 +25,8 @@ class Mask:
 
     def __init__(self, settings: WorkerSettings) -> None:
         known = set(_secrets_in(settings))
-        try:
+        with suppress(ServiceAccountTokenError):  # a check of its own tells
             known.add(settings.platform_token() or "")
-        except ServiceAccountTokenError:
-            pass  # a check of its own tells
         known |= {piece for text in known for piece in _IN_CONNECTION_STRING.findall(text)}
         # The longest first, for one may be part of another.
         self._secrets = sorted((s for s in known if len(s) >= _SHORTEST), key=len, reverse=True)

@@ -92,4 +92,11 @@ def _uses(
         yield id, title, config, variables, root, False
         for number, other in enumerate(config.read_also, start=1):
             name = f"{variables}__READ_ALSO"
-            yield f"{id}.read_also.{number}", f"{title}, read also {number}", other, name, root, True
+            yield (
+                f"{id}.read_also.{number}",
+                f"{title}, read also {number}",
+                other,
+                name,
+                root,
+                True,
+            )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
 from datetime import datetime, timezone
 
+from mistral_offload.doctor.facts import Facts
 from mistral_offload.doctor.places import Place
 from mistral_offload.errors import BlobNotFoundError
 from mistral_offload.payload.context import PayloadContext
@@ -32,16 +32,17 @@ class Probe:
 
     Attributes:
         place: where.
+        config: how, with shortened timeouts.
         written_between: local times before and after the blob of `create` was written.
     """
 
-    def __init__(self, place: Place, *, namespace: Callable[[], str], timeout: float) -> None:
+    def __init__(self, place: Place, facts: Facts, *, timeout: float) -> None:
         self.place = place
         self.written_between: tuple[datetime, datetime] | None = None
-        self._namespace = namespace
+        self._facts = facts
         self._name = f"mistral-offload-doctor-{secrets.token_hex(8)}"
         self._blob = f"{self._name} looked whether blobs can be written here.".encode()
-        self._config = place.config.model_copy(
+        self.config = place.config.model_copy(
             update={
                 "connect_timeout_seconds": min(place.config.connect_timeout_seconds, timeout / 2),
                 "read_timeout_seconds": min(place.config.read_timeout_seconds, timeout / 2),
@@ -59,13 +60,13 @@ class Probe:
             StorageConfigError: its settings cannot be used.
         """
         if self._opened is None:
-            self._opened = open_store(self._config)
+            self._opened = open_store(self.config)
         return self._opened
 
     @property
     def context(self) -> PayloadContext:
         """The execution that the blobs belong to."""
-        return PayloadContext(self._namespace(), self._name)
+        return PayloadContext(self._facts.namespace, self._name)
 
     @property
     def key(self) -> str:
@@ -80,7 +81,7 @@ class Probe:
     @property
     def left(self) -> list[str]:
         """Physical keys that were written and not removed."""
-        prefix = KeyPrefix(self._config.prefix)
+        prefix = KeyPrefix(self.config.prefix)
         return [prefix.join(key) for key in self._left]
 
     def key_of(self, blob: bytes) -> str:

@@ -33,7 +33,7 @@ class RoundTripChecks:
         return [
             self._probe.place.check(
                 "round_trip",
-                "a field there and back" if is_field else "a payload there and back",
+                "round trip",
                 self._field if is_field else self._payload,
                 needs=("get", "encryption.keys"),
                 after=("throughput",),

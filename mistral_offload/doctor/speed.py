@@ -43,7 +43,13 @@ class SpeedChecks:
         check = self._probe.place.check
         return [
             check("clock", "clock", self._clock, needs=("put",)),
-            check("latency", "latency", self._latency, needs=("get",), after=("list",)),
+            check(
+                "latency",
+                "latency",
+                self._latency,
+                needs=("get",),
+                after=("list", "create_if_absent", "clock"),
+            ),
             check("throughput", "throughput", self._throughput, needs=("latency",)),
         ]
 

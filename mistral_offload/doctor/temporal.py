@@ -17,7 +17,15 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from mistral_offload.doctor.facts import Facts
-from mistral_offload.doctor.findings import Check, Verdict, failed, not_checked, ok, warning
+from mistral_offload.doctor.findings import (
+    Check,
+    Verdict,
+    failed,
+    in_days,
+    not_checked,
+    ok,
+    warning,
+)
 from mistral_offload.errors import APIConnectionError
 from mistral_offload.limits import METADATA_ALLOWANCE_BYTES, PAYLOAD_LIMIT_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -46,7 +54,10 @@ class TemporalChecks:
         connected, known = ("temporal.connection",), ("temporal.namespace",)
         return [
             Check(
-                "temporal.connection", "Temporal: answers", self._connect, after=("platform.answer",)
+                "temporal.connection",
+                "Temporal: answers",
+                self._connect,
+                after=("platform.answer",),
             ),
             Check("temporal.tls", "Temporal: TLS", self._tls, after=("platform.answer",)),
             Check("temporal.namespace", "Temporal: namespace", self._namespace, needs=connected),
@@ -79,17 +90,17 @@ class TemporalChecks:
                 f"{address.target} can be reached from here",
             )
         self._facts.client = client
-        tls = "on" if address.tls else "off"
-        return ok(f"{address.target}, TLS {tls}, server {info.server_version or 'unknown'}")
+        server = info.server_version or "of an unknown version"
+        return ok(f"{address.target}, TLS {_state(address.tls)}, server {server}")
 
     async def _tls(self) -> Verdict:
         if not self._is_located:
             return not_checked("the platform did not tell where Temporal is")
         told, address = self._facts.told, choose_address(self._settings, self._facts.told)
-        state = "on" if address.tls else "off"
+        state = _state(address.tls)
         if told is not None and told.tls is not None and told.tls is not address.tls:
             return warning(
-                f"TLS is {state} by the settings, and {'on' if told.tls else 'off'} by the platform",
+                f"TLS is {state} by the settings, but {_state(told.tls)} by the platform",
                 "leave TEMPORAL_TLS out, or write TEMPORAL_SERVER_URL as the platform does",
             )
         if self._settings.temporal_api_key is not None and not address.tls:
@@ -114,7 +125,7 @@ class TemporalChecks:
         self._limit = answer.namespace_info.limits.blob_size_limit_error or None
         kept = answer.config.workflow_execution_retention_ttl.ToTimedelta()
         self._facts.retention = kept
-        return ok(f"{name}, ended executions are kept for {kept / timedelta(days=1):g} days")
+        return ok(f"{name}, ended executions are kept for {in_days(kept / timedelta(days=1))}")
 
     async def _limits(self) -> Verdict:
         limit = self._limit
@@ -177,6 +188,10 @@ class TemporalChecks:
     @property
     def _request_time(self) -> timedelta:
         return timedelta(seconds=self._timeout)
+
+
+def _state(is_on: bool) -> str:
+    return "on" if is_on else "off"
 
 
 def _refused(what: str, error: RPCError) -> Verdict:

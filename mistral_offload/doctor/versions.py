@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from importlib import metadata
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mistral_offload.config import StorageProvider
 from mistral_offload.doctor.findings import Check, Verdict, failed, not_checked, ok, warning
@@ -110,7 +110,7 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _load_packaging():
+def _load_packaging() -> tuple[Any, Any]:
     try:
         from packaging import requirements, specifiers
     except ImportError as error:

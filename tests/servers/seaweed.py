@@ -24,19 +24,23 @@ _PORTS = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
 
 
 class Seaweed:
-    """A running ``weed mini`` with one user and its own folder.
+    """A running ``weed mini`` with a few users and its own folder.
 
     Attributes:
         endpoint_url: where S3 is spoken, plain HTTP.
         port: the same port as a number.
         https_url: the same over TLS, with the certificate ``ca_file``.
         ca_file: its own authority, for AWS_CA_BUNDLE.
-        access_key, secret_key: its only user.
+        access_key, secret_key: the user who may do everything.
+        reader_access_key: one who may only read and list, with the same secret.
+        unlisting_access_key: one who may read and write, but not list.
         region_name: any region is fine with it.
     """
 
     region_name = "eu-west-3"
     access_key = "AKIASEAWEEDTESTS0001"
+    reader_access_key = "AKIASEAWEEDREADER001"
+    unlisting_access_key = "AKIASEAWEEDNOLIST001"
     secret_key = "seaweed+tests/secret-key-not-a-real-one0"
 
     def __init__(self) -> None:
@@ -92,7 +96,7 @@ class Seaweed:
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self.https_url = f"https://127.0.0.1:{https_port}"
         users = self._directory / "s3.json"
-        users.write_text(json.dumps(_users(self.access_key, self.secret_key)))
+        users.write_text(json.dumps(self._users()))
         data = self._directory / "data"
         data.mkdir(exist_ok=True)
         return ServerProcess(
@@ -121,6 +125,23 @@ class Seaweed:
             directory=self._directory,
         )
 
+    def _users(self) -> dict[str, object]:
+        allowed = {
+            self.access_key: ["Admin", "Read", "Write", "List", "Tagging"],
+            self.reader_access_key: ["Read", "List"],
+            self.unlisting_access_key: ["Read", "Write"],
+        }
+        return {
+            "identities": [
+                {
+                    "name": key.lower(),
+                    "credentials": [{"accessKey": key, "secretKey": self.secret_key}],
+                    "actions": actions,
+                }
+                for key, actions in allowed.items()
+            ]
+        }
+
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(self.endpoint_url + "/healthz", timeout=2):
@@ -130,15 +151,3 @@ class Seaweed:
             return False
         except OSError:
             return False
-
-
-def _users(access_key: str, secret_key: str) -> dict[str, object]:
-    return {
-        "identities": [
-            {
-                "name": "tests",
-                "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
-                "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-            }
-        ]
-    }

@@ -1,0 +1,126 @@
+"""Whether blobs expire, and not before the last replay or query of what refers to them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from math import ceil
+from urllib.parse import quote
+
+from mistral_offload.config import StorageProvider
+from mistral_offload.doctor.facts import Facts
+from mistral_offload.doctor.findings import (
+    Check,
+    Verdict,
+    failed,
+    in_days,
+    not_checked,
+    ok,
+    warning,
+)
+from mistral_offload.doctor.probe import Probe
+from mistral_offload.errors import StorageAccessDeniedError
+from mistral_offload.lifecycle.azure import AzureLifecycle
+from mistral_offload.lifecycle.opening import open_lifecycle
+from mistral_offload.lifecycle.rules import ExpiryRule, days_for
+from mistral_offload.limits import DEFAULT_RETENTION_DAYS
+from mistral_offload.storage.prefix import KeyPrefix
+
+_MARGIN_DAYS = 10
+"""What a rule should leave beyond the retention: for the longest execution, and for being late."""
+
+
+class ExpiryChecks:
+    """Reads the rules of a bucket and judges them for the keys of one use of it."""
+
+    def __init__(self, probe: Probe, facts: Facts) -> None:
+        self._place = probe.place
+        self._config = probe.config
+        self._facts = facts
+
+    def checks(self) -> list[Check]:
+        """One; a directory has no rules."""
+        if self._config.storage_provider is StorageProvider.LOCAL:
+            return []
+        return [
+            self._place.check(
+                "expiry", "expiry", self._expiry, needs=("reach",), after=("temporal.namespace",)
+            )
+        ]
+
+    async def _expiry(self) -> Verdict:
+        lifecycle = open_lifecycle(self._config)
+        if isinstance(lifecycle, AzureLifecycle):
+            show, _ = lifecycle.commands()
+            return not_checked("Azure tells its rules to its management API only", show)
+        try:
+            rules = await asyncio.to_thread(lifecycle.read)
+        except StorageAccessDeniedError as error:
+            return warning(
+                f"{error}: whether blobs outlive what refers to them is not known",
+                "allow it, or ask somebody who may read the bucket's rules",
+            )
+        names = f"{self._place.root}/{quote(self._facts.namespace, safe='')}/"
+        start = KeyPrefix(self._config.prefix).join(names)
+        return judge_expiry(start, rules, retention=self._facts.retention)
+
+
+def judge_expiry(
+    start: str, rules: Sequence[ExpiryRule], *, retention: timedelta | None
+) -> Verdict:
+    """What the rules of a bucket mean for some of its keys.
+
+    Args:
+        start: what the keys begin with, prefix of the store included.
+        rules: all of the bucket.
+        retention: how long ended executions are kept; None if it is not known.
+    """
+    kept = DEFAULT_RETENTION_DAYS if retention is None else ceil(retention / timedelta(days=1))
+    assumed = ", as far as is known" if retention is None else ""
+    needs = f"ended executions are kept for {in_days(kept)}{assumed}"
+    apply = f"mistral-offload lifecycle apply --days {kept + _MARGIN_DAYS}"
+    days = days_for(start, rules)
+    if days is not None and days <= kept:
+        # An execution that takes any time at all outlives its first blobs.
+        judge = failed if retention is not None else warning
+        return judge(
+            f"{_rule(start, days, rules)}; {needs}, so replays, queries and results lose data",
+            f"{apply}, and shorten no rule that holds for {start!r}",
+        )
+    doubtful = [rule for rule in rules if _may_hold(rule, start) and rule.days <= kept]
+    if doubtful:
+        listed = ", ".join(_describe(rule) for rule in doubtful)
+        return warning(
+            f"some blobs under {start!r} may go too soon, by {listed}; {needs}",
+            "see that the rule's conditions (tag, size, deeper prefix) do not hold for blobs",
+        )
+    if days is None:
+        return warning(f"no rule removes what is under {start!r}: it stays for ever", apply)
+    if days < kept + _MARGIN_DAYS:
+        return warning(
+            f"{_rule(start, days, rules)}; {needs}, so executions that run longer than "
+            f"{in_days(days - kept)} lose data",
+            f"{apply}, plus what the longest execution takes",
+        )
+    return ok(f"{_rule(start, days, rules)}; {needs}")
+
+
+def _may_hold(rule: ExpiryRule, start: str) -> bool:
+    """Whether a rule that is in force holds for some of the keys, perhaps."""
+    if not rule.enabled:
+        return False
+    deeper = rule.prefix.startswith(start) and rule.prefix != start
+    return deeper or (rule.is_conditional and start.startswith(rule.prefix))
+
+
+def _rule(start: str, days: int, rules: Sequence[ExpiryRule]) -> str:
+    """The rule that decides, in words."""
+    rule = next(rule for rule in rules if rule.days == days and days_for(start, [rule]) == days)
+    return f"{_describe(rule)} removes blobs after {in_days(days)}"
+
+
+def _describe(rule: ExpiryRule) -> str:
+    name = f"rule {rule.name!r}" if rule.name else "a rule"
+    scope = f"of {rule.prefix!r}" if rule.prefix else "of the whole bucket"
+    return f"{name} {scope}"
