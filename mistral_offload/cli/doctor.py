@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,7 @@ from mistral_offload.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
     from mistral_offload.doctor import Finding
+    from mistral_offload.workflows.settings import WorkerSettings
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "not_checked": "dim"}
 _OUTCOME_WIDTH = 13
@@ -40,20 +42,28 @@ def doctor(
     otherwise, also with warnings. Each store gets a few blobs of an execution named
     mistral-offload-doctor-…, which are removed in the end.
     """
+    settings = _read_settings(config)
+    # Not before: where the extra is missing, reading the settings names it.
     from mistral_offload.doctor import examine, examine_without_settings
 
     output = Output(as_json)
-    try:
-        settings = load_settings(config)
-    except MissingExtraError:
-        raise
-    except ConfigurationError as error:
-        asyncio.run(_tell(examine_without_settings(error, timeout=timeout), output))
-        raise typer.Exit(2) from None
+    if isinstance(settings, ConfigurationError):
+        asyncio.run(_tell(examine_without_settings(settings, timeout=timeout), output))
+        raise typer.Exit(2)
     findings = examine(settings, read_only=read_only, timeout=timeout, size=size)
     counts = asyncio.run(_tell(findings, output))
     if counts["failed"]:
         raise typer.Exit(1)
+
+
+def _read_settings(config: Path | None) -> WorkerSettings | ConfigurationError:
+    """The settings, or what is wrong with them, which is a finding here."""
+    try:
+        return load_settings(config)
+    except MissingExtraError:
+        raise
+    except ConfigurationError as error:
+        return error
 
 
 async def _tell(findings: AsyncGenerator[Finding], output: Output) -> Counter[str]:
@@ -83,7 +93,8 @@ def _print(console: Console, finding: Finding) -> None:
 def _sum_up(console: Console, counts: Counter[str]) -> None:
     line = Text("\n")
     for outcome, style in _STYLES.items():
-        line.append(f"{counts[outcome]} {_words(outcome)}", style=style if counts[outcome] else "")
+        words = _words(outcome) + ("s" if outcome == "warning" and counts[outcome] != 1 else "")
+        line.append(f"{counts[outcome]} {words}", style=style if counts[outcome] else "")
         line.append(", " if outcome != "not_checked" else "")
     console.print(line)
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from mistral_offload.config import StorageProvider
-from mistral_offload.doctor.findings import Check, Verdict, failed, not_checked, ok, warning
+from mistral_offload.doctor.findings import Check, Verdict, failed, ok, warning
 from mistral_offload.doctor.probe import Probe
-from mistral_offload.errors import MistralOffloadError, StorageAccessDeniedError
+from mistral_offload.errors import StorageAccessDeniedError
 
-_AZURE_ROLE = "or the role 'Storage Blob Data Contributor'"
 _LIST_PERMISSION = {
     StorageProvider.S3: "s3:ListBucket on the bucket",
-    StorageProvider.AZURE: f"list (l) in the shared access signature, {_AZURE_ROLE}",
+    StorageProvider.AZURE: "list (l) in the shared access signature, or the role 'Storage Blob "
+    "Data Contributor'",
     StorageProvider.GCS: "storage.objects.list",
     StorageProvider.LOCAL: "the right to read the directory",
-}
-_DELETE_PERMISSION = {
-    StorageProvider.S3: "s3:DeleteObject",
-    StorageProvider.AZURE: f"delete (d) in the shared access signature, {_AZURE_ROLE}",
-    StorageProvider.GCS: "storage.objects.delete",
-    StorageProvider.LOCAL: "the right to write to the directory",
 }
 
 
@@ -47,10 +41,6 @@ class AccessChecks:
         found.append(check("list", "lists", self._list, needs=("reach",), after=("put",)))
         return found
 
-    def last_check(self, *, after: tuple[str, ...]) -> Check:
-        """Removing the probe, when all that uses it has ended."""
-        return self._place.check("delete", "deletes", self._delete, after=after)
-
     async def _reach(self) -> Verdict:
         """Reading tells the most; but Google does not tell a missing bucket from a missing blob."""
         refusals: list[StorageAccessDeniedError] = []
@@ -62,7 +52,13 @@ class AccessChecks:
         # S3 and Google refuse to say that a blob is not there to those who may not list. Whoever
         # may write all the same has valid credentials.
         if len(refusals) == 2 and not await self._is_let_in():
-            raise refusals[0]
+            if self._may_write or self._place.is_read_also:
+                raise refusals[0]
+            return failed(
+                str(refusals[0]),
+                "mend the credentials; or leave out --read-only, for writing tells whether only "
+                "the right to list is missing",
+            )
         return ok(self._place.config.description)
 
     async def _is_let_in(self) -> bool:
@@ -109,17 +105,3 @@ class AccessChecks:
                 "wait before what is listed is taken for all there is ('mistral-offload blobs gc')",
             )
         return ok("lists what is there")
-
-    async def _delete(self) -> Verdict:
-        written = bool(self._probe.left)
-        try:
-            removed = await self._probe.remove()
-        except MistralOffloadError as error:
-            remedy = f"delete by hand: {', '.join(self._probe.left)}"
-            if isinstance(error, StorageAccessDeniedError):
-                permission = _DELETE_PERMISSION[self._place.config.storage_provider]
-                remedy += f". To use 'mistral-offload blobs rm' or 'gc', allow {permission}"
-            return warning(str(error), remedy)
-        if not written:
-            return not_checked("nothing was written")
-        return ok(f"removed the {removed} blobs that were written")

@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
+from mistral_offload.config import BlobStorageConfig
 from mistral_offload.doctor.access import AccessChecks
+from mistral_offload.doctor.cleaning import CleaningChecks
 from mistral_offload.doctor.configuration import SettingsChecks
 from mistral_offload.doctor.encryption import EncryptionChecks
 from mistral_offload.doctor.expiry import ExpiryChecks
@@ -60,17 +62,26 @@ async def examine(
         *TemporalChecks(settings, facts, timeout=timeout).checks(),
         *EncryptionChecks(settings).checks(),
     ]
+    measured: set[BlobStorageConfig] = set()
     for probe in probes:
-        may_write = not (read_only or probe.place.is_read_also)
-        checks += _store_checks(probe, facts, may_write=may_write, size=size, timeout=timeout)
+        place = probe.place
+        may_write = not (read_only or place.is_read_also)
+        checks += AccessChecks(probe, may_write=may_write).checks()
+        if may_write:
+            if place.config not in measured:
+                checks += SpeedChecks(probe, size=size, timeout=timeout).checks()
+                measured.add(place.config)
+            checks += RoundTripChecks(settings, probe).checks()
+            checks += CleaningChecks(probe, after=checks).checks()
+        if not place.is_read_also:
+            checks += ExpiryChecks(probe, facts).checks()
     try:
         async with aclosing(run_checks(checks, timeout=timeout)) as findings:
             async for finding in findings:
                 yield mask.hide(finding)
     finally:
         await asyncio.gather(*map(_clean_up, probes))
-        if facts.client is not None:
-            await asyncio.sleep(SETTLING_SECONDS)
+        await asyncio.sleep(SETTLING_SECONDS)
 
 
 async def examine_without_settings(
@@ -87,21 +98,6 @@ async def examine_without_settings(
     async with aclosing(run_checks(VersionChecks(None).checks(), timeout=timeout)) as findings:
         async for finding in findings:
             yield finding
-
-
-def _store_checks(
-    probe: Probe, facts: Facts, *, may_write: bool, size: int, timeout: float
-) -> list[Check]:
-    access = AccessChecks(probe, may_write=may_write)
-    checks = access.checks()
-    if may_write:
-        if probe.place.is_first_use:
-            checks += SpeedChecks(probe, size=size, timeout=timeout).checks()
-        checks += RoundTripChecks(facts.settings, probe).checks()
-        checks.append(access.last_check(after=tuple(check.id for check in checks)))
-    if not probe.place.is_read_also:
-        checks += ExpiryChecks(probe, facts).checks()
-    return checks
 
 
 async def _clean_up(probe: Probe) -> None:

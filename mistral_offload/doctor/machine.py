@@ -55,8 +55,10 @@ class MachineChecks:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         stores = {place.config: place.config.connections for place in self._places}
         needed = sum(stores.values()) + _OTHER_FILES
-        if soft == resource.RLIM_INFINITY or soft >= needed:
-            return ok(f"{'any number' if soft == resource.RLIM_INFINITY else f'{soft:,}'} allowed")
+        if soft == resource.RLIM_INFINITY:
+            return ok("any number is allowed")
+        if soft >= needed:
+            return ok(f"{soft:,} allowed, up to {needed:,} needed")
         return warning(
             f"{soft:,} allowed; the stores' connections and the rest may need {needed:,}",
             f"raise the limit (ulimit -n {needed}; the hard one is {hard:,}), or lower "

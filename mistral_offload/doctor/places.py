@@ -26,7 +26,6 @@ class Place:
         variables: what the names of its variables begin with.
         root: what its keys begin with, after the prefix of the store.
         is_read_also: whether it is there to be read only.
-        is_first_use: whether no place before it uses the same store.
     """
 
     id: str
@@ -35,7 +34,6 @@ class Place:
     variables: str
     root: str
     is_read_also: bool
-    is_first_use: bool
 
     def check(
         self,
@@ -60,43 +58,27 @@ class Place:
         return name if "." in name else f"{self.id}.{name}"
 
 
-def places_of(settings: WorkerSettings) -> tuple[Place, ...]:
+def places_of(settings: WorkerSettings) -> list[Place]:
     """Every use of every store that the settings name, the payloads' first."""
-    seen: set[BlobStorageConfig] = set()
+    payloads, fields = settings.payload_offloading, settings.field_offloading
     found: list[Place] = []
-    for id, title, config, variables, root, is_read_also in _uses(settings):
-        alone = config.model_copy(update={"read_also": ()})
-        found.append(
-            Place(id, title, alone, variables, root, is_read_also, is_first_use=alone not in seen)
+    if payloads is not None:
+        found += _uses("payload", payloads.storage_config, PAYLOAD_VARIABLES, PAYLOAD_ROOT)
+    if fields is not None:
+        found += _uses("field", fields.storage_config, FIELD_VARIABLES, FIELD_ROOT)
+    return found
+
+
+def _uses(what: str, config: BlobStorageConfig, group: str, root: str) -> Iterator[Place]:
+    id, title, variables = f"{what}_store", f"{what} store", f"{group}__STORAGE_CONFIG"
+    alone = config.model_copy(update={"read_also": ()})
+    yield Place(id, title, alone, variables, root, is_read_also=False)
+    for number, other in enumerate(config.read_also, start=1):
+        yield Place(
+            f"{id}.read_also.{number}",
+            f"{title}, read also {number}",
+            other,
+            f"{variables}__READ_ALSO",
+            root,
+            is_read_also=True,
         )
-        seen.add(alone)
-    return tuple(found)
-
-
-def _uses(
-    settings: WorkerSettings,
-) -> Iterator[tuple[str, str, BlobStorageConfig, str, str, bool]]:
-    for id, title, offloading, group, root in (
-        (
-            "payload_store",
-            "payload store",
-            settings.payload_offloading,
-            PAYLOAD_VARIABLES,
-            PAYLOAD_ROOT,
-        ),
-        ("field_store", "field store", settings.field_offloading, FIELD_VARIABLES, FIELD_ROOT),
-    ):
-        if offloading is None:
-            continue
-        config, variables = offloading.storage_config, f"{group}__STORAGE_CONFIG"
-        yield id, title, config, variables, root, False
-        for number, other in enumerate(config.read_also, start=1):
-            name = f"{variables}__READ_ALSO"
-            yield (
-                f"{id}.read_also.{number}",
-                f"{title}, read also {number}",
-                other,
-                name,
-                root,
-                True,
-            )

@@ -65,7 +65,7 @@ def _missed(needed: Finding) -> Verdict | None:
     if needed.outcome is Outcome.FAILED:
         return not_checked(f"'{needed.title}' failed")
     if needed.outcome is Outcome.NOT_CHECKED:
-        return not_checked(f"'{needed.title}' was not checked")
+        return Verdict(Outcome.NOT_CHECKED, needed.detail)
     return None
 
 

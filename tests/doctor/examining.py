@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Finding, Outcome, examine
+from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
 from mistral_offload.workflows import WorkerSettings
 
 
@@ -24,18 +25,24 @@ def block(config: BlobStorageConfig) -> dict[str, Any]:
 
 
 def settings_for(
-    platform: LocalPlatform | None = None,
+    platform: LocalPlatform,
     *,
     payloads: BlobStorageConfig | None = None,
     fields: BlobStorageConfig | None = None,
+    floor: int = DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
     **others: Any,
 ) -> WorkerSettings:
-    """Settings with these stores, and the local platform if there is one."""
-    given: dict[str, Any] = {"_env_file": None}
-    if platform is not None:
-        given |= {"server_url": platform.server_url, "mistral_api_key": platform.api_key}
+    """Settings with these stores, on the local platform."""
+    given: dict[str, Any] = {
+        "_env_file": None,
+        "server_url": platform.server_url,
+        "mistral_api_key": platform.api_key,
+    }
     if payloads is not None:
-        given["temporal_payload_offloading"] = {"storage_config": block(payloads)}
+        given["temporal_payload_offloading"] = {
+            "storage_config": block(payloads),
+            "min_size_bytes": floor,
+        }
     if fields is not None:
         given["activity_attributes_offloading"] = {"storage_config": block(fields)}
     return WorkerSettings(**(given | others))

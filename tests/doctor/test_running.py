@@ -61,7 +61,7 @@ async def test_what_depends_on_a_failure_is_not_checked() -> None:
     ]
     assert findings["needed"].remedy == 'pip install "mistral-offload[s3]"'
     assert findings["needs"].detail == "because 'about needed' failed"
-    assert findings["deeper"].detail == "because 'about needs' was not checked"
+    assert findings["deeper"].detail == "because 'about needed' failed"
 
 
 async def test_a_check_that_does_not_end_is_given_up() -> None:

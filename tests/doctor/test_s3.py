@@ -86,8 +86,10 @@ async def test_healthy(seaweed: Seaweed, bucket: str, local_platform: LocalPlatf
     assert seaweed.secret_key not in shown(findings)
 
 
-async def test_no_bucket(seaweed: Seaweed) -> None:
-    findings = await findings_of(settings_for(payloads=s3_config(seaweed, "no-such-bucket")))
+async def test_no_bucket(seaweed: Seaweed, local_platform: LocalPlatform) -> None:
+    findings = await findings_of(
+        settings_for(local_platform, payloads=s3_config(seaweed, "no-such-bucket"))
+    )
     ended = outcomes(findings, "payload_store.")
     assert ended.pop("reach") is FAILED
     assert set(ended.values()) == {NOT_CHECKED}
@@ -98,10 +100,12 @@ async def test_no_bucket(seaweed: Seaweed) -> None:
 
 
 @pytest.mark.parametrize("read_only", [False, True])
-async def test_a_wrong_secret(seaweed: Seaweed, bucket: str, read_only: bool) -> None:
+async def test_a_wrong_secret(
+    seaweed: Seaweed, bucket: str, read_only: bool, local_platform: LocalPlatform
+) -> None:
     secret = "wrong-secret-of-forty-characters-0123456"
     config = s3_config(seaweed, bucket, aws_secret_access_key=secret)
-    findings = await findings_of(settings_for(payloads=config), read_only=read_only)
+    findings = await findings_of(settings_for(local_platform, payloads=config), read_only=read_only)
     finding = findings["payload_store.reach"]
     assert finding.outcome is FAILED
     assert "credentials are not valid" in finding.detail
@@ -109,18 +113,22 @@ async def test_a_wrong_secret(seaweed: Seaweed, bucket: str, read_only: bool) ->
     assert secret not in shown(findings)
 
 
-async def test_no_right_to_write(seaweed: Seaweed, bucket: str) -> None:
+async def test_no_right_to_write(
+    seaweed: Seaweed, bucket: str, local_platform: LocalPlatform
+) -> None:
     config = s3_config(seaweed, bucket, aws_access_key_id=seaweed.reader_access_key)
-    findings = await findings_of(settings_for(payloads=config))
+    findings = await findings_of(settings_for(local_platform, payloads=config))
     ended = outcomes(findings, "payload_store.")
     assert [ended[name] for name in ("reach", "list", "put")] == [OK, OK, FAILED]
     assert "s3:PutObject" in findings["payload_store.put"].detail
     assert ended["get"] is ended["round_trip"] is ended["clock"] is NOT_CHECKED
 
 
-async def test_no_right_to_list(seaweed: Seaweed, bucket: str) -> None:
+async def test_no_right_to_list(
+    seaweed: Seaweed, bucket: str, local_platform: LocalPlatform
+) -> None:
     config = s3_config(seaweed, bucket, aws_access_key_id=seaweed.unlisting_access_key)
-    findings = await findings_of(settings_for(payloads=config))
+    findings = await findings_of(settings_for(local_platform, payloads=config))
     ended = outcomes(findings, "payload_store.")
     assert (ended["reach"], ended["put"], ended["list"]) == (OK, OK, WARNING)
     assert findings["payload_store.list"].remedy == "allow s3:ListBucket on the bucket"
@@ -128,23 +136,23 @@ async def test_no_right_to_list(seaweed: Seaweed, bucket: str) -> None:
 
 
 async def test_missing_blobs_are_told_as_forbidden(
-    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy
+    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy, local_platform: LocalPlatform
 ) -> None:
     """As S3 does without s3:ListBucket."""
     seaweed_proxy.answer("GET", 403, DENIED, times=2)
     config = s3_config(seaweed, bucket, endpoint_url=seaweed_proxy.url)
-    findings = await findings_of(settings_for(payloads=config))
+    findings = await findings_of(settings_for(local_platform, payloads=config))
     assert findings["payload_store.reach"].outcome is OK
     assert findings["payload_store.put"].outcome is OK
     assert keys_in(seaweed, bucket) == set()
 
 
 async def test_no_right_to_delete(
-    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy
+    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy, local_platform: LocalPlatform
 ) -> None:
     seaweed_proxy.answer("DELETE", 403, DENIED, times=1000)
     config = s3_config(seaweed, bucket, "data", endpoint_url=seaweed_proxy.url)
-    findings = await findings_of(settings_for(payloads=config))
+    findings = await findings_of(settings_for(local_platform, payloads=config))
     finding = findings["payload_store.delete"]
     assert finding.outcome is WARNING
     left = keys_in(seaweed, bucket)
@@ -155,21 +163,21 @@ async def test_no_right_to_delete(
 
 
 async def test_a_server_that_ignores_the_condition(
-    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy
+    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy, local_platform: LocalPlatform
 ) -> None:
     seaweed_proxy.answer("PUT", 200, skip=1)  # the second one, of the same blob
     config = s3_config(seaweed, bucket, endpoint_url=seaweed_proxy.url)
-    findings = await findings_of(settings_for(payloads=config))
+    findings = await findings_of(settings_for(local_platform, payloads=config))
     finding = findings["payload_store.create_if_absent"]
     assert finding.outcome is WARNING
     assert "STORAGE_CONFIG__CONDITIONAL_WRITES=false" in str(finding.remedy)
     assert findings["payload_store.latency"].outcome is OK
 
 
-async def test_a_bucket_that_is_silent(seaweed: Seaweed) -> None:
+async def test_a_bucket_that_is_silent(seaweed: Seaweed, local_platform: LocalPlatform) -> None:
     with ScriptedServer(None) as silent:
         config = s3_config(seaweed, "bucket", endpoint_url=silent.url)
-        findings = await findings_of(settings_for(payloads=config), timeout=1)
+        findings = await findings_of(settings_for(local_platform, payloads=config), timeout=1)
     assert findings["payload_store.reach"].outcome is FAILED
     assert findings["payload_store.expiry"].outcome is NOT_CHECKED
 
@@ -201,24 +209,28 @@ async def test_expiry(
 
 
 async def test_no_right_to_read_the_rules(
-    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy
+    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy, local_platform: LocalPlatform
 ) -> None:
     seaweed_proxy.answer("GET", 403, DENIED, skip=3)  # read, list, and list again
     config = s3_config(seaweed, bucket, endpoint_url=seaweed_proxy.url)
-    findings = await findings_of(settings_for(payloads=config), read_only=True)
+    findings = await findings_of(settings_for(local_platform, payloads=config), read_only=True)
     finding = findings["payload_store.expiry"]
     assert (finding.outcome, findings["payload_store.list"].outcome) == (WARNING, OK)
     assert "s3:GetLifecycleConfiguration" in finding.detail
 
 
 async def test_reading_only_writes_nothing(
-    seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy, tmp_path: Path
+    seaweed: Seaweed,
+    bucket: str,
+    seaweed_proxy: CountingProxy,
+    tmp_path: Path,
+    local_platform: LocalPlatform,
 ) -> None:
     cache = tmp_path / "cache"
     config = s3_config(
         seaweed, bucket, endpoint_url=seaweed_proxy.url, cache_directory=cache, read_also=()
     )
-    findings = await findings_of(settings_for(payloads=config), read_only=True)
+    findings = await findings_of(settings_for(local_platform, payloads=config), read_only=True)
     assert set(outcomes(findings, "payload_store.")) == {
         "reach", "list", "expiry", "cache_directory",
     }  # fmt: skip
@@ -226,11 +238,13 @@ async def test_reading_only_writes_nothing(
     assert not cache.exists()
 
 
-async def test_stores_to_read_also(seaweed: Seaweed, bucket: str) -> None:
+async def test_stores_to_read_also(
+    seaweed: Seaweed, bucket: str, local_platform: LocalPlatform
+) -> None:
     old = s3_config(seaweed, seaweed.make_bucket(), aws_access_key_id=seaweed.reader_access_key)
     gone = s3_config(seaweed, "gone-bucket")
     config = s3_config(seaweed, bucket, read_also=(old, gone))
-    findings = await findings_of(settings_for(payloads=config))
+    findings = await findings_of(settings_for(local_platform, payloads=config))
     assert findings["payload_store.reach"].outcome is OK
     assert outcomes(findings, "payload_store.read_also.1.") == {"reach": OK, "list": OK}
     assert outcomes(findings, "payload_store.read_also.2.") == {
@@ -239,8 +253,10 @@ async def test_stores_to_read_also(seaweed: Seaweed, bucket: str) -> None:
     }
 
 
-async def test_an_examination_that_is_broken_off(seaweed: Seaweed, bucket: str) -> None:
-    settings = settings_for(payloads=s3_config(seaweed, bucket))
+async def test_an_examination_that_is_broken_off(
+    seaweed: Seaweed, bucket: str, local_platform: LocalPlatform
+) -> None:
+    settings = settings_for(local_platform, payloads=s3_config(seaweed, bucket))
     async with aclosing(examine(settings)) as findings:
         async for finding in findings:
             if finding.id == "payload_store.put":
