@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
+# Each process starts the servers its tests need.
+TEST_PROCESSES ?= 2
 
 .PHONY: demo test check twin clean
 
@@ -11,7 +13,7 @@ demo: $(READY)
 	$(BIN)/python -m examples.demo
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ from mistral_offload._version import __version__
 from mistral_offload.cli.dev import dev
 from mistral_offload.cli.doctor import doctor
 from mistral_offload.cli.keys import keys
+from mistral_offload.cli.lifecycle import lifecycle
 
 app = typer.Typer(
     name="mistral-offload",
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(dev)
 app.command()(doctor)
 app.add_typer(keys, name="keys")
+app.add_typer(lifecycle, name="lifecycle")
 
 
 def _show_version(asked: bool) -> None:

@@ -80,30 +80,29 @@ def judge_expiry(
     assumed = ", as far as is known" if retention is None else ""
     needs = f"ended executions are kept for {in_days(kept)}{assumed}"
     apply = f"mistral-offload lifecycle apply --days {kept + _MARGIN_DAYS}"
-    days = days_for(start, rules)
-    if days is not None and days <= kept:
-        # An execution that takes any time at all outlives its first blobs.
-        judge = failed if retention is not None else warning
-        return judge(
-            f"{_rule(start, days, rules)}; {needs}, so replays, queries and results lose data",
-            f"{apply}, and shorten no rule that holds for {start!r}",
-        )
+    if kept != DEFAULT_RETENTION_DAYS:
+        apply += f" --retention-days {kept}"
     doubtful = [rule for rule in rules if _may_hold(rule, start) and rule.days <= kept]
-    if doubtful:
-        listed = ", ".join(_describe(rule) for rule in doubtful)
-        return warning(
-            f"some blobs under {start!r} may go too soon, by {listed}; {needs}",
-            "see that the rule's conditions (tag, size, deeper prefix) do not hold for blobs",
-        )
-    if days is None:
+    days = days_for(start, rules)
+    if days is None and not doubtful:
         return warning(f"no rule removes what is under {start!r}: it stays for ever", apply)
-    if days < kept + _MARGIN_DAYS:
+    if days is None or (doubtful and days > kept):
         return warning(
-            f"{_rule(start, days, rules)}; {needs}, so executions that run longer than "
-            f"{in_days(days - kept)} lose data",
-            f"{apply}, plus what the longest execution takes",
+            f"some blobs under {start!r} may go too soon, by {', '.join(map(_words, doubtful))}; "
+            f"{needs}",
+            "see that what these rules hold for (tag, size, deeper prefix) is no blob",
         )
-    return ok(f"{_rule(start, days, rules)}; {needs}")
+    rule = _deciding(start, days, rules)
+    detail = f"{_words(rule)} removes blobs after {in_days(days)}; {needs}"
+    if days >= kept + _MARGIN_DAYS:
+        return ok(detail)
+    remedy = apply if rule.is_ours else f"remove {_words(rule)}, or narrow it; then {apply}"
+    if days > kept:
+        lost = f"so executions that run longer than {in_days(days - kept)} lose data"
+        return warning(f"{detail}, {lost}", remedy)
+    # An execution that takes any time at all outlives its first blobs.
+    judge = warning if retention is None else failed
+    return judge(f"{detail}, so replays, queries and results lose data", remedy)
 
 
 def _may_hold(rule: ExpiryRule, start: str) -> bool:
@@ -114,13 +113,11 @@ def _may_hold(rule: ExpiryRule, start: str) -> bool:
     return deeper or (rule.is_conditional and start.startswith(rule.prefix))
 
 
-def _rule(start: str, days: int, rules: Sequence[ExpiryRule]) -> str:
-    """The rule that decides, in words."""
-    rule = next(rule for rule in rules if rule.days == days and days_for(start, [rule]) == days)
-    return f"{_describe(rule)} removes blobs after {in_days(days)}"
+def _deciding(start: str, days: int, rules: Sequence[ExpiryRule]) -> ExpiryRule:
+    """The rule that gives the keys so many days."""
+    return next(rule for rule in rules if days_for(start, [rule]) == days)
 
 
-def _describe(rule: ExpiryRule) -> str:
-    name = f"rule {rule.name!r}" if rule.name else "a rule"
-    scope = f"of {rule.prefix!r}" if rule.prefix else "of the whole bucket"
-    return f"{name} {scope}"
+def _words(rule: ExpiryRule) -> str:
+    name = f"rule {rule.name!r}" if rule.name else "the rule"
+    return f"{name} of {rule.prefix!r}" if rule.prefix else f"{name} of the whole bucket"

@@ -11,7 +11,7 @@ from mistral_offload.doctor.findings import Check, Verdict, ok, warning
 from mistral_offload.workflows.platform import Platform
 from mistral_offload.workflows.settings import WorkerSettings
 
-_SOON: Final = RetryConfig(backoff=BackoffStrategy(max_elapsed_time=2_000))
+_LONGEST_RETRY_SECONDS: Final = 2.0
 """A fault of a moment is passed over; for more, nobody on call wants to wait."""
 
 
@@ -21,7 +21,12 @@ class PlatformChecks:
     def __init__(self, settings: WorkerSettings, facts: Facts, *, timeout: float) -> None:
         self._settings = settings
         self._facts = facts
-        self._options = CallOptions(retries=_SOON, timeout_ms=max(1, int(timeout * 500)))
+        # Half of the time for going on, and half for the last attempt.
+        half = max(1, int(timeout * 500))
+        elapsed = min(int(_LONGEST_RETRY_SECONDS * 1000), half)
+        self._options = CallOptions(
+            retries=RetryConfig(backoff=BackoffStrategy(max_elapsed_time=elapsed)), timeout_ms=half
+        )
 
     def checks(self) -> list[Check]:
         """The token, then the answer."""

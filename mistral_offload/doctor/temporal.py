@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from datetime import timedelta
@@ -30,10 +31,12 @@ from mistral_offload.errors import APIConnectionError
 from mistral_offload.limits import METADATA_ALLOWANCE_BYTES, PAYLOAD_LIMIT_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.workflows.connecting import connect
-from mistral_offload.workflows.discovery import choose_address
+from mistral_offload.workflows.discovery import TemporalAddress, choose_address
 from mistral_offload.workflows.settings import WorkerSettings
 
 _LONGEST_PATIENCE_SECONDS = 2.0
+_SHARE = 0.9
+"""Of a check's time for the connection, so that it is this check that says where none was made."""
 _KINDS = {
     "workflows": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     "activities": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
@@ -73,25 +76,28 @@ class TemporalChecks:
             )
         address = choose_address(self._settings, self._facts.told)
         try:
-            client = await connect(
-                address,
-                encoder=PayloadEncoder(),
-                token=self._settings.temporal_token(tls=address.tls),
-                identity=f"doctor-{socket.gethostname()}-{os.getpid()}",
-                patience_seconds=min(_LONGEST_PATIENCE_SECONDS, self._timeout / 2),
-            )
+            client = await asyncio.wait_for(self._open(address), self._timeout * _SHARE)
             info = await client.workflow_service.get_system_info(
                 GetSystemInfoRequest(), timeout=self._request_time
             )
-        except (APIConnectionError, RPCError) as error:
+        except (APIConnectionError, RPCError, asyncio.TimeoutError) as error:
             return failed(
-                str(error),
+                str(error) or f"no answer from Temporal at {address.target}",
                 "look at TEMPORAL_SERVER_URL, TEMPORAL_TLS and TEMPORAL_API_KEY, and whether "
                 f"{address.target} can be reached from here",
             )
         self._facts.client = client
         server = info.server_version or "of an unknown version"
         return ok(f"{address.target}, TLS {_state(address.tls)}, server {server}")
+
+    async def _open(self, address: TemporalAddress) -> Client:
+        return await connect(
+            address,
+            encoder=PayloadEncoder(),
+            token=self._settings.temporal_token(tls=address.tls),
+            identity=f"doctor-{socket.gethostname()}-{os.getpid()}",
+            patience_seconds=min(_LONGEST_PATIENCE_SECONDS, self._timeout / 2),
+        )
 
     async def _tls(self) -> Verdict:
         if not self._is_located:

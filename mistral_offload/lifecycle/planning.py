@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from mistral_offload.errors import ConfigurationError
 from mistral_offload.lifecycle.document import LifecycleDocument
 from mistral_offload.lifecycle.rules import ExpiryRule
 from mistral_offload.limits import DEFAULT_RETENTION_DAYS
@@ -84,20 +83,6 @@ def plan_expiry(
         rules.append(PlannedRule(prefix, days, change, found[0].days if found else None))
     warnings = [text for rule in rules for text in _warnings(rule, after.rules, retention_days)]
     return Plan(tuple(rules), tuple(warnings), document, after)
-
-
-def require_retention(days: int, retention_days: int) -> None:
-    """Refuse to remove blobs of executions that can still be read.
-
-    Raises:
-        ConfigurationError: there are fewer days than the retention has.
-    """
-    if days < retention_days:
-        raise ConfigurationError(
-            f"{days} days are fewer than the {retention_days} for which Temporal keeps an ended "
-            "execution, so executions would lose payloads that can still be read. Take the "
-            "retention, the longest execution and a few days more"
-        )
 
 
 def _warnings(

@@ -21,14 +21,13 @@ from mistral_offload.lifecycle.rules import ExpiryRule
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _OURS = "mistral-offload:"
 _LONGEST_ID = 255
+_NAMESPACE_MARK = "xmlns"
 
 NONCURRENT_DAYS = 7
 """After how many days a versioned bucket drops what was deleted or has expired."""
 
 ABORT_DAYS = 1
 """After how many days parts of an upload that was never finished are removed."""
-
-_CONDITIONS = ("Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan")
 
 
 class S3Document(LifecycleDocument):
@@ -54,25 +53,22 @@ class S3Document(LifecycleDocument):
 
         One that does so at a date, not at an age, has 0 days and is conditional.
         """
-        return tuple(rule for entry in self._entries(self._root()) for rule in _rules_of(entry))
+        return tuple(rule for entry in self._root().iterfind("Rule") for rule in _rules_of(entry))
 
     def with_expiry(self, prefix: str, days: int) -> S3Document:
         """The document with our rule for a prefix, in the place of the one it may have had."""
         root = self._root()
-        entries = list(self._entries(root))
-        is_legacy = any(_child(entry, "Prefix") is not None for entry in entries)
+        is_legacy = any(entry.find("Prefix") is not None for entry in root.iterfind("Rule"))
         ours = _written(prefix, days, is_legacy=is_legacy)
-        name = id_for(prefix)
-        for entry in entries:
-            if _text(entry, "ID") == name:
+        for place, entry in enumerate(root):
+            if entry.findtext("ID") == id_for(prefix):
                 if _meaning(entry) == _meaning(ours):
                     return self
-                root[list(root).index(entry)] = _qualified(ours, _namespace(root))
+                root[place] = ours
                 break
         else:
-            root.append(_qualified(ours, _namespace(root)))
-        xml = ElementTree.tostring(root, "utf-8", default_namespace=_namespace(root) or None)
-        return S3Document(xml, minimum_size=self.minimum_size)
+            root.append(ours)
+        return S3Document(ElementTree.tostring(root, "utf-8"), minimum_size=self.minimum_size)
 
     def __eq__(self, other: object) -> bool:
         # Not the minimum size: a bucket that had no configuration has none, and then S3's default.
@@ -82,11 +78,14 @@ class S3Document(LifecycleDocument):
         return hash(repr(_meaning(self._root())))
 
     def _root(self) -> Element:
-        return ElementTree.fromstring(self._xml)  # noqa: S314 - see the import
-
-    @staticmethod
-    def _entries(root: Element) -> Iterator[Element]:
-        return (child for child in root if _name(child) == "Rule")
+        """The configuration with plain names: its namespace is an attribute, as it was written."""
+        root = ElementTree.fromstring(self._xml)  # noqa: S314 - see the import
+        namespace, mark, _ = root.tag.rpartition("}")
+        for part in root.iter():
+            part.tag = part.tag.removeprefix(namespace + mark)
+        if mark:
+            root.set(_NAMESPACE_MARK, namespace[1:])
+        return root
 
 
 def id_for(prefix: str) -> str:
@@ -98,24 +97,19 @@ def id_for(prefix: str) -> str:
 
 
 def _rules_of(entry: Element) -> Iterator[ExpiryRule]:
-    expiration = _child(entry, "Expiration")
-    if expiration is None:
-        return
-    days, date = _text(expiration, "Days"), _text(expiration, "Date")
+    days, date = entry.findtext("Expiration/Days"), entry.findtext("Expiration/Date")
     if days is None and date is None:
-        return  # it removes markers of what was deleted, no objects
-    scope = _child(entry, "Filter")
-    joined = _child(scope, "And") if scope is not None else None
-    places = [place for place in (joined, scope, entry) if place is not None]
-    prefixes = (_text(place, "Prefix") for place in places)
-    name = _text(entry, "ID")
+        return  # it removes old versions or markers of what was deleted, or nothing
+    filters = [*entry.iterfind("Filter/And"), *entry.iterfind("Filter")]
+    prefixes = (part.findtext("Prefix") for part in (*filters, entry))
+    conditions = {child.tag for part in filters for child in part} - {"Prefix", "And"}
+    name = entry.findtext("ID")
     yield ExpiryRule(
         next((prefix for prefix in prefixes if prefix is not None), ""),
         int(days or 0),
         name=name,
-        enabled=_text(entry, "Status") == "Enabled",
-        is_conditional=days is None
-        or any(_child(place, name) is not None for place in places for name in _CONDITIONS),
+        enabled=entry.findtext("Status") == "Enabled",
+        is_conditional=days is None or bool(conditions),
         is_ours=(name or "").startswith(_OURS),
     )
 
@@ -139,32 +133,9 @@ def _add(parent: Element, name: str, text: str) -> None:
     SubElement(parent, name).text = text
 
 
-def _qualified(element: Element, namespace: str) -> Element:
-    """The same element in a namespace."""
-    for part in element.iter():
-        part.tag = f"{{{namespace}}}{part.tag}" if namespace else part.tag
-    return element
-
-
 def _meaning(element: Element) -> Any:
     """What elements have in common that mean the same: no order, no namespace, no indentation."""
     children = sorted((_meaning(child) for child in element), key=repr)
     text = "" if children else element.text or ""
-    return (_name(element), text, sorted(element.attrib.items()), children)
-
-
-def _namespace(element: Element) -> str:
-    return element.tag[1:].partition("}")[0] if element.tag.startswith("{") else ""
-
-
-def _name(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _child(element: Element, name: str) -> Element | None:
-    return next((child for child in element if _name(child) == name), None)
-
-
-def _text(element: Element, name: str) -> str | None:
-    child = _child(element, name)
-    return None if child is None else (child.text or "")
+    attributes = sorted(pair for pair in element.items() if pair[0] != _NAMESPACE_MARK)
+    return (element.tag, text, attributes, children)

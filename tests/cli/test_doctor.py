@@ -143,7 +143,8 @@ def test_lines_for_people(seaweed: Seaweed, local_platform: LocalPlatform, file:
     assert any(re.fullmatch(r"ok +payload store: latency +put \d+ ms, .*", line) for line in lines)
     place = next(n for n, line in enumerate(lines) if "payload store: expiry" in line)
     assert lines[place].startswith("warning ")
-    assert lines[place + 1].strip() == "→ mistral-offload lifecycle apply --days 11"
+    apply = "mistral-offload lifecycle apply --days 11 --retention-days 1"
+    assert lines[place + 1].strip() == f"→ {apply}"
     assert re.fullmatch(r"\d+ ok, \d+ warnings?, 0 failed, 0 not checked", lines[-1])
     assert seaweed.secret_key not in ended.stdout
 

@@ -14,6 +14,7 @@ from mistral_offload.doctor.speed import judge_clock
 from mistral_offload.lifecycle.rules import ExpiryRule
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+APPLY = "mistral-offload lifecycle apply --days"
 START = "data/temporal-payload/acme/"
 
 
@@ -56,6 +57,20 @@ def test_expiry(rules: list[ExpiryRule], retention: float | None, outcome: str, 
     verdict = judge_expiry(START, rules, retention=kept)
     assert (verdict.outcome.value, words in verdict.detail) == (outcome, True), verdict
     assert (verdict.remedy is None) == (outcome == "ok")
+
+
+@pytest.mark.parametrize(
+    ("rule", "retention", "remedy"),
+    [
+        (ExpiryRule(START, 5, is_ours=True), 30, f"{APPLY} 40"),
+        (ExpiryRule(START, 5, is_ours=True), 7, f"{APPLY} 17 --retention-days 7"),
+        (ExpiryRule("", 5, "tidy"), 30,
+         f"remove rule 'tidy' of the whole bucket, or narrow it; then {APPLY} 40"),
+    ],
+)  # fmt: skip
+def test_remedies_of_expiry(rule: ExpiryRule, retention: int, remedy: str) -> None:
+    verdict = judge_expiry(START, [rule], retention=timedelta(days=retention))
+    assert verdict.remedy == remedy
 
 
 def test_variables_that_nobody_reads() -> None:

@@ -116,7 +116,7 @@ async def test_a_wrong_secret(
 async def test_no_right_to_write(
     seaweed: Seaweed, bucket: str, local_platform: LocalPlatform
 ) -> None:
-    config = s3_config(seaweed, bucket, aws_access_key_id=seaweed.reader_access_key)
+    config = s3_config(seaweed, bucket, aws_access_key_id=seaweed.browsing_access_key)
     findings = await findings_of(settings_for(local_platform, payloads=config))
     ended = outcomes(findings, "payload_store.")
     assert [ended[name] for name in ("reach", "list", "put")] == [OK, OK, FAILED]
@@ -127,7 +127,7 @@ async def test_no_right_to_write(
 async def test_no_right_to_list(
     seaweed: Seaweed, bucket: str, local_platform: LocalPlatform
 ) -> None:
-    config = s3_config(seaweed, bucket, aws_access_key_id=seaweed.unlisting_access_key)
+    config = s3_config(seaweed, bucket, aws_access_key_id=seaweed.writing_access_key)
     findings = await findings_of(settings_for(local_platform, payloads=config))
     ended = outcomes(findings, "payload_store.")
     assert (ended["reach"], ended["put"], ended["list"]) == (OK, OK, WARNING)
@@ -205,7 +205,9 @@ async def test_expiry(
     settings = settings_for(local_platform, payloads=s3_config(seaweed, bucket))
     finding = (await findings_of(settings, read_only=True))["payload_store.expiry"]
     assert (finding.outcome, words in finding.detail) == (outcome, True), finding
-    assert "mistral-offload lifecycle apply --days 11" in str(finding.remedy)
+    apply = "mistral-offload lifecycle apply --days 11 --retention-days 1"
+    assert str(finding.remedy).endswith(apply)
+    assert ("remove rule" in str(finding.remedy)) == bool(days)
 
 
 async def test_no_right_to_read_the_rules(
@@ -241,7 +243,7 @@ async def test_reading_only_writes_nothing(
 async def test_stores_to_read_also(
     seaweed: Seaweed, bucket: str, local_platform: LocalPlatform
 ) -> None:
-    old = s3_config(seaweed, seaweed.make_bucket(), aws_access_key_id=seaweed.reader_access_key)
+    old = s3_config(seaweed, seaweed.make_bucket(), aws_access_key_id=seaweed.browsing_access_key)
     gone = s3_config(seaweed, "gone-bucket")
     config = s3_config(seaweed, bucket, read_also=(old, gone))
     findings = await findings_of(settings_for(local_platform, payloads=config))

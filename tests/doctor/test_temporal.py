@@ -68,10 +68,19 @@ async def test_temporal_is_down(local_platform: LocalPlatform) -> None:
     assert f"127.0.0.1:{port}" in findings["temporal.connection"].detail
 
 
+async def test_temporal_is_silent(local_platform: LocalPlatform) -> None:
+    with ScriptedServer(None) as silent:
+        target = silent.url.removeprefix("http://")
+        settings = settings_for(local_platform, temporal_server_url=target)
+        findings = await findings_of(settings, timeout=2)
+    assert findings["temporal.connection"].outcome is FAILED
+    assert target in findings["temporal.connection"].detail
+
+
 async def test_the_platform_is_down(local_platform: LocalPlatform) -> None:
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    findings = await findings_of(settings_for(local_platform, server_url=url), timeout=1)
+    findings = await findings_of(settings_for(local_platform, server_url=url), timeout=2)
     assert findings["platform.answer"].outcome is FAILED
     assert "SERVER_URL" in str(findings["platform.answer"].remedy)
     assert set(outcomes(findings, "temporal.").values()) == {NOT_CHECKED}
@@ -82,7 +91,7 @@ async def test_the_platform_is_down(local_platform: LocalPlatform) -> None:
         temporal_server_url=local_platform.temporal_address,
         temporal_namespace=local_platform.namespace,
     )
-    findings = await findings_of(settings, timeout=1)
+    findings = await findings_of(settings, timeout=2)
     assert findings["platform.answer"].outcome is FAILED
     assert findings["temporal.namespace"].outcome is OK
 
@@ -127,7 +136,7 @@ async def test_a_token_file_that_is_gone(local_platform: LocalPlatform) -> None:
 
 async def test_tls(local_platform: LocalPlatform) -> None:
     settings = settings_for(local_platform, temporal_tls=True)
-    findings = await findings_of(settings, timeout=1)
+    findings = await findings_of(settings, timeout=2)
     assert findings["temporal.tls"].outcome is WARNING
     assert findings["temporal.connection"].outcome is FAILED
     assert "TEMPORAL_TLS" in str(findings["temporal.connection"].remedy)

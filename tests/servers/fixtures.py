@@ -9,6 +9,7 @@ import pytest
 from mistral_offload.devserver import LocalPlatform
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
+from tests.servers.gcs_buckets import GCSBuckets
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.servers.temporal_reader import TemporalReader
@@ -77,6 +78,22 @@ def fake_gcs_bucket(fake_gcs: FakeGCS) -> str:
 def fake_gcs_proxy(fake_gcs: FakeGCS) -> Iterator[CountingProxy]:
     """A way to fake-gcs-server that counts; use its ``url`` as the endpoint."""
     proxy = CountingProxy(fake_gcs.port)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture(scope="session")
+def gcs_buckets() -> Iterator[GCSBuckets]:
+    """gcp-storage-emulator, started when the first test asks for it."""
+    server = GCSBuckets()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def gcs_buckets_proxy(gcs_buckets: GCSBuckets) -> Iterator[CountingProxy]:
+    """A way to gcp-storage-emulator that counts; use its ``url`` as the endpoint."""
+    proxy = CountingProxy(gcs_buckets.port)
     yield proxy
     proxy.stop()
 

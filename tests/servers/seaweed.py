@@ -32,15 +32,19 @@ class Seaweed:
         https_url: the same over TLS, with the certificate ``ca_file``.
         ca_file: its own authority, for AWS_CA_BUNDLE.
         access_key, secret_key: the user who may do everything.
-        reader_access_key: one who may only read and list, with the same secret.
-        unlisting_access_key: one who may read and write, but not list.
+        listing_access_key: a user with the same secret key, who may only list keys.
+        reading_access_key: a user with the same secret key, who may only read.
+        browsing_access_key: a user with the same secret key, who may read and list.
+        writing_access_key: a user with the same secret key, who may read and write, not list.
         region_name: any region is fine with it.
     """
 
     region_name = "eu-west-3"
     access_key = "AKIASEAWEEDTESTS0001"
-    reader_access_key = "AKIASEAWEEDREADER001"
-    unlisting_access_key = "AKIASEAWEEDNOLIST001"
+    listing_access_key = "AKIASEAWEEDTESTS0002"
+    reading_access_key = "AKIASEAWEEDTESTS0003"
+    browsing_access_key = "AKIASEAWEEDTESTS0004"
+    writing_access_key = "AKIASEAWEEDTESTS0005"
     secret_key = "seaweed+tests/secret-key-not-a-real-one0"
 
     def __init__(self) -> None:
@@ -125,23 +129,6 @@ class Seaweed:
             directory=self._directory,
         )
 
-    def _users(self) -> dict[str, object]:
-        allowed = {
-            self.access_key: ["Admin", "Read", "Write", "List", "Tagging"],
-            self.reader_access_key: ["Read", "List"],
-            self.unlisting_access_key: ["Read", "Write"],
-        }
-        return {
-            "identities": [
-                {
-                    "name": key.lower(),
-                    "credentials": [{"accessKey": key, "secretKey": self.secret_key}],
-                    "actions": actions,
-                }
-                for key, actions in allowed.items()
-            ]
-        }
-
     def _answers(self) -> bool:
         try:
             with urllib.request.urlopen(self.endpoint_url + "/healthz", timeout=2):
@@ -151,3 +138,22 @@ class Seaweed:
             return False
         except OSError:
             return False
+
+    def _users(self) -> dict[str, object]:
+        actions = {
+            self.access_key: ["Admin", "Read", "Write", "List", "Tagging"],
+            self.listing_access_key: ["List"],
+            self.reading_access_key: ["Read"],
+            self.browsing_access_key: ["Read", "List"],
+            self.writing_access_key: ["Read", "Write"],
+        }
+        return {
+            "identities": [
+                {
+                    "name": key,
+                    "credentials": [{"accessKey": key, "secretKey": self.secret_key}],
+                    "actions": allowed,
+                }
+                for key, allowed in actions.items()
+            ]
+        }

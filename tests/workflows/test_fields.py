@@ -157,7 +157,10 @@ async def test_heartbeats_during_transfers(temporal_target: str) -> None:
     ("key", "kind"),
     [
         ("temporal-payload/n/e/sha256:" + "0" * 64, "ReferenceRefusedError"),
-        (f"temporal-activity-payload/n/r/{uuid4()}/audio", "BlobNotFoundError"),
+        (
+            "temporal-activity-payload/n/r/063d8de6-d729-4496-a390-85445934bde8/audio",
+            "BlobNotFoundError",
+        ),
         (f"temporal-activity-payload/n/r/sha256:{'0' * 64}/bytes-1/x", "BlobNotFoundError"),
     ],
 )

@@ -1,0 +1,121 @@
+"""What ``mistral-offload lifecycle`` prints: of each bucket its rules, or what is planned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+
+from mistral_offload.lifecycle.azure import POLICY_FILE
+from mistral_offload.lifecycle.places import Place
+from mistral_offload.lifecycle.planning import Change
+from mistral_offload.lifecycle.proposal import ManualPolicy, Proposal
+from mistral_offload.lifecycle.rules import ExpiryRule
+from mistral_offload.lifecycle.survey import Survey
+
+_DONE = {Change.ADD: "added", Change.CHANGE: "changed", Change.KEEP: "kept"}
+
+
+def survey_document(survey: Survey, retention_days: int) -> dict[str, Any]:
+    """A bucket's rules, as JSON members."""
+    return {
+        **_bucket(survey.place),
+        "rules": None if survey.rules is None else [asdict(rule) for rule in survey.rules],
+        "prefixes": [
+            {
+                "prefix": prefix,
+                "days": days,
+                "shorter_than_retention": days is not None and days < retention_days,
+            }
+            for prefix, days in survey.days.items()
+        ],
+        "note": survey.note,
+    }
+
+
+def proposal_document(proposal: Proposal, *, applied: bool) -> dict[str, Any]:
+    """What is planned or was done, as JSON members."""
+    plan, policy = proposal.plan, proposal.policy
+    return {
+        **_bucket(proposal.place),
+        "changes": proposal.changes,
+        "applied": applied and plan is not None,
+        "rules": [asdict(rule) for rule in plan.rules] if plan else [],
+        "warnings": list(plan.warnings) if plan else [],
+        "policy": asdict(policy) if policy else None,
+        "note": proposal.note,
+    }
+
+
+def print_surveys(console: Console, surveys: Sequence[Survey], retention_days: int) -> None:
+    """A bucket's rules, for people."""
+    for survey in surveys:
+        _print_bucket(console, survey.place)
+        if survey.note:
+            _print(console, f"  {survey.note}")
+        for rule in survey.rules or ():
+            _print(console, f"  {_described(rule)}")
+        if survey.rules == ():
+            _print(console, "  there are no rules: nothing expires by itself")
+        if survey.days:
+            console.print("  So blobs are removed:")
+        for prefix, days in survey.days.items():
+            text = "never" if days is None else f"after {_days(days)}"
+            if days is not None and days < retention_days:
+                text += f", which is shorter than the retention of {retention_days}"
+            _print(console, f"    {prefix}  {text}")
+
+
+def print_proposals(console: Console, proposals: Sequence[Proposal], *, applied: bool) -> None:
+    """What is planned or was done, for people."""
+    for proposal in proposals:
+        _print_bucket(console, proposal.place)
+        if proposal.note:
+            _print(console, f"  {proposal.note}")
+        if proposal.policy:
+            _print_policy(console, proposal.policy)
+        if proposal.plan is None:
+            continue
+        for rule in proposal.plan.rules:
+            before = f" instead of {rule.days_before}" if rule.change is Change.CHANGE else ""
+            verb = _DONE[rule.change] if applied else rule.change.value
+            _print(console, f"  {verb}  {rule.prefix}  after {_days(rule.days)}{before}")
+        for warning in proposal.plan.warnings:
+            console.print("  warning:", style="yellow", end=" ")
+            _print(console, warning)
+        if not proposal.plan.changes:
+            console.print("  There is nothing to do.")
+
+
+def _print_policy(console: Console, policy: ManualPolicy) -> None:
+    _print(console, f"  Put this into {POLICY_FILE}, beside the rules which that shows:\n")
+    _print(console, json.dumps(policy.document, indent=2))
+    _print(console, f"\n  Then it replaces the whole policy: {policy.apply_command}")
+
+
+def _bucket(place: Place) -> dict[str, Any]:
+    return {"provider": place.config.storage_provider.value, "container": place.config.container}
+
+
+def _print_bucket(console: Console, place: Place) -> None:
+    config = place.config
+    console.print(f"{config.storage_provider.value} {config.container}", style="bold", markup=False)
+
+
+def _described(rule: ExpiryRule) -> str:
+    name = rule.name or "a rule without a name"
+    parts = [f"{rule.prefix or 'the whole bucket'} after {_days(rule.days)}"]
+    parts += ["under conditions of its own"] if rule.is_conditional else []
+    parts += [] if rule.enabled else ["disabled"]
+    return f"{name}{' (ours)' if rule.is_ours else ''}: {', '.join(parts)}"
+
+
+def _days(days: int) -> str:
+    return "1 day" if days == 1 else f"{days} days"
+
+
+def _print(console: Console, text: str) -> None:
+    console.print(text, markup=False)
