@@ -8,6 +8,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mistral_offload.doctor.findings import Check, Verdict, not_checked, ok, warning
@@ -78,30 +79,23 @@ def judge_cache_directory(
         may_write: whether to try it out, with a file that is removed at once.
     """
     name = f"{variables}__CACHE_DIRECTORY"
-    base = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     try:
-        if not base.is_dir():
-            raise NotADirectoryError
-        if may_write and base == directory:
-            with tempfile.TemporaryFile(dir=directory):
-                pass
-        elif not os.access(base, os.W_OK | os.X_OK):
-            raise PermissionError
+        base = next(path for path in (directory, *directory.absolute().parents) if path.exists())
+        _try_writing(base, with_file=may_write and base == directory)
     except OSError as error:
         # Only more to fetch: a worker goes on without.
         return warning(
             f"{str(directory)!r} cannot be written to ({type(error).__name__}): nothing is kept",
             f"make it a directory that this user may write to, or mend {name}",
         )
-    mode = stat.S_IMODE(directory.stat().st_mode) if base == directory else 0o700
-    if os.name == "posix" and mode & 0o077:
+    free, held = shutil.disk_usage(base).free, _bytes_in(directory)
+    mode = stat.S_IMODE(base.stat().st_mode)
+    if base == directory and os.name == "posix" and mode & 0o077:
         return warning(
             f"{str(directory)!r} is open to other users (mode {mode:o}): it holds blobs as the "
             "bucket does",
             f"chmod 700 {directory}",
         )
-    held = sum(file.stat().st_size for file in directory.glob("*/*")) if base == directory else 0
-    free = shutil.disk_usage(base).free
     if free + held < size:
         return warning(
             f"{free:,} bytes are free at {str(base)!r}, and the cache may grow by {size - held:,}",
@@ -109,3 +103,23 @@ def judge_cache_directory(
         )
     state = f"holds {held:,} bytes" if base == directory else "not there yet, will be made"
     return ok(f"{str(directory)!r}, {state}, {free:,} bytes free")
+
+
+def _try_writing(directory: Path, *, with_file: bool) -> None:
+    """Raises an OSError where files cannot be made."""
+    if not directory.is_dir():
+        raise NotADirectoryError
+    if with_file:
+        with tempfile.TemporaryFile(dir=directory):
+            return
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise PermissionError
+
+
+def _bytes_in(directory: Path) -> int:
+    """What the cache holds, while other processes go on changing it."""
+    held = 0
+    for file in directory.glob("*/*"):
+        with suppress(OSError):
+            held += file.stat().st_size
+    return held

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 
 from mistral_offload.doctor.facts import Facts
 from mistral_offload.doctor.places import Place
-from mistral_offload.errors import BlobNotFoundError
+from mistral_offload.errors import BlobNotFoundError, StorageError, StorageUnavailableError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.field_reference import FIELD_ROOT, ContentForm, FieldReference
 from mistral_offload.payload.reference import Reference
@@ -109,7 +109,13 @@ class Probe:
         """Write a blob; returns its key."""
         key = self.key_of(blob)
         self.expect(key)
-        await self.store.put_async(key, blob)
+        try:
+            await self.store.put_async(key, blob)
+        except StorageUnavailableError:
+            raise  # it may have been written, all the same
+        except StorageError:
+            self._left.remove(key)
+            raise
         return key
 
     async def create(self) -> None:

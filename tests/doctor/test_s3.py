@@ -122,6 +122,7 @@ async def test_no_right_to_write(
     assert [ended[name] for name in ("reach", "list", "put")] == [OK, OK, FAILED]
     assert "s3:PutObject" in findings["payload_store.put"].detail
     assert ended["get"] is ended["round_trip"] is ended["clock"] is NOT_CHECKED
+    assert findings["payload_store.delete"].detail == "because nothing was written"
 
 
 async def test_no_right_to_list(
