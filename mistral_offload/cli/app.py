@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from mistral_offload._version import __version__
+from mistral_offload.cli.codec_server import codec_server
 from mistral_offload.cli.dev import dev
 from mistral_offload.cli.doctor import doctor
 from mistral_offload.cli.keys import keys
@@ -20,6 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(codec_server)
 app.command()(dev)
 app.command()(doctor)
 app.add_typer(keys, name="keys")

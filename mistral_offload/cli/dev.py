@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from mistral_offload.cli.configuration import ConfigOption, load_settings
+
 if TYPE_CHECKING:
     from mistral_offload.devserver import LocalPlatform
 
@@ -43,12 +45,18 @@ def dev(
         Path | None,
         typer.Option(dir_okay=False, help="File that keeps executions; without it, they end here."),
     ] = None,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Serve Temporal's pages, with payloads decoded.")
+    ] = False,
+    ui_port: Annotated[int, typer.Option(help="Port of those pages; 0 takes a free one.")] = 0,
+    config: ConfigOption = None,
     log_level: Annotated[
         LogLevel | None, typer.Option(help="Show logs on stderr, from this level on.")
     ] = None,
 ) -> None:
     """Run the platform on this machine: Temporal and the REST API. For development only.
 
+    With --ui payloads are decoded by the worker's variables, or --config; only on this machine.
     Ctrl-C (SIGINT) and SIGTERM stop everything, with exit code 0: that is how it is meant to end.
     """
     from mistral_offload.devserver import LocalPlatform
@@ -64,6 +72,9 @@ def dev(
             temporal_port=temporal_port,
             namespace=namespace,
             db=db,
+            ui=ui,
+            ui_port=ui_port,
+            encoder=load_settings(config).payload_encoder() if ui else None,
             log_level=log_level.value if log_level else "error",
             logs=sys.stderr.buffer if log_level else None,
         ) as platform:
@@ -89,11 +100,14 @@ def _announce(platform: LocalPlatform, db: Path | None) -> None:
     console.print("Local platform for Mistral Workflows", style="bold", end=": ")
     console.print("for development only, never for production.\n")
     state = "in memory, gone at the end" if db is None else f"kept in {db}"
-    for name, value in (
-        ("REST API", platform.server_url),
-        ("Temporal", f"{platform.temporal_address}, namespace {platform.namespace}"),
-        ("State", state),
-    ):
+    parts = {
+        "REST API": platform.server_url,
+        "Temporal": f"{platform.temporal_address}, namespace {platform.namespace}",
+        "State": state,
+    }
+    if platform.ui_url is not None:
+        parts["UI"] = platform.ui_url
+    for name, value in parts.items():
         console.print(f"  {name:<9}", style="bold", end=" ")
         console.print(value, markup=False)
     if not platform.loopback_only:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -26,6 +24,7 @@ from typing_extensions import Self
 from mistral_offload.devserver import supervisor
 from mistral_offload.devserver.connection import connect
 from mistral_offload.devserver.errors import LocalPlatformError
+from mistral_offload.devserver.ports import accepts, free_port, written
 from mistral_offload.errors import MissingExtraError
 
 DEFAULT_NAMESPACE = "mistral-workflows"
@@ -35,10 +34,6 @@ _SAVE_SECONDS = 8.0
 _FORGET_SECONDS = 0.3
 _PAUSE_SECONDS = 0.01
 _SHOWN_LOG_BYTES = 4096
-
-# Below the range from which kernels take the ports of outgoing connections: one of those could
-# get the port between our asking for it and the server's binding it.
-_PORTS = range(15_000, 32_000)
 
 
 class TemporalServer:
@@ -51,6 +46,9 @@ class TemporalServer:
         port: port to bind, or 0 for a free one.
         namespace: namespace that exists once the server is ready.
         db: file that keeps the state; without one it is gone when the server stops.
+        ui: serve Temporal's own pages, too.
+        ui_port: port of those pages, or 0 for a free one.
+        ui_codec: where the pages have payloads decoded, if anywhere.
         log_level: what the server logs: debug, info, warn, error or never.
         logs: where its output goes; without it, the output is kept aside and shown when it fails
             to start.
@@ -63,12 +61,18 @@ class TemporalServer:
         port: int = 0,
         namespace: str = DEFAULT_NAMESPACE,
         db: Path | None = None,
+        ui: bool = False,
+        ui_port: int = 0,
+        ui_codec: str | None = None,
         log_level: str = "error",
         logs: IO[bytes] | None = None,
     ) -> None:
         self.ip = ip
         self.port = port
         self.namespace = namespace
+        self.ui_port = ui_port
+        self.ui_codec = ui_codec
+        self._ui = ui
         self._asked_port = port
         self._db = db
         self._log_level = log_level
@@ -88,6 +92,11 @@ class TemporalServer:
         return written(host, self.port)
 
     @property
+    def ui_url(self) -> str | None:
+        """Where its pages are; known once it was started, or a port was given."""
+        return f"http://{written(self.ip, self.ui_port)}" if self._ui else None
+
+    @property
     def running(self) -> bool:
         """Whether the process lives."""
         return self._process is not None and self._process.poll() is None
@@ -103,6 +112,8 @@ class TemporalServer:
             return
         binary = find_temporal()
         self.port = free_port(self.ip, self._asked_port)
+        if self._ui:
+            self.ui_port = free_port(self.ip, self.ui_port)
         if self._logs is None:
             self._kept = tempfile.TemporaryFile()  # noqa: SIM115
         output = self._logs or self._kept
@@ -159,15 +170,20 @@ class TemporalServer:
 
     def _command(self, binary: Path) -> list[str]:
         command = [sys.executable, "-I", "-S", supervisor.__file__, str(self._grace)]
-        command += [str(binary), "server", "start-dev", "--headless"]
+        command += [str(binary), "server", "start-dev"]
         command += ["--ip", self.ip, "--port", str(self.port)]
         command += ["--namespace", self.namespace, "--log-level", self._log_level]
         if self._db is not None:
             command += ["--db-filename", str(self._db)]
+        if not self._ui:
+            return [*command, "--headless"]
+        command += ["--ui-port", str(self.ui_port), "--ui-disable-news-fetch"]
+        if self.ui_codec is not None:
+            command += ["--ui-codec-endpoint", self.ui_codec]
         return command
 
     def _wait_until_ready(self, deadline: float) -> None:
-        while not _accepts(self.ip, self.port):
+        while not accepts(self.ip, self.port):
             self._require_progress(deadline)
             time.sleep(_PAUSE_SECONDS)
         # A thread of its own, because the caller may have an event loop running in this one.
@@ -210,57 +226,6 @@ def find_temporal() -> Path:
     if found := shutil.which("temporal"):
         return Path(found)
     raise MissingExtraError("the local platform", "dev")
-
-
-def free_port(ip: str, asked: int) -> int:
-    """``asked``, or a port nobody uses when it is 0.
-
-    Raises:
-        LocalPlatformError: the port is taken, or the address is not of this machine.
-    """
-    if asked:
-        bind(ip, asked).close()
-        return asked
-    bind(ip, 0).close()  # tells a wrong address from a taken port
-    while True:
-        port = random.choice(_PORTS)  # noqa: S311
-        try:
-            bind(ip, port).close()
-        except LocalPlatformError:
-            continue
-        return port
-
-
-def bind(ip: str, port: int) -> socket.socket:
-    """A bound TCP socket that nobody else is bound to.
-
-    Raises:
-        LocalPlatformError: the port is taken, or the address is not of this machine.
-    """
-    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    # The protocol is named because asyncio sends small answers without delay only if it is.
-    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((ip, port))
-    except OSError as error:
-        bound.close()
-        raise LocalPlatformError(f"cannot use port {port} of {ip}: {error.strerror}") from error
-    return bound
-
-
-def written(host: str, port: int) -> str:
-    """``host:port``; for "every address of this machine", its loopback address."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _accepts(ip: str, port: int) -> bool:
-    try:
-        socket.create_connection((ip, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 async def _probe(address: str, namespace: str, deadline: float, answered: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""The REST API in a thread with an event loop of its own."""
+"""A server of ours in a thread with an event loop of its own."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import uvicorn
+from starlette.types import ASGIApp
 
-from mistral_offload.devserver.connection import connect
 from mistral_offload.devserver.errors import LocalPlatformError
-from mistral_offload.devserver.gateway import create_app
-from mistral_offload.devserver.server import TemporalServer
 
 _START_SECONDS = 15.0
 _STOP_SECONDS = 3
@@ -27,15 +26,31 @@ When the interpreter ends in that very moment, the process dies of SIGSEGV
 
 
 class ServingThread:
-    """Serves the gateway on a bound socket, which is closed at the end."""
+    """Serves an app on a bound socket, which is closed at the end.
 
-    def __init__(self, listener: socket.socket, temporal: TemporalServer) -> None:
+    Args:
+        what: what it is called in errors.
+        listener: the socket.
+        make_app: makes the app, in the loop that serves it; what it is given is set when requests
+            that wait are to be given up.
+
+    Attributes:
+        what: as given.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        listener: socket.socket,
+        make_app: Callable[[asyncio.Event], Awaitable[ASGIApp]],
+    ) -> None:
+        self.what = what
         self._listener = listener
-        self._temporal = temporal
+        self._make_app = make_app
         self._ready: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._thread = threading.Thread(target=self._run, name="local-platform", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"local: {what}", daemon=True)
 
     @property
     def running(self) -> bool:
@@ -53,7 +68,7 @@ class ServingThread:
             self._ready.result(_START_SECONDS)
         except FutureTimeoutError as error:
             raise LocalPlatformError(
-                f"the REST API did not answer within {_START_SECONDS:g} s"
+                f"{self.what} did not answer within {_START_SECONDS:g} s"
             ) from error
 
     def stop(self) -> None:
@@ -75,8 +90,7 @@ class ServingThread:
 
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        client = await connect(self._temporal.address, self._temporal.namespace)
-        app = create_app(client, temporal=self._temporal, stopping=self._stopping)
+        app = await self._make_app(self._stopping)
         server = uvicorn.Server(
             uvicorn.Config(
                 app,

@@ -25,6 +25,7 @@ from mistral_offload.errors import (
     PayloadTooLargeError,
 )
 from mistral_offload.limits import (
+    DEFAULT_DECOMPRESSED_LIMIT_BYTES,
     INLINE_LIMIT_BYTES,
     INLINE_WORK_BYTES,
     MAX_TRANSFORMS,
@@ -54,6 +55,8 @@ class PayloadEncoder:
 
     What is not configured is not done; with nothing configured payloads pass unchanged. ``store``
     stands in for the store that the configuration names, for instance a ``MemoryStore`` in tests.
+    ``largest_bytes`` bounds the blobs that are read and what compressed payloads unpack to, for a
+    reader that must not run out of memory; every blob costs one request more then.
 
     Raises:
         MissingExtraError: what a configuration needs is not installed.
@@ -66,9 +69,20 @@ class PayloadEncoder:
         encryption: PayloadEncryptionConfig | None = None,
         compression: PayloadCompressionConfig | None = None,
         store: BlobStore | None = None,
+        largest_bytes: int | None = None,
     ) -> None:
         self._description = describe(offloading, encryption, compression)
-        self._offloader = None if offloading is None else Offloader(offloading, store)
+        self._offloader = (
+            None
+            if offloading is None
+            else Offloader(offloading, store, largest_bytes=largest_bytes)
+        )
+        unpacked = (
+            DEFAULT_DECOMPRESSED_LIMIT_BYTES
+            if compression is None
+            else compression.max_decompressed_bytes
+        )
+        self._largest_unpacked = unpacked if largest_bytes is None else min(unpacked, largest_bytes)
         self._encryption = encryption
         self._cipher = None if encryption is None else Cipher(encryption)
         self._compression = compression
@@ -222,6 +236,7 @@ class PayloadEncoder:
             PayloadDecompressionError: it is not what was compressed, or larger than allowed.
             PayloadDecodeError: the bytes are not what the options say.
             ReferenceRefusedError: the reference names a key it may not name.
+            PayloadTooLargeError: the blob is larger than this encoder reads.
             BlobNotFoundError: the blob is gone, or was never written to this storage.
             BlobCorruptedError: the blob is not what was offloaded.
             StorageError: the blob could not be read.
@@ -331,9 +346,7 @@ class PayloadEncoder:
         if option is EncodingOption.ENCRYPTED_PARTIAL:
             return decrypt_marked(data, self._cipher)
         if option is EncodingOption.COMPRESSED:
-            if self._compression is None:
-                return zstd.decompress(data)
-            return zstd.decompress(data, limit=self._compression.max_decompressed_bytes)
+            return zstd.decompress(data, limit=self._largest_unpacked)
         if self._cipher is None:
             raise EncryptionNotConfiguredError(NOT_CONFIGURED)
         return self._cipher.decrypt(data)

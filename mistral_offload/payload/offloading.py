@@ -19,10 +19,20 @@ from mistral_offload.storage.store import BlobStore
 
 
 class Offloader:
-    """Puts blobs into one store, which is opened on first use; ``store`` stands in for it."""
+    """Puts blobs into one store, which is opened on first use; ``store`` stands in for it.
 
-    def __init__(self, config: PayloadOffloadingConfig, store: BlobStore | None = None) -> None:
+    With ``largest_bytes`` a blob that is larger is not read.
+    """
+
+    def __init__(
+        self,
+        config: PayloadOffloadingConfig,
+        store: BlobStore | None = None,
+        *,
+        largest_bytes: int | None = None,
+    ) -> None:
         self._config = config
+        self._largest_bytes = largest_bytes
         self._blobs = None if store is None else BlobCache(store)
         self._opening = threading.Lock()
 
@@ -76,6 +86,7 @@ class Offloader:
 
         Raises:
             ReferenceRefusedError: it names a blob of another namespace; no request was made.
+            PayloadTooLargeError: it is larger than this offloader reads.
             BlobNotFoundError: it is gone, or was never written to this storage.
             BlobCorruptedError: it is not what was offloaded.
             StorageError: it could not be read.
@@ -92,7 +103,7 @@ class Offloader:
                 "(worker: TEMPORAL_PAYLOAD_OFFLOADING__ALLOW_OTHER_NAMESPACES=true)",
                 key=reference.key,
             )
-        return self._open().get(reference.key, reference.digest)
+        return self._open().get(reference.key, reference.digest, largest=self._largest_bytes)
 
     def _open(self) -> BlobCache:
         if self._blobs is None:

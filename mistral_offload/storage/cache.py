@@ -15,7 +15,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
+from mistral_offload.errors import (
+    BlobCorruptedError,
+    BlobNotFoundError,
+    PayloadTooLargeError,
+)
 from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.cache_directory import CacheDirectory
@@ -73,18 +77,20 @@ class BlobCache:
         # Through `run`: in a forked child the locks below may be held by nobody who is there.
         return self.store.run(self._put, key, data, digest)
 
-    def get(self, key: str, digest: str | None) -> bytes:
+    def get(self, key: str, digest: str | None, *, largest: int | None = None) -> bytes:
         """Read a blob from memory, the directory or the store, whichever has it first.
 
         Without a digest the blob must be one that never changes: it is not checked, and not kept in
-        the directory, whose files are named by digest.
+        the directory, whose files are named by digest. With ``largest``, in bytes, the store is
+        asked for the size first, one request more.
 
         Raises:
             BlobNotFoundError: nothing is stored under the key.
+            PayloadTooLargeError: it has more bytes than ``largest``.
             BlobCorruptedError: the stored bytes do not hash to the digest.
             StorageError: it could not be read.
         """
-        return self.store.run(self._get, key, digest)
+        return self.store.run(self._get, key, digest, largest)
 
     def _put(self, key: str, data: bytes, digest: str) -> bool:
         if self._is_known(key):
@@ -103,23 +109,23 @@ class BlobCache:
             telemetry.count_blob("offloaded", len(data), self.store.provider)
         return written
 
-    def _get(self, key: str, digest: str | None) -> bytes:
+    def _get(self, key: str, digest: str | None, largest: int | None) -> bytes:
         with self._lock:
             held = self._memory.get(key)
             if held is not None and digest in (held.digest, None):
                 self._memory.move_to_end(key)
                 telemetry.count_blob("cached", len(held.data), self.store.provider)
                 return held.data
-        return self._reading.do((key, digest), lambda: self._read(key, digest))
+        return self._reading.do((key, digest, largest), lambda: self._read(key, digest, largest))
 
-    def _read(self, key: str, digest: str | None) -> bytes:
+    def _read(self, key: str, digest: str | None, largest: int | None) -> bytes:
         if self._directory is not None and digest is not None:
             data = self._directory.get(digest)
             if data is not None:
                 self._remember(key, data, digest)
                 telemetry.count_blob("cached", len(data), self.store.provider)
                 return data
-        source, data = self._fetch(key)
+        source, data = self._fetch(key, largest)
         telemetry.count_blob("fetched", len(data), source.provider)
         is_own = source is self.store
         if digest is None:
@@ -141,17 +147,17 @@ class BlobCache:
         self._hold(key, data, digest)
         return data
 
-    def _fetch(self, key: str) -> tuple[BlobStore, bytes]:
+    def _fetch(self, key: str, largest: int | None) -> tuple[BlobStore, bytes]:
         """Read a blob from the first store that has it, and say which."""
         try:
-            return self.store, self.store.get(key)
+            return self.store, _read_bounded(self.store, key, largest)
         except BlobNotFoundError:
             self._forget(key)
             if not self._read_also:
                 raise
         for other in self._read_also:
             with suppress(BlobNotFoundError):
-                return other, other.get(key)
+                return other, _read_bounded(other, key, largest)
         raise BlobNotFoundError(
             f"nothing is stored under this key, nor in the {len(self._read_also)} of read_also: it "
             "was never written, was deleted or has expired, or it lies in another bucket",
@@ -207,6 +213,19 @@ class BlobCache:
             while self._held_bytes > self._memory_bytes:
                 _, dropped = self._memory.popitem(last=False)
                 self._held_bytes -= len(dropped.data)
+
+
+def _read_bounded(store: BlobStore, key: str, largest: int | None) -> bytes:
+    if largest is not None:
+        size = store.stat(key).size
+        if size > largest:
+            raise PayloadTooLargeError(
+                f"the blob under key {key!r}",
+                size=size,
+                limit=largest,
+                remedy="Whoever reads it has set this limit.",
+            )
+    return store.get(key)
 
 
 class _Held(NamedTuple):

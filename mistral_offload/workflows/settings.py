@@ -199,8 +199,8 @@ class WorkerSettings(BaseSettings):
             return None
         return PayloadCompressionConfig(**variables.model_dump(exclude_unset=True))
 
-    def payload_encoder(self) -> PayloadEncoder:
-        """The encoder for all of that.
+    def payload_encoder(self, *, largest_bytes: int | None = None) -> PayloadEncoder:
+        """The encoder for all of that; ``largest_bytes`` bounds what it reads.
 
         Raises:
             MissingExtraError: what a variable asks for is not installed.
@@ -209,6 +209,7 @@ class WorkerSettings(BaseSettings):
             self.payload_offloading,
             encryption=self.payload_encryption,
             compression=self.payload_compression,
+            largest_bytes=largest_bytes,
         )
 
     def platform_token(self) -> str | None:

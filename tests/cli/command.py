@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from typing_extensions import Self
 
@@ -22,18 +22,29 @@ def run_command(*arguments: str, without: str | None = None) -> subprocess.Compl
 class Dev:
     """``mistral-offload dev``, until it has said everything it says at the start."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-c", BLOCK.format(module="not.a.module"), "dev", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "COLUMNS": "40"},
+            env={**os.environ, "COLUMNS": "40", **(environment or {})},
         )
         self.said = self._said_at_start()
         exports = re.findall(r"^export (\w+)=(\S+)$", self.said, re.MULTILINE)
         self.environment = dict(exports)
+        self.ui_url = _after("UI  ", self.said) if "  UI  " in self.said else ""
         self.temporal_address = _after("Temporal  ", self.said).rstrip(",")
+
+    @property
+    def server_url(self) -> str:
+        """Where the REST API is."""
+        return self.environment["SERVER_URL"]
+
+    @property
+    def api_key(self) -> str:
+        """A key it accepts."""
+        return self.environment["MISTRAL_API_KEY"]
 
     def end(self, number: int) -> tuple[int, str, str]:
         """Send a signal; exit code, the rest of stdout, and stderr."""

@@ -8,13 +8,27 @@ import sys
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 
-from mistral_offload.devserver import LocalPlatform
 from tests.servers.process import ServerProcess
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "worker" / "worker.py"
+
+
+class Platform(Protocol):
+    """Where the worker belongs: a `LocalPlatform`, or the command that runs one."""
+
+    @property
+    def server_url(self) -> str:
+        """Where the REST API is."""
+        ...
+
+    @property
+    def api_key(self) -> str:
+        """A key it accepts."""
+        ...
 
 
 class WorkerProcess:
@@ -27,7 +41,7 @@ class WorkerProcess:
 
     def __init__(
         self,
-        platform: LocalPlatform,
+        platform: Platform,
         storage: Mapping[str, str],
         *,
         script: Path = EXAMPLE,
@@ -47,7 +61,8 @@ class WorkerProcess:
             [sys.executable, os.fspath(script)],
             ready=registered,
             environment={
-                **platform.environment(),
+                "SERVER_URL": platform.server_url,
+                "MISTRAL_API_KEY": platform.api_key,
                 **{f"{prefix}{name.upper()}": value for name, value in storage.items()},
                 "DEPLOYMENT_NAME": self.deployment,
                 **(environment or {}),

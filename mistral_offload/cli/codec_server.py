@@ -1,0 +1,152 @@
+"""``mistral-offload codec-server``: decodes payloads for Temporal's UI and CLI, until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+from enum import Enum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import SecretStr
+from rich.console import Console
+
+from mistral_offload.cli.configuration import ConfigOption, load_settings
+from mistral_offload.cli.output import JsonOption, Output
+from mistral_offload.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from mistral_offload.codecserver import CodecServerOptions
+
+TOKEN_VARIABLE = "MISTRAL_OFFLOAD_CODEC_TOKEN"  # noqa: S105 - the name of a variable
+
+_STOP_SECONDS = 3
+_SHORTEST_TOKEN = 16
+
+
+class Auth(str, Enum):
+    """How a request shows that it may ask."""
+
+    BEARER = "bearer"
+    NONE = "none"
+
+
+def codec_server(
+    host: Annotated[str, typer.Option(help="Address to bind.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to bind; 0 takes a free one.")] = 8888,
+    ui_origin: Annotated[
+        list[str] | None,
+        typer.Option(help="A page that may use it: scheme://host:port of Temporal's UI. Repeat."),
+    ] = None,
+    auth: Annotated[
+        Auth, typer.Option(help="none is for this machine only: a loopback address.")
+    ] = Auth.BEARER,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help=f"File with the token; without it, the variable {TOKEN_VARIABLE}.",
+        ),
+    ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(help="Answer for this namespace only. Repeat; every one if not given."),
+    ] = None,
+    preview_bytes: Annotated[
+        int, typer.Option(min=0, help="Show what is longer as a preview with a link.")
+    ] = 32 * 1024,
+    link_seconds: Annotated[int, typer.Option(min=1, help="How long such a link works.")] = 900,
+    largest_mb: Annotated[
+        int, typer.Option(min=1, help="The largest value that is decoded, in MB.")
+    ] = 256,
+    public_url: Annotated[
+        str | None, typer.Option(help="What links begin with, where a proxy stands in front.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Decode payloads for Temporal's UI and CLI: /decode, /encode, /download, /health.
+
+    It reads the worker's variables: its store, its keys. Ctrl-C (SIGINT) and SIGTERM stop it, with
+    exit code 0. The token is never an option: those are seen in the list of processes.
+    """
+    from mistral_offload.codecserver import CodecServerOptions, create_app
+    from mistral_offload.devserver.ports import address_of, bind, written
+
+    ip = address_of(host)
+    if auth is Auth.NONE and not ip_address(ip).is_loopback:
+        raise ConfigurationError(
+            f"--auth none is for this machine only, and {host} is not a loopback address: anybody "
+            "who reaches it could read every payload"
+        )
+    options = CodecServerOptions(
+        token=_read_token(token_file) if auth is Auth.BEARER else None,
+        ui_origins=tuple(ui_origin or ()),
+        namespaces=frozenset(namespace or ()),
+        preview_bytes=preview_bytes,
+        link_seconds=link_seconds,
+        decoded_bytes=largest_mb * 10**6,
+        public_url=public_url,
+    )
+    encoder = load_settings(config).payload_encoder(largest_bytes=options.decoded_bytes)
+    with bind(ip, port) as listener:
+        url = f"http://{written(ip, listener.getsockname()[1])}"
+        Output(as_json).show(
+            {"url": url, "auth": auth.value, "ui_origins": options.ui_origins},
+            lambda console: _announce(console, url, auth, options),
+        )
+        _serve(create_app(encoder, options), listener)
+
+
+def _serve(app: ASGIApp, listener: socket.socket) -> None:
+    import uvicorn
+
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends, then raises what it was sent
+        signal.signal(number, signal.default_int_handler)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,  # the paths of downloads hold links
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_SECONDS,
+        )
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
+
+
+def _read_token(file: Path | None) -> SecretStr:
+    token = os.environ.get(TOKEN_VARIABLE, "") if file is None else file.read_text().strip()
+    if len(token) < _SHORTEST_TOKEN:
+        place = TOKEN_VARIABLE if file is None else str(file)
+        raise ConfigurationError(
+            f"{place} holds no token of at least {_SHORTEST_TOKEN} characters: set it, such as to "
+            "what  mistral-offload keys new  prints; or use --auth none on this machine only"
+        )
+    return SecretStr(token)
+
+
+def _announce(console: Console, url: str, auth: Auth, options: CodecServerOptions) -> None:
+    console.print("Codec server for Temporal's UI and CLI", style="bold", end=": ")
+    console.print(url)
+    if auth is Auth.NONE:
+        console.print("Whoever is on this machine may read every payload.", style="bold red")
+    if options.ui_origins:
+        console.print(f"Pages that may use it: {', '.join(options.ui_origins)}")
+    else:
+        console.print("No page may use it: name Temporal's UI with --ui-origin.")
+    bearer = "" if auth is Auth.NONE else f' --codec-auth "Bearer ${TOKEN_VARIABLE}"'
+    console.print(f"\ntemporal workflow show -w ID --codec-endpoint {url}{bearer}\n", markup=False)
+    console.print("Ctrl-C stops it.")

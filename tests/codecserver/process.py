@@ -1,0 +1,139 @@
+"""The command as a user starts it, and payloads as workers store them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from google.protobuf.json_format import MessageToDict, ParseDict
+from temporalio.api.common.v1 import Payload, Payloads
+from typing_extensions import Self
+
+from mistral_offload.config import PayloadEncryptionConfig
+from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal import ContextValue, data_converter
+from mistral_offload.workflows import WorkerSettings
+
+TOKEN = "a-token-for-tests-only"
+KEY = "8f" * 32
+NAMESPACE = "mistral-workflows"
+EXECUTION_TOKEN = "an-execution-token-for-tests"
+
+
+def variables(folder: Path, *, key: str = KEY) -> dict[str, str]:
+    """What a worker is given: a directory as its store, and full encryption."""
+    return {
+        "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__STORAGE_PROVIDER": "local",
+        "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__PATH": str(folder),
+        "TEMPORAL_PAYLOAD_ENCRYPTION__MODE": "full",
+        "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY": key,
+    }
+
+
+def store(
+    value: Any,
+    folder: Path,
+    *,
+    namespace: str = NAMESPACE,
+    execution_id: str = "e",
+    encryption: PayloadEncryptionConfig | None = None,
+) -> Payload:
+    """A payload as it lies in a history, with its blob in the store."""
+    settings = WorkerSettings(
+        _env_file=None,
+        temporal_payload_offloading={
+            "storage_config": {"storage_provider": "local", "path": folder},
+        },
+    )
+    encoder = PayloadEncoder(
+        settings.payload_offloading,
+        encryption=encryption or PayloadEncryptionConfig(mode="full", main_key=KEY),
+    )
+    context = PayloadContext(namespace, execution_id, execution_token=EXECUTION_TOKEN)
+    (payload,) = asyncio.run(data_converter(encoder).encode([ContextValue(value, context)]))
+    return payload
+
+
+class CodecServer:
+    """``mistral-offload codec-server`` on a free port, as a process of its own.
+
+    Attributes:
+        url: where it is.
+        http: asks it, with the token.
+    """
+
+    def __init__(self, environment: Mapping[str, str], *options: str) -> None:
+        command = [sys.executable, "-m", "mistral_offload.cli", "codec-server"]
+        self._process = subprocess.Popen(
+            [*command, "--json", "--port", "0", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "MISTRAL_OFFLOAD_CODEC_TOKEN": TOKEN, **environment},
+        )
+        self.url = self._read_announcement()["url"]
+        self.http = httpx.Client(
+            base_url=self.url,
+            headers={"authorization": f"Bearer {TOKEN}", "x-namespace": NAMESPACE},
+            timeout=30,
+        )
+
+    def ask(self, *payloads: Payload, path: str = "/decode", **options: Any) -> list[Payload]:
+        """The payloads of an answer."""
+        answer = self.http.post(path, content=body(*payloads), **options)
+        assert answer.status_code == 200, answer.text
+        return list(ParseDict(answer.json(), Payloads()).payloads)
+
+    def show(self, *payloads: Payload, **options: Any) -> list[Any]:
+        """What a page shows: the JSON of each payload of an answer."""
+        shown = self.ask(*payloads, **options)
+        assert [payload.metadata["encoding"] for payload in shown] == [b"json/plain"] * len(shown)
+        return [json.loads(payload.data) for payload in shown]
+
+    def end(self, number: int) -> tuple[int, str]:
+        """Send it a signal; its exit code, and all it has written to stderr."""
+        self._process.send_signal(number)
+        _, said = self._process.communicate(timeout=15)
+        return self._process.returncode, said
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.http.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+    def _read_announcement(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        said = ""
+        while line := self._process.stdout.readline():
+            said += line
+            if line == "}\n":
+                return dict(json.loads(said))
+        raise AssertionError(f"it has ended: {said} {self._process.communicate()[1]}")
+
+
+def body(*payloads: Payload) -> bytes:
+    """The protocol's JSON, as Temporal's pages write it."""
+    return json.dumps(MessageToDict(Payloads(payloads=payloads))).encode()
+
+
+def plain(value: Any) -> Payload:
+    """A payload that nothing was done to."""
+    return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
+
+
+def base64_of(data: bytes) -> str:
+    """As metadata is written in the protocol's JSON."""
+    return base64.b64encode(data).decode()
