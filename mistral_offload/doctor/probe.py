@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
 from datetime import datetime, timezone
+from typing import Any, TypeVar
 
 from mistral_offload.doctor.facts import Facts
 from mistral_offload.doctor.places import Place
@@ -19,6 +21,8 @@ from mistral_offload.payload.reference import Reference
 from mistral_offload.storage.opening import open_store
 from mistral_offload.storage.prefix import KeyPrefix
 from mistral_offload.storage.store import BlobStore
+
+T = TypeVar("T")
 
 _LONGEST_RETRY_SECONDS = 1.0
 _ABSENT = b"never written"
@@ -51,6 +55,8 @@ class Probe:
         )
         self._opened: BlobStore | None = None
         self._left: list[str] = []
+        self._timeout = timeout
+        self._writing: set[asyncio.Future[Any]] = set()
 
     @property
     def store(self) -> BlobStore:
@@ -105,12 +111,19 @@ class Probe:
         if key not in self._left:
             self._left.append(key)
 
+    async def write(self, writing: Coroutine[Any, Any, T]) -> T:
+        """Await a write; one that is given up goes on in its thread, and `remove` waits for it."""
+        task = asyncio.ensure_future(writing)
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return await asyncio.shield(task)
+
     async def put(self, blob: bytes) -> str:
         """Write a blob; returns its key."""
         key = self.key_of(blob)
         self.expect(key)
         try:
-            await self.store.put_async(key, blob)
+            await self.write(self.store.put_async(key, blob))
         except StorageUnavailableError:
             raise  # it may have been written, all the same
         except StorageError:
@@ -127,7 +140,7 @@ class Probe:
 
     async def create_again(self) -> bool:
         """Write the first blob another time; says whether the store let it be replaced."""
-        return await self.store.put_async(self.key, self._blob)
+        return await self.write(self.store.put_async(self.key, self._blob))
 
     async def is_readable(self) -> bool:
         """Whether the first blob comes back as it was."""
@@ -154,6 +167,8 @@ class Probe:
         Raises:
             StorageError: the last of those that could not be removed.
         """
+        if self._writing:
+            await asyncio.wait(self._writing, timeout=self._timeout)
         keys = tuple(self._left)
         outcomes = await asyncio.gather(*map(self._remove, keys), return_exceptions=True)
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]

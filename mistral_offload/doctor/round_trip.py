@@ -45,7 +45,7 @@ class RoundTripChecks:
         writer = self._encoder()
         planned = await writer.encode_async(value, context, offload=True, write=False)
         self._probe.expect(await self._key_of(planned))
-        encoded = await writer.encode_async(value, context, offload=True)
+        encoded = await self._probe.write(writer.encode_async(value, context, offload=True))
         # Another encoder, since the first one would find the blob in its cache.
         decoded = await self._encoder().decode_async(encoded, namespace=context.namespace)
         return _judge(decoded == value, [_WORDS[option] for option in encoded.options])

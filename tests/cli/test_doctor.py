@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 
 from mistral_offload.devserver import LocalPlatform
 from tests.servers.process import free_ports
+from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.servers.worker import WorkerProcess
 
@@ -38,11 +42,15 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "worker.env"
 
 
+def write(file: Path, variables: Mapping[str, str]) -> None:
+    file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+
+
 def doctor(
     file: Path, variables: Mapping[str, str], *options: str
 ) -> tuple[int, list[dict[str, Any]], str]:
     """Exit code, the findings, and all that was printed."""
-    file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    write(file, variables)
     ended = run_command(
         "doctor", "--json", "--config", str(file), "--size", "100000", "--timeout", "5", *options
     )
@@ -134,8 +142,7 @@ def test_a_failure_ends_with_one_and_hides_no_other(
 
 def test_lines_for_people(seaweed: Seaweed, local_platform: LocalPlatform, file: Path) -> None:
     """Warnings alone end with 0; where there is no terminal there are no colours."""
-    variables = local_platform.environment() | s3_variables(seaweed, seaweed.make_bucket())
-    file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    write(file, local_platform.environment() | s3_variables(seaweed, seaweed.make_bucket()))
     ended = run_command("doctor", "--config", str(file), "--size", "1000")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "\x1b" not in ended.stdout
@@ -167,6 +174,37 @@ def test_settings_that_cannot_be_read(seaweed: Seaweed, file: Path) -> None:
     ended = run_command("doctor", "--config", str(file))
     assert (ended.returncode, ended.stderr) == (2, "")
     assert "1 failed" in ended.stdout
+
+
+def test_ctrl_c_leaves_nothing_behind(
+    seaweed: Seaweed, seaweed_proxy: CountingProxy, local_platform: LocalPlatform, file: Path
+) -> None:
+    bucket = seaweed.make_bucket()
+    through = s3_variables(seaweed, bucket, ENDPOINT_URL=seaweed_proxy.url)
+    write(file, local_platform.environment() | through)
+    # A shell's background jobs, and so what tests there start, would ignore the signal.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from mistral_offload.cli import main; main()"
+    seaweed_proxy.delay_seconds = 0.2
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "doctor", "--config", str(file)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not seaweed_proxy.counts()["PUT"]:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode not in (0, None)
+    assert "Traceback" not in err
+    assert seaweed_proxy.counts()["DELETE"] == seaweed_proxy.counts()["PUT"]
+    client = seaweed.client()
+    try:
+        assert "Contents" not in client.list_objects_v2(Bucket=bucket)
+    finally:
+        client.close()
 
 
 @pytest.mark.parametrize("options", [["--timeout", "0"], ["--size", "0"], ["--config", "nowhere"]])

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+
+import pytest
 
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Outcome
+from mistral_offload.doctor.facts import Facts
+from mistral_offload.doctor.places import places_of
+from mistral_offload.doctor.probe import Probe
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.storage.backends import AzureBackend, azure_config, gcs_config
@@ -95,3 +101,23 @@ async def test_a_file_in_place_of_a_directory(
     assert "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG" in str(
         findings["payload_store.reach"].remedy
     )
+
+
+async def test_a_write_that_was_given_up_is_removed_too(
+    tmp_path: Path, local_platform: LocalPlatform
+) -> None:
+    settings = settings_for(local_platform, payloads=directory(tmp_path))
+    (place,) = places_of(settings)
+    probe = Probe(place, Facts(settings), timeout=10)
+    key = probe.key_of(b"late")
+
+    async def write_slowly() -> None:
+        await asyncio.sleep(0.3)
+        await probe.store.put_async(key, b"late")
+
+    probe.expect(key)
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(probe.write(write_slowly()), 0.01)
+    assert await probe.remove() == 1
+    assert probe.left == []
+    assert [blob async for blob in probe.store.list_async()] == []
