@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from mistral_offload._version import __version__
+from mistral_offload.cli.blobs import blobs
 from mistral_offload.cli.codec_server import codec_server
 from mistral_offload.cli.dev import dev
 from mistral_offload.cli.doctor import doctor
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(codec_server)
 app.command()(dev)
 app.command()(doctor)
+app.add_typer(blobs, name="blobs")
 app.add_typer(keys, name="keys")
 app.add_typer(lifecycle, name="lifecycle")
 

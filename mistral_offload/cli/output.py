@@ -6,15 +6,18 @@ document, also when the command fails: ``{"error": {"type": …, "message": …}
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from mistral_offload.cli.documents import write_json
+from mistral_offload.cli.documents import write_json, write_json_list
+
+Row = TypeVar("Row")
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 
@@ -36,6 +39,16 @@ class Output:
             write_json(document)
         else:
             render(self._console)
+
+    def stream(
+        self, rows: Iterable[Row], document: Callable[[Row], Any], line: Callable[[Row], str]
+    ) -> None:
+        """Print many rows, one a line, or one JSON list; none of them is kept in memory."""
+        if self.as_json:
+            write_json_list(document(row) for row in rows)
+            return
+        for row in rows:
+            typer.echo(line(row))
 
     @contextmanager
     def progress(self, what: str, *, total: int | None = None) -> Generator[Callable[[int], None]]:
@@ -64,3 +77,12 @@ def sized(size: int) -> str:
         if size >= factor:
             return f"{text} ({size / factor:.1f} {unit})"
     return text
+
+
+def aged(age: timedelta) -> str:
+    """An age for people: ``3.2 d``, ``5.0 h``, ``12 s``."""
+    seconds = max(age.total_seconds(), 0.0)
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -71,6 +72,7 @@ def connect(config: BlobStorageConfig) -> Connected:
     _sign_with_known_digest(client)
     for operation in _UPLOADS:
         client.meta.events.register(f"before-sign.s3.{operation}", _send_at_once)
+    client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
     secrets: list[str | None] = []
     credentials = session.get_credentials()
     if type(credentials) is Credentials:  # what a role hands out is fetched anew when it is read
@@ -140,3 +142,11 @@ def _send_at_once(request: AWSRequest, **_: object) -> None:
     next answer on that connection wrongly and stalls for a read timeout (boto/botocore#3755).
     """
     del request.headers["Expect"]
+
+
+def _add_md5(request: AWSRequest, **_: object) -> None:
+    """Send the checksum that every server knows; boto3 sends a CRC32, which older ones do not."""
+    body = request.body
+    if isinstance(body, bytes):
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
+        request.headers["Content-MD5"] = base64.b64encode(digest).decode()

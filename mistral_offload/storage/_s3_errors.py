@@ -81,6 +81,8 @@ _BY_CODE: dict[str, tuple[type[StorageError | StorageConfigError], str]] = {
     ),
 }
 
+_STATUS_IN_BATCH = {"AccessDenied": 403, "InternalError": 500, "ServiceUnavailable": 503}
+
 _PERMISSION = {
     "put": "s3:PutObject",  # creates, fills and joins uploads in parts, too
     "get": "s3:GetObject",
@@ -106,6 +108,15 @@ def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
         return None
     if issubclass(kind, StorageConfigError):
         return kind(f"{text} (s3 bucket {target.bucket!r}, {target.server})")
+    return kind(text, provider="s3", container=target.bucket, key=target.key)
+
+
+def refusal_of(code: str, target: Target) -> StorageError:
+    """The error of ours for one key of a batch that was refused, by its code alone."""
+    kind, text = _answered(code, _STATUS_IN_BATCH.get(code, 400), target)
+    if issubclass(kind, StorageConfigError):
+        kind = StorageError
+    text = f"{text} ({target.operation}: {code})"
     return kind(text, provider="s3", container=target.bucket, key=target.key)
 
 

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -17,9 +17,19 @@ from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import (
     MistralOffloadError,
     StorageConfigError,
+    StorageError,
+    StorageUnavailableError,
+    StoreClosedError,
 )
+from mistral_offload.storage._s3_batches import UNKNOWN_TO_SERVER, delete_batch, in_batches
 from mistral_offload.storage._s3_client import connect
-from mistral_offload.storage._s3_errors import Target, error_code, failure_of, http_status
+from mistral_offload.storage._s3_errors import (
+    Target,
+    error_code,
+    failure_of,
+    http_status,
+    refusal_of,
+)
 from mistral_offload.storage._s3_multipart import (
     MULTIPART_BYTES,
     Part,
@@ -231,6 +241,38 @@ class S3Store(BlobStore):
         except self._client.exceptions.ClientError as error:
             if error_code(error) != "NoSuchKey":  # S3 itself says nothing, others do
                 raise
+
+    def _delete_all(self, places: Mapping[str, str]) -> dict[str, StorageError]:
+        failures: dict[str, StorageError] = {}
+        again: dict[str, str] = {}  # one by one
+        keys = {place: key for key, place in places.items()}
+        for batch in in_batches(list(keys)):
+            try:
+                refused = self._perform("delete", None, partial(self._delete_batch, batch))
+            except StoreClosedError:
+                raise
+            except StorageError as error:
+                failures |= dict.fromkeys((keys[place] for place in batch), error)
+                continue
+            if refused is None:
+                again |= {keys[place]: place for place in batch}
+                continue
+            for place, code in refused.items():
+                failure = refusal_of(code, Target("delete", self._bucket, place, ""))
+                if isinstance(failure, StorageUnavailableError):
+                    again[keys[place]] = place
+                else:
+                    failures[keys[place]] = failure
+        return failures | (super()._delete_all(again) if again else {})
+
+    def _delete_batch(self, batch: list[str]) -> dict[str, str] | None:
+        """The codes of keys that were refused; None from a server that deletes one by one only."""
+        try:
+            return delete_batch(self._client, self._bucket, batch)
+        except self._client.exceptions.ClientError as error:
+            if error_code(error) not in UNKNOWN_TO_SERVER:
+                raise
+        return None
 
     def _page(self, prefix: str, token: str | None) -> Page:
         request: ListObjectsV2RequestTypeDef = {

@@ -6,9 +6,19 @@ threads. There are as many of them as connections, so neither waits for the othe
 
 from __future__ import annotations
 
+import contextvars
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,7 +28,9 @@ from typing import NamedTuple, TypeVar
 from mistral_offload.errors import (
     BlobNotFoundError,
     MistralOffloadError,
+    StorageError,
     StorageUnavailableError,
+    StoreClosedError,
 )
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
 from mistral_offload.storage import telemetry
@@ -69,7 +81,7 @@ class BlobStore(Lifetime, ABC):
 
     A backend implements ``_put``, ``_get``, ``_stat``, ``_delete`` and ``_page`` on physical keys
     (prefix included), each in one attempt with whatever its SDK raises; ``_failure`` names what
-    was raised; ``_release`` closes connections.
+    was raised; ``_release`` closes connections. ``_delete_all`` may be done better.
 
     Attributes:
         provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.
@@ -157,6 +169,24 @@ class BlobStore(Lifetime, ABC):
         """As `delete`, in the store's own threads."""
         await self.run_async(self.delete, key)
 
+    def delete_many(self, keys: Iterable[str]) -> dict[str, StorageError]:
+        """Remove blobs, several at a time; those that are not there are fine.
+
+        Returns:
+            What could not be removed, by key, and why; all others are gone.
+
+        Raises:
+            ConfigurationError: a setting is wrong or a package missing; nothing is removed.
+            StoreClosedError: the store is closed.
+        """
+        self._require_open()
+        places = {key: self._prefix.join(key) for key in keys}
+        return self._delete_all(places) if places else {}
+
+    async def delete_many_async(self, keys: Iterable[str]) -> dict[str, StorageError]:
+        """As `delete_many`, in the store's own threads."""
+        return await self.run_async(self.delete_many, keys)
+
     def list(self, prefix: str = "") -> Iterator[BlobStat]:
         """The blobs whose key begins with ``prefix``, in the provider's order.
 
@@ -212,6 +242,30 @@ class BlobStore(Lifetime, ABC):
     def _write(self, place: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         """Put in one request; a backend may make several of a very large blob."""
         return self._perform("put", place, partial(self._put, place, data, sha256, overwrite))
+
+    def _delete_all(self, places: Mapping[str, str]) -> dict[str, StorageError]:
+        """Delete physical keys, named by their logical ones; a backend may do it in fewer requests.
+
+        In threads for the occasion, since all of the store's own may wait for this; its turns still
+        bound how many requests run.
+        """
+
+        def attempt(place: str) -> StorageError | None:
+            try:
+                self._perform("delete", place, partial(self._delete, place))
+            except StoreClosedError:
+                raise
+            except StorageError as error:
+                return error.with_traceback(None)
+            return None
+
+        with ThreadPoolExecutor(min(self._connections, len(places))) as threads:
+            begun = {
+                key: threads.submit(contextvars.copy_context().run, attempt, place)
+                for key, place in places.items()
+            }
+        outcomes = {key: future.result() for key, future in begun.items()}
+        return {key: error for key, error in outcomes.items() if error is not None}
 
     def _find(self, operation: str, key: str, read: Callable[[str], T]) -> T:
         place, official = self._prefix.join(key), self._prefix.join_as_official(key)

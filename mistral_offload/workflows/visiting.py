@@ -38,15 +38,14 @@ async def visit_temporal(
         ConfigurationError: an address cannot be understood.
     """
     address = await locate_temporal(settings)
-    client = await connect(
-        address,
-        encoder=PayloadEncoder(),
-        token=settings.temporal_token(tls=address.tls),
-        identity=f"{socket.gethostname()}-{os.getpid()}",
-        patience_seconds=patience_seconds,
-    )
     try:
-        yield client
+        yield await connect(
+            address,
+            encoder=PayloadEncoder(),
+            token=settings.temporal_token(tls=address.tls),
+            identity=f"{socket.gethostname()}-{os.getpid()}",
+            patience_seconds=patience_seconds,
+        )
     finally:
         await asyncio.sleep(SETTLING_SECONDS)
 

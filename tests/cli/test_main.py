@@ -42,6 +42,7 @@ def test_an_unknown_command() -> None:
         ("rich", ["--version"], "cli"),
         ("uvicorn", ["dev"], "dev"),
         ("temporalio", ["dev"], "dev"),
+        ("temporalio", ["blobs", "gc"], "worker"),
     ],
 )
 def test_a_package_that_is_not_installed(package: str, arguments: list[str], extra: str) -> None:

@@ -119,6 +119,19 @@ def test_list_goes_by_the_beginning_of_the_key(store: BlobStore, root: str) -> N
     assert listed("nothing") == {}
 
 
+async def test_many_are_deleted_at_once(backend: Backend, root: str) -> None:
+    store = backend.open(prefix=f"{root}/data/")
+    keys = [f"k-{number}" for number in range(25)] + [f"{name}/k" for name in ODD_NAMES]
+    for key in keys:
+        store.put(key, b"data")
+    assert store.delete_many([]) == {}
+    gone = [keys[0], "never/was", *keys[2:8], *keys[25:], keys[0]]
+    assert store.delete_many(gone) == {}
+    assert {blob.key for blob in store.list()} == set(keys) - set(gone)
+    assert await store.delete_many_async(blob.key for blob in store.list()) == {}
+    assert list(store.list()) == []
+
+
 @pytest.mark.parametrize("shape", ["{}/data", "{}/data/", "/{}/data", "//{}//data//"])
 def test_the_prefix_is_joined_by_segment(backend: Backend, root: str, shape: str) -> None:
     store = backend.open(prefix=shape.format(root))

@@ -1,0 +1,60 @@
+"""Whose a blob is, by its key."""
+
+from __future__ import annotations
+
+import pytest
+
+from mistral_offload.cleanup.owners import Owner, OwnerKind
+from mistral_offload.payload.field_reference import ContentForm, FieldReference
+from mistral_offload.payload.reference import Reference
+
+NAMES = ["plain", "with/slash", "ü% #?", "sha256:x", ".."]
+DIGEST = "0" * 64
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_a_payload(name: str) -> None:
+    key = Reference.of(b"data", namespace=f"ns {name}", execution_id=name).key
+    owner = Owner.of(key)
+    assert owner == Owner(f"ns {name}", OwnerKind.EXECUTION, name)
+    assert owner is not None
+    assert key.startswith(owner.start)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_an_activity_field(name: str) -> None:
+    field = FieldReference.of(
+        b"data", namespace="ns", run_id=name, field=name, form=ContentForm.JSON, size=4
+    )
+    owner = Owner.of(field.key)
+    assert owner == Owner("ns", OwnerKind.RUN, name)
+    assert owner is not None
+    assert field.key.startswith(owner.start)
+
+
+def test_of_a_field_of_the_official_sdk() -> None:
+    key = "temporal-activity-payload/ns/run/01234567-89ab-cdef-0123-456789abcdef/transcript"
+    assert Owner.of(key) == Owner("ns", OwnerKind.RUN, "run")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "readme.txt",
+        "temporal-payload",
+        "temporal-payload/readme.txt",
+        "temporal-payload/ns/e/notes.txt",
+        "temporal-payload/ns/e/sha256:short",
+        f"temporal-payload/ns/e/sha256:{DIGEST}.bak",
+        f"temporal-payload/ns/e/more/sha256:{DIGEST}",
+        f"temporal-payload/n%73/e/sha256:{DIGEST}",
+        f"data/temporal-payload/ns/e/sha256:{DIGEST}",
+        f"temporal-payload-2/ns/e/sha256:{DIGEST}",
+        "temporal-activity-payload/worker-start-check",
+        f"temporal-activity-payload/ns/e/sha256:{DIGEST}",
+        f"temporal-activity-payload/ns/e/sha256:{DIGEST}/json-01/f",
+    ],
+)
+def test_what_is_not_ours_has_no_owner(key: str) -> None:
+    assert Owner.of(key) is None
