@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mistral_offload.errors import ConfigurationError
-from mistral_offload.workflows.platform import Platform
+from mistral_offload.workflows.platform import Platform, TemporalWhereabouts
 from mistral_offload.workflows.settings import WorkerSettings
 
 _logger = logging.getLogger(__name__)
@@ -49,6 +49,15 @@ async def find_temporal(settings: WorkerSettings, platform: Platform | None) -> 
                 "%s does not tell where Temporal is: going on with the worker's own settings",
                 settings.server_url,
             )
+    return choose_address(settings, told)
+
+
+def choose_address(settings: WorkerSettings, told: TemporalWhereabouts | None) -> TemporalAddress:
+    """The settings' address, completed by what the platform has told, and by the defaults.
+
+    Raises:
+        ConfigurationError: an address cannot be understood.
+    """
     if settings.temporal_server_url:
         target, tls = parse_target(settings.temporal_server_url)
     elif told is not None:
@@ -58,9 +67,14 @@ async def find_temporal(settings: WorkerSettings, platform: Platform | None) -> 
         target, tls = _DEFAULT_TARGET, False
     return TemporalAddress(
         target=target,
-        namespace=settings.temporal_namespace or (told.namespace if told else _DEFAULT_NAMESPACE),
+        namespace=choose_namespace(settings, told),
         tls=settings.temporal_tls if settings.temporal_tls is not None else tls,
     )
+
+
+def choose_namespace(settings: WorkerSettings, told: TemporalWhereabouts | None) -> str:
+    """The settings' namespace, else the one the platform has told, else the default."""
+    return settings.temporal_namespace or (told.namespace if told else _DEFAULT_NAMESPACE)
 
 
 def parse_target(text: str) -> tuple[str, bool]:

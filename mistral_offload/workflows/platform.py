@@ -11,7 +11,7 @@ from pydantic_core import to_json
 
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload.api import models
-from mistral_offload.api.connection import Connection
+from mistral_offload.api.connection import CallOptions, Connection
 from mistral_offload.api.operations import Operation
 from mistral_offload.errors import NotFoundError
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -87,15 +87,18 @@ class Platform:
         self._deployment_name = settings.deployment_name
         self._http = AsyncHttp(connection, client)
 
-    async def whoami(self) -> TemporalWhereabouts | None:
+    async def whoami(self, options: CallOptions | None = None) -> TemporalWhereabouts | None:
         """Where Temporal is; None when the platform does not tell.
+
+        Args:
+            options: what to do differently from other requests.
 
         Raises:
             APIConnectionError: there was no answer.
             APIError: the platform refused.
         """
         try:
-            return await self._http.call_async(_WHOAMI, {}, options={})
+            return await self._http.call_async(_WHOAMI, {}, options=options or {})
         except NotFoundError:
             return None
 

@@ -24,7 +24,7 @@ _PORTS = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
 
 
 class Seaweed:
-    """A running ``weed mini`` with three users and its own folder.
+    """A running ``weed mini`` with a few users and its own folder.
 
     Attributes:
         endpoint_url: where S3 is spoken, plain HTTP.
@@ -34,6 +34,8 @@ class Seaweed:
         access_key, secret_key: the user who may do everything.
         listing_access_key: a user with the same secret key, who may only list keys.
         reading_access_key: a user with the same secret key, who may only read.
+        browsing_access_key: a user with the same secret key, who may read and list.
+        writing_access_key: a user with the same secret key, who may read and write, not list.
         region_name: any region is fine with it.
     """
 
@@ -41,6 +43,8 @@ class Seaweed:
     access_key = "AKIASEAWEEDTESTS0001"
     listing_access_key = "AKIASEAWEEDTESTS0002"
     reading_access_key = "AKIASEAWEEDTESTS0003"
+    browsing_access_key = "AKIASEAWEEDTESTS0004"
+    writing_access_key = "AKIASEAWEEDTESTS0005"
     secret_key = "seaweed+tests/secret-key-not-a-real-one0"
 
     def __init__(self) -> None:
@@ -140,6 +144,8 @@ class Seaweed:
             self.access_key: ["Admin", "Read", "Write", "List", "Tagging"],
             self.listing_access_key: ["List"],
             self.reading_access_key: ["Read"],
+            self.browsing_access_key: ["Read", "List"],
+            self.writing_access_key: ["Read", "Write"],
         }
         return {
             "identities": [

@@ -1,0 +1,162 @@
+"""What is configured, in words without a secret, and what of it contradicts the rest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from difflib import get_close_matches
+
+from mistral_offload.config import BlobStorageConfig
+from mistral_offload.doctor.findings import Check, Verdict, ok, warning
+from mistral_offload.doctor.places import FIELD_VARIABLES, PAYLOAD_VARIABLES
+from mistral_offload.limits import (
+    INLINE_LIMIT_BYTES,
+    PAYLOAD_LIMIT_BYTES,
+    SMALLEST_OFFLOADED_BYTES,
+)
+from mistral_offload.workflows.settings import WorkerSettings
+
+_ENCRYPTION_VARIABLES = "TEMPORAL_PAYLOAD_ENCRYPTION"
+_COMPRESSION_VARIABLES = "TEMPORAL_PAYLOAD_COMPRESSION"
+_GROUPS = (PAYLOAD_VARIABLES, FIELD_VARIABLES, _ENCRYPTION_VARIABLES, _COMPRESSION_VARIABLES)
+_ALIKE = 0.8
+
+
+class SettingsChecks:
+    """Looks at the settings only, and at the names of the environment's variables."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+
+    def checks(self) -> list[Check]:
+        """One for each group of variables."""
+        looks: tuple[tuple[str, str, Callable[[], Verdict]], ...] = (
+            ("payload_offloading", "payload offloading", self._payload_offloading),
+            ("activity_fields", "activity fields", self._activity_fields),
+            ("encryption", "encryption", self._encryption),
+            ("compression", "compression", self._compression),
+            ("worker", "worker", self._worker),
+            ("variables", "variables", self._variables),
+        )
+        return [
+            Check(f"settings.{name}", f"settings: {title}", _awaitable(look))
+            for name, title, look in looks
+        ]
+
+    def _payload_offloading(self) -> Verdict:
+        config = self._settings.payload_offloading
+        if config is not None:
+            return _judge_floor(config.storage_config, config.min_size_bytes, PAYLOAD_VARIABLES)
+        if self._settings.temporal_payload_offloading is not None:
+            return _without_block(PAYLOAD_VARIABLES)
+        if self._settings.field_offloading is not None:
+            return ok(f"off: payloads over {INLINE_LIMIT_BYTES:,} bytes are refused")
+        return warning(
+            f"nothing is offloaded: payloads over {INLINE_LIMIT_BYTES:,} bytes are refused",
+            f"set {PAYLOAD_VARIABLES}__STORAGE_CONFIG__BUCKET_NAME, or what docs/storage.md names "
+            "for another provider",
+        )
+
+    def _activity_fields(self) -> Verdict:
+        config = self._settings.field_offloading
+        if config is not None:
+            return _judge_floor(config.storage_config, config.min_size_bytes, FIELD_VARIABLES)
+        if self._settings.activity_attributes_offloading is not None:
+            return _without_block(FIELD_VARIABLES)
+        return ok("off")
+
+    def _encryption(self) -> Verdict:
+        config = self._settings.payload_encryption
+        if config is None:
+            return ok("off")
+        clear: dict[str, str] = {}
+        if config.is_full and not config.blobs and self._settings.payload_offloading is not None:
+            clear["payloads"] = "ENCRYPT_BLOBS"
+        if config.is_full and not config.encrypt_fields and self._settings.field_offloading:
+            clear["activity fields"] = "ENCRYPT_FIELDS"
+        if clear:
+            variables = (f"{_ENCRYPTION_VARIABLES}__{name}=true" for name in clear.values())
+            return warning(
+                f"full, but what is offloaded of {' and '.join(clear)} is in the clear",
+                f"set {' and '.join(variables)}, if all readers are of this package",
+            )
+        blobs = "encrypted" if config.blobs else "in the clear but for marked fields"
+        return ok(f"{config.mode.value}, blobs {blobs}, main key ***")
+
+    def _compression(self) -> Verdict:
+        config = self._settings.payload_compression
+        if config is None:
+            return ok("off")
+        algorithm = config.algorithm_config
+        return ok(
+            f"{algorithm.algorithm} level {algorithm.level} from {config.min_size_bytes:,} bytes on"
+        )
+
+    def _worker(self) -> Verdict:
+        settings = self._settings
+        queue = settings.temporal_task_queue
+        if "temporal_task_queue" in settings.model_fields_set and settings.task_queue != queue:
+            return warning(
+                f"DEPLOYMENT_NAME {settings.deployment_name!r} is the task queue, and "
+                f"TEMPORAL_TASK_QUEUE {queue!r} is not used",
+                "leave one of them out",
+            )
+        skipped = "" if settings.check_storage_on_start else ", stores not checked on start"
+        return ok(f"platform {settings.server_url}, task queue {settings.task_queue!r}{skipped}")
+
+    def _variables(self) -> Verdict:
+        meant = misspelt(os.environ)
+        if not meant:
+            return ok("none that looks like a misspelt one")
+        return warning(
+            f"nobody reads {', '.join(sorted(meant))}",
+            "; ".join(f"write {meant[name]}" for name in sorted(meant)),
+        )
+
+
+def misspelt(names: Iterable[str]) -> dict[str, str]:
+    """Variables of no group whose first part is like that of a group, with what was meant."""
+    found: dict[str, str] = {}
+    for name in names:
+        first, separator, rest = name.upper().partition("__")
+        if separator and first not in _GROUPS:
+            for group in get_close_matches(first, _GROUPS, n=1, cutoff=_ALIKE):
+                found[name] = f"{group}__{rest}"
+    return found
+
+
+def _judge_floor(config: BlobStorageConfig, floor: int, group: str) -> Verdict:
+    detail = f"from {floor:,} bytes on, to {config.description}, {_credentials(config)}"
+    remedy = f"set {group}__MIN_SIZE_BYTES between {SMALLEST_OFFLOADED_BYTES} and"
+    remedy += f" {PAYLOAD_LIMIT_BYTES}, in clients as well"
+    if floor > PAYLOAD_LIMIT_BYTES:
+        return warning(
+            f"{detail}: in truth from {INLINE_LIMIT_BYTES:,} bytes on, for more is not delivered",
+            remedy,
+        )
+    if floor < SMALLEST_OFFLOADED_BYTES:
+        return warning(f"{detail}: a reference is hardly smaller, and each costs a request", remedy)
+    return ok(detail)
+
+
+def _credentials(config: BlobStorageConfig) -> str:
+    if config.aws_access_key_id or config.azure_connection_string:
+        return "credentials *** in the settings"
+    if config.service_account_path is not None:
+        return f"credentials from {str(config.service_account_path)!r}"
+    return "credentials from the provider's chain"
+
+
+def _without_block(group: str) -> Verdict:
+    return warning(
+        f"off, for {group}__… is set without a storage block",
+        f"set {group}__STORAGE_CONFIG__BUCKET_NAME, or what docs/storage.md names for another "
+        "provider",
+    )
+
+
+def _awaitable(look: Callable[[], Verdict]) -> Callable[[], Awaitable[Verdict]]:
+    async def examine() -> Verdict:
+        return look()
+
+    return examine

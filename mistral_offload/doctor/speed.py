@@ -1,0 +1,122 @@
+"""How fast a store is, and what time it thinks it is."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from typing import Any
+
+from mistral_offload.doctor.findings import Check, Verdict, failed, ok, warning
+from mistral_offload.doctor.probe import Probe
+
+_ROUNDS = 5
+_SMALL_BYTES = 1024
+_SLOW_SECONDS = 1.0
+_SLOW_BYTES_PER_SECOND = 1_000_000
+_FIRST_SHARE = 16
+"""A transfer of this part of the size comes first, to see whether the whole fits into its time."""
+
+_CLOCK_WARNING = timedelta(seconds=5)
+_CLOCK_FAILURE = timedelta(minutes=5)
+_RESOLUTION = timedelta(seconds=1)
+
+
+class SpeedChecks:
+    """Measures one store with blobs that its probe remembers.
+
+    Args:
+        probe: of the store.
+        size: what is sent for the throughput, in bytes.
+        timeout: how long a check may take, in seconds.
+    """
+
+    def __init__(self, probe: Probe, *, size: int, timeout: float) -> None:
+        self._probe = probe
+        self._size = size
+        self._timeout = timeout
+
+    def checks(self) -> list[Check]:
+        """One after the other, and after the access checks, so that they do not share the line."""
+        check = self._probe.place.check
+        return [
+            check("clock", "clock", self._clock, needs=("put",)),
+            check(
+                "latency",
+                "latency",
+                self._latency,
+                needs=("get",),
+                after=("list", "create_if_absent", "clock"),
+            ),
+            check("throughput", "throughput", self._throughput, needs=("latency",)),
+        ]
+
+    async def _clock(self) -> Verdict:
+        between = self._probe.written_between
+        assert between is not None  # noqa: S101 - a check that is needed has written it
+        stat = await self._probe.store.stat_async(self._probe.key)
+        return judge_clock(stat.modified, *between)
+
+    async def _latency(self) -> Verdict:
+        puts: list[float] = []
+        gets: list[float] = []
+        for _ in range(_ROUNDS):
+            seconds, key = await _timed(self._probe.put(os.urandom(_SMALL_BYTES)))
+            puts.append(seconds)
+            gets.append((await _timed(self._probe.store.get_async(key)))[0])
+        put, get = statistics.median(puts), statistics.median(gets)
+        detail = f"put {put * 1000:.0f} ms, get {get * 1000:.0f} ms (median of {_ROUNDS})"
+        if max(put, get) < _SLOW_SECONDS:
+            return ok(detail)
+        return warning(detail, "use a bucket in the worker's region, or a nearer endpoint")
+
+    async def _throughput(self) -> Verdict:
+        size = max(1, self._size // _FIRST_SHARE)
+        put, get = await self._transfer(size)
+        if (put + get) * _FIRST_SHARE < self._timeout:
+            size = self._size
+            put, get = await self._transfer(size)
+        up, down = size / put, size / get
+        detail = f"put {up / 1e6:.1f} MB/s, get {down / 1e6:.1f} MB/s ({size:,} bytes)"
+        if min(up, down) >= _SLOW_BYTES_PER_SECOND:
+            return ok(detail)
+        return warning(
+            detail,
+            "look at the network between here and the store; raise "
+            f"{self._probe.place.variables}__RETRY_SECONDS to a few transfers of large blobs",
+        )
+
+    async def _transfer(self, size: int) -> tuple[float, float]:
+        """Seconds of a put and of a get."""
+        put, key = await _timed(self._probe.put(os.urandom(size)))
+        get, _ = await _timed(self._probe.store.get_async(key))
+        return put, get
+
+
+def judge_clock(modified: datetime, before: datetime, after: datetime) -> Verdict:
+    """What the store's time of a write says of the local clock.
+
+    Args:
+        modified: when the store says it was, in whole seconds perhaps.
+        before: the local time before it.
+        after: the local time after it.
+    """
+    if modified > after:
+        apart, side = modified - after, "behind"
+    else:
+        apart, side = max(before - modified - _RESOLUTION, timedelta()), "ahead of"
+    if apart < _CLOCK_WARNING:
+        return ok("agrees with this machine's")
+    detail = f"this machine's clock is {apart.total_seconds():,.0f} s {side} the store's"
+    remedy = "set this machine's clock (chronyc tracking, timedatectl status)"
+    if apart < _CLOCK_FAILURE:
+        return warning(detail, remedy)
+    return failed(f"{detail}; S3 refuses requests from 15 minutes on", remedy)
+
+
+async def _timed(work: Awaitable[Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    result = await work
+    return time.perf_counter() - began, result

@@ -1,0 +1,118 @@
+"""What is installed here, against what this package says it needs."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+from mistral_offload.config import StorageProvider
+from mistral_offload.doctor.findings import Check, Verdict, failed, not_checked, ok, warning
+from mistral_offload.doctor.places import places_of
+from mistral_offload.errors import MissingExtraError
+from mistral_offload.temporal.running import is_as_expected
+from mistral_offload.workflows.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+_OURS: Final = "mistral-offload"
+
+
+class VersionChecks:
+    """Python, packages and one private interface of temporalio.
+
+    Args:
+        settings: which extras they need is looked at; None when they cannot be read.
+    """
+
+    def __init__(self, settings: WorkerSettings | None) -> None:
+        self._settings = settings
+
+    def checks(self) -> list[Check]:
+        """None of them asks the network."""
+        return [
+            Check("versions.python", "versions: Python", self._python),
+            Check("versions.packages", "versions: packages", self._packages),
+            Check("versions.temporalio", "versions: inside temporalio", self._inside),
+        ]
+
+    async def _python(self) -> Verdict:
+        specifiers, _ = _load_packaging()
+        installed = _installed(_OURS)
+        if installed is None:
+            return not_checked(f"{_OURS} runs without being installed")
+        needed = metadata.metadata(_OURS)["Requires-Python"] or ""
+        running = platform.python_version()
+        detail = f"Python {running} on {platform.system()}, {_OURS} {installed}"
+        if specifiers.SpecifierSet(needed).contains(running, prereleases=True):
+            return ok(detail)
+        return failed(f"{detail}, which needs {needed}", f"run on Python {needed}")
+
+    async def _packages(self) -> Verdict:
+        if _installed(_OURS) is None:
+            return not_checked(f"{_OURS} runs without being installed")
+        needed = dict(_requirements_of(_extras_for(self._settings)))
+        problems: list[str] = []
+        remedies: list[str] = []
+        for requirement, extra in needed.items():
+            found = _installed(requirement.name)
+            if found is None:
+                problems.append(f"{requirement.name} is not installed")
+                remedies.append(f'pip install "{_OURS}[{extra}]"' if extra else "reinstall it")
+            elif not requirement.specifier.contains(found, prereleases=True):
+                problems.append(f"{requirement.name} {found} is not {requirement.specifier}")
+                remedies.append(f'pip install "{requirement.name}{requirement.specifier}"')
+        if problems:
+            return failed("; ".join(problems), "; ".join(dict.fromkeys(remedies)))
+        names = dict.fromkeys(requirement.name for requirement in needed)
+        return ok(", ".join(f"{name} {_installed(name)}" for name in names))
+
+    async def _inside(self) -> Verdict:
+        version = metadata.version("temporalio")
+        if await is_as_expected():
+            return ok(f"temporalio {version} encodes an answer as workers count on")
+        return warning(
+            f"temporalio {version} encodes the answer of a workflow task in another way: payloads "
+            "are offloaded from 16 kB on, to be safe",
+            f"update {_OURS}, or go back to the temporalio its changelog names",
+        )
+
+
+def _extras_for(settings: WorkerSettings | None) -> tuple[str, ...]:
+    extras = ["worker"]
+    if settings is not None:
+        providers = [place.config.storage_provider for place in places_of(settings)]
+        extras += [name.value for name in providers if name is not StorageProvider.LOCAL]
+        extras += ["encryption"] * (settings.payload_encryption is not None)
+        extras += ["compression"] * (settings.payload_compression is not None)
+    return tuple(dict.fromkeys(extras))
+
+
+def _requirements_of(extras: tuple[str, ...]) -> Iterator[tuple[Requirement, str | None]]:
+    """What the package needs, each with the extra that it comes with."""
+    _, requirements = _load_packaging()
+    known = [requirements.Requirement(text) for text in metadata.requires(_OURS) or ()]
+    for extra in (None, *extras):
+        for requirement in known:
+            if requirement.marker is None:
+                if extra is None:
+                    yield requirement, None
+            elif extra and requirement.marker.evaluate({"extra": extra}):
+                yield requirement, extra
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _load_packaging() -> tuple[Any, Any]:
+    try:
+        from packaging import requirements, specifiers
+    except ImportError as error:
+        raise MissingExtraError("reading version ranges", "cli") from error
+    return specifiers, requirements
