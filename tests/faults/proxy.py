@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO
@@ -65,7 +65,7 @@ class FaultProxy(CountingProxy):
             self._canned.clear()
 
     @contextlib.contextmanager
-    def refusing(self, seconds: float):
+    def refusing(self, seconds: float) -> Iterator[None]:
         """Refuse connections, and break those that are open, for a while."""
         address = self._listener.getsockname()
         with contextlib.suppress(OSError):
@@ -106,7 +106,6 @@ class FaultProxy(CountingProxy):
             self._ended.wait(self.stall_seconds)
             return False
         server.sendall(request.raw)
-        upload = _MENDED_UPLOADS.get(fault)
         if early:
             client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         whole = b"".join(request.body(asked))
@@ -115,7 +114,7 @@ class FaultProxy(CountingProxy):
             _reset(client)
             _reset(server)
             return False
-        server.sendall(whole if upload is None else upload(whole))
+        server.sendall(_changed(whole) if fault is Kind.CORRUPT_UPLOAD else whole)
         response = Head.read(answered)
         while response is not None and response.status < 200:
             response = Head.read(answered)
@@ -178,6 +177,3 @@ def _reset(end: socket.socket) -> None:
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RD)
     end.close()
-
-
-_MENDED_UPLOADS: dict[Kind, Callable[[bytes], bytes]] = {Kind.CORRUPT_UPLOAD: _changed}
