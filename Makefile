@@ -6,8 +6,10 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
 # Each process starts the servers its tests need.
 TEST_PROCESSES ?= 2
+# For each target.
+FUZZ_SECONDS ?= 10
 
-.PHONY: demo test faults check twin clean
+.PHONY: demo test faults fuzz check twin clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -18,6 +20,9 @@ test: $(READY)
 # The same tests as in "test", with their table, and the soak for longer.
 faults: $(READY)
 	$(BIN)/python -m pytest -q tests/faults
+
+fuzz: $(VENV)/.fuzz
+	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -39,6 +44,14 @@ else
 	$(BIN)/python -m pip install --quiet -e '.[all]' --group test --group lint
 endif
 	touch $(READY)
+
+$(VENV)/.fuzz: $(READY)
+ifdef UV
+	$(UV) pip install --quiet --python $(BIN)/python --group fuzz
+else
+	$(BIN)/python -m pip install --quiet --group fuzz
+endif
+	touch $@
 
 clean:
 	rm -rf $(VENV)

@@ -88,7 +88,7 @@ def _asked_pause(headers: Mapping[str, str]) -> float:
         return seconds
     try:
         return parsedate_to_datetime(text).timestamp() - time.time() if text else 0
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _BOM = b"\xef\xbb\xbf"
+_LONGEST_RETRY = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class FrameReader:
             self._event = value.decode(errors="replace")
         elif name == b"id" and b"\0" not in value:
             self._id = value.decode(errors="replace")
-        elif name == b"retry" and value.isdigit():
+        elif name == b"retry" and value.isdigit() and len(value) <= _LONGEST_RETRY:
             self._retry = int(value)
         else:
             return

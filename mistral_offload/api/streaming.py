@@ -75,6 +75,6 @@ def _disconnected(data: bytes) -> StreamDisconnectedError:
     members = cast("dict[str, Any]", told)
     reason = members.get("reason")
     return StreamDisconnectedError(
-        reason=reason if reason in _REASONS else "stream_error",
+        reason=reason if isinstance(reason, str) and reason in _REASONS else "stream_error",
         error=str(members.get("error", "")),
     )

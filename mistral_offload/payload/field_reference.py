@@ -69,7 +69,7 @@ class FieldReference:
         Raises:
             ReferenceRefusedError: the key is not that of an offloaded activity field.
         """
-        match = _KEY.fullmatch(key)
+        match = _KEY.fullmatch(key) if key.isascii() else None
         if match is None:
             raise ReferenceRefusedError(
                 f"refused to read key {key!r}: an activity field is kept under {FIELD_ROOT}/"

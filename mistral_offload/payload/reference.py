@@ -74,7 +74,7 @@ class Reference:
         Raises:
             ReferenceRefusedError: the key is not that of an offloaded payload.
         """
-        match = _KEY.fullmatch(key)
+        match = _KEY.fullmatch(key) if key.isascii() else None
         if match is None:
             raise ReferenceRefusedError(
                 f"refused to read key {key!r}: an offloaded payload is kept under "

@@ -252,6 +252,7 @@ def in_memory(world: World, store: MemoryStore, *keys: str) -> Iterator[Blob]:
 
 async def test_what_cannot_be_deleted_is_told(world: World) -> None:
     await world.close("a")
+    await world.settled()
     store = MemoryStore(connections=1)
     keys = sorted(world.payloads("a", 3))
     for key in keys:
@@ -265,6 +266,7 @@ async def test_what_cannot_be_deleted_is_told(world: World) -> None:
 
 async def test_it_gives_up_when_nothing_can_be_deleted(world: World) -> None:
     await world.close("a")
+    await world.settled()
     store = MemoryStore()
     for key in world.payloads("a", 1100):
         store.put(key, b"data")

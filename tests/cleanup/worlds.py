@@ -78,7 +78,7 @@ class World:
     async def put(self, keys: Iterable[str]) -> set[str]:
         """Store something under each key, once Temporal lists what has happened so far."""
         put = set(keys)
-        await self._settled()
+        await self.settled()
         await asyncio.gather(*(self.store.put_async(key, b"data") for key in put))
         self.keys |= put
         return put
@@ -119,7 +119,8 @@ class World:
         self._is_closed[run_id_of(handle)] = True
         return run_id_of(handle)
 
-    async def _settled(self) -> None:
+    async def settled(self) -> None:
+        """Wait until Temporal lists what has happened so far."""
         for _ in range(400):
             listed = {run.run_id: run.close_time async for run in self.client.list_workflows()}
             if all(

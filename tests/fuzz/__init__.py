@@ -1,0 +1,1 @@
+"""What reads foreign bytes, given bytes nobody would send; ``make fuzz`` goes on for longer."""
