@@ -39,6 +39,7 @@
     │   ├── NotFoundError (404)            └── ServerError (5xx)
     │   └── ResponseValidationError        it answered, but not with what was promised
     └── WorkflowError                      the execution itself; carries execution_id and status
+        ├── ExecutionNotFoundError         Temporal does not know it
         ├── WorkflowFailedError            it ended without a result
         └── WorkflowTimeoutError           it did not end within the time given
 """
@@ -337,6 +338,10 @@ class WorkflowError(MistralOffloadError):
         super().__init__(message)
         self.execution_id = execution_id
         self.status = status
+
+
+class ExecutionNotFoundError(WorkflowError):
+    """Temporal does not know the execution: a wrong id or namespace, or it has forgotten it."""
 
 
 class WorkflowFailedError(WorkflowError):

@@ -12,6 +12,7 @@ from mistral_offload.cli.blobs import blobs
 from mistral_offload.cli.codec_server import codec_server
 from mistral_offload.cli.dev import dev
 from mistral_offload.cli.doctor import doctor
+from mistral_offload.cli.inspect import inspect
 from mistral_offload.cli.keys import keys
 from mistral_offload.cli.lifecycle import lifecycle
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command()(codec_server)
 app.command()(dev)
 app.command()(doctor)
+app.command()(inspect)
 app.add_typer(blobs, name="blobs")
 app.add_typer(keys, name="keys")
 app.add_typer(lifecycle, name="lifecycle")

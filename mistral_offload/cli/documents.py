@@ -12,10 +12,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from mistral_offload.cli.controls import escape_controls
+
 
 def write_json(document: Any) -> None:
     """Print one JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=_plain)
+    sys.stdout.write(escape_controls(text) + "\n")
     sys.stdout.flush()
 
 

@@ -23,7 +23,7 @@ from mistral_offload.doctor.probe import Probe
 from mistral_offload.errors import StorageAccessDeniedError
 from mistral_offload.lifecycle.azure import AzureLifecycle
 from mistral_offload.lifecycle.opening import open_lifecycle
-from mistral_offload.lifecycle.rules import ExpiryRule, days_for
+from mistral_offload.lifecycle.rules import ExpiryRule, rule_for
 from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 from mistral_offload.storage.prefix import KeyPrefix
 
@@ -83,16 +83,16 @@ def judge_expiry(
     if kept != DEFAULT_RETENTION_DAYS:
         apply += f" --retention-days {kept}"
     doubtful = [rule for rule in rules if _may_hold(rule, start) and rule.days <= kept]
-    days = days_for(start, rules)
-    if days is None and not doubtful:
+    rule = rule_for(start, rules)
+    if rule is None and not doubtful:
         return warning(f"no rule removes what is under {start!r}: it stays for ever", apply)
-    if days is None or (doubtful and days > kept):
+    if rule is None or (doubtful and rule.days > kept):
         return warning(
             f"some blobs under {start!r} may go too soon, by {', '.join(map(_words, doubtful))}; "
             f"{needs}",
             "see that what these rules hold for (tag, size, deeper prefix) is no blob",
         )
-    rule = _deciding(start, days, rules)
+    days = rule.days
     detail = f"{_words(rule)} removes blobs after {in_days(days)}; {needs}"
     if days >= kept + _MARGIN_DAYS:
         return ok(detail)
@@ -111,11 +111,6 @@ def _may_hold(rule: ExpiryRule, start: str) -> bool:
         return False
     deeper = rule.prefix.startswith(start) and rule.prefix != start
     return deeper or (rule.is_conditional and start.startswith(rule.prefix))
-
-
-def _deciding(start: str, days: int, rules: Sequence[ExpiryRule]) -> ExpiryRule:
-    """The rule that gives the keys so many days."""
-    return next(rule for rule in rules if days_for(start, [rule]) == days)
 
 
 def _words(rule: ExpiryRule) -> str:

@@ -29,14 +29,23 @@ class ExpiryRule:
     is_ours: bool = False
 
 
-def days_for(key: str, rules: Iterable[ExpiryRule]) -> int | None:
-    """After how many days the blob under a physical key is removed; None if it is kept for ever.
+def rule_for(key: str, rules: Iterable[ExpiryRule]) -> ExpiryRule | None:
+    """The rule by which the blob under a physical key is removed; None if it is kept for ever.
 
-    The shortest of the rules that are in force and hold for it without condition.
+    The shortest of those that are in force and hold for it without condition.
     """
     fitting = (
-        rule.days
+        rule
         for rule in rules
         if rule.enabled and not rule.is_conditional and key.startswith(rule.prefix)
     )
-    return min(fitting, default=None)
+    return min(fitting, key=lambda rule: rule.days, default=None)
+
+
+def days_for(key: str, rules: Iterable[ExpiryRule]) -> int | None:
+    """After how many days the blob under a physical key is removed; None if it is kept for ever.
+
+    By the rule that `rule_for` finds.
+    """
+    rule = rule_for(key, rules)
+    return None if rule is None else rule.days

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mistral_offload.config import PayloadCompressionConfig
 from mistral_offload.errors import MissingExtraError, PayloadDecompressionError
@@ -20,6 +20,11 @@ _LARGEST_RATIO = 32 * 1024
 """No zstd frame unpacks to more: a block takes 4 bytes at least, and holds 128 KiB at most."""
 _UNSIZED_WINDOW_BYTES = 8 * 1024 * 1024
 """Memory that a frame without a content size may ask for; zstd's level 19 asks for as much."""
+
+
+class _Envelope(NamedTuple):
+    frame: bytes
+    level: int | None
 
 
 def require_extra() -> None:
@@ -56,7 +61,7 @@ def decompress(envelope: bytes, *, limit: int = DEFAULT_DECOMPRESSED_LIMIT_BYTES
     Raises:
         PayloadDecompressionError: not such an envelope, a broken frame, or more than the limit.
     """
-    frame = _read_envelope(envelope)
+    frame = _read_envelope(envelope).frame
     zstandard = _load("zstandard")
     try:
         size: int = zstandard.get_frame_parameters(frame).content_size
@@ -80,6 +85,16 @@ def decompress(envelope: bytes, *, limit: int = DEFAULT_DECOMPRESSED_LIMIT_BYTES
     return data
 
 
+def describe_envelope(envelope: bytes) -> str:
+    """How an envelope's content was compressed, in words; nothing is unpacked.
+
+    Raises:
+        PayloadDecompressionError: not such an envelope.
+    """
+    level = _read_envelope(envelope).level
+    return "zstd" if level is None else f"zstd level {level}"
+
+
 def _decompress_unsized(zstandard: ModuleType, frame: bytes, limit: int) -> bytes:
     decompressor = zstandard.ZstdDecompressor(max_window_size=_UNSIZED_WINDOW_BYTES)
     try:
@@ -92,8 +107,8 @@ def _decompress_unsized(zstandard: ModuleType, frame: bytes, limit: int) -> byte
     return data
 
 
-def _read_envelope(envelope: bytes) -> bytes:
-    """The frame in an envelope. Unknown entries are skipped, not built."""
+def _read_envelope(envelope: bytes) -> _Envelope:
+    """What is in an envelope. Unknown entries are skipped, not built."""
     msgpack = _load("msgpack")
     # Only scalars are ever built: small text could otherwise make containers many times its size.
     entries = msgpack.Unpacker(
@@ -129,7 +144,7 @@ def _read_envelope(envelope: bytes) -> bytes:
         raise _refused(envelope, "compressed at one of the levels 1 to 22")
     if not isinstance(frame, bytes):
         raise _refused(envelope, "holding a payload of bytes")
-    return frame
+    return _Envelope(frame, level)
 
 
 def _refused(envelope: bytes, expected: str) -> PayloadDecompressionError:

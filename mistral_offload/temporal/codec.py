@@ -133,7 +133,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         except MistralOffloadError as error:
             if not (for_worker and is_lasting(error)):
                 raise
-            return to_payload(as_failure(error, size=_read_size(payload)))
+            return to_payload(as_failure(error, size=read_size(payload)))
 
     async def _decode(self, payload: Payload) -> Payload:
         if is_left_alone(payload):
@@ -170,6 +170,7 @@ def _without_size(payload: Payload) -> Payload:
     return payload
 
 
-def _read_size(payload: Payload) -> int | None:
+def read_size(payload: Payload) -> int | None:
+    """How many bytes were offloaded, where the writer has said so."""
     text = payload.metadata.get(_SIZE, b"")
     return int(text) if text.isdigit() else None

@@ -1,0 +1,138 @@
+"""What ``mistral-offload inspect --json`` prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from mistral_offload.errors import MistralOffloadError
+from mistral_offload.inspection.executions import ExecutionReport, PayloadRow
+from mistral_offload.inspection.expiring import Expiry
+from mistral_offload.inspection.history import History
+from mistral_offload.inspection.inspector import Finding, Sighting
+from mistral_offload.inspection.showing import Form, Shown
+
+
+def finding_document(found: Finding, shown: Shown | None, now: datetime) -> dict[str, Any]:
+    """One value, as JSON members; the value itself is among them if it is shown whole."""
+    blob = {} if found.sighting is None else _sighting(found.sighting, now)
+    document: dict[str, Any] = {
+        "inline": found.sighting is None,
+        **blob,
+        "stored_size": None if found.stored is None else len(found.stored),
+        "decoded_size": None if found.data is None else len(found.data),
+        "transforms": [
+            {"name": each.name, "detail": each.detail or None, "size": each.size}
+            for each in found.transforms
+        ],
+        "verified": found.is_verified,
+        "fields": [_sighting(each, now) for each in found.fields],
+        "errors": _errors(found.errors),
+    }
+    if shown is not None:
+        whole = shown.form is Form.JSON and not shown.is_cut and _is_strict(shown.value)
+        document["form"] = shown.form.value
+        document["cut"] = shown.is_cut
+        document["value" if whole else "text"] = shown.value if whole else shown.text
+    return document
+
+
+def history_document(history: History) -> dict[str, Any]:
+    """An execution, as JSON members."""
+    return {
+        "execution": history.execution_id,
+        "run": history.run_id,
+        "namespace": history.namespace,
+        "workflow": history.workflow,
+        "status": history.status,
+        "started": history.started,
+        "closed": history.closed,
+    }
+
+
+def report_document(report: ExecutionReport, now: datetime) -> dict[str, Any]:
+    """An execution and all its payloads, as JSON members."""
+    blobs = report.blobs
+    return {
+        **history_document(report.history),
+        "payloads": [_row(row, now) for row in report.rows],
+        "blobs": len(blobs),
+        "found": sum(each.location is not None for each in blobs),
+        "errors": _errors(report.errors),
+    }
+
+
+def _row(row: PayloadRow, now: datetime) -> dict[str, Any]:
+    source = row.source
+    return {
+        "event": source.event_id,
+        "event_type": source.event_type,
+        "at": source.at,
+        "name": source.name,
+        "part": source.part,
+        "stored_size": row.size,
+        "decoded_size": row.decoded_size,
+        "transforms": row.options,
+        "inline": not row.is_offloaded,
+        "blobs": [_sighting(each, now) for each in row.sightings],
+        "errors": _errors(row.errors),
+    }
+
+
+def _sighting(sighting: Sighting, now: datetime) -> dict[str, Any]:
+    key, location, expiry = sighting.key, sighting.location, sighting.expiry
+    owner = key.owner
+    document: dict[str, Any] = {
+        "kind": "field" if key.is_field else "payload",
+        "key": key.text,
+        "namespace": owner.namespace,
+        owner.kind.value: owner.id,
+        "found": location is not None,
+    }
+    if key.field is not None:
+        document["field"] = key.field
+    modified = None
+    if location is not None:
+        modified = location.modified
+        document |= {
+            "provider": location.place.config.storage_provider.value,
+            "container": location.place.config.container,
+            "stored_key": location.place.key,
+            "size": location.size,
+            "modified": modified,
+            "age_days": round((now - modified).total_seconds() / 86_400, 3),
+        }
+    if expiry is not None:
+        document["expiry"] = _expiry(expiry, modified, now)
+    if sighting.error is not None:
+        document["error"] = _error(sighting.error)
+    return document
+
+
+def _expiry(expiry: Expiry, modified: datetime | None, now: datetime) -> dict[str, Any]:
+    left = None if modified is None else expiry.days_left(modified, now)
+    return {
+        "days": expiry.days,
+        "days_left": None if left is None else round(left, 3),
+        "rule": expiry.rule,
+        "note": expiry.note,
+    }
+
+
+def _errors(errors: Iterable[MistralOffloadError]) -> list[dict[str, str]]:
+    return [_error(error) for error in errors]
+
+
+def _error(error: MistralOffloadError) -> dict[str, str]:
+    return {"type": type(error).__name__, "message": str(error)}
+
+
+def _is_strict(value: Any) -> bool:
+    """Whether it can be written as JSON that every reader takes: NaN cannot."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
