@@ -99,7 +99,7 @@ class Locator:
             )
 
     async def find(self, key: BlobKey) -> Location:
-        """Find a blob; one request for each place until it is found.
+        """Find a blob; one request for each place until it is found, two where it is not.
 
         Raises:
             BlobNotFoundError: it is nowhere.
@@ -109,8 +109,7 @@ class Locator:
         places = self.places(key)
         for place in places:
             with suppress(BlobNotFoundError):
-                stat = await place.store.stat_async(place.key)
-                return Location(place, stat.size, stat.modified)
+                return await _locate(place)
         first = places[0]
         others = "".join(f", nor in {place}" for place in places[1:])
         raise BlobNotFoundError(
@@ -120,6 +119,16 @@ class Locator:
             container=first.config.container,
             key=first.key,
         )
+
+
+async def _locate(place: Place) -> Location:
+    try:
+        stat = await place.store.stat_async(place.key)
+    except BlobNotFoundError:
+        # S3 answers that without a body, which would tell a missing bucket from a missing blob.
+        await place.store.get_async(place.key)
+        stat = await place.store.stat_async(place.key)  # it has come just now
+    return Location(place, stat.size, stat.modified)
 
 
 def _places(config: BlobStorageConfig, key: BlobKey) -> Iterator[Place]:
