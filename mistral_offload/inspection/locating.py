@@ -63,6 +63,7 @@ class Locator:
         payloads, fields = settings.payload_offloading, settings.field_offloading
         self._payloads = None if payloads is None else payloads.storage_config
         self._fields = None if fields is None else fields.storage_config
+        self._stores: dict[BlobStorageConfig, BlobStore] = {}
 
     def places(self, key: BlobKey) -> list[Place]:
         """Where a blob is looked for, in this order.
@@ -82,7 +83,7 @@ class Locator:
                 f": give {group}__STORAGE_CONFIG__… as the workers have it, in the environment or "
                 "in a file with --config"
             )
-        return [place for each in (config, *config.read_also) for place in _places(each, key)]
+        return [place for each in (config, *config.read_also) for place in self._places(each, key)]
 
     def require_prefix(self, prefix: str, key: BlobKey) -> None:
         """Make sure that a key was given with a prefix under which it is looked for.
@@ -120,6 +121,16 @@ class Locator:
             key=first.key,
         )
 
+    def _places(self, config: BlobStorageConfig, key: BlobKey) -> Iterator[Place]:
+        """As we join the prefix, and as the official SDK does."""
+        store = self._stores.get(config)
+        if store is None:
+            bare = config.model_copy(update={"prefix": None, "read_also": ()})
+            store = self._stores[config] = open_store(bare)
+        prefix = KeyPrefix(config.prefix)
+        for physical in dict.fromkeys((prefix.join(key.text), prefix.join_as_official(key.text))):
+            yield Place(config, store, physical)
+
 
 async def _locate(place: Place) -> Location:
     try:
@@ -129,11 +140,3 @@ async def _locate(place: Place) -> Location:
         await place.store.get_async(place.key)
         stat = await place.store.stat_async(place.key)  # it has come just now
     return Location(place, stat.size, stat.modified)
-
-
-def _places(config: BlobStorageConfig, key: BlobKey) -> Iterator[Place]:
-    """As we join the prefix, and as the official SDK does."""
-    store = open_store(config.model_copy(update={"prefix": None, "read_also": ()}))
-    prefix = KeyPrefix(config.prefix)
-    for physical in dict.fromkeys((prefix.join(key.text), prefix.join_as_official(key.text))):
-        yield Place(config, store, physical)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from temporalio.api.common.v1 import Payload
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.storage import BlobStore
 from mistral_offload.storage.opening import open_store
 from mistral_offload.temporal import ContextValue, data_converter
 from mistral_offload.workflows.settings import FileSettings, WorkerSettings
@@ -88,22 +90,27 @@ class Scene:
 
     def stored_keys(self) -> list[str]:
         """All that is in the bucket."""
-        return [blob.key for blob in open_store(self.storage()).list()]
+        return [blob.key for blob in self.store.list()]
 
     def get(self, key: str) -> bytes:
         """What lies under a key of the bucket."""
-        return open_store(self.storage()).get(key)
+        return self.store.get(key)
 
     def put(self, key: str, data: bytes) -> None:
         """Put something in its place."""
-        open_store(self.storage()).put(key, data, overwrite=True)
+        self.store.put(key, data, overwrite=True)
 
     def delete(self, key: str) -> None:
         """Remove it."""
-        open_store(self.storage()).delete(key)
+        self.store.delete(key)
+
+    @cached_property
+    def store(self) -> BlobStore:
+        """The whole bucket."""
+        return open_store(self.storage())
 
     def storage(self) -> BlobStorageConfig:
-        """The whole bucket."""
+        """The whole bucket, as a configuration."""
         return s3_config(self.seaweed, self.bucket)
 
     def expire(self, days: int, prefix: str = "") -> None:
