@@ -14,10 +14,11 @@ from mistral_offload.cli.output import JsonOption, Output
 from mistral_offload.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from mistral_offload.cli.inspect_output import Report, Window
+    from mistral_offload.cli.inspect_output import Window
+    from mistral_offload.cli.inspect_reports import Report
     from mistral_offload.inspection import Inspector
+    from mistral_offload.inspection.findings import Finding
     from mistral_offload.inspection.history import History
-    from mistral_offload.inspection.inspector import Finding
     from mistral_offload.inspection.payloads import Carried
     from mistral_offload.inspection.targets import KeyTarget
     from mistral_offload.workflows.settings import WorkerSettings
@@ -74,7 +75,8 @@ def inspect(
         raise ConfigurationError("--json and --out - would both print on stdout: choose one")
     settings = load_settings(config)
     # Not before: where the extra is missing, reading the settings names it.
-    from mistral_offload.cli.inspect_output import EventReport, HistoryReport, ValueReport, Window
+    from mistral_offload.cli.inspect_output import Window
+    from mistral_offload.cli.inspect_reports import EventReport, HistoryReport, ValueReport
     from mistral_offload.inspection import (
         ExecutionTarget,
         Inspector,
@@ -91,6 +93,8 @@ def inspect(
     if is_execution and event is None and (raw or out is not None or payload is not None):
         raise ConfigurationError("--out, --raw and --payload are for values: choose an --event")
 
+    output = Output(as_json)
+
     async def look() -> Report:
         inspector = Inspector(settings, verify=verify, largest_bytes=largest_mb * 10**6)
         if not isinstance(named, ExecutionTarget):
@@ -98,7 +102,8 @@ def inspect(
             return ValueReport(found, window, _write(destination, found, window))
         history = await _read_history(settings, named.execution_id, run_id)
         if event is None:
-            return HistoryReport(await look_at_execution(inspector, history))
+            with output.progress("looking for blobs") as advance:
+                return HistoryReport(await look_at_execution(inspector, history, advance=advance))
         findings = await look_at_event(inspector, history, event, payload)
         if destination is not None and len(findings) != 1:
             raise ConfigurationError(
@@ -110,7 +115,7 @@ def inspect(
 
     report = asyncio.run(look())
     if destination is None or not destination.is_pipe:
-        Output(as_json).show(report.document(), report.render)
+        output.show(report.document(), report.render)
     if report.errors:
         if destination is not None and destination.is_pipe:
             for error in report.errors:

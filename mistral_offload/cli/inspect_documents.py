@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from mistral_offload.errors import MistralOffloadError
+from mistral_offload.inspection.events import EventPayload
 from mistral_offload.inspection.executions import ExecutionReport, PayloadRow
 from mistral_offload.inspection.expiring import Expiry
+from mistral_offload.inspection.findings import Finding, Sighting
 from mistral_offload.inspection.history import History
-from mistral_offload.inspection.inspector import Finding, Sighting
 from mistral_offload.inspection.showing import Form, Shown
 
 
@@ -39,8 +40,34 @@ def finding_document(found: Finding, shown: Shown | None, now: datetime) -> dict
     return document
 
 
-def history_document(history: History) -> dict[str, Any]:
-    """An execution, as JSON members."""
+def event_document(
+    history: History,
+    findings: Iterable[tuple[EventPayload, Finding, Shown | None]],
+    now: datetime,
+) -> dict[str, Any]:
+    """The payloads of one event, as JSON members."""
+    return {
+        **_history(history),
+        "payloads": [
+            {**_source(source), **finding_document(found, shown, now)}
+            for source, found, shown in findings
+        ],
+    }
+
+
+def report_document(report: ExecutionReport, now: datetime) -> dict[str, Any]:
+    """An execution and all its payloads, as JSON members."""
+    blobs = report.blobs
+    return {
+        **_history(report.history),
+        "payloads": [_row(row, now) for row in report.rows],
+        "blobs": len(blobs),
+        "found": sum(each.location is not None for each in blobs),
+        "errors": _errors(report.errors),
+    }
+
+
+def _history(history: History) -> dict[str, Any]:
     return {
         "execution": history.execution_id,
         "run": history.run_id,
@@ -52,26 +79,19 @@ def history_document(history: History) -> dict[str, Any]:
     }
 
 
-def report_document(report: ExecutionReport, now: datetime) -> dict[str, Any]:
-    """An execution and all its payloads, as JSON members."""
-    blobs = report.blobs
-    return {
-        **history_document(report.history),
-        "payloads": [_row(row, now) for row in report.rows],
-        "blobs": len(blobs),
-        "found": sum(each.location is not None for each in blobs),
-        "errors": _errors(report.errors),
-    }
-
-
-def _row(row: PayloadRow, now: datetime) -> dict[str, Any]:
-    source = row.source
+def _source(source: EventPayload) -> dict[str, Any]:
     return {
         "event": source.event_id,
         "event_type": source.event_type,
         "at": source.at,
         "name": source.name,
         "part": source.part,
+    }
+
+
+def _row(row: PayloadRow, now: datetime) -> dict[str, Any]:
+    return {
+        **_source(row.source),
         "stored_size": row.size,
         "decoded_size": row.decoded_size,
         "transforms": row.options,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mistral_offload.errors import ConfigurationError, MistralOffloadError
 from mistral_offload.inspection.events import EventPayload, payloads_of
+from mistral_offload.inspection.fields import find_fields
+from mistral_offload.inspection.findings import Finding, Sighting
 from mistral_offload.inspection.history import History
-from mistral_offload.inspection.inspector import Finding, Inspector, Sighting, find_fields
+from mistral_offload.inspection.inspector import Inspector
 from mistral_offload.inspection.keys import BlobKey
 from mistral_offload.inspection.payloads import carried_by
 from mistral_offload.payload.encoded import EncodingOption
@@ -63,10 +66,18 @@ class ExecutionReport:
         return (*(error for row in self.rows for error in row.errors), *blobs)
 
 
-async def look_at_execution(inspector: Inspector, history: History) -> ExecutionReport:
-    """Look at every payload; one request for each distinct blob, some at a time."""
+async def look_at_execution(
+    inspector: Inspector, history: History, *, advance: Callable[[int], None] | None = None
+) -> ExecutionReport:
+    """Look at every payload; one request for each distinct blob, some at a time.
+
+    Args:
+        inspector: what looks.
+        history: of the execution.
+        advance: told of each blob that has been looked for.
+    """
     rows = await asyncio.to_thread(_read_rows, inspector, history)
-    seen = await inspector.sight(key for row in rows for key in row.keys)
+    seen = await inspector.sight((key for row in rows for key in row.keys), advance=advance)
     sighted = [replace(row, sightings=tuple(seen[key] for key in row.keys)) for row in rows]
     return ExecutionReport(history, tuple(sighted))
 

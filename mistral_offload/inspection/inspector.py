@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mistral_offload.errors import (
     BlobCorruptedError,
@@ -15,14 +15,15 @@ from mistral_offload.errors import (
     PayloadTooLargeError,
     ReferenceRefusedError,
 )
-from mistral_offload.inspection.expiring import Expiries, Expiry
+from mistral_offload.inspection.expiring import Expiries
+from mistral_offload.inspection.fields import find_fields
+from mistral_offload.inspection.findings import Finding, Sighting, Unwrapped
 from mistral_offload.inspection.keys import BlobKey
-from mistral_offload.inspection.locating import Location, Locator
+from mistral_offload.inspection.locating import Locator
 from mistral_offload.inspection.payloads import Carried
-from mistral_offload.inspection.transforms import Transform, Undoing, Undone
+from mistral_offload.inspection.transforms import Transform, Undoing
 from mistral_offload.limits import DEFAULT_DECOMPRESSED_LIMIT_BYTES
 from mistral_offload.payload.encoded import EncodingOption
-from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.temporal.together import together
 
@@ -30,69 +31,6 @@ if TYPE_CHECKING:
     from mistral_offload.workflows.settings import WorkerSettings
 
 _AT_ONCE = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What a store says of a blob without reading it.
-
-    Attributes:
-        key: of the blob.
-        location: where it is; None if there is an error.
-        expiry: when it is removed; of where it was looked for first, if it is not there.
-        error: why it is not known where it is.
-    """
-
-    key: BlobKey
-    location: Location | None
-    expiry: Expiry | None
-    error: MistralOffloadError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found out about one value.
-
-    Attributes:
-        sighting: its blob; None for a value that travels in place.
-        stored: its bytes as they are stored; None if they could not be read.
-        data: the decoded value; None if it could not be decoded.
-        transforms: those found, first applied first; offloading is one of them.
-        is_verified: whether the bytes hash to what the key says; None if it was not, or cannot be,
-            checked.
-        fields: the activity fields that the value refers to.
-        errors: what is wrong.
-    """
-
-    sighting: Sighting | None = None
-    stored: bytes | None = None
-    data: bytes | None = None
-    transforms: tuple[Transform, ...] = ()
-    is_verified: bool | None = None
-    fields: tuple[Sighting, ...] = ()
-    errors: tuple[MistralOffloadError, ...] = ()
-
-    @property
-    def all_errors(self) -> tuple[MistralOffloadError, ...]:
-        """Also of the fields that the value refers to."""
-        return (*self.errors, *(each.error for each in self.fields if each.error is not None))
-
-
-@dataclass(frozen=True, slots=True)
-class Unwrapped:
-    """What travels, down to the value or to the key of its blob.
-
-    Attributes:
-        undone: how far transforms could be undone.
-        key: of the blob; None if the value travels in place, or the reference cannot be read.
-        inner: what was done before the blob was stored.
-        error: why there is neither value nor key.
-    """
-
-    undone: Undone
-    key: BlobKey | None = None
-    inner: tuple[EncodingOption, ...] = ()
-    error: MistralOffloadError | None = None
 
 
 class Inspector:
@@ -175,10 +113,24 @@ class Inspector:
             return Unwrapped(undone, error=error)
         return Unwrapped(undone, key, options[:last], self._foreign(key, namespace))
 
-    async def sight(self, keys: Iterable[BlobKey]) -> dict[BlobKey, Sighting]:
-        """What the stores say of blobs, without reading any; what is wrong is in the sightings."""
+    async def sight(
+        self, keys: Iterable[BlobKey], *, advance: Callable[[int], None] | None = None
+    ) -> dict[BlobKey, Sighting]:
+        """What the stores say of blobs, without reading any; what is wrong is in the sightings.
+
+        Args:
+            keys: of the blobs; each is looked for once.
+            advance: told of each blob that has been looked for.
+        """
+
+        async def sight(key: BlobKey) -> Sighting:
+            sighting = await self._sight(key)
+            if advance is not None:
+                advance(1)
+            return sighting
+
         distinct = list(dict.fromkeys(keys))
-        return dict(zip(distinct, await together([self._sight(k) for k in distinct]), strict=True))
+        return dict(zip(distinct, await together([sight(key) for key in distinct]), strict=True))
 
     async def _look_at_blob(
         self, key: BlobKey, options: Sequence[EncodingOption] | None
@@ -267,32 +219,6 @@ class Inspector:
             "set TEMPORAL_PAYLOAD_OFFLOADING__ALLOW_OTHER_NAMESPACES=true",
             key=key.text,
         )
-
-
-def find_fields(data: bytes) -> tuple[list[BlobKey], list[MistralOffloadError]]:
-    """The activity fields that a value refers to, and what is wrong with their references."""
-    if b'"blob_ref"' not in data:
-        return [], []
-    try:
-        pending: list[Any] = [load_json(data)]
-    except MistralOffloadError:  # bytes in which it happens to stand
-        return [], []
-    keys: dict[BlobKey, None] = {}
-    errors: list[MistralOffloadError] = []
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            pending.extend(reversed(cast("list[object]", value)))
-        elif isinstance(value, dict):
-            members = cast("dict[str, Any]", value)
-            text = members.get("blob_ref")
-            if isinstance(text, str) and members.get("value") is None:
-                try:
-                    keys[BlobKey.of(text)] = None
-                except ReferenceRefusedError as error:
-                    errors.append(error)
-            pending.extend(reversed(members.values()))
-    return list(keys), errors
 
 
 def _damaged(sighting: Sighting, text: str) -> BlobCorruptedError:

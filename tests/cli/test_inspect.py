@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 import pty
 import subprocess
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from google.protobuf.json_format import MessageToJson
+from rich.console import Console
+from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
+from temporalio.common import RawValue
 
+from mistral_offload.cli.inspect_output import print_row
 from mistral_offload.devserver import LocalPlatform
+from mistral_offload.errors import BlobNotFoundError
 from mistral_offload.fields.offloader import FieldOffloader
+from mistral_offload.inspection.events import EventPayload
+from mistral_offload.inspection.executions import PayloadRow
+from mistral_offload.inspection.expiring import Expiry
+from mistral_offload.inspection.findings import Sighting
+from mistral_offload.inspection.keys import BlobKey
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
@@ -521,8 +533,29 @@ def test_an_execution_whose_blobs_are_gone(executed: Executed) -> None:
     assert ended.returncode == 1
     assert "GONE" in ended.stdout
     assert "3 blobs: 0 are there, 0 bytes; 3 are not" in ended.stdout
+    assert "tidy-up removes such blobs after 30 days, and the event is" in ended.stdout
+    assert "it was removed by other means" in ended.stdout
+    assert "no rule of the bucket removes such blobs" in ended.stdout
+    assert ended.stdout.count("nothing is stored under this key") == 1
+    assert "BlobNotFoundError, 3 times; the first: " in ended.stdout
     shown = document(executed.broken, "--event", "1", "--config", config, code=1)
     assert shown["payloads"][0]["errors"][0]["type"] == "BlobNotFoundError"
+
+
+@pytest.mark.parametrize(("age", "verdict"), [(31, "it has expired"), (29, "by other means")])
+def test_whether_a_rule_removed_it(age: int, verdict: str) -> None:
+    """Nobody can wait for that."""
+    now = datetime.now(timezone.utc)
+    at = now - timedelta(days=age)
+    source = EventPayload(1, "WorkflowExecutionStarted", at, "w", "input", Payload())
+    key = BlobKey.of(Reference.of(TEXT, namespace=NAMESPACE, execution_id="e").key)
+    gone = BlobNotFoundError("gone", provider="s3", container="b", key=key.text)
+    sighting = Sighting(key, None, Expiry(30, "tidy-up"), gone)
+    row = PayloadRow(source, 100, ("offloaded",), keys=(key,), sightings=(sighting,))
+    printed = io.StringIO()
+    print_row(Console(file=printed, soft_wrap=True), row, now)
+    assert f"after 30 days, and the event is {age}.0 d old: it " in printed.getvalue()
+    assert verdict in printed.getvalue()
 
 
 def test_an_execution_that_other_keys_encrypted(executed: Executed) -> None:
@@ -576,9 +609,6 @@ def test_a_payload_of_another_namespace(executed: Executed, local_platform: Loca
 
 
 async def start_with(platform: LocalPlatform, reference: Reference, id: str) -> None:
-    from temporalio.api.common.v1 import Payload
-    from temporalio.common import RawValue
-
     metadata = {
         "encoding": b"json/wf_v1",
         "namespace": NAMESPACE.encode(),

@@ -17,7 +17,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.inspection import Inspector
 from mistral_offload.inspection.expiring import Expiries, Expiry
-from mistral_offload.inspection.inspector import find_fields
+from mistral_offload.inspection.fields import find_fields
 from mistral_offload.inspection.keys import BlobKey
 from mistral_offload.inspection.locating import Locator, Place
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
