@@ -136,7 +136,7 @@ def _expiry(expiry: Expiry, modified: datetime | None, now: datetime) -> dict[st
     return {
         "days": expiry.days,
         "days_left": None if left is None else round(left, 3),
-        "rule": expiry.rule,
+        "rule": None if expiry.rule is None else expiry.rule.name,
         "note": expiry.note,
     }
 

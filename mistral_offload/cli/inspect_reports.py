@@ -134,7 +134,7 @@ class HistoryReport:
         print_line(
             console,
             f"{len(report.rows):,} payloads, {len(blobs):,} blobs: {len(found):,} are there, "
-            f"{sized(size)}" + (f"; {len(blobs) - len(found):,} are not" if blobs != found else ""),
+            f"{sized(size)}" + (f"; {len(blobs) - len(found):,} missing" if blobs != found else ""),
         )
         if report.rows:
             print_line(console, "--event N shows the payloads of an event.")

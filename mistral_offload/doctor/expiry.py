@@ -88,15 +88,15 @@ def judge_expiry(
         return warning(f"no rule removes what is under {start!r}: it stays for ever", apply)
     if rule is None or (doubtful and rule.days > kept):
         return warning(
-            f"some blobs under {start!r} may go too soon, by {', '.join(map(_words, doubtful))}; "
+            f"some blobs under {start!r} may go too soon, by {', '.join(map(str, doubtful))}; "
             f"{needs}",
             "see that what these rules hold for (tag, size, deeper prefix) is no blob",
         )
     days = rule.days
-    detail = f"{_words(rule)} removes blobs after {in_days(days)}; {needs}"
+    detail = f"{rule} removes blobs after {in_days(days)}; {needs}"
     if days >= kept + _MARGIN_DAYS:
         return ok(detail)
-    remedy = apply if rule.is_ours else f"remove {_words(rule)}, or narrow it; then {apply}"
+    remedy = apply if rule.is_ours else f"remove {rule}, or narrow it; then {apply}"
     if days > kept:
         lost = f"so executions that run longer than {in_days(days - kept)} lose data"
         return warning(f"{detail}, {lost}", remedy)
@@ -111,8 +111,3 @@ def _may_hold(rule: ExpiryRule, start: str) -> bool:
         return False
     deeper = rule.prefix.startswith(start) and rule.prefix != start
     return deeper or (rule.is_conditional and start.startswith(rule.prefix))
-
-
-def _words(rule: ExpiryRule) -> str:
-    name = f"rule {rule.name!r}" if rule.name else "the rule"
-    return f"{name} of {rule.prefix!r}" if rule.prefix else f"{name} of the whole bucket"

@@ -19,20 +19,23 @@ class Expiry:
     """What a bucket's rules mean for a key.
 
     Attributes:
-        days: the age in days at which the blob is removed; None for never, or if it is not known.
-        rule: what the provider calls that rule.
+        rule: by which the blob is removed; None for never, or if it is not known.
         note: why it is not known, or not for sure.
     """
 
-    days: int | None
-    rule: str | None = None
+    rule: ExpiryRule | None
     note: str | None = None
+
+    @property
+    def days(self) -> int | None:
+        """The age in days at which the blob is removed, if it is known that it is."""
+        return None if self.rule is None else self.rule.days
 
     def days_left(self, modified: datetime, now: datetime) -> float | None:
         """How many days a blob that was written at a moment has left; below 0, it is overdue."""
-        if self.days is None:
+        if self.rule is None:
             return None
-        return (modified + timedelta(days=self.days) - now) / timedelta(days=1)
+        return (modified + timedelta(days=self.rule.days) - now) / timedelta(days=1)
 
 
 class Expiries:
@@ -65,12 +68,11 @@ def _read(config: BlobStorageConfig) -> list[ExpiryRule] | str:
 def _judge(key: str, rules: Sequence[ExpiryRule]) -> Expiry:
     rule = rule_for(key, rules)
     doubtful = [
-        other.name or f"the rule of {other.prefix!r}"
+        str(other)
         for other in rules
         if other.enabled and other.is_conditional and key.startswith(other.prefix)
         if rule is None or other.days < rule.days
     ]
-    note = f"perhaps sooner, by {', '.join(doubtful)}" if doubtful else None
-    if rule is None:
-        return Expiry(None, note=note)
-    return Expiry(rule.days, rule.name or f"the rule of {rule.prefix!r}", note)
+    perhaps = "perhaps by" if rule is None else "perhaps sooner, by"
+    note = f"{perhaps} {', '.join(doubtful)}" if doubtful else None
+    return Expiry(rule, note)

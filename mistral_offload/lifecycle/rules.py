@@ -28,6 +28,10 @@ class ExpiryRule:
     is_conditional: bool = False
     is_ours: bool = False
 
+    def __str__(self) -> str:
+        name = f"rule {self.name!r}" if self.name else "the rule"
+        return f"{name} of {self.prefix!r}" if self.prefix else f"{name} of the whole bucket"
+
 
 def rule_for(key: str, rules: Iterable[ExpiryRule]) -> ExpiryRule | None:
     """The rule by which the blob under a physical key is removed; None if it is kept for ever.

@@ -31,6 +31,7 @@ from mistral_offload.inspection.executions import PayloadRow
 from mistral_offload.inspection.expiring import Expiry
 from mistral_offload.inspection.findings import Sighting
 from mistral_offload.inspection.keys import BlobKey
+from mistral_offload.lifecycle.rules import ExpiryRule
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
@@ -147,7 +148,7 @@ def test_days_left(scene: Scene) -> None:
     assert (found["expiry"]["days"], found["expiry"]["rule"]) == (7, "tidy-up")
     assert 6.9 < found["expiry"]["days_left"] <= 7
     ended = run(key, "--config", scene.config())
-    assert "7.0 days left (tidy-up: after 7 days)" in ended.stdout
+    assert "7.0 days left (rule 'tidy-up' of the whole bucket: after 7 days)" in ended.stdout
 
 
 def test_a_store_that_does_not_tell_its_rules(azurite: Azurite, tmp_path: Path) -> None:
@@ -289,12 +290,27 @@ def test_a_blob_that_has_expired(scene: Scene, tmp_path: Path) -> None:
     file = tmp_path / "value"
     ended = run(key, "--config", scene.config(), "--out", str(file))
     assert ended.returncode == 1
-    assert "tidy-up removes such blobs after 1 day" in ended.stdout
+    assert "rule 'tidy-up' of the whole bucket removes such blobs after 1 day" in ended.stdout
     assert "nothing was written" in ended.stdout
     assert not file.exists()
     piped = run(key, "--config", scene.config(), "--out", "-")
     assert (piped.returncode, piped.stdout) == (1, "")
     assert "nothing is stored under this key" in piped.stderr
+
+
+def test_a_deleted_blob_is_restored_in_a_bucket_with_versions(scene: Scene) -> None:
+    """As docs/operating.md says."""
+    client = scene.seaweed.client()
+    client.put_bucket_versioning(Bucket=scene.bucket, VersioningConfiguration={"Status": "Enabled"})
+    scene.payload(BOOK)
+    (key,) = scene.stored_keys()
+    scene.delete(key)
+    assert run(key, "--config", scene.config()).returncode == 1
+    versions = client.list_object_versions(Bucket=scene.bucket, Prefix=key)
+    (marker,) = versions["DeleteMarkers"]
+    client.delete_object(Bucket=scene.bucket, Key=key, VersionId=marker["VersionId"])
+    client.close()
+    assert document(key, "--config", scene.config())["verified"] is True
 
 
 def test_a_blob_that_was_changed(scene: Scene, tmp_path: Path) -> None:
@@ -532,8 +548,8 @@ def test_an_execution_whose_blobs_are_gone(executed: Executed) -> None:
     ended = run(executed.broken, "--config", config)
     assert ended.returncode == 1
     assert "GONE" in ended.stdout
-    assert "3 blobs: 0 are there, 0 bytes; 3 are not" in ended.stdout
-    assert "tidy-up removes such blobs after 30 days, and the event is" in ended.stdout
+    assert "3 blobs: 0 are there, 0 bytes; 3 missing" in ended.stdout
+    assert "rule 'tidy-up' of 'data/temporal-payload/' removes such blobs" in ended.stdout
     assert "it was removed by other means" in ended.stdout
     assert "no rule of the bucket removes such blobs" in ended.stdout
     assert ended.stdout.count("nothing is stored under this key") == 1
@@ -550,7 +566,7 @@ def test_whether_a_rule_removed_it(age: int, verdict: str) -> None:
     source = EventPayload(1, "WorkflowExecutionStarted", at, "w", "input", Payload())
     key = BlobKey.of(Reference.of(TEXT, namespace=NAMESPACE, execution_id="e").key)
     gone = BlobNotFoundError("gone", provider="s3", container="b", key=key.text)
-    sighting = Sighting(key, None, Expiry(30, "tidy-up"), gone)
+    sighting = Sighting(key, None, Expiry(ExpiryRule("", 30, "tidy-up")), gone)
     row = PayloadRow(source, 100, ("offloaded",), keys=(key,), sightings=(sighting,))
     printed = io.StringIO()
     print_row(Console(file=printed, soft_wrap=True), row, now)

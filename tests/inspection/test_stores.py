@@ -99,8 +99,9 @@ async def test_rules(scene: Scene, seaweed: Seaweed) -> None:
     client.close()
     expiries = Expiries()
     found = await expiries.of(place(scene.storage()))
-    assert (found.days, found.rule) == (20, "short")
-    assert found.note == "perhaps sooner, by tagged"
+    assert found.rule is not None
+    assert (found.days, found.rule.name) == (20, "short")
+    assert found.note == "perhaps sooner, by rule 'tagged' of the whole bucket"
     assert (await expiries.of(place(scene.storage(), "x"))).days == 90
     now = datetime.now(timezone.utc)
     assert found.days_left(now - timedelta(days=5), now) == 15
