@@ -54,6 +54,7 @@ print("fine")
     [
         ("import mistral_offload.workflows", "worker"),
         ("import mistral_offload.devserver", "dev"),
+        ("import mistral_offload.inspection", "worker"),
         (
             "from mistral_offload import BlobStorageConfig as C\n"
             "from mistral_offload.storage import open_store\n"

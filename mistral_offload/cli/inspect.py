@@ -115,7 +115,7 @@ def inspect(
 
     report = asyncio.run(look())
     if destination is None or not destination.is_pipe:
-        output.show(report.document(), report.render)
+        output.show(report.document() if as_json else None, report.render)
     if report.errors:
         if destination is not None and destination.is_pipe:
             for error in report.errors:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from mistral_offload.errors import APIConnectionError, ExecutionNotFoundError
+
+_PATIENCE = timedelta(seconds=30)
+"""For one answer of Temporal; a history has several pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,11 @@ async def read_history(client: Client, execution_id: str, run_id: str | None = N
         APIConnectionError: Temporal did not answer, or refused.
     """
     async with _asking(client, execution_id, run_id):
-        found = await client.get_workflow_handle(execution_id, run_id=run_id).describe()
+        named = client.get_workflow_handle(execution_id, run_id=run_id)
+        found = await named.describe(rpc_timeout=_PATIENCE)
         # By its run, since another may begin meanwhile.
         handle = client.get_workflow_handle(execution_id, run_id=found.run_id)
-        events = [event async for event in handle.fetch_history_events()]
+        events = [event async for event in handle.fetch_history_events(rpc_timeout=_PATIENCE)]
     return History(
         execution_id=execution_id,
         run_id=found.run_id,
@@ -83,7 +88,8 @@ def _not_found(
         f"Temporal at {target}, namespace {client.namespace!r}, knows no execution "
         f"{execution_id!r}{run} ({error.message}). Look at the id and at the namespace "
         "(TEMPORAL_NAMESPACE); or its retention has passed, and Temporal has forgotten it. Its "
-        f"payloads may be there still: mistral-offload blobs ls --execution {execution_id}",
+        f"payloads may be there still: mistral-offload blobs ls --execution "
+        f"{shlex.quote(execution_id)}",
         execution_id=execution_id,
         status=None,
     )

@@ -540,6 +540,22 @@ def test_events_without_payloads(executed: Executed) -> None:
         assert text in ended.stderr
 
 
+def test_an_event_with_several_payloads(executed: Executed, tmp_path: Path) -> None:
+    """As plain users of Temporal have them, who encode nothing."""
+    config, file = executed.scene.config(), tmp_path / "value"
+    id = f"plain-{uuid4().hex[:8]}"
+    asyncio.run(start_with(executed.scene, id, {"a": 1}, b"\xff\0"))
+    report = document(id, "--config", config)
+    assert [row["part"] for row in report["payloads"]] == ["input[0]", "input[1]"]
+    refused = run(id, "--event", "1", "--config", config, "--out", str(file))
+    assert refused.returncode == 2
+    assert "--payload 1 … 2" in refused.stderr
+    for number, value in ("1", b'{"a":1}'), ("2", b"\xff\0"):
+        arguments = ("--event", "1", "--payload", number, "--config", config, "--overwrite")
+        assert run(id, *arguments, "--out", str(file)).returncode == 0
+        assert file.read_bytes() == value
+
+
 def test_an_execution_whose_blobs_are_gone(executed: Executed) -> None:
     config = executed.scene.config()
     report = document(executed.broken, "--config", config, code=1)
@@ -609,12 +625,20 @@ def test_temporal_does_not_answer(scene: Scene) -> None:
     assert failed["error"]["type"] == "APIConnectionError"
 
 
-def test_a_payload_of_another_namespace(executed: Executed, local_platform: LocalPlatform) -> None:
+def test_a_payload_of_another_namespace(executed: Executed) -> None:
     """Inspecting shows it, and says that workers refuse it."""
     scene = executed.scene
     foreign = Reference.of(TEXT, namespace="other", execution_id="x")
     scene.put(f"data/{foreign.key}", TEXT)
-    asyncio.run(start_with(local_platform, foreign, id := f"foreign-{uuid4().hex[:8]}"))
+    id = f"foreign-{uuid4().hex[:8]}"
+    metadata = {
+        "encoding": b"json/wf_v1",
+        "namespace": NAMESPACE.encode(),
+        "execution_id": id.encode(),
+        "encoding_options": b"offloaded",
+    }
+    value = RawValue(Payload(metadata=metadata, data=foreign.to_json()))
+    asyncio.run(start_with(scene, id, value))
     report = document(id, "--config", scene.config(), code=1)
     (error,) = report["errors"]
     assert error["type"] == "ReferenceRefusedError"
@@ -624,14 +648,8 @@ def test_a_payload_of_another_namespace(executed: Executed, local_platform: Loca
     assert shown["payloads"][0]["value"] == BOOK
 
 
-async def start_with(platform: LocalPlatform, reference: Reference, id: str) -> None:
-    metadata = {
-        "encoding": b"json/wf_v1",
-        "namespace": NAMESPACE.encode(),
-        "execution_id": id.encode(),
-        "encoding_options": b"offloaded",
-    }
-    client = await Client.connect(platform.temporal_address, namespace=NAMESPACE)
-    value = RawValue(Payload(metadata=metadata, data=reference.to_json()))
-    handle = await client.start_workflow("idle", args=[value], id=id, task_queue="nobody")
+async def start_with(scene: Scene, id: str, *values: Any) -> None:
+    """An execution that nobody works on, with any input."""
+    client = await Client.connect(scene.temporal, namespace=NAMESPACE)
+    handle = await client.start_workflow("idle", args=values, id=id, task_queue="nobody")
     await handle.terminate()

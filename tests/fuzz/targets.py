@@ -22,11 +22,16 @@ from mistral_offload.api.answers import read_answer, read_document
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.api.sse import FrameReader
 from mistral_offload.api.streaming import read_frame
+from mistral_offload.cli.controls import escape_controls
 from mistral_offload.codecserver.links import Links
 from mistral_offload.config import PayloadCompressionConfig, PayloadEncryptionConfig
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.fields.content import FieldContent
 from mistral_offload.fields.field import OffloadableField
+from mistral_offload.inspection import read_target
+from mistral_offload.inspection.fields import find_fields
+from mistral_offload.inspection.showing import Form, show_value
+from mistral_offload.inspection.transforms import Undoing
 from mistral_offload.payload import compression
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded import EncodedPayload, parse_options
@@ -37,6 +42,7 @@ from mistral_offload.payload.field_blob import HEADER, open_field
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.partial_encryption import (
+    MARKER,
     EncryptedStrField,
     decrypt_marked,
     decrypt_patches,
@@ -59,6 +65,7 @@ _BACKOFF = BackoffStrategy(
     initial_interval=250, max_interval=5_000, exponent=2.0, max_elapsed_time=30_000
 )
 _LINKS = Links(None, seconds=60)
+_UNDOING = Undoing(_ENCRYPTION, largest_bytes=2**20)
 
 
 class _Model(BaseModel):
@@ -171,6 +178,18 @@ def _link(data: bytes) -> None:
     _LINKS.read(data.decode("latin-1"))
 
 
+def _target(data: bytes) -> None:
+    read_target(data.decode(errors="surrogateescape"))
+
+
+def _blob(data: bytes) -> None:
+    for undone in (_UNDOING.explore(data), _UNDOING.open_field(data)):
+        find_fields(undone.data)
+        shown = show_value(undone.data, limit=100)
+        assert len(shown.text.encode()) <= 100 or shown.form is Form.BYTES
+        assert "\x1b" not in escape_controls(shown.text)
+
+
 def _response(status: int, body: bytes) -> httpx.Response:
     return httpx.Response(
         status,
@@ -268,4 +287,25 @@ TARGETS: dict[str, Target] = {
     ),
     "headers": Target(_headers, (b"120", b"Wed, 21 Oct 2026 07:28:00 GMT")),
     "link": Target(_link, (b"AAAA",)),
+    "inspect: target": Target(
+        _target,
+        (
+            _KEY.encode(),
+            b"data/" + _FIELD_KEY.encode(),
+            _json({"key": _KEY}),
+            _json({"value": None, "blob_ref": _FIELD_KEY}),
+            _json(_ENVELOPE),
+            _json({"metadata": {"encoding": "anNvbi93Zl92MQ=="}, "data": "e30="}),
+        ),
+    ),
+    "inspect: blob": Target(
+        _blob,
+        (
+            _ZSTD,
+            _SEALED,
+            HEADER + _SEALED,
+            _json({"a": {"value": None, "blob_ref": _FIELD_KEY}}),
+            encrypt_marked(_json({"field_type": MARKER, "data": "x"}), _CIPHER) or b"",
+        ),
+    ),
 }
