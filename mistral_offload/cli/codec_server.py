@@ -98,6 +98,7 @@ def codec_server(
     )
     encoder = load_settings(config).payload_encoder(largest_bytes=options.decoded_bytes)
     with bind(ip, port) as listener:
+        listener.listen()  # who asks once the address is announced waits, and is not refused
         url = f"http://{written(ip, listener.getsockname()[1])}"
         Output(as_json).show(
             {"url": url, "auth": auth.value, "ui_origins": options.ui_origins},

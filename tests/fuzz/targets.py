@@ -242,7 +242,7 @@ def _json(value: object) -> bytes:
 _ENVELOPE = {"b64payload": "eyJhIjogMX0=", "encoding_options": ["compressed"], "empty": False}
 _EVENT = {"type": "json", "value": "eyJhIjogMX0=", "encoding_options": ["encrypted"]}
 _PATCH = [{"op": "add", "path": "/a", "value": "eyJhIjogMX0="}]
-_MARKED = {"a": {"__encrypted_str__": True, "field_name": "f", "data": "eyJhIjogMX0="}}
+_MARKED = {"a": {"field_type": "__encrypted_str__", "data": "eyJhIjogMX0="}}
 _ZSTD = compression.compress(b"a" * 1000, _SMALLER) or b""
 _SEALED = _CIPHER.encrypt_blob(b'"text"', namespace="n", execution_id="r")
 
