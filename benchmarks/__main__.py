@@ -11,6 +11,7 @@ from collections.abc import Callable
 from benchmarks import (
     cached,
     concurrency,
+    executes,
     imports,
     machine,
     payload_steps,
@@ -18,6 +19,7 @@ from benchmarks import (
     scaling,
     traffic,
     transfers,
+    workflow_runs,
 )
 from benchmarks.results import Table
 from benchmarks.servers import s3_server
@@ -27,6 +29,8 @@ GROUPS: dict[str, Callable[[Session], list[Table]]] = {
     "transfers": transfers.measure,
     "concurrency": concurrency.measure,
     "cache": cached.measure,
+    "workflows": workflow_runs.measure,
+    "executes": executes.measure,
     "imports": imports.measure,
     "scaling": scaling.measure,
     "steps": payload_steps.measure,

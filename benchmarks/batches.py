@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -38,7 +38,7 @@ async def get_all(transfers: Transfers, names: Sequence[str]) -> list[bytes]:
 
 
 @asynccontextmanager
-async def watched_loop(stalls: list[float]) -> AsyncIterator[None]:
+async def watched_loop(stalls: list[float]) -> AsyncGenerator[None]:
     """Append how many seconds the event loop was late at worst, while the block ran."""
     longest = 0.0
 

@@ -27,7 +27,7 @@ class Way:
     before: Callable[[], object] = lambda: None
     after: Callable[[object], object] = lambda _: None
     rounds: int | None = None
-    costs: list[Cost] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=lambda: [])
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,17 @@ class Cost:
 
 
 def race(
-    ways: Sequence[Way], rounds: int, server_cpu: Callable[[], float] = lambda: 0.0
+    ways: Sequence[Way],
+    rounds: int,
+    server_cpu: Callable[[], float] = lambda: 0.0,
+    *,
+    warm_up: bool = True,
 ) -> list[Line]:
     """Measure every way in each round, in one order and the next time in the other.
 
-    A first round, which opens connections and imports modules, is not counted.
+    To warm up, a first round opens connections and imports modules; it is not counted.
     """
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         for way in ways if number % 2 else reversed(ways):
             if number <= (way.rounds or rounds):
                 cost = _measure(way, server_cpu)
@@ -66,7 +70,9 @@ def summary(name: str, costs: Sequence[Cost], *, ours: Sequence[Cost]) -> Line:
     """A line of a table."""
     number = len(costs)
     median = _median_ms(costs)
-    requests: Counter[str] = sum((cost.requests for cost in costs), Counter())
+    requests: Counter[str] = Counter()
+    for cost in costs:
+        requests += cost.requests
     return Line(
         name,
         rounds=number,

@@ -48,7 +48,7 @@ class Line:
     requests: Mapping[str, float] | None = None
     connections: float | None = None
     peak_mb: float | None = None
-    more: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=lambda: {})
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Row:
 
     name: str
     lines: list[Line]
-    targets: list[Target] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=lambda: [])
 
 
 @dataclass(frozen=True)

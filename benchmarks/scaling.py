@@ -11,7 +11,7 @@ from benchmarks.transfers import memory_of, row
 from benchmarks.ways import Ours, Pooled, Transfers
 
 _ROUNDS = {1: 30, 2: 20, 4: 15, 8: 11, 16: 9, 32: 7, 64: 5, 128: 3, 256: 3}
-_QUICK_ROUNDS = {1: 9, 4: 5, 16: 3, 80: 1}
+_QUICK_ROUNDS = {1: 9, 16: 3, 80: 1}
 _LINEAR_FROM = 8
 """MB; in smaller ones the request itself still shows."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sysconfig
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -73,6 +75,12 @@ class S3Server:
         """What the server has used so far."""
         return cpu_seconds_of(self._process.pid)
 
+    def requests(self) -> Counter[str]:
+        """What all processes have asked for payloads so far, by method: from the server's log."""
+        return Counter(
+            re.findall(rf'"(\w+) /{self.bucket.name}/temporal', self._process.full_log())
+        )
+
     def clear(self) -> None:
         """Delete every blob."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket.name)
@@ -82,7 +90,7 @@ class S3Server:
 
 
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
+def s3_server() -> Generator[S3Server]:
     """localbucket: of the S3 servers at hand the one that costs least itself."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=_memory_disk()) as folder:
         (port,) = free_ports(1)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from benchmarks import targets
 from benchmarks.measuring import Way, race
 from benchmarks.memory import Task, peaks
-from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table
+from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table, Target
 from benchmarks.servers import Bucket
 from benchmarks.session import Session
 from benchmarks.values import json_of
@@ -17,7 +17,7 @@ from benchmarks.ways import Naive, Ours, Pooled, PooledChecked, Transfers
 
 _ROUNDS = {0.1: 100, 1: 60, 2.5: 40, 8: 25, 32: 12, 128: 5}
 _QUICK_ROUNDS = {0.1: 30, 1: 15, 2.5: 8, 8: 5}
-_NAIVE_ROUNDS = 10
+_NAIVE_ROUNDS = 6
 _NAIVE_SIZES = (0.1, 1, 8, 32)
 _QUICK_NAIVE_SIZES = (0.1,)
 
@@ -31,7 +31,8 @@ def measure(session: Session) -> list[Table]:
     naive = Naive(bucket)
     others: list[Transfers] = [Ours(bucket), Pooled(bucket), PooledChecked(bucket)]
     session.tell("transfers: memory")
-    memory = memory_of(bucket, [*others, naive], [int(size * MEGABYTE) for size in rounds])
+    measured = others[:2] if session.quick else [*others, naive]
+    memory = memory_of(bucket, measured, [int(size * MEGABYTE) for size in rounds])
     puts: list[Row] = []
     gets: list[Row] = []
     for size, number in rounds.items():
@@ -81,7 +82,7 @@ def row(
     return Row(f"{operation}, {size / MEGABYTE:g} MB", lines, _targets(size, lines))
 
 
-def _targets(size: int, lines: list[Line]) -> list[targets.Target]:
+def _targets(size: int, lines: list[Line]) -> list[Target]:
     ours, floor, *others = lines
     wanted = [targets.near_floor(size, floor), targets.small_peak(size, ours)]
     wanted += [targets.far_from_naive(size, line) for line in others if line.way == Naive.way]
