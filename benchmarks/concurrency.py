@@ -18,8 +18,9 @@ from benchmarks.values import json_of
 from benchmarks.ways import Ours, Pooled, PooledChecked, Transfers
 
 _SIZE = 2_500_000
-_ROUNDS = {16: 12, 100: 6}
+_ROUNDS = {16: 9, 100: 5}
 _QUICK_ROUNDS = {16: 2, 100: 1}
+_FEW_CONNECTIONS = 4
 
 _numbers = itertools.count()
 
@@ -27,21 +28,25 @@ _numbers = itertools.count()
 def measure(session: Session) -> list[Table]:
     """Puts, then gets, of 16 and of 100 blobs at once."""
     bucket = session.server.bucket
-    ways: list[Transfers] = [Ours(bucket), Pooled(bucket), PooledChecked(bucket)]
+    ways: list[Transfers] = [Ours(bucket), Pooled(bucket)]
+    if not session.quick:
+        few = Ours(bucket, connections=_FEW_CONNECTIONS)
+        few.way = f"{Ours.way}, {_FEW_CONNECTIONS} connections"
+        ways += [PooledChecked(bucket), few]
     rows: list[Row] = []
     for at_once, rounds in (_QUICK_ROUNDS if session.quick else _ROUNDS).items():
         session.tell(f"concurrency: {at_once} x 2.5 MB")
         memory = {
             way.way: peaks(Task(bucket=bucket, way=way.way, sizes=[_SIZE], at_once=at_once))
-            for way in (ways[:0] if session.quick else ways)
+            for way in (ways[:0] if session.quick else ways[:2])
         }
         for operation in ("put", "get"):
             rows.append(_row(session, operation, at_once, ways, rounds, memory))
             session.server.clear()
     notes = (
-        f"{CONNECTIONS} connections, and as many threads, each. The stall is how late a task that "
-        "sleeps 1 ms came back at worst; the target is for the worst of all rounds. Of a get, the "
-        "peak leaves out the results."
+        f"{CONNECTIONS} connections, and as many threads, unless the way says otherwise. The stall "
+        "is how late a task that sleeps 1 ms came back at worst; the target is for the worst of "
+        "all rounds. Of a get, the peak leaves out the results."
     )
     return [Table("Many at once, from an event loop", rows, notes)]
 
@@ -57,7 +62,10 @@ def _row(
     stalls: dict[str, list[float]] = {way.way: [] for way in ways}
     batch = _putting if operation == "put" else _getting
     lines = race(
-        [batch(way, at_once, stalls[way.way]) for way in ways], rounds, session.server.cpu_seconds
+        [batch(way, at_once, stalls[way.way]) for way in ways],
+        rounds,
+        session.server.cpu_seconds,
+        warm_up=at_once == min(_ROUNDS) or not session.quick,
     )
     shown = [
         replace(
@@ -67,13 +75,13 @@ def _row(
     ]
     wanted = [targets.near_floor(_SIZE, lines[1])]
     if at_once == max(_ROUNDS):
-        wanted.append(targets.short_stall(max(_counted(stalls[Ours.way])) * 1000))
+        wanted.append(targets.short_stall(max(stalls[Ours.way][-lines[0].rounds :]) * 1000))
     return Row(f"{operation}, {at_once} x {_SIZE / MEGABYTE:g} MB", shown, wanted)
 
 
 def _more(line: Line, at_once: int, stalls: list[float]) -> dict[str, str]:
     speed = at_once * _SIZE / MEGABYTE / (line.median_ms or 1.0) * 1000
-    counted = _counted(stalls)
+    counted = stalls[-line.rounds :]  # without that of a round that warms up
     return {
         "MB/s": f"{speed:.0f}",
         "stall ms": f"{statistics.median(counted) * 1000:.1f}",
@@ -81,13 +89,10 @@ def _more(line: Line, at_once: int, stalls: list[float]) -> dict[str, str]:
     }
 
 
-def _counted(stalls: list[float]) -> list[float]:
-    """Without that of the round that warms up."""
-    return stalls[1:]
-
-
 def _peak(memory: Peaks | None, operation: str) -> float | None:
-    return memory and (memory.put if operation == "put" else memory.get)[_SIZE] / MEGABYTE
+    if memory is None:
+        return None
+    return (memory.put if operation == "put" else memory.get)[_SIZE] / MEGABYTE
 
 
 def _putting(transfers: Transfers, at_once: int, stalls: list[float]) -> Way:

@@ -46,9 +46,9 @@ def measure(session: Session) -> list[Table]:
     session.server.clear()
     notes = (
         "Client, platform, Temporal, worker and store are processes of their own. CPU and "
-        "connections are the client's; requests are those of all at the store; the worker's memory is "
-        "all that it had at its peak. The client asks for the result at growing intervals, so times "
-        "come in steps."
+        "connections are the client's; requests are those of all at the store; the worker's memory "
+        "is all that it had at its peak. The client asks for the result at growing intervals, so "
+        "times come in steps."
     )
     return [Table("Execute and wait", [row], notes)]
 
@@ -62,14 +62,17 @@ def _row(session: Session, platform: Dev, worker: WorkerProcess) -> Row:
         workflow_payload_offloading=offloading,
     ) as client:
         workflows = client.workflows
-        name, where = "bench-turn", {"deployment_name": worker.deployment}
+        name, where = "bench-turn", worker.deployment
 
         def execute(document: Document) -> Any:
-            return workflows.execute_workflow_and_wait(name, input=document, **where)
+            return workflows.execute_workflow_and_wait(name, input=document, deployment_name=where)
 
         def execute_async(document: Document) -> Any:
-            running = workflows.execute_workflow_and_wait_async(name, input=document, **where)
-            return loop.run_until_complete(running)
+            return loop.run_until_complete(
+                workflows.execute_workflow_and_wait_async(
+                    name, input=document, deployment_name=where
+                )
+            )
 
         runs = [
             Run(session, worker, execute, _LARGE_PAGES),

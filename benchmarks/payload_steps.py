@@ -33,8 +33,8 @@ from mistral_offload.storage import MemoryStore
 msgpack: Any = import_module("msgpack")  # it has no types
 
 KEY = os.urandom(32)
-_ROUNDS = 15
-_QUICK_ROUNDS = 2
+_ROUNDS = 7
+_QUICK_ROUNDS = 1
 CONTEXT = PayloadContext("bench", "execution")
 
 Call = Callable[[], object]

@@ -15,9 +15,9 @@ from benchmarks.session import Session
 from benchmarks.values import json_of
 from benchmarks.ways import Naive, Ours, Pooled, PooledChecked, Transfers
 
-_ROUNDS = {0.1: 100, 1: 60, 2.5: 40, 8: 25, 32: 12, 128: 5}
-_QUICK_ROUNDS = {0.1: 30, 1: 15, 2.5: 8, 8: 5}
-_NAIVE_ROUNDS = 6
+_ROUNDS = {0.1: 100, 1: 60, 2.5: 40, 8: 20, 32: 9, 128: 4}
+_QUICK_ROUNDS = {0.1: 20, 1: 10, 2.5: 6, 8: 4}
+_NAIVE_ROUNDS = 5
 _NAIVE_SIZES = (0.1, 1, 8, 32)
 _QUICK_NAIVE_SIZES = (0.1,)
 
