@@ -6,7 +6,10 @@ Exits with 0 whether targets are met or not, and with another code when anything
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from benchmarks import (
     cached,
@@ -37,9 +40,13 @@ GROUPS: dict[str, Callable[[Session], list[Table]]] = {
 }
 
 
+_DESCRIPTION = """Measure what things cost, ours beside its comparison. Exits with 0 whether
+targets are met or not, and with another code when anything fails."""
+
+
 def main() -> None:
     """Measure what is asked for, and print it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=_DESCRIPTION)
     parser.add_argument(
         "rows", nargs="*", metavar="ROW", help=f"of: {', '.join(GROUPS)}; default all"
     )
@@ -53,7 +60,7 @@ def main() -> None:
         parser.error(f"no such rows: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
     where = machine.describe()
     traffic.watch()
-    with s3_server() as server:
+    with _stdout_kept_clean(), s3_server() as server:
         session = Session(server, given.quick)
         tables = [
             table
@@ -68,6 +75,19 @@ def main() -> None:
         report.print_markdown(where, tables)
     else:
         report.print_terminal(where, tables)
+
+
+@contextmanager
+def _stdout_kept_clean() -> Generator[None]:
+    """Send to stderr what is written meanwhile: Temporal's core logs to stdout."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 if __name__ == "__main__":

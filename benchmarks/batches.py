@@ -13,16 +13,17 @@ from benchmarks.ways import Ours, Transfers
 
 _TICK_SECONDS = 0.001
 
+_threads = ThreadPoolExecutor(CONNECTIONS)  # for all but ours, which has as many of its own
+
 
 async def put_all(transfers: Transfers, names: Sequence[str], data: bytes) -> list[None]:
     """Put the same bytes under every name, all at once."""
     if isinstance(transfers, Ours):
         return await asyncio.gather(*(transfers.put_async(name, data) for name in names))
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(CONNECTIONS) as threads:
-        await asyncio.gather(
-            *(loop.run_in_executor(threads, transfers.put, name, data) for name in names)
-        )
+    await asyncio.gather(
+        *(loop.run_in_executor(_threads, transfers.put, name, data) for name in names)
+    )
     return [None] * len(names)
 
 
@@ -31,10 +32,9 @@ async def get_all(transfers: Transfers, names: Sequence[str]) -> list[bytes]:
     if isinstance(transfers, Ours):
         return await asyncio.gather(*(transfers.get_async(name) for name in names))
     loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(CONNECTIONS) as threads:
-        return await asyncio.gather(
-            *(loop.run_in_executor(threads, transfers.get, name) for name in names)
-        )
+    return await asyncio.gather(
+        *(loop.run_in_executor(_threads, transfers.get, name) for name in names)
+    )
 
 
 @asynccontextmanager

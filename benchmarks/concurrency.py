@@ -18,7 +18,7 @@ from benchmarks.values import json_of
 from benchmarks.ways import Ours, Pooled, PooledChecked, Transfers
 
 _SIZE = 2_500_000
-_ROUNDS = {16: 9, 100: 5}
+_ROUNDS = {16: 7, 100: 3}
 _QUICK_ROUNDS = {16: 2, 100: 1}
 _FEW_CONNECTIONS = 4
 

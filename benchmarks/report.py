@@ -91,7 +91,7 @@ _COLUMNS: dict[str, Callable[[Line], str]] = {
     "rounds": lambda line: f"{line.rounds}",
     "median ms": lambda line: _number(line.median_ms),
     "p95 ms": lambda line: _number(line.p95_ms),
-    "ours by it": lambda line: "" if line.ratio is None else f"{line.ratio:.2f}x",
+    "ours by it": lambda line: "" if line.ratio is None else f"{_number(line.ratio)}x",
     "CPU ms": lambda line: _number(line.cpu_ms),
     "server CPU ms": lambda line: _number(line.server_cpu_ms),
     "requests": lambda line: _requests(line.requests),

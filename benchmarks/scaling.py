@@ -33,15 +33,19 @@ def measure(session: Session) -> list[Table]:
             lines = [_per_megabyte(line, size) for line in found.lines]
             measured[size] = replace(found, lines=lines, targets=[])
         rows += measured.values()
-        large = [row.lines[0] for size, row in measured.items() if size >= _LINEAR_FROM]
+        large = {size: row.lines[0] for size, row in measured.items() if size >= _LINEAR_FROM}
         rows[-1] = replace(
             rows[-1],
             targets=[
                 targets.linear(
-                    f"{operation}: dearest MB by cheapest from {_LINEAR_FROM} MB on, {kind}",
-                    [float(line.more[column]) for line in large],
+                    f"{operation}: from {_LINEAR_FROM} MB on, {what} grows with the size to the "
+                    "power of",
+                    costs,
                 )
-                for kind, column in (("time", "ms/MB"), ("CPU", "CPU ms/MB"))
+                for what, costs in (
+                    ("time", {size: line.median_ms or 0.0 for size, line in large.items()}),
+                    ("CPU", {size: line.cpu_ms or 0.0 for size, line in large.items()}),
+                )
             ],
         )
     notes = "Ours sends a blob above 64 MiB in parts; boto3's `put_object` never does."

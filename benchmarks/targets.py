@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+
 from benchmarks.results import MEGABYTE, Line, Target
 
 _FLOOR = 1.10
@@ -11,7 +14,7 @@ _NAIVE = 20.0
 _NAIVE_SIZE = 100_000
 _STALL_MS = 20.0
 _PEAK = 1.1
-_LINEAR = 1.5
+_LINEAR = 1.15
 
 
 def near_floor(size: int, floor: Line) -> Target:
@@ -40,9 +43,12 @@ def short_stall(milliseconds: float) -> Target:
     return at_most("longest stall", milliseconds, _STALL_MS, " ms")
 
 
-def linear(what: str, per_megabyte: list[float]) -> Target:
-    """The cost of a MB does not grow with the size: the dearest by the cheapest."""
-    return at_most(what, max(per_megabyte) / min(per_megabyte), _LINEAR, "x")
+def linear(what: str, costs: dict[int, float]) -> Target:
+    """Cost by size grows like a power of the size: 1 is linear, 2 quadratic; by least squares."""
+    sizes, spent = (
+        [math.log(number) for number in numbers] for numbers in zip(*costs.items(), strict=True)
+    )
+    return at_most(what, statistics.linear_regression(sizes, spent).slope, _LINEAR, "")
 
 
 def at_most(what: str, value: float, limit: float, unit: str) -> Target:
