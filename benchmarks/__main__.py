@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ def main() -> None:
     unknown = set(given.rows) - set(GROUPS)
     if unknown:
         parser.error(f"no such rows: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped
     where = machine.describe()
     traffic.watch()
     with _stdout_kept_clean(), s3_server() as server:
