@@ -59,7 +59,7 @@ def main() -> None:
     unknown = set(given.rows) - set(GROUPS)
     if unknown:
         parser.error(f"no such rows: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the servers are stopped
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are stopped then
     where = machine.describe()
     traffic.watch()
     with _stdout_kept_clean(), s3_server() as server:

@@ -82,7 +82,7 @@ def _row(session: Session, platform: Dev, worker: WorkerProcess) -> Row:
         names = ["8 MB", "8 MB, async", "1 kB, so nothing is offloaded"]
         ways = [run.way(name) for run, name in zip(runs, names, strict=True)]
         ways.append(_transfers(session))
-        lines = race(ways, 2 if session.quick else 10, session.server.cpu_seconds)
+        lines = race(ways, 1 if session.quick else 10, session.server.cpu_seconds)
         loop.run_until_complete(client.close_async())
     loop.close()
     return Row(

@@ -30,7 +30,7 @@ def measure(session: Session) -> list[Table]:
     seconds: dict[str, list[float]] = {name: [] for name in _WAYS}
     cpu: dict[str, list[float]] = {name: [] for name in _WAYS}
     peaks: dict[str, list[float]] = {name: [] for name in _WAYS}
-    rounds = 2 if session.quick else 9
+    rounds = 1 if session.quick else 9
     for number in range(rounds + 1):
         for name in _WAYS if number % 2 else reversed(_WAYS):
             used, began = _children_cpu(), time.perf_counter()

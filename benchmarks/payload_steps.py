@@ -57,7 +57,9 @@ def measure(session: Session) -> list[Table]:
     rows: list[Row] = []
     for step in steps(text, document(marked=True)):
         ways = [Way("mistral-offload", step.ours), Way(step.bare_name, step.bare)]
-        lines = [_per_megabyte(line, len(text)) for line in race(ways, rounds)]
+        lines = [
+            _per_megabyte(line, len(text)) for line in race(ways, rounds, warm_up=not session.quick)
+        ]
         rows.append(Row(step.name, lines))
     notes = f"Each step on {len(text) / MEGABYTE:.1f} MB of JSON like that of a scanned document."
     return [Table("Payload steps", rows, notes)]

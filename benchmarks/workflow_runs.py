@@ -55,7 +55,7 @@ class Load:
 
 def measure(session: Session) -> list[Table]:
     """Chains and fan-outs, with and without replay, then the replay by another worker."""
-    steps, fan = (3, 5) if session.quick else (6, 10)
+    steps, fan = (2, 5) if session.quick else (6, 10)
     rounds = 1 if session.quick else 3
     loads = [
         Load(f"chain of {steps} x 3 MB", Chain, 3_000_000, steps, True),
