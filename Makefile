@@ -9,7 +9,10 @@ TEST_PROCESSES ?= 2
 # For each target.
 FUZZ_SECONDS ?= 10
 
-.PHONY: demo test faults fuzz check twin clean
+# What the benchmarks are told: rows, --quick, --json, --markdown.
+BENCH ?=
+
+.PHONY: demo test faults fuzz bench check twin clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -23,6 +26,9 @@ faults: $(READY)
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
+
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(READY)
 	$(BIN)/ruff format --check .
@@ -50,6 +56,14 @@ ifdef UV
 	$(UV) pip install --quiet --python $(BIN)/python --group fuzz
 else
 	$(BIN)/python -m pip install --quiet --group fuzz
+endif
+	touch $@
+
+$(VENV)/.bench: $(READY)
+ifdef UV
+	$(UV) pip install --quiet --python $(BIN)/python --group bench
+else
+	$(BIN)/python -m pip install --quiet --group bench
 endif
 	touch $@
 

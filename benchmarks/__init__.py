@@ -1,1 +1,1 @@
-"""What things cost; every module is a command: ``python -m benchmarks.payload_steps``."""
+"""What things cost, ours beside its comparison: ``python -m benchmarks``, or ``make bench``."""

@@ -1,25 +1,22 @@
-"""Cost per MB of every payload step, beside the bare library call that does its work.
-
-``python -m benchmarks.payload_steps``. Both are measured in turns within one run, so that whatever
-else the machine does slows both. Medians; a MB is 1,000,000 bytes of JSON.
-"""
+"""What every payload step costs, beside the bare library calls that it cannot do without."""
 
 from __future__ import annotations
 
 import json
 import os
 import random
-import statistics
-import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from dataclasses import replace
+from importlib import import_module
+from typing import Any, NamedTuple
 
-import msgpack
 import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from rich.console import Console
-from rich.table import Table
+from pydantic import SecretStr
 
+from benchmarks.measuring import Way, race
+from benchmarks.results import MEGABYTE, Line, Row, Table
+from benchmarks.session import Session
 from mistral_offload.config import (
     PayloadCompressionConfig,
     PayloadEncryptionConfig,
@@ -33,53 +30,44 @@ from mistral_offload.payload.encryption import Cipher
 from mistral_offload.payload.partial_encryption import decrypt_marked, encrypt_marked
 from mistral_offload.storage import MemoryStore
 
+msgpack: Any = import_module("msgpack")  # it has no types
+
 KEY = os.urandom(32)
-ROUNDS = 15
-MEGABYTE = 1_000_000
+_ROUNDS = 7
+_QUICK_ROUNDS = 1
 CONTEXT = PayloadContext("bench", "execution")
 
 Call = Callable[[], object]
 
 
-class Row(NamedTuple):
+class Step(NamedTuple):
     """A step of ours, and the library calls it cannot do without."""
 
-    step: str
+    name: str
     ours: Call
     bare_name: str
     bare: Call
 
 
-def main() -> None:
-    """Measure every row and print the table."""
-    table = Table(title=f"Cost per MB of JSON, median of {ROUNDS} rounds")
-    for heading in ("step", "ours, ms", "bare calls", "bare, ms", "ratio"):
-        table.add_column(heading, justify="left" if heading in ("step", "bare calls") else "right")
+def measure(session: Session) -> list[Table]:
+    """Every step on the same text, nothing sent anywhere."""
+    session.tell("steps")
+    rounds = _QUICK_ROUNDS if session.quick else _ROUNDS
     text = document(marked=False)
-    for row in rows(text, document(marked=True)):
-        ours, bare = measure(row)
-        size = len(text) / MEGABYTE
-        table.add_row(
-            row.step,
-            f"{ours * 1000 / size:.2f}",
-            row.bare_name,
-            f"{bare * 1000 / size:.2f}",
-            f"{ours / bare:.2f}",
-        )
-    Console().print(table)
+    rows: list[Row] = []
+    for step in steps(text, document(marked=True)):
+        ways = [Way("mistral-offload", step.ours), Way(step.bare_name, step.bare)]
+        lines = [
+            _per_megabyte(line, len(text)) for line in race(ways, rounds, warm_up=not session.quick)
+        ]
+        rows.append(Row(step.name, lines))
+    notes = f"Each step on {len(text) / MEGABYTE:.1f} MB of JSON like that of a scanned document."
+    return [Table("Payload steps", rows, notes)]
 
 
-def measure(row: Row) -> tuple[float, float]:
-    """Median seconds of ours and of the bare calls, taken in turns."""
-    ours: list[float] = []
-    bare: list[float] = []
-    for number in range(ROUNDS + 1):
-        for call, times in ((row.ours, ours), (row.bare, bare)):
-            started = time.perf_counter()
-            call()
-            if number:  # the first round warms up
-                times.append(time.perf_counter() - started)
-    return statistics.median(ours), statistics.median(bare)
+def _per_megabyte(line: Line, size: int) -> Line:
+    spent = (line.median_ms or 0.0) / size * MEGABYTE
+    return replace(line, requests=None, connections=None, more={"ms/MB": f"{spent:.2f}"})
 
 
 def document(*, marked: bool) -> bytes:
@@ -102,9 +90,9 @@ def document(*, marked: bool) -> bytes:
     return json.dumps({"pages": pages}, separators=(",", ":")).encode()
 
 
-def rows(text: bytes, marked: bytes) -> Iterator[Row]:
+def steps(text: bytes, marked: bytes) -> Iterator[Step]:
     """The table, from the cheapest step to all of them."""
-    full = PayloadEncryptionConfig(mode=PayloadEncryptionMode.FULL, main_key=KEY.hex())  # type: ignore[arg-type]
+    full = PayloadEncryptionConfig(mode=PayloadEncryptionMode.FULL, main_key=SecretStr(KEY.hex()))
     cipher = Cipher(full)
     sealed = cipher.encrypt(text)
     scope = {"namespace": "bench", "execution_id": "execution"}
@@ -116,26 +104,26 @@ def rows(text: bytes, marked: bytes) -> Iterator[Row]:
     def bare_decrypt() -> bytes:
         return AESGCM(KEY).decrypt(sealed[:12], sealed[12:], None)
 
-    yield Row("encrypt", lambda: cipher.encrypt(text), "AESGCM.encrypt", bare_encrypt)
-    yield Row("decrypt", lambda: cipher.decrypt(sealed), "AESGCM.decrypt", bare_decrypt)
-    yield Row(
+    yield Step("encrypt", lambda: cipher.encrypt(text), "AESGCM.encrypt", bare_encrypt)
+    yield Step("decrypt", lambda: cipher.decrypt(sealed), "AESGCM.decrypt", bare_decrypt)
+    yield Step(
         "encrypt a blob", lambda: cipher.encrypt_blob(text, **scope), "AESGCM.encrypt", bare_encrypt
     )
 
     fields = encrypt_marked(marked, cipher) or b""
-    yield Row(
+    yield Step(
         "partial, no marked field",
         lambda: encrypt_marked(text, cipher),
         "json.loads, json.dumps",
         lambda: json.dumps(json.loads(text)),
     )
-    yield Row(
+    yield Step(
         "partial, 4,200 marked fields",
         lambda: encrypt_marked(marked, cipher),
         "json.loads, json.dumps",
         lambda: json.dumps(json.loads(marked)),
     )
-    yield Row(
+    yield Step(
         "undo partial",
         lambda: decrypt_marked(fields, cipher),
         "json.loads, json.dumps",
@@ -150,10 +138,10 @@ def rows(text: bytes, marked: bytes) -> Iterator[Row]:
         packed: bytes = zstandard.ZstdCompressor(level=3).compress(text)
         return packed
 
-    yield Row(
+    yield Step(
         "compress", lambda: compression.compress(text, squeezed), "ZstdCompressor", bare_compress
     )
-    yield Row(
+    yield Step(
         "decompress",
         lambda: compression.decompress(packed),
         "ZstdDecompressor",
@@ -162,13 +150,13 @@ def rows(text: bytes, marked: bytes) -> Iterator[Row]:
 
     inline = PayloadEncoder(encryption=full, compression=squeezed)
     encoded = inline.encode(text, None)
-    yield Row(
+    yield Step(
         "compress and encrypt",
         lambda: inline.encode(text, None),
         "ZstdCompressor, AESGCM.encrypt",
         lambda: bare_encrypt(bare_compress()),
     )
-    yield Row(
+    yield Step(
         "decrypt and decompress",
         lambda: inline.decode(encoded),
         "AESGCM.decrypt, ZstdDecompressor",
@@ -178,7 +166,7 @@ def rows(text: bytes, marked: bytes) -> Iterator[Row]:
             ]
         ),
     )
-    yield Row(
+    yield Step(
         "encrypt and offload to memory",
         lambda: offloading(full).encode(text, CONTEXT),
         "the same without encryption",
@@ -190,7 +178,3 @@ def offloading(encryption: PayloadEncryptionConfig | None) -> PayloadEncoder:
     """A new encoder with an empty store, so that every blob is written."""
     config = PayloadOffloadingConfig.model_validate({"storage_config": {"bucket_name": "memory"}})
     return PayloadEncoder(config, encryption=encryption, store=MemoryStore())
-
-
-if __name__ == "__main__":
-    main()

@@ -69,9 +69,14 @@ class WorkerProcess:
             },
         )
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def kill(self) -> None:
         """End it without any warning."""
-        os.kill(self._process.pid, signal.SIGKILL)
+        os.kill(self.pid, signal.SIGKILL)
 
     def log(self) -> str:
         """The end of what it printed."""

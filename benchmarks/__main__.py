@@ -1,0 +1,96 @@
+"""``python -m benchmarks [ROW …] [--quick] [--json | --markdown]``.
+
+Exits with 0 whether targets are met or not, and with another code when anything fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+
+from benchmarks import (
+    cached,
+    concurrency,
+    executes,
+    imports,
+    machine,
+    payload_steps,
+    report,
+    scaling,
+    traffic,
+    transfers,
+    workflow_runs,
+)
+from benchmarks.results import Table
+from benchmarks.servers import s3_server
+from benchmarks.session import Session
+
+GROUPS: dict[str, Callable[[Session], list[Table]]] = {
+    "transfers": transfers.measure,
+    "concurrency": concurrency.measure,
+    "cache": cached.measure,
+    "workflows": workflow_runs.measure,
+    "executes": executes.measure,
+    "imports": imports.measure,
+    "scaling": scaling.measure,
+    "steps": payload_steps.measure,
+}
+
+
+_DESCRIPTION = """Measure what things cost, ours beside its comparison. Exits with 0 whether
+targets are met or not, and with another code when anything fails."""
+
+
+def main() -> None:
+    """Measure what is asked for, and print it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=_DESCRIPTION)
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help=f"of: {', '.join(GROUPS)}; default all"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, no large values")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--markdown", action="store_true", help="print Markdown")
+    given = parser.parse_args()
+    unknown = set(given.rows) - set(GROUPS)
+    if unknown:
+        parser.error(f"no such rows: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are stopped then
+    where = machine.describe()
+    traffic.watch()
+    with _stdout_kept_clean(), s3_server() as server:
+        session = Session(server, given.quick)
+        tables = [
+            table
+            for name, measure in GROUPS.items()
+            if not given.rows or name in given.rows
+            for table in measure(session)
+        ]
+        session.tell("done")
+    if given.json:
+        report.print_json(where, tables)
+    elif given.markdown:
+        report.print_markdown(where, tables)
+    else:
+        report.print_terminal(where, tables)
+
+
+@contextmanager
+def _stdout_kept_clean() -> Generator[None]:
+    """Send to stderr what is written meanwhile: Temporal's core logs to stdout."""
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""One execution from end to end: client, platform, worker, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import statistics
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from benchmarks import echo_worker, memory
+from benchmarks.measuring import Way, cpu_seconds_of, race
+from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table
+from benchmarks.servers import Bucket
+from benchmarks.session import Session
+from benchmarks.values import json_of
+from benchmarks.ways import Pooled
+from mistral_offload import Mistral, PayloadOffloadingConfig
+from tests.cli.command import Dev
+from tests.servers.worker import WorkerProcess
+
+_PAGE = "All work and no play makes Jack a dull boy. " * 22
+_LARGE_PAGES, _SMALL_PAGES = 8_000, 1
+_SIZE = 8_000_000
+
+Document = dict[str, Any]
+
+_numbers = itertools.count()
+
+
+def measure(session: Session) -> list[Table]:
+    """8 MB there and 8 MB back, beside 1 kB, and beside the transfers alone."""
+    session.tell("executes")
+    bucket = session.server.bucket
+    with Dev() as platform:
+        worker = WorkerProcess(platform, _variables(bucket), script=Path(echo_worker.__file__))
+        try:
+            row = _row(session, platform, worker)
+        finally:
+            worker.stop()
+    session.server.clear()
+    notes = (
+        "Client, platform, Temporal, worker and store are processes of their own. CPU and "
+        "connections are the client's; requests are those of all at the store; the worker's memory "
+        "is all that it had at its peak. The client asks for the result at growing intervals, so "
+        "times come in steps."
+    )
+    return [Table("Execute and wait", [row], notes)]
+
+
+def _row(session: Session, platform: Dev, worker: WorkerProcess) -> Row:
+    offloading = PayloadOffloadingConfig(storage_config=session.server.bucket.storage())
+    loop = asyncio.new_event_loop()
+    with Mistral(
+        platform.api_key,
+        server_url=platform.server_url,
+        workflow_payload_offloading=offloading,
+    ) as client:
+        workflows = client.workflows
+        name, where = "bench-turn", worker.deployment
+
+        def execute(document: Document) -> Any:
+            return workflows.execute_workflow_and_wait(name, input=document, deployment_name=where)
+
+        def execute_async(document: Document) -> Any:
+            return loop.run_until_complete(
+                workflows.execute_workflow_and_wait_async(
+                    name, input=document, deployment_name=where
+                )
+            )
+
+        runs = [
+            Run(session, worker, execute, _LARGE_PAGES),
+            Run(session, worker, execute_async, _LARGE_PAGES),
+            Run(session, worker, execute, _SMALL_PAGES),
+        ]
+        names = ["8 MB", "8 MB, async", "1 kB, so nothing is offloaded"]
+        ways = [run.way(name) for run, name in zip(runs, names, strict=True)]
+        ways.append(_transfers(session))
+        lines = race(ways, 1 if session.quick else 10, session.server.cpu_seconds)
+        loop.run_until_complete(client.close_async())
+    loop.close()
+    return Row(
+        "8 MB in, 8 MB out",
+        [*(run.completed(line) for run, line in zip(runs, lines[:-1], strict=True)), lines[-1]],
+    )
+
+
+class Run:
+    """One way to execute, and what all the processes do meanwhile."""
+
+    def __init__(
+        self,
+        session: Session,
+        worker: WorkerProcess,
+        execute: Callable[[Document], Any],
+        pages: int,
+    ) -> None:
+        self._server = session.server
+        self._worker = worker
+        self._execute = execute
+        self._pages = pages
+        self._document: Document = {}
+        self._requests: Counter[str] = Counter()
+        self._worker_cpu = 0.0
+        self._worker_cpus: list[float] = []
+        self._worker_peaks: list[float] = []
+        self._counted: list[Counter[str]] = []
+
+    def way(self, name: str) -> Way:
+        """A new document each time."""
+        return Way(
+            name, lambda: self._execute(self._document), before=self._prepare, after=self._check
+        )
+
+    def completed(self, line: Line) -> Line:
+        """With the requests of all and the cost of the worker; the first round does not count."""
+        requests = sum(self._counted[1:], Counter[str]())
+        more = {
+            "worker CPU ms": f"{statistics.mean(self._worker_cpus[1:]) * 1000:.0f}",
+            "worker's memory, MB": f"{max(self._worker_peaks[1:]):.0f}",
+        }
+        counts = {method: count / line.rounds for method, count in requests.items()}
+        return replace(line, requests=counts, more=more)
+
+    def _prepare(self) -> None:
+        number = next(_numbers)
+        pages = [f"{number}/{page} {_PAGE}" for page in range(self._pages)]
+        self._document = {"title": f"document {number}", "pages": pages}
+        memory.lower_mark(self._worker.pid)
+        self._requests = self._server.requests()
+        self._worker_cpu = cpu_seconds_of(self._worker.pid)
+
+    def _check(self, result: Any) -> None:
+        self._counted.append(self._server.requests() - self._requests)
+        self._worker_peaks.append(memory.high_water_mb(self._worker.pid))
+        self._worker_cpus.append(cpu_seconds_of(self._worker.pid) - self._worker_cpu)
+        if result != {**self._document, "pages": self._document["pages"][::-1]}:
+            raise BenchmarkError("the workflow returned another document than it was given")
+
+
+def _transfers(session: Session) -> Way:
+    """What the store alone takes: two blobs written and read once each."""
+    pooled, data = Pooled(session.server.bucket), json_of(_SIZE)
+
+    def move() -> None:
+        for _ in range(2):
+            name = f"moved/{next(_numbers)}"
+            pooled.put(name, data)
+            pooled.get(name)
+
+    return Way(f"boto3, pooled: 2 puts and 2 gets of {_SIZE / MEGABYTE:g} MB", move)
+
+
+def _variables(bucket: Bucket) -> dict[str, str]:
+    """The storage block of the worker's environment."""
+    given = bucket.storage().model_dump(exclude_defaults=True)
+    return {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in given.items()
+    }

@@ -1,0 +1,113 @@
+"""The store of the measurements: an S3 server in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sysconfig
+import tempfile
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import boto3
+from botocore.config import Config
+
+from benchmarks.measuring import cpu_seconds_of
+from mistral_offload.config import BlobStorageConfig
+from tests.servers.process import ServerProcess, accepts_connections, free_ports
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONNECTIONS = 16
+_ROOM_BYTES = 4_000_000_000
+
+
+class Bucket(NamedTuple):
+    """Where blobs go; it can be told to another process."""
+
+    endpoint_url: str
+    name: str = "bench-bucket"
+    region_name: str = "eu-west-3"
+    access_key: str = "bench"
+    secret_key: str = "bench-secret"
+
+    def client(self) -> S3Client:
+        """A new boto3 session and client, with boto3's own settings but for the pool's size."""
+        return boto3.Session().client(  # pyright: ignore[reportUnknownMemberType]
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name=self.region_name,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(max_pool_connections=CONNECTIONS),
+        )
+
+    def storage(self, **settings: object) -> BlobStorageConfig:
+        """The same for us; ``settings`` are further ones."""
+        return BlobStorageConfig.model_validate(
+            {
+                "bucket_name": self.name,
+                "endpoint_url": self.endpoint_url,
+                "region_name": self.region_name,
+                "aws_access_key_id": self.access_key,
+                "aws_secret_access_key": self.secret_key,
+                "connections": CONNECTIONS,
+                **settings,
+            }
+        )
+
+
+class S3Server:
+    """A running server and its bucket."""
+
+    def __init__(self, process: ServerProcess, bucket: Bucket) -> None:
+        self._process = process
+        self.bucket = bucket
+        self._client = bucket.client()
+        self._client.create_bucket(Bucket=bucket.name)
+
+    def cpu_seconds(self) -> float:
+        """What the server has used so far."""
+        return cpu_seconds_of(self._process.pid)
+
+    def requests(self) -> Counter[str]:
+        """What all processes have asked for payloads so far, by method: from the server's log."""
+        return Counter(
+            re.findall(rf'"(\w+) /{self.bucket.name}/temporal', self._process.full_log())
+        )
+
+    def clear(self) -> None:
+        """Delete every blob."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket.name)
+        for page in pages:
+            for found in page.get("Contents", []):
+                self._client.delete_object(Bucket=self.bucket.name, Key=found.get("Key", ""))
+
+
+@contextmanager
+def s3_server() -> Generator[S3Server]:
+    """localbucket: of the S3 servers at hand the one that costs least itself."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=_memory_disk()) as folder:
+        (port,) = free_ports(1)
+        program = Path(sysconfig.get_path("scripts")) / "localbucket"
+        process = ServerProcess(
+            [program, "--host", "127.0.0.1", "--port", str(port), folder],
+            ready=lambda: accepts_connections(port),
+        )
+        try:
+            yield S3Server(process, Bucket(f"http://127.0.0.1:{port}"))
+        finally:
+            process.stop(grace=1)
+
+
+def _memory_disk() -> str | None:
+    """A folder in memory, so that no disk is measured; None where there is none with room."""
+    place = "/dev/shm"
+    if os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM_BYTES:
+        return place
+    return None

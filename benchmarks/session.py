@@ -1,0 +1,22 @@
+"""What every group of rows is given."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+from benchmarks.servers import S3Server
+
+
+@dataclass
+class Session:
+    """One run of the command."""
+
+    server: S3Server
+    quick: bool
+    began: float = field(default_factory=time.monotonic)
+
+    def tell(self, what: str) -> None:
+        """Say on stderr what is measured now."""
+        print(f"{time.monotonic() - self.began:6.1f} s  {what}", file=sys.stderr, flush=True)

@@ -1,0 +1,137 @@
+"""One put or get at a time: ours, the floor, and what is written by hand."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from benchmarks import targets
+from benchmarks.measuring import Way, race
+from benchmarks.memory import Task, peaks
+from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table, Target
+from benchmarks.servers import Bucket
+from benchmarks.session import Session
+from benchmarks.values import json_of
+from benchmarks.ways import Naive, Ours, Pooled, PooledChecked, Transfers
+
+_ROUNDS = {0.1: 100, 1: 60, 2.5: 40, 8: 20, 32: 9, 128: 4}
+_QUICK_ROUNDS = {0.1: 20, 1: 10, 2.5: 6, 8: 4}
+_NAIVE_ROUNDS = 5
+_NAIVE_SIZES = (0.1, 1, 8, 32)
+_QUICK_NAIVE_SIZES = (0.1,)
+
+_numbers = itertools.count()
+
+
+def measure(session: Session) -> list[Table]:
+    """Puts, then gets, of every size."""
+    rounds = _QUICK_ROUNDS if session.quick else _ROUNDS
+    bucket = session.server.bucket
+    naive = Naive(bucket)
+    others: list[Transfers] = [Ours(bucket), Pooled(bucket), PooledChecked(bucket)]
+    session.tell("transfers: memory")
+    measured = others[:2] if session.quick else [*others, naive]
+    memory = memory_of(bucket, measured, [int(size * MEGABYTE) for size in rounds])
+    puts: list[Row] = []
+    gets: list[Row] = []
+    for size, number in rounds.items():
+        session.tell(f"transfers: {size:g} MB")
+        by_hand = [naive] if size in (_QUICK_NAIVE_SIZES if session.quick else _NAIVE_SIZES) else []
+        ways = [*others, *by_hand]
+        puts.append(row(session, "put", ways, int(size * MEGABYTE), number, memory))
+        gets.append(row(session, "get", ways, int(size * MEGABYTE), number, memory))
+    checked = "SHA-256 that the key carries"
+    return [
+        Table(
+            "Put and encode, one at a time", puts, f"Every blob is new. Ours makes the {checked}."
+        ),
+        Table("Get and decode, one at a time", gets, f"No cache. Ours checks the {checked}."),
+    ]
+
+
+Memory = Mapping[tuple[str, str, int], float]
+"""Peak in MB, by operation, way and size."""
+
+
+def memory_of(bucket: Bucket, ways: list[Transfers], sizes: list[int]) -> Memory:
+    """Measure each way in a process of its own."""
+    found: dict[tuple[str, str, int], float] = {}
+    for way in ways:
+        peak = peaks(Task(bucket=bucket, way=way.way, sizes=sizes))
+        for size in sizes:
+            found["put", way.way, size] = peak.put[size] / MEGABYTE
+            found["get", way.way, size] = peak.get[size] / MEGABYTE
+    return found
+
+
+def row(
+    session: Session,
+    operation: str,
+    ways: list[Transfers],
+    size: int,
+    rounds: int,
+    memory: Memory,
+) -> Row:
+    """One operation with one size; the floor comes right after ours."""
+    data = json_of(size)
+    made = [(_putting if operation == "put" else _getting)(way, data) for way in ways]
+    lines = race(made, rounds, session.server.cpu_seconds)
+    lines = [replace(line, peak_mb=memory.get((operation, line.way, size))) for line in lines]
+    session.server.clear()
+    return Row(f"{operation}, {size / MEGABYTE:g} MB", lines, _targets(size, lines))
+
+
+def _targets(size: int, lines: list[Line]) -> list[Target]:
+    ours, floor, *others = lines
+    wanted = [targets.near_floor(size, floor), targets.small_peak(size, ours)]
+    wanted += [targets.far_from_naive(size, line) for line in others if line.way == Naive.way]
+    return [target for target in wanted if target is not None]
+
+
+def _putting(transfers: Transfers, data: bytes) -> Way:
+    name = ""
+
+    def before() -> None:
+        nonlocal name
+        name = f"put/{next(_numbers)}"
+
+    def check(_: object) -> None:
+        if len(transfers.get(name)) != len(data):
+            raise BenchmarkError(f"{transfers.way} did not store what it was given")
+
+    def sometimes(result: object) -> None:
+        if len(way.costs) == 0:
+            check(result)
+
+    way = Way(
+        transfers.way,
+        lambda: transfers.put(name, data),
+        before=before,
+        after=sometimes,
+        rounds=_rounds(transfers),
+    )
+    return way
+
+
+def _getting(transfers: Transfers, data: bytes) -> Way:
+    name = f"get/{next(_numbers)}"
+    transfers.put(name, data)
+    return Way(
+        transfers.way,
+        lambda: transfers.get(name),
+        after=_same_as(data, transfers.way),
+        rounds=_rounds(transfers),
+    )
+
+
+def _same_as(data: bytes, way: str) -> Callable[[object], None]:
+    def check(found: object) -> None:
+        if found != data:
+            raise BenchmarkError(f"{way} has read other bytes than were written")
+
+    return check
+
+
+def _rounds(transfers: Transfers) -> int | None:
+    return _NAIVE_ROUNDS if isinstance(transfers, Naive) else None

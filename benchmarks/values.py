@@ -1,0 +1,14 @@
+"""The values that are moved."""
+
+from __future__ import annotations
+
+import functools
+import random
+
+
+@functools.lru_cache(maxsize=2)
+def json_of(size: int) -> bytes:
+    """JSON text of so many bytes: one string of letters and digits."""
+    letters = random.Random(size).randbytes(min(size, 1_000_000)).hex().encode()
+    body = letters * (size // len(letters) + 1)
+    return b'"' + body[: size - 2] + b'"'

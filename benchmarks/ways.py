@@ -1,0 +1,128 @@
+"""The ways to put and get a blob that are compared."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+from botocore.exceptions import ClientError
+
+from benchmarks.servers import Bucket
+from mistral_offload.config import PayloadOffloadingConfig
+from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.encoded import EncodedPayload
+from mistral_offload.payload.encoder import PayloadEncoder
+
+
+class Transfers(Protocol):
+    """One way to put and get."""
+
+    way: str
+
+    def put(self, name: str, data: bytes) -> object:
+        """Store a blob under a name that was not used before."""
+        ...
+
+    def get(self, name: str) -> bytes:
+        """Read what this object has put."""
+        ...
+
+
+class Ours:
+    """`PayloadEncoder.encode` and ``decode``: bytes of JSON to a reference and back.
+
+    Without a cache, unless ``settings`` say so.
+    """
+
+    way = "mistral-offload"
+
+    def __init__(self, bucket: Bucket, **settings: object) -> None:
+        storage = bucket.storage(**{"cache_memory_bytes": 0, **settings})
+        self.encoder = PayloadEncoder(PayloadOffloadingConfig(storage_config=storage))
+        self._payloads: dict[str, EncodedPayload] = {}
+
+    def put(self, name: str, data: bytes) -> object:
+        """Encode it as the payload of an execution."""
+        payload = self.encoder.encode(data, PayloadContext("bench", name), offload=True)
+        self._payloads[name] = payload
+        return payload
+
+    def get(self, name: str) -> bytes:
+        """Decode that payload."""
+        return self.encoder.decode(self._payloads[name])
+
+    async def put_async(self, name: str, data: bytes) -> None:
+        """As ``put``, as a program with an event loop does it."""
+        self._payloads[name] = await self.encoder.encode_async(
+            data, PayloadContext("bench", name), offload=True
+        )
+
+    async def get_async(self, name: str) -> bytes:
+        """As ``get``, as a program with an event loop does it."""
+        return await self.encoder.decode_async(self._payloads[name])
+
+
+class Pooled:
+    """The floor: one boto3 client with its pool of connections."""
+
+    way = "boto3, pooled"
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket.name
+        self._client = bucket.client()
+
+    def put(self, name: str, data: bytes) -> object:
+        """One PUT."""
+        return self._client.put_object(Bucket=self._bucket, Key=name, Body=data)
+
+    def get(self, name: str) -> bytes:
+        """One GET."""
+        return self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
+
+
+class PooledChecked(Pooled):
+    """The floor, and the SHA-256 of what was read: the least that a check of it costs."""
+
+    way = "boto3, pooled + SHA-256"
+
+    def put(self, name: str, data: bytes) -> object:
+        """One PUT, under a digest that is known."""
+        return hashlib.sha256(data).digest(), super().put(name, data)
+
+    def get(self, name: str) -> bytes:
+        """One GET, checked."""
+        data = super().get(name)
+        hashlib.sha256(data).digest()
+        return data
+
+
+class Naive:
+    """What is written by hand: a new session an operation, HEAD first, no cache."""
+
+    way = "boto3, new session + HEAD"
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._place = bucket
+
+    def put(self, name: str, data: bytes) -> object:
+        """Look whether it is there; store it if not."""
+        client = self._place.client()
+        try:
+            client.head_object(Bucket=self._place.name, Key=name)
+        except ClientError:
+            client.put_object(Bucket=self._place.name, Key=name, Body=data)
+        client.close()
+        return None
+
+    def get(self, name: str) -> bytes:
+        """Look whether it is there; read it."""
+        client = self._place.client()
+        client.head_object(Bucket=self._place.name, Key=name)
+        data = client.get_object(Bucket=self._place.name, Key=name)["Body"].read()
+        client.close()
+        return data
+
+
+WAYS: dict[str, type[Ours] | type[Pooled] | type[PooledChecked] | type[Naive]] = {
+    each.way: each for each in (Ours, Pooled, PooledChecked, Naive)
+}
