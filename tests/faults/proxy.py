@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import queue
 import socket
 import struct
 import threading
@@ -27,6 +28,7 @@ class Kind(str, Enum):
     SHORT_DOWNLOAD = "download cut, length to match"
     CORRUPT_UPLOAD = "a byte changed on the way up"
     CORRUPT_DOWNLOAD = "a byte changed on the way down"
+    HOLD_ANSWER = "done, but never answered"
     STALL = "no answer"
     DRIP = "a slow drip"
 
@@ -38,6 +40,7 @@ class Ordered:
     kind: Kind
     method: str
     times: int
+    path: str
 
 
 class FaultProxy(CountingProxy):
@@ -45,18 +48,20 @@ class FaultProxy(CountingProxy):
 
     Attributes:
         stall_seconds: how long an exchange that stalls takes until its connection is closed.
+        held: the paths of what the server has done and whose answer is held back.
     """
 
     def __init__(self, port: int) -> None:
         self.stall_seconds = 20.0
+        self.held: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._ordered: list[Ordered] = []
         self._ended = threading.Event()
         super().__init__(port)
 
-    def order(self, kind: Kind, method: str, *, times: int = 1) -> None:
-        """Let the next exchanges of a method go wrong."""
+    def order(self, kind: Kind, method: str, *, times: int = 1, path: str = "") -> None:
+        """Let the next exchanges of a method go wrong, on paths with such a part."""
         with self._lock:
-            self._ordered.append(Ordered(kind, method, times))
+            self._ordered.append(Ordered(kind, method, times, path))
 
     def heal(self) -> None:
         """Forget what was ordered and is still to come."""
@@ -99,7 +104,7 @@ class FaultProxy(CountingProxy):
         answered: BinaryIO,
         number: int,
     ) -> bool:
-        fault = self._take(request.first.split(" ")[0])
+        fault = self._take(request)
         if fault is None:
             return super()._forward(request, early, client, asked, server, answered, number)
         if fault is Kind.STALL:
@@ -122,6 +127,10 @@ class FaultProxy(CountingProxy):
             return False
         body = b"".join(response.body(answered, of=request.first.split(" ")[0]))
         self._passed(request, response.status, number)
+        if fault is Kind.HOLD_ANSWER:
+            self.held.put(request.first.split(" ")[1])
+            self._ended.wait(self.stall_seconds)
+            return False
         return self._answer(client, fault, response, body)
 
     def _answer(self, client: socket.socket, fault: Kind, response: Head, body: bytes) -> bool:
@@ -149,10 +158,11 @@ class FaultProxy(CountingProxy):
             client.sendall(response.raw + body)
         return response.fields.get("connection", "").lower() != "close"
 
-    def _take(self, method: str) -> Kind | None:
+    def _take(self, request: Head) -> Kind | None:
+        method, path, *_ = request.first.split(" ")
         with self._lock:
             for ordered in self._ordered:
-                if ordered.method == method and ordered.times > 0:
+                if ordered.method == method and ordered.path in path and ordered.times > 0:
                     ordered.times -= 1
                     return ordered.kind
         return None
