@@ -60,6 +60,7 @@ class WorkerProcess:
         self._process = ServerProcess(
             [sys.executable, os.fspath(script)],
             ready=registered,
+            timeout=60,
             environment={
                 "SERVER_URL": platform.server_url,
                 "MISTRAL_API_KEY": platform.api_key,
@@ -68,6 +69,11 @@ class WorkerProcess:
                 **(environment or {}),
             },
         )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     def kill(self) -> None:
         """End it without any warning."""

@@ -4,13 +4,14 @@ import asyncio
 import os
 from datetime import datetime, timedelta, timezone
 
-import time_machine
-
 import mistral_offload.workflows as workflows
 from mistral_offload.workflows import OffloadableField, OffloadableModel
 
-# From a worker's death in an activity to the next attempt of it.
-step = workflows.activity(start_to_close_timeout=timedelta(seconds=4))
+step = workflows.activity(
+    # From a worker's death in an activity to the next attempt of it.
+    start_to_close_timeout=timedelta(seconds=float(os.environ.get("STEP_SECONDS", "4"))),
+    retry_policy=workflows.RetryPolicy(maximum_attempts=0),  # without end
+)
 
 
 class Recording(OffloadableModel):
@@ -62,6 +63,8 @@ class CopyLater:
 
 
 if __name__ == "__main__":
+    import time_machine  # here: the sandbox imports all that is above once for every workflow
+
     if hours := os.environ.get("CLOCK_OFF_BY_HOURS"):
         wrong = datetime.now(timezone.utc) + timedelta(hours=float(hours))
         time_machine.travel(wrong).start()
