@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 import socket
 import struct
 import threading
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 from tests.servers.proxy import CountingProxy, Head
 
+_LENGTH = re.compile(rb"content-length: *\d+", re.IGNORECASE)
 _DRIP_PIECES = 40
 _DRIP_SECONDS = 0.02
 
@@ -145,8 +147,7 @@ class FaultProxy(CountingProxy):
             client.sendall(response.raw + half)
             return False
         elif fault is Kind.SHORT_DOWNLOAD:
-            length = b"Content-Length: %d" % len(body)
-            client.sendall(response.raw.replace(length, b"Content-Length: %d" % len(half)) + half)
+            client.sendall(_LENGTH.sub(b"Content-Length: %d" % len(half), response.raw) + half)
             return False
         elif fault is Kind.DRIP:
             client.sendall(response.raw)
