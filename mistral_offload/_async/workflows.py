@@ -224,7 +224,7 @@ class AsyncWorkflows(AsyncCatalog):
             polling_interval: seconds between two questions; when not given, 0.1 at first and then
                 growing to 5.
             max_attempts: how often to ask.
-            timeout_seconds: how long to wait in all; a platform that does not answer gets 10 s more.
+            timeout_seconds: how long to wait in all; 10 s more for a platform that does not answer.
             options: what this call does differently from its client.
 
         Raises:

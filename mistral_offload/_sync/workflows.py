@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 20cc035f6c6119a2
+# sha256 of the rest: 39e6d749a7bfa0b7
 
 """``client.workflows``: starting workflows, and waiting for them."""
 
@@ -228,7 +228,7 @@ class SyncWorkflows(SyncCatalog):
             polling_interval: seconds between two questions; when not given, 0.1 at first and then
                 growing to 5.
             max_attempts: how often to ask.
-            timeout_seconds: how long to wait in all; a platform that does not answer gets 10 s more.
+            timeout_seconds: how long to wait in all; 10 s more for a platform that does not answer.
             options: what this call does differently from its client.
 
         Raises:

@@ -65,6 +65,12 @@ class FaultProxy(CountingProxy):
         with self._lock:
             self._ordered.append(Ordered(kind, method, times, path))
 
+    def to_come(self) -> list[Ordered]:
+        """What was ordered and has not come yet."""
+        with self._lock:
+            self._ordered = [ordered for ordered in self._ordered if ordered.times > 0]
+            return list(self._ordered)
+
     def heal(self) -> None:
         """Forget what was ordered and is still to come."""
         with self._lock:

@@ -44,7 +44,9 @@ class Recorder:
 
     def figures(self, figures: Mapping[str, str]) -> None:
         """Add rows to the table of the soak."""
-        self._properties += [(FIGURES, {"": name, "soak": value}) for name, value in figures.items()]
+        self._properties += [
+            (FIGURES, {"": name, "soak": value}) for name, value in figures.items()
+        ]
 
     def growth(self, row: Mapping[str, str]) -> None:
         """Add a row to the table of what processes hold."""

@@ -86,9 +86,7 @@ def worker(stack: Stack) -> Iterator[WorkerProcess]:
 def way(local_platform: LocalPlatform, stack: Stack, worker: WorkerProcess) -> Iterator[Way]:
     proxy = FaultProxy(int(local_platform.server_url.rpartition(":")[2]))
     timeout_ms = int(TIMEOUT_SECONDS * 1000)
-    with stack.client(
-        server_url=proxy.url, timeout_ms=timeout_ms, retry_config=PATIENCE
-    ) as client:
+    with stack.client(server_url=proxy.url, timeout_ms=timeout_ms, retry_config=PATIENCE) as client:
         client.workflows.runs.list_runs()  # the connection is there, as it is after a while
         yield Way(proxy, client, worker, stack)
     proxy.stop()
@@ -115,9 +113,7 @@ def test_a_workflow_is_started_once(way: Way, recorder: Recorder, kind: Kind) ->
     assert answered.count(200) == 1
 
 
-@pytest.mark.parametrize(
-    "kind", [Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD, Kind.STALL, Kind.DRIP]
-)
+@pytest.mark.parametrize("kind", [Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD, Kind.STALL, Kind.DRIP])
 def test_waiting_goes_on(way: Way, recorder: Recorder, kind: Kind) -> None:
     text = make_text(2, 300_000)
     execution_id = way.start(text)

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from mistral_offload.devserver import LocalPlatform
+import pytest
+
+from mistral_offload.devserver import DEFAULT_NAMESPACE
 from mistral_offload.storage import open_store
+from tests.cli.command import Dev
 from tests.faults.proxy import FaultProxy
 from tests.faults.references import referenced_keys
 from tests.faults.report import Recorder
@@ -22,7 +25,7 @@ from tests.faults.soak.load import Happened, Settings
 from tests.faults.stack import Stack, s3_storage
 from tests.servers.seaweed import Seaweed
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "25"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
 SEED = int(os.environ.get("SOAK_SEED", random.randrange(1_000_000)))
 AT_ONCE = 48
 PATIENCE_SECONDS = 120.0
@@ -37,7 +40,9 @@ STORAGE = {
 }
 # What was freed goes back to the system, so that what stays is in use.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
-MOST_MORE = Held(threads=12, files=24, megabytes=200)
+# Far fewer than there are workflows: what each of them left behind would show.
+MOST_THREADS = MOST_FILES = 64
+MOST_MORE_MEGABYTES = 200
 
 
 class Driver:
@@ -81,11 +86,18 @@ def fault_proxy(port: int) -> Iterator[FaultProxy]:
         proxy.stop()
 
 
-def test_soak(local_platform: LocalPlatform, seaweed: Seaweed, recorder: Recorder) -> None:
-    platform_port = int(local_platform.server_url.rpartition(":")[2])
+@pytest.fixture
+def dev() -> Iterator[Dev]:
+    """A platform in a process of its own: the proxies have enough to do in this one."""
+    with Dev() as dev:
+        yield dev
+
+
+def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
+    platform_port = int(dev.server_url.rpartition(":")[2])
     with fault_proxy(seaweed.port) as store, fault_proxy(platform_port) as platform:
         storage = s3_storage(seaweed, seaweed.make_bucket(), endpoint_url=store.url, **STORAGE)
-        stack = Stack(local_platform, storage)
+        stack = Stack(dev, storage)
         environment = MEMORY | {"STEP_SECONDS": "8"}
         survivor = stack.worker(environment=environment)
         chaos = Chaos(
@@ -114,8 +126,8 @@ def test_soak(local_platform: LocalPlatform, seaweed: Seaweed, recorder: Recorde
         with open_store(stack.offloading().storage_config) as opened:
             stored = {blob.key for blob in opened.list()}
     referenced = referenced_keys(
-        local_platform.temporal_address,
-        local_platform.namespace,
+        dev.temporal_address,
+        DEFAULT_NAMESPACE,
         stack.offloading(),
         execution_ids=happened.executions,
     )
@@ -143,9 +155,9 @@ def test_soak(local_platform: LocalPlatform, seaweed: Seaweed, recorder: Recorde
     assert referenced <= stored
     for who, held in before.items():
         now = after[who]
-        assert now.threads - held.threads <= MOST_MORE.threads, who
-        assert now.files - held.files <= MOST_MORE.files, who
-        assert now.megabytes - held.megabytes <= MOST_MORE.megabytes, who
+        assert now.threads <= MOST_THREADS, who
+        assert now.files <= MOST_FILES, who
+        assert now.megabytes - held.megabytes <= MOST_MORE_MEGABYTES, who
 
 
 def listed(counts: dict[str, int]) -> str:

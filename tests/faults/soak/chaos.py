@@ -88,9 +88,13 @@ class Chaos:
             self._order(self._platform, *self._random.choice(_PLATFORM))
         else:
             self._order(self._store, *self._random.choice(_STORE))
-        if time.monotonic() > self._next_wrong_bytes:
+        if time.monotonic() > self._next_wrong_bytes and not self._wrong_bytes_to_come():
             self._next_wrong_bytes = time.monotonic() + _WRONG_BYTES_EVERY_SECONDS
             self._order(self._store, *self._random.choice(_WRONG_BYTES))
+
+    def _wrong_bytes_to_come(self) -> bool:
+        kinds = {kind for kind, _ in _WRONG_BYTES}
+        return any(ordered.kind in kinds for ordered in self._store.to_come())
 
     def _order(self, proxy: FaultProxy, kind: Kind, method: str) -> None:
         proxy.order(kind, method)

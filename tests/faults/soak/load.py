@@ -22,9 +22,9 @@ from tests.faults.stack import Stack, make_text, turned
 T = TypeVar("T")
 
 WORKFLOWS = {"copy-payload": 1, "copy-field": 1}
-SMALLEST, USUAL, LARGEST = 10_000, 500_000, 20_000_000
+SMALLEST, USUAL, LARGEST = 10_000, 200_000, 20_000_000
 _EXTREMES = {10: SMALLEST, 11: SMALLEST, 20: LARGEST, 21: LARGEST}
-_LARGE_SHARE = 0.02
+_LARGE_SHARE = 0.01
 _PAUSE_SECONDS = 0.3
 
 
