@@ -9,7 +9,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO
@@ -32,6 +32,7 @@ class Kind(str, Enum):
     CORRUPT_DOWNLOAD = "a byte changed on the way down"
     HOLD_ANSWER = "done, but never answered"
     STALL = "no answer"
+    BUSY = "HTTP 503"
     DRIP = "a slow drip"
 
 
@@ -51,11 +52,13 @@ class FaultProxy(CountingProxy):
     Attributes:
         stall_seconds: how long an exchange that stalls takes until its connection is closed.
         held: the paths of what the server has done and whose answer is held back.
+        choose: what goes wrong where nothing was ordered, if anything, by the request's method.
     """
 
     def __init__(self, port: int) -> None:
         self.stall_seconds = 20.0
         self.held: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.choose: Callable[[str], Kind | None] = lambda _: None
         self._ordered: list[Ordered] = []
         self._ended = threading.Event()
         super().__init__(port)
@@ -64,12 +67,6 @@ class FaultProxy(CountingProxy):
         """Let the next exchanges of a method go wrong, on paths with such a part."""
         with self._lock:
             self._ordered.append(Ordered(kind, method, times, path))
-
-    def to_come(self) -> list[Ordered]:
-        """What was ordered and has not come yet."""
-        with self._lock:
-            self._ordered = [ordered for ordered in self._ordered if ordered.times > 0]
-            return list(self._ordered)
 
     def heal(self) -> None:
         """Forget what was ordered and is still to come."""
@@ -118,6 +115,11 @@ class FaultProxy(CountingProxy):
         if fault is Kind.STALL:
             self._ended.wait(self.stall_seconds)
             return False
+        if fault is Kind.BUSY:
+            for _ in request.body(asked) if not early else ():
+                pass
+            client.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+            return True
         server.sendall(request.raw)
         if early:
             client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -172,7 +174,7 @@ class FaultProxy(CountingProxy):
                 if ordered.method == method and ordered.path in path and ordered.times > 0:
                     ordered.times -= 1
                     return ordered.kind
-        return None
+        return self.choose(method)
 
     def _break_open(self) -> None:
         with self._lock:

@@ -40,7 +40,7 @@ STORAGE = {
 }
 # What was freed goes back to the system, so that what stays is in use.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
-# Far fewer than there are workflows: what each of them left behind would show.
+# Each workflow has some thirty operations: what one of these left behind would show.
 MOST_THREADS = MOST_FILES = 64
 MOST_MORE_MEGABYTES = 200
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,35 +11,32 @@ from collections.abc import Callable
 from tests.faults.proxy import FaultProxy, Kind
 from tests.servers.worker import WorkerProcess
 
-SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>slow down</Message></Error>"
-_STORE = [
-    *((kind, "PUT") for kind in (Kind.RESET_UPLOAD, Kind.HOLD_ANSWER, Kind.STALL)),
-    *((kind, "GET") for kind in (Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD, Kind.STALL, Kind.DRIP)),
-]
-_PLATFORM = [
-    (Kind.RESET_UPLOAD, "POST"),
-    (Kind.HOLD_ANSWER, "POST"),
-    (Kind.RESET_DOWNLOAD, "GET"),
-    (Kind.CUT_DOWNLOAD, "GET"),
-    (Kind.STALL, "GET"),
-]
-# Bytes that are wrong twice in a row are wrong for good, so these come one at a time.
-_WRONG_BYTES = [
-    (Kind.CORRUPT_UPLOAD, "PUT"),
-    (Kind.CORRUPT_DOWNLOAD, "GET"),
-    (Kind.SHORT_DOWNLOAD, "GET"),
-]
-_PAUSE_SECONDS = (0.2, 0.8)
-_WRONG_BYTES_EVERY_SECONDS = 3.0
-_KILL_SECONDS = (6.0, 10.0)
+_SHARE = 0.05
+"""Of the requests that go wrong; outages come on top of it."""
+
+_KINDS = {
+    "PUT": [Kind.RESET_UPLOAD, Kind.HOLD_ANSWER, Kind.STALL, Kind.BUSY],
+    "POST": [Kind.RESET_UPLOAD, Kind.HOLD_ANSWER, Kind.STALL, Kind.BUSY],
+    "GET": [Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD, Kind.STALL, Kind.DRIP, Kind.BUSY],
+}
+# Bytes that are wrong twice in a row are wrong for good, so these stand alone. Only of the store's:
+# half an answer of the platform is told as an error.
+_WRONG_BYTES = {
+    "PUT": [Kind.CORRUPT_UPLOAD],
+    "GET": [Kind.CORRUPT_DOWNLOAD, Kind.SHORT_DOWNLOAD],
+}
+_WRONG_BYTES_EVERY_SECONDS = 5.0
+_KILL_EVERY_SECONDS = (6.0, 10.0)
+_REFUSE_EVERY_SECONDS = (2.0, 5.0)
 _REFUSED_SECONDS = 0.3
+_PAUSE_SECONDS = 0.1
 
 
 class Chaos:
-    """Lets things go wrong.
+    """Lets things go wrong from the start, until `end`.
 
     Attributes:
-        done: how often what was ordered.
+        done: how often what went wrong.
         worker: the one that is killed again and again, and started anew.
     """
 
@@ -54,55 +52,61 @@ class Chaos:
         self.worker = start_worker()
         self._start_worker = start_worker
         self._random = random.Random(seed)
-        self._store = store
-        self._platform = platform
-        self._next_kill = time.monotonic() + self._random.uniform(*_KILL_SECONDS)
-        self._next_wrong_bytes = time.monotonic()
+        self._lock = threading.Lock()
+        self._proxies = [store, platform]
+        now = time.monotonic()
+        self._next_wrong_bytes = now
+        self._next_kill = now + self._random.uniform(*_KILL_EVERY_SECONDS)
+        self._next_outage = now + self._random.uniform(*_REFUSE_EVERY_SECONDS)
+        store.choose = self._choose_for_store
+        platform.choose = self._choose
 
     def run(self, seconds: float) -> None:
+        """Kill the worker and cut the ways now and then, for some seconds."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            self._harm()
-            time.sleep(self._random.uniform(*_PAUSE_SECONDS))
+            time.sleep(_PAUSE_SECONDS)
+            if time.monotonic() > self._next_outage:
+                self._refuse()
             if time.monotonic() > self._next_kill:
                 self._kill()
 
     def end(self) -> None:
         """Let everything go right from now on."""
-        self._store.heal()
-        self._platform.heal()
+        for proxy in self._proxies:
+            proxy.choose = lambda _: None
 
-    def _harm(self) -> None:
-        dice = self._random.random()
-        if dice < 0.1:
-            proxy = self._random.choice([self._store, self._platform])
-            self.done["connection refused"] += 1
-            with proxy.refusing(_REFUSED_SECONDS):
-                pass
-        elif dice < 0.3:
-            method = self._random.choice(["PUT", "GET", "POST"])
-            for proxy in (self._store, self._platform):
-                proxy.answer(method, 503, SLOW_DOWN, times=1)
-            self.done["503"] += 1
-        elif dice < 0.6:
-            self._order(self._platform, *self._random.choice(_PLATFORM))
-        else:
-            self._order(self._store, *self._random.choice(_STORE))
-        if time.monotonic() > self._next_wrong_bytes and not self._wrong_bytes_to_come():
-            self._next_wrong_bytes = time.monotonic() + _WRONG_BYTES_EVERY_SECONDS
-            self._order(self._store, *self._random.choice(_WRONG_BYTES))
+    def _choose_for_store(self, method: str) -> Kind | None:
+        with self._lock:
+            wrong = _WRONG_BYTES.get(method)
+            if wrong and time.monotonic() > self._next_wrong_bytes:
+                self._next_wrong_bytes = time.monotonic() + _WRONG_BYTES_EVERY_SECONDS
+                return self._noted(self._random.choice(wrong))
+        return self._choose(method)
 
-    def _wrong_bytes_to_come(self) -> bool:
-        kinds = {kind for kind, _ in _WRONG_BYTES}
-        return any(ordered.kind in kinds for ordered in self._store.to_come())
+    def _choose(self, method: str) -> Kind | None:
+        with self._lock:
+            kinds = _KINDS.get(method)
+            if not kinds or self._random.random() > _SHARE:
+                return None
+            return self._noted(self._random.choice(kinds))
 
-    def _order(self, proxy: FaultProxy, kind: Kind, method: str) -> None:
-        proxy.order(kind, method)
+    def _noted(self, kind: Kind) -> Kind:
         self.done[kind.value] += 1
+        return kind
+
+    def _refuse(self) -> None:
+        with self._lock:
+            proxy = self._random.choice(self._proxies)
+            self.done["connections broken and refused"] += 1
+            self._next_outage = time.monotonic() + self._random.uniform(*_REFUSE_EVERY_SECONDS)
+        with proxy.refusing(_REFUSED_SECONDS):
+            pass
 
     def _kill(self) -> None:
         self.worker.kill()
         self.worker.stop()
         self.worker = self._start_worker()
-        self.done["SIGKILL of a worker"] += 1
-        self._next_kill = time.monotonic() + self._random.uniform(*_KILL_SECONDS)
+        with self._lock:
+            self.done["SIGKILL of a worker"] += 1
+            self._next_kill = time.monotonic() + self._random.uniform(*_KILL_EVERY_SECONDS)
