@@ -49,7 +49,7 @@ class Route:
     Attributes:
         provider: whose.
         upload: the HTTP method of a put.
-        store: goes through the proxy; new connections only, as after a while without use.
+        store: goes through the proxy.
         direct: the same store, past the proxy.
     """
 
@@ -87,4 +87,5 @@ def open_route(server: Seaweed | Azurite | FakeGCS, proxy: FaultProxy) -> Iterat
         make(config(server, place, **settings, **behind)) as store,
         make(config(server, place)) as direct,
     ):
+        list(store.list("warm"))  # making its client takes seconds on a busy machine
         yield Route(store.provider, UPLOADS[store.provider], proxy, store, direct)

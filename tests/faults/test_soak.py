@@ -27,7 +27,7 @@ from tests.servers.seaweed import Seaweed
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
 SEED = int(os.environ.get("SOAK_SEED", random.randrange(1_000_000)))
-AT_ONCE = 48
+AT_ONCE = 96
 PATIENCE_SECONDS = 120.0
 """For the last workflows, once nothing goes wrong any more; on a busy machine."""
 
