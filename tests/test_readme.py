@@ -68,9 +68,3 @@ def test_client(number: int, printed: str, platform: LocalPlatform, worker: Work
     assert finished.stderr == ""
     assert finished.returncode == 0
     assert finished.stdout.startswith(printed)
-
-
-def test_links_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", README.read_text())
-    assert links
-    assert [link for link in links if not (README.parent / link).exists()] == []

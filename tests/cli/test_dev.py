@@ -54,6 +54,16 @@ def test_sigterm_and_chosen_ports() -> None:
         assert_gone(dev.temporal_address, within=0.5)
 
 
+def test_temporals_pages_and_the_codec_server_they_ask() -> None:
+    with Dev("--ui") as dev:
+        page = httpx.get(f"{dev.ui_url}/api/v1/settings")
+        codec = page.json()["Codec"]["Endpoint"]
+        assert httpx.get(f"{codec}/health").json() == {"status": "ok"}
+        assert dev.end(signal.SIGINT) == (0, "", "")
+        for url in (dev.ui_url, codec):
+            assert_gone(url.removeprefix("http://"), within=0.5)
+
+
 def test_nothing_is_left_when_it_is_killed() -> None:
     with Dev() as dev:
         assert listens(dev.temporal_address)
