@@ -7,7 +7,7 @@ UV := $(shell command -v uv 2>/dev/null)
 # Each process starts the servers its tests need.
 TEST_PROCESSES ?= 2
 # In "make faults"; in "make test" it is 20. SOAK_SEED=… runs the same workflows and faults again.
-SOAK_SECONDS ?= 90
+SOAK_SECONDS ?= 120
 # For each target.
 FUZZ_SECONDS ?= 10
 

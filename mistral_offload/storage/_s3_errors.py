@@ -158,7 +158,7 @@ def _answered(
 
 def _is_clock_off(error: Exception) -> bool:
     """Whether the clock is why a request was refused: the answer to a HEAD has no code."""
-    if http_status(error) != 403 or error_code(error) in _BY_CODE:
+    if http_status(error) != 403 or error_code(error) not in ("", "403"):
         return False
     response = getattr(error, "response", {})
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})

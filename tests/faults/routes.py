@@ -65,11 +65,14 @@ class Route:
 
 
 @contextmanager
-def open_route(server: Seaweed | Azurite | FakeGCS, proxy: FaultProxy) -> Iterator[Route]:
+def open_route(
+    server: Seaweed | Azurite | FakeGCS, proxy: FaultProxy, **others: float
+) -> Iterator[Route]:
     settings: dict[str, Any] = {
         "retry_seconds": RETRY_SECONDS,
         "read_timeout_seconds": READ_TIMEOUT_SECONDS,
         "connect_timeout_seconds": 1.0,
+        **others,
     }
     make: Any
     if isinstance(server, Seaweed):

@@ -27,8 +27,8 @@ from tests.servers.seaweed import Seaweed
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
 SEED = int(os.environ.get("SOAK_SEED", random.randrange(1_000_000)))
-AT_ONCE = 96
-PATIENCE_SECONDS = 120.0
+AT_ONCE = 64
+PATIENCE_SECONDS = 150.0
 """For the last workflows, once nothing goes wrong any more; on a busy machine."""
 
 # Little is kept in memory, so that what grows is not a cache; little patience, so that it is used.
