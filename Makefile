@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
 # Each process starts the servers its tests need.
 TEST_PROCESSES ?= 2
+# In "make faults"; in "make test" it is 20. SOAK_SEED=… runs the same workflows and faults again.
+SOAK_SECONDS ?= 120
 # For each target.
 FUZZ_SECONDS ?= 10
 
@@ -20,9 +22,10 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 
-# The same tests as in "test", with their table, and the soak for longer.
+# The same tests as in "test", with their tables, and the soak for longer.
 faults: $(READY)
-	$(BIN)/python -m pytest -q tests/faults
+	SOAK_SECONDS=$(SOAK_SECONDS) \
+	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/faults
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)

@@ -114,6 +114,12 @@ class AsyncHttp:
         """The pauses before a stream is opened again."""
         return self._connection.retries(operation, options).backoff
 
+    def within(
+        self, operation: Operation[Any], options: CallOptions, seconds: float
+    ) -> CallOptions:
+        """The options of a call that is to end within some seconds, answered or not."""
+        return self._connection.within(operation, options, seconds)
+
     async def read_async(self, operation: Operation[T], response: httpx.Response) -> T:
         """Read the answer of an operation, decoded."""
         document = read_document(operation, response)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _CONFLICT = 409
 
+_SHORTEST_QUESTION_SECONDS = 5.0
+"""What a platform gets to answer a question that is asked when the time is all but over."""
+
 Started = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
 """An execution that goes on, or the result of one that was waited for."""
 
@@ -221,7 +224,7 @@ class AsyncWorkflows(AsyncCatalog):
             polling_interval: seconds between two questions; when not given, 0.1 at first and then
                 growing to 5.
             max_attempts: how often to ask.
-            timeout_seconds: how long to wait in all.
+            timeout_seconds: how long to wait in all; 10 s more for a platform that does not answer.
             options: what this call does differently from its client.
 
         Raises:
@@ -232,9 +235,13 @@ class AsyncWorkflows(AsyncCatalog):
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         pauses = poll_pauses(polling_interval)
         attempt = 0
+        question = options
         while True:
             attempt += 1
-            execution = await self.executions.get_workflow_execution_async(execution_id, **options)
+            if deadline is not None:  # also where nobody answers
+                left = max(deadline - time.monotonic(), _SHORTEST_QUESTION_SECONDS)
+                question = self._http_async.within(operations.GET_EXECUTION, options, left)
+            execution = await self.executions.get_workflow_execution_async(execution_id, **question)
             if has_completed(execution):
                 return execution
             if attempt == max_attempts:

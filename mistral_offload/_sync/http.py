@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: bc80da333aa1d658
+# sha256 of the rest: a6797455c188c003
 
 """One request helper for every operation: send, retry, check, decode."""
 
@@ -117,6 +117,12 @@ class SyncHttp:
     def backoff(self, operation: Operation[Any], options: CallOptions) -> BackoffStrategy:
         """The pauses before a stream is opened again."""
         return self._connection.retries(operation, options).backoff
+
+    def within(
+        self, operation: Operation[Any], options: CallOptions, seconds: float
+    ) -> CallOptions:
+        """The options of a call that is to end within some seconds, answered or not."""
+        return self._connection.within(operation, options, seconds)
 
     def read(self, operation: Operation[T], response: httpx.Response) -> T:
         """Read the answer of an operation, decoded."""

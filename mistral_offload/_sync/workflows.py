@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 61879d885151d4fd
+# sha256 of the rest: 39e6d749a7bfa0b7
 
 """``client.workflows``: starting workflows, and waiting for them."""
 
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from mistral_offload.client import Executions
 
 _CONFLICT = 409
+
+_SHORTEST_QUESTION_SECONDS = 5.0
+"""What a platform gets to answer a question that is asked when the time is all but over."""
 
 Started = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
 """An execution that goes on, or the result of one that was waited for."""
@@ -225,7 +228,7 @@ class SyncWorkflows(SyncCatalog):
             polling_interval: seconds between two questions; when not given, 0.1 at first and then
                 growing to 5.
             max_attempts: how often to ask.
-            timeout_seconds: how long to wait in all.
+            timeout_seconds: how long to wait in all; 10 s more for a platform that does not answer.
             options: what this call does differently from its client.
 
         Raises:
@@ -236,9 +239,13 @@ class SyncWorkflows(SyncCatalog):
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         pauses = poll_pauses(polling_interval)
         attempt = 0
+        question = options
         while True:
             attempt += 1
-            execution = self.executions.get_workflow_execution(execution_id, **options)
+            if deadline is not None:  # also where nobody answers
+                left = max(deadline - time.monotonic(), _SHORTEST_QUESTION_SECONDS)
+                question = self._http.within(operations.GET_EXECUTION, options, left)
+            execution = self.executions.get_workflow_execution(execution_id, **question)
             if has_completed(execution):
                 return execution
             if attempt == max_attempts:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -94,6 +96,22 @@ class Connection:
         """Connect, read, write and pool timeout of a call."""
         milliseconds = options.get("timeout_ms") or self._timeout_ms
         return milliseconds / 1000 if milliseconds else DEFAULT_REQUEST_TIMEOUT_SECONDS
+
+    def within(
+        self, operation: Operation[object], options: CallOptions, seconds: float
+    ) -> CallOptions:
+        """The options of a call that is to end within some seconds, answered or not."""
+        milliseconds = max(1, math.ceil(seconds * 1000))
+        timeout_ms = min(milliseconds, math.ceil(self.timeout_seconds(options) * 1000))
+        retries = self.retries(operation, options)
+        longest = min(milliseconds, retries.backoff.max_elapsed_time)
+        backoff = replace(retries.backoff, max_elapsed_time=longest)
+        bounded: CallOptions = {
+            **options,
+            "timeout_ms": timeout_ms,
+            "retries": replace(retries, backoff=backoff),
+        }
+        return bounded
 
     def retries(self, operation: Operation[object], options: CallOptions) -> RetryConfig:
         """The call's retries, else the client's, else the default for what is repeatable."""

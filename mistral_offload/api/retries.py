@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Literal
+
+from mistral_offload._http_dates import seconds_until
 
 _RETRIED_STATUSES = ("429", "500", "502", "503", "504")
 
@@ -86,10 +86,7 @@ def _asked_pause(headers: Mapping[str, str]) -> float:
     seconds = _number(text)
     if seconds > 0:
         return seconds
-    try:
-        return parsedate_to_datetime(text).timestamp() - time.time() if text else 0
-    except (ValueError, TypeError, OverflowError):
-        return 0
+    return seconds_until(text, answered=headers.get("date")) or 0
 
 
 def _number(text: str | None) -> float:

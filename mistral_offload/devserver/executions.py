@@ -34,7 +34,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from mistral_offload.devserver.endings import Ending, Reason, ending_of, reason_of
-from mistral_offload.devserver.refusals import Refusal, unknown_execution
+from mistral_offload.devserver.refusals import Refusal, already_there, unknown_execution
 
 _QUERY_TIMEOUT = timedelta(seconds=30)
 _UPDATE_POLL = timedelta(seconds=30)
@@ -83,10 +83,20 @@ class Executions:
         except RPCError as error:
             if error.status is not RPCStatusCode.ALREADY_EXISTS:
                 raise
-            raise Refusal(
-                409, f"execution {execution_id!r} exists already", execution_id=execution_id
-            ) from error
+            raise already_there(execution_id) from error
         return started.run_id
+
+    async def require_unused(self, execution_id: str) -> None:
+        """Return if nobody has started an execution of this id.
+
+        Raises:
+            Refusal: the id is or was in use.
+        """
+        try:
+            await self.describe(execution_id)
+        except Refusal:
+            return
+        raise already_there(execution_id)
 
     async def describe(self, execution_id: str, run_id: str = "") -> WorkflowExecutionInfo:
         """The state of an execution: of one of its runs, or of the latest.

@@ -10,7 +10,7 @@ import asyncio
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -60,7 +60,11 @@ def create_app(client: Client, *, temporal: TemporalServer, stopping: asyncio.Ev
             Route("/{path:path}", _refuse, methods=_EVERY_METHOD),
         ],
         middleware=[Middleware(_BearerRequired)],
-        exception_handlers={Refusal: answer_refusal, RPCError: answer_rpc_error},
+        exception_handlers={
+            Refusal: answer_refusal,
+            RPCError: answer_rpc_error,
+            ClientDisconnect: _answer_nobody,
+        },
     )
 
 
@@ -85,6 +89,11 @@ def _unauthorized() -> Response:
         status_code=401,
         headers={"www-authenticate": "Bearer"},
     )
+
+
+async def _answer_nobody(request: Request, error: Exception) -> Response:
+    """The client broke off its request: nothing to log, and nobody to tell."""
+    return Response(status_code=400)
 
 
 async def _refuse(request: Request) -> Response:

@@ -43,6 +43,11 @@ def unknown_execution(execution_id: str) -> Refusal:
     return Refusal(404, f"no execution {execution_id!r}")
 
 
+def already_there(execution_id: str) -> Refusal:
+    """409 for an execution id that is or was in use."""
+    return Refusal(409, f"execution {execution_id!r} exists already", execution_id=execution_id)
+
+
 def not_offered(method: str, path: str) -> Refusal:
     """501 for an operation of the platform that this one does not have."""
     return Refusal(501, f"the local platform does not offer {method} {path}")

@@ -85,11 +85,18 @@ class WorkflowRoutes:
     async def execute(self, request: Request) -> Response:
         """Start an execution, and wait for its result when asked to."""
         body, given = read_body_with_input(ExecuteBody, await request.body())
-        registration = self._registry.find(
-            request.path_params["workflow_identifier"],
-            deployment_name=body.deployment_name,
-            task_queue=body.task_queue,
-        )
+        try:
+            registration = self._registry.find(
+                request.path_params["workflow_identifier"],
+                deployment_name=body.deployment_name,
+                task_queue=body.task_queue,
+            )
+        except Refusal:
+            # After a restart workers have yet to register again, but what runs is known: a client
+            # whose answer was lost on the way asks once more, and would take 404 for the end of it.
+            if body.execution_id is not None:
+                await self._executions.require_unused(body.execution_id)
+            raise
         execution_id = body.execution_id or uuid.uuid4().hex
         arriving = plain_input(given) if body.encoded_input is None else body.encoded_input.open()
         run_id = await self._executions.start(

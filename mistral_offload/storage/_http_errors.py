@@ -44,8 +44,10 @@ def is_untrusted(error: BaseException) -> bool:
 
 def _pause_in(answer: object) -> object:
     headers: Any = getattr(answer, "headers", None)
-    pause = headers.get("retry-after") if isinstance(headers, Mapping) else None  # pyright: ignore
-    return SimpleNamespace(headers={"retry-after": pause}) if isinstance(pause, str) else None
+    if not isinstance(headers, Mapping) or not isinstance(headers.get("retry-after"), str):  # pyright: ignore
+        return None
+    kept = {name: headers.get(name) for name in ("retry-after", "date")}  # pyright: ignore
+    return SimpleNamespace(headers=kept)
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

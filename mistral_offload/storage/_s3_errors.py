@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import NamedTuple
 
+from mistral_offload._http_dates import seconds_off
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
@@ -39,6 +40,9 @@ _REGION = "the bucket is in another region, or not behind this endpoint: mend re
 _DIGEST = "the server received other bytes than were sent, or was given the wrong sha256"
 _BUSY = "the server cannot take the request now: try again later"
 
+_TOO_SKEWED = "RequestTimeTooSkewed"
+_MOST_SECONDS_OFF = 15 * 60
+
 _BY_CODE: dict[str, tuple[type[StorageError | StorageConfigError], str]] = {
     "NoSuchKey": (BlobNotFoundError, NOT_FOUND),
     "NoSuchBucket": (ContainerNotFoundError, _NO_BUCKET),
@@ -49,7 +53,7 @@ _BY_CODE: dict[str, tuple[type[StorageError | StorageConfigError], str]] = {
     "ExpiredToken": (StorageAccessDeniedError, _EXPIRED),
     "ExpiredTokenException": (StorageAccessDeniedError, _EXPIRED),
     "TokenRefreshRequired": (StorageAccessDeniedError, _EXPIRED),
-    "RequestTimeTooSkewed": (
+    _TOO_SKEWED: (
         StorageAccessDeniedError,
         "this machine's clock and the server's are too far apart: set the clock",
     ),
@@ -99,7 +103,8 @@ def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):
-        kind, text = _answered(error_code(error), http_status(error), target)
+        code = _TOO_SKEWED if _is_clock_off(error) else error_code(error)
+        kind, text = _answered(code, http_status(error), target)
         text = f"{text} ({target.operation}: {error_code(error)}, HTTP {http_status(error)})"
     elif isinstance(error, BotoCoreError):
         kind, text = _not_answered(error, target)
@@ -149,6 +154,16 @@ def _answered(
     if status in (408, 409, 429) or status >= 500:
         return StorageUnavailableError, f"{_BUSY}; it was {target.server}"
     return StorageError, "the server refused the request"
+
+
+def _is_clock_off(error: Exception) -> bool:
+    """Whether the clock is why a request was refused: the answer to a HEAD has no code."""
+    if http_status(error) != 403 or error_code(error) not in ("", "403"):
+        return False
+    response = getattr(error, "response", {})
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    off = seconds_off(headers.get("date"))
+    return off is not None and off > _MOST_SECONDS_OFF
 
 
 def _denied(operation: str) -> str:

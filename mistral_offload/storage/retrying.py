@@ -7,10 +7,9 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mistral_offload._http_dates import seconds_until
 from mistral_offload.errors import (
     MissingExtraError,
     MistralOffloadError,
@@ -115,18 +114,15 @@ def requested_pause(error: BaseException) -> float | None:
         headers: Any = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})  # pyright: ignore
     else:
         headers = getattr(response, "headers", None)
-    text = headers.get("retry-after") if isinstance(headers, Mapping) else None  # pyright: ignore
+    if not isinstance(headers, Mapping):
+        return None
+    text, answered = headers.get("retry-after"), headers.get("date")  # pyright: ignore
     if not isinstance(text, str):
         return None
-    try:
-        if text.strip().isdigit():
-            return float(text)
-        then = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if then.tzinfo is None:
-        then = then.replace(tzinfo=timezone.utc)
-    return max(0.0, (then - datetime.now(timezone.utc)).total_seconds())
+    if text.strip().isdigit():
+        return float(text)
+    pause = seconds_until(text, answered=answered if isinstance(answered, str) else None)
+    return None if pause is None else max(0.0, pause)
 
 
 def _pause_after(state: RetryCallState) -> float:

@@ -26,6 +26,7 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from mistral_offload.errors import (
+    BlobCorruptedError,
     BlobNotFoundError,
     MistralOffloadError,
     StorageError,
@@ -122,7 +123,11 @@ class BlobStore(Lifetime, ABC):
         Raises:
             StorageError: see the classes below it.
         """
-        return self._write(self._prefix.join(key), data, sha256, overwrite)
+        place = self._prefix.join(key)
+        with suppress(BlobCorruptedError):
+            return self._write(place, data, sha256, overwrite)
+        # The server got other bytes: changed on their way, perhaps. If not, it says so again.
+        return self._write(place, data, sha256, overwrite)
 
     async def put_async(
         self, key: str, data: bytes, *, sha256: str | None = None, overwrite: bool = False

@@ -219,6 +219,13 @@ async def test_retry_after_is_honoured(pauses: list[float]) -> None:
     assert pauses == [3]
 
 
+async def test_retry_after_is_counted_by_the_platforms_clock(pauses: list[float]) -> None:
+    slow = {"date": "Wed, 21 Oct 2015 07:28:00 GMT", "retry-after": "Wed, 21 Oct 2015 07:28:07 GMT"}
+    recording = Recording([answer(503, **slow), answer(body=execution())])
+    await make_client(recording).workflows.executions.get_workflow_execution_async("e")
+    assert pauses == [7]
+
+
 async def test_retries_end(pauses: list[float]) -> None:
     recording = Recording([answer(500, **{"retry-after": "31"})])
     with pytest.raises(ServerError):

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_client.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: bd02c455a18146a3
+# sha256 of the rest: e9a6c57bf812e1c1
 
 """What a client does when things are large, lost, refused or failed."""
 
@@ -219,6 +219,13 @@ def test_retry_after_is_honoured(pauses: list[float]) -> None:
     recording = Recording([answer(429, **{"retry-after": "3"}), answer(body=execution())])
     make_client(recording).workflows.executions.get_workflow_execution("e")
     assert pauses == [3]
+
+
+def test_retry_after_is_counted_by_the_platforms_clock(pauses: list[float]) -> None:
+    slow = {"date": "Wed, 21 Oct 2015 07:28:00 GMT", "retry-after": "Wed, 21 Oct 2015 07:28:07 GMT"}
+    recording = Recording([answer(503, **slow), answer(body=execution())])
+    make_client(recording).workflows.executions.get_workflow_execution("e")
+    assert pauses == [7]
 
 
 def test_retries_end(pauses: list[float]) -> None:

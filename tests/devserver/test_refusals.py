@@ -1,5 +1,6 @@
 """What the platform refuses, and how it says so."""
 
+import asyncio
 import base64
 import json
 import time
@@ -220,3 +221,32 @@ async def test_what_is_not_offered(bare: httpx.AsyncClient, method: str, path: s
 
 async def test_paths_of_another_service(bare: httpx.AsyncClient) -> None:
     assert (await bare.get("/v1/models")).status_code == 404
+
+
+async def test_an_execution_whose_workflow_is_forgotten_is_there_already(
+    api: httpx.AsyncClient,
+) -> None:
+    """As after a restart of the platform, before its workers have registered again."""
+    execution_id = new_id()
+    await run(api, "echo", execution_id=execution_id, input=1)
+    response = await api.post(execute("forgotten"), json={"execution_id": execution_id})
+    assert response.status_code == 409
+    assert response.json()["execution_id"] == execution_id
+    response = await api.post(execute("forgotten"), json={"execution_id": new_id()})
+    assert response.status_code == 404
+
+
+async def test_a_client_that_breaks_off_its_request_is_not_logged(
+    platform: LocalPlatform, bare: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, _, port = platform.server_url.removeprefix("http://").rpartition(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST {execute('echo')} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer x\r\n"
+    writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
+    await writer.drain()
+    await asyncio.sleep(0.2)
+    writer.close()
+    await writer.wait_closed()
+    await asyncio.sleep(0.2)
+    assert (await bare.get("/v1/workflows")).status_code == 200
+    assert [record.message for record in caplog.records if record.name != "httpx"] == []

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults.proxy import FaultProxy
-from tests.faults.report import PROPERTY, Recorder, table
+from tests.faults.report import Recorder, tables
 from tests.faults.routes import Route, open_route
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
@@ -30,11 +30,8 @@ def route(request: pytest.FixtureRequest) -> Iterator[Route]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = terminalreporter.getreports("passed")
-    outcomes = [
-        value for report in reports for name, value in report.user_properties if name == PROPERTY
-    ]
-    if outcomes:
-        terminalreporter.section("faults and outcomes")
-        for line in table(outcomes):
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for title, lines in tables(row for report in reports for row in report.user_properties):
+        terminalreporter.section(title)
+        for line in lines:
             terminalreporter.line(line)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import queue
+import re
 import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO
 
 from tests.servers.proxy import CountingProxy, Head
 
+_LENGTH = re.compile(rb"content-length: *\d+", re.IGNORECASE)
 _DRIP_PIECES = 40
 _DRIP_SECONDS = 0.02
 
@@ -27,7 +30,9 @@ class Kind(str, Enum):
     SHORT_DOWNLOAD = "download cut, length to match"
     CORRUPT_UPLOAD = "a byte changed on the way up"
     CORRUPT_DOWNLOAD = "a byte changed on the way down"
+    HOLD_ANSWER = "done, but never answered"
     STALL = "no answer"
+    BUSY = "HTTP 503"
     DRIP = "a slow drip"
 
 
@@ -38,6 +43,7 @@ class Ordered:
     kind: Kind
     method: str
     times: int
+    path: str
 
 
 class FaultProxy(CountingProxy):
@@ -45,18 +51,22 @@ class FaultProxy(CountingProxy):
 
     Attributes:
         stall_seconds: how long an exchange that stalls takes until its connection is closed.
+        held: the paths of what the server has done and whose answer is held back.
+        choose: what goes wrong where nothing was ordered, if anything, by the request's method.
     """
 
     def __init__(self, port: int) -> None:
         self.stall_seconds = 20.0
+        self.held: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.choose: Callable[[str], Kind | None] = lambda _: None
         self._ordered: list[Ordered] = []
         self._ended = threading.Event()
         super().__init__(port)
 
-    def order(self, kind: Kind, method: str, *, times: int = 1) -> None:
-        """Let the next exchanges of a method go wrong."""
+    def order(self, kind: Kind, method: str, *, times: int = 1, path: str = "") -> None:
+        """Let the next exchanges of a method go wrong, on paths with such a part."""
         with self._lock:
-            self._ordered.append(Ordered(kind, method, times))
+            self._ordered.append(Ordered(kind, method, times, path))
 
     def heal(self) -> None:
         """Forget what was ordered and is still to come."""
@@ -99,12 +109,17 @@ class FaultProxy(CountingProxy):
         answered: BinaryIO,
         number: int,
     ) -> bool:
-        fault = self._take(request.first.split(" ")[0])
+        fault = self._take(request)
         if fault is None:
             return super()._forward(request, early, client, asked, server, answered, number)
         if fault is Kind.STALL:
             self._ended.wait(self.stall_seconds)
             return False
+        if fault is Kind.BUSY:
+            for _ in request.body(asked) if not early else ():
+                pass
+            client.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+            return True
         server.sendall(request.raw)
         if early:
             client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -122,6 +137,10 @@ class FaultProxy(CountingProxy):
             return False
         body = b"".join(response.body(answered, of=request.first.split(" ")[0]))
         self._passed(request, response.status, number)
+        if fault is Kind.HOLD_ANSWER:
+            self.held.put(request.first.split(" ")[1])
+            self._ended.wait(self.stall_seconds)
+            return False
         return self._answer(client, fault, response, body)
 
     def _answer(self, client: socket.socket, fault: Kind, response: Head, body: bytes) -> bool:
@@ -136,8 +155,7 @@ class FaultProxy(CountingProxy):
             client.sendall(response.raw + half)
             return False
         elif fault is Kind.SHORT_DOWNLOAD:
-            length = b"Content-Length: %d" % len(body)
-            client.sendall(response.raw.replace(length, b"Content-Length: %d" % len(half)) + half)
+            client.sendall(_LENGTH.sub(b"Content-Length: %d" % len(half), response.raw) + half)
             return False
         elif fault is Kind.DRIP:
             client.sendall(response.raw)
@@ -149,13 +167,14 @@ class FaultProxy(CountingProxy):
             client.sendall(response.raw + body)
         return response.fields.get("connection", "").lower() != "close"
 
-    def _take(self, method: str) -> Kind | None:
+    def _take(self, request: Head) -> Kind | None:
+        method, path, *_ = request.first.split(" ")
         with self._lock:
             for ordered in self._ordered:
-                if ordered.method == method and ordered.times > 0:
+                if ordered.method == method and ordered.path in path and ordered.times > 0:
                     ordered.times -= 1
                     return ordered.kind
-        return None
+        return self.choose(method)
 
     def _break_open(self) -> None:
         with self._lock:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
 
 PROPERTY = "fault"
+FIGURES = "soak"
+GROWTH = "growth"
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,45 @@ class Recorder:
         """Add a row to the table."""
         self._properties.append((PROPERTY, asdict(outcome)))
 
+    def figures(self, figures: Mapping[str, str]) -> None:
+        """Add rows to the table of the soak."""
+        self._properties += [
+            (FIGURES, {"": name, "soak": value}) for name, value in figures.items()
+        ]
 
-def table(outcomes: list[dict[str, Any]]) -> list[str]:
-    """The lines of the table, as Markdown."""
-    lines = ["| fault | where | outcome | attempts | seconds |", "|---|---|---|---|---|"]
-    for row in sorted(outcomes, key=lambda each: (each["fault"], each["where"])):
-        attempts = "" if row["attempts"] is None else row["attempts"]
-        lines.append(
-            f"| {row['fault']} | {row['where']} | {row['result']} | {attempts} "
-            f"| {row['seconds']:.2f} |"
-        )
-    return lines
+    def growth(self, row: Mapping[str, str]) -> None:
+        """Add a row to the table of what processes hold."""
+        self._properties.append((GROWTH, dict(row)))
+
+
+def tables(properties: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[str]]]:
+    """The titles of all tables for which there is something, and their lines as Markdown."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for name, row in properties:
+        rows.setdefault(name, []).append(row)
+    if outcomes := rows.get(PROPERTY):
+        yield "faults and outcomes", _table(list(map(_shown, sorted(outcomes, key=_order))))
+    if figures := rows.get(FIGURES):
+        yield "soak", _table(figures)
+    if growth := rows.get(GROWTH):
+        yield "soak: what processes hold, at half time and at the end", _table(growth)
+
+
+def _order(row: dict[str, Any]) -> tuple[str, str]:
+    return row["fault"], row["where"]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "fault": row["fault"],
+        "where": row["where"],
+        "outcome": row["result"],
+        "attempts": "" if row["attempts"] is None else row["attempts"],
+        "seconds": f"{row['seconds']:.2f}",
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    names = list(rows[0])
+    lines = [names, ["---"] * len(names), *([str(row[name]) for name in names] for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]

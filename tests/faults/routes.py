@@ -49,7 +49,7 @@ class Route:
     Attributes:
         provider: whose.
         upload: the HTTP method of a put.
-        store: goes through the proxy; new connections only, as after a while without use.
+        store: goes through the proxy.
         direct: the same store, past the proxy.
     """
 
@@ -65,11 +65,14 @@ class Route:
 
 
 @contextmanager
-def open_route(server: Seaweed | Azurite | FakeGCS, proxy: FaultProxy) -> Iterator[Route]:
+def open_route(
+    server: Seaweed | Azurite | FakeGCS, proxy: FaultProxy, **others: float
+) -> Iterator[Route]:
     settings: dict[str, Any] = {
         "retry_seconds": RETRY_SECONDS,
         "read_timeout_seconds": READ_TIMEOUT_SECONDS,
         "connect_timeout_seconds": 1.0,
+        **others,
     }
     make: Any
     if isinstance(server, Seaweed):
@@ -87,4 +90,5 @@ def open_route(server: Seaweed | Azurite | FakeGCS, proxy: FaultProxy) -> Iterat
         make(config(server, place, **settings, **behind)) as store,
         make(config(server, place)) as direct,
     ):
+        list(store.list("warm"))  # making its client takes seconds on a busy machine
         yield Route(store.provider, UPLOADS[store.provider], proxy, store, direct)

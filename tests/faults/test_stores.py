@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,10 @@ from mistral_offload.errors import (
     StorageAccessDeniedError,
     StorageUnavailableError,
 )
-from tests.faults.proxy import Kind
+from tests.faults.proxy import FaultProxy, Kind
 from tests.faults.report import Outcome, Recorder
-from tests.faults.routes import READ_TIMEOUT_SECONDS, RETRY_SECONDS, Blob, Route
+from tests.faults.routes import READ_TIMEOUT_SECONDS, RETRY_SECONDS, Blob, Route, open_route
+from tests.servers.seaweed import Seaweed
 
 SLACK_SECONDS = 10.0  # on a busy machine; what is shown is that nothing hangs
 BUSY = {
@@ -32,7 +34,13 @@ EXPIRED = {
 
 
 @contextmanager
-def observed(route: Route, recorder: Recorder, fault: str) -> Iterator[None]:
+def observed(
+    route: Route,
+    recorder: Recorder,
+    fault: str,
+    *,
+    within: float = RETRY_SECONDS + READ_TIMEOUT_SECONDS + SLACK_SECONDS,
+) -> Iterator[None]:
     """Note what becomes of a fault; whatever it is, it comes in time."""
     route.proxy.clear()
     began = time.monotonic()
@@ -46,7 +54,7 @@ def observed(route: Route, recorder: Recorder, fault: str) -> Iterator[None]:
         seconds = time.monotonic() - began
         attempts = len(route.proxy.requests)
         recorder.note(Outcome(fault, route.provider, result, attempts, seconds))
-        assert seconds < RETRY_SECONDS + READ_TIMEOUT_SECONDS + SLACK_SECONDS
+        assert seconds < within
 
 
 @pytest.mark.parametrize("kind", [Kind.RESET_UPLOAD, Kind.STALL, Kind.DRIP])
@@ -83,16 +91,54 @@ def test_a_write_that_was_changed_on_the_way_is_never_read_as_something_else(
     blob = Blob()
     cache = route.cache()
     route.proxy.order(Kind.CORRUPT_UPLOAD, route.upload)
-    try:
-        with observed(route, recorder, f"put: {Kind.CORRUPT_UPLOAD.value}"):
-            cache.put(blob.key, blob.data, blob.digest)
-    except MistralOffloadError:
-        pass  # refused by the server
-    else:  # stored: this server does not check what it gets over plain HTTP
+    with observed(route, recorder, f"put: {Kind.CORRUPT_UPLOAD.value}"):
+        cache.put(blob.key, blob.data, blob.digest)
+    if route.direct.get(blob.key) != blob.data:
+        # This server does not check what it gets over plain HTTP; the reader does.
         with pytest.raises(BlobCorruptedError), observed(route, recorder, "get: a changed blob"):
             cache.get(blob.key, blob.digest)
-    assert cache.put(blob.key, blob.data, blob.digest)  # mended by the next put
+        assert cache.put(blob.key, blob.data, blob.digest)  # mended by the next put
     assert cache.get(blob.key, blob.digest) == blob.data
+
+
+def test_uploads_that_are_always_changed_end_in_an_error(
+    seaweed: Seaweed, recorder: Recorder
+) -> None:
+    proxy = FaultProxy(seaweed.port)
+    with open_route(seaweed, proxy) as route:
+        blob = Blob()
+        proxy.order(Kind.CORRUPT_UPLOAD, "PUT", times=1000)
+        with (
+            pytest.raises(BlobCorruptedError, match="other bytes"),
+            observed(route, recorder, f"put, for good: {Kind.CORRUPT_UPLOAD.value}"),
+        ):
+            route.cache().put(blob.key, blob.data, blob.digest)
+        assert list(route.direct.list()) == []
+    proxy.stop()
+
+
+def test_a_part_of_a_very_large_blob_that_is_lost_is_sent_again(
+    seaweed: Seaweed, recorder: Recorder
+) -> None:
+    proxy = FaultProxy(seaweed.port)
+    with open_route(seaweed, proxy, read_timeout_seconds=15, retry_seconds=30) as route:
+        blob = Blob(os.urandom(1 << 20) * 65)
+        for kind in (Kind.RESET_UPLOAD, Kind.CORRUPT_UPLOAD):
+            proxy.order(kind, "PUT", path="partNumber")
+        fault = "put of 68 MB in parts: one reset, one changed"
+        with observed(route, recorder, fault, within=60):
+            route.cache().put(blob.key, blob.data, blob.digest)
+        assert route.direct.get(blob.key) == blob.data
+    proxy.stop()
+
+
+def test_a_door_that_stays_closed(route: Route, recorder: Recorder) -> None:
+    with (
+        route.proxy.refusing(RETRY_SECONDS),
+        pytest.raises(StorageUnavailableError, match="given up after"),
+        observed(route, recorder, "get, for good: connection refused"),
+    ):
+        route.cache().get("key", None)
 
 
 @pytest.mark.parametrize("kind", [Kind.CORRUPT_DOWNLOAD, Kind.SHORT_DOWNLOAD])

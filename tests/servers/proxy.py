@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import threading
 import time
@@ -64,6 +65,7 @@ class CountingProxy:
         self._requests_now = 0
         self.cut_downloads: list[int] = []
         self._server_port = port
+        self._numbers = itertools.count(1)
         self._canned: list[Canned] = []
         self._open: dict[int, list[socket.socket]] = {}
         self._threads: list[threading.Thread] = []
@@ -125,14 +127,12 @@ class CountingProxy:
         thread.start()
 
     def _accept(self) -> None:
-        number = 0
         while True:
             try:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            number += 1
-            self._start(self._serve, client, number)
+            self._start(self._serve, client, next(self._numbers))
 
     def _serve(self, client: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError), client:

@@ -159,6 +159,18 @@ def test_where_the_sdks_keep_what_the_server_named() -> None:
     assert requested_pause(Exception()) is None
 
 
+def test_a_moment_that_a_server_names_is_counted_by_its_own_clock() -> None:
+    then = datetime.now(timezone.utc) - timedelta(hours=3)
+    error = Exception()
+    error.response = SimpleNamespace(  # type: ignore[attr-defined]
+        headers={
+            "retry-after": format_datetime(then + timedelta(seconds=7), usegmt=True),
+            "date": format_datetime(then, usegmt=True),
+        }
+    )
+    assert requested_pause(error) == 7
+
+
 def test_the_extra_is_named_where_tenacity_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tenacity", None)
     store = MemoryStore(retry_seconds=1)

@@ -1,0 +1,1 @@
+"""Many workflows at once while everything goes wrong: their load, the faults, what is counted."""

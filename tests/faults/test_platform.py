@@ -1,0 +1,207 @@
+"""Every fault on the way from a client to the platform: the right result once, or an error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mistral_offload import BackoffStrategy, Mistral, RetryConfig
+from mistral_offload.devserver import LocalPlatform
+from mistral_offload.errors import (
+    APIConnectionError,
+    APITimeoutError,
+    MistralOffloadError,
+    ResponseValidationError,
+    ServerError,
+)
+from tests.faults.proxy import FaultProxy, Kind
+from tests.faults.report import Outcome, Recorder
+from tests.faults.stack import Stack, make_text, turned
+from tests.servers.worker import WorkerProcess
+
+RETRY_SECONDS = 3.0
+TIMEOUT_SECONDS = 1.5
+SLACK_SECONDS = 10.0  # on a busy machine; what is shown is that nothing hangs
+BUSY = b'{"detail": "busy"}'
+PATIENCE = RetryConfig(backoff=BackoffStrategy(100, 500, 2.0, int(RETRY_SECONDS * 1000), 50))
+
+
+@dataclass
+class Way:
+    """A client whose way to the platform leads through a proxy, and a worker whose does not."""
+
+    proxy: FaultProxy
+    client: Mistral
+    worker: WorkerProcess
+    stack: Stack
+
+    def start(self, text: str) -> str:
+        started = self.client.workflows.execute_workflow(
+            "copy-payload", input={"text": text}, deployment_name=self.worker.deployment
+        )
+        return str(started.execution_id)
+
+    def wait(self, execution_id: str, **options: Any) -> Any:
+        workflows = self.client.workflows
+        return workflows.wait_for_workflow_completion(execution_id, **options).result
+
+    @contextmanager
+    def observed(self, recorder: Recorder, fault: str) -> Iterator[None]:
+        """Note what becomes of a fault; whatever it is, it comes in time."""
+        self.proxy.clear()
+        began = time.monotonic()
+        result = "recovered"
+        try:
+            yield
+        except MistralOffloadError as error:
+            result = type(error).__name__
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            attempts = len(self.proxy.requests)
+            recorder.note(Outcome(fault, "platform", result, attempts, seconds))
+            assert seconds < RETRY_SECONDS + TIMEOUT_SECONDS + SLACK_SECONDS
+
+
+@pytest.fixture(scope="module")
+def stack(local_platform: LocalPlatform, tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    blobs: Path = tmp_path_factory.mktemp("blobs")
+    return Stack(local_platform, {"storage_provider": "local", "path": str(blobs)})
+
+
+@pytest.fixture(scope="module")
+def worker(stack: Stack) -> Iterator[WorkerProcess]:
+    worker = stack.worker()
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def way(local_platform: LocalPlatform, stack: Stack, worker: WorkerProcess) -> Iterator[Way]:
+    proxy = FaultProxy(int(local_platform.server_url.rpartition(":")[2]))
+    timeout_ms = int(TIMEOUT_SECONDS * 1000)
+    with stack.client(server_url=proxy.url, timeout_ms=timeout_ms, retry_config=PATIENCE) as client:
+        client.workflows.runs.list_runs()  # the connection is there, as it is after a while
+        yield Way(proxy, client, worker, stack)
+    proxy.stop()
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Kind.RESET_UPLOAD,
+        Kind.HOLD_ANSWER,
+        Kind.STALL,
+        Kind.RESET_DOWNLOAD,
+        Kind.CUT_DOWNLOAD,
+        Kind.DRIP,
+    ],
+)
+def test_a_workflow_is_started_once(way: Way, recorder: Recorder, kind: Kind) -> None:
+    text = make_text(1, 300_000)
+    way.proxy.order(kind, "POST", path="/execute")
+    with way.observed(recorder, f"execute: {kind.value}"):
+        execution_id = way.start(text)
+    assert way.wait(execution_id, timeout_seconds=30) == {"result": turned(text)}
+    answered = [each.status for each in way.proxy.requests if each.method == "POST"]
+    assert answered.count(200) == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD, Kind.STALL, Kind.DRIP])
+def test_waiting_goes_on(way: Way, recorder: Recorder, kind: Kind) -> None:
+    text = make_text(2, 300_000)
+    execution_id = way.start(text)
+    way.proxy.order(kind, "GET", path="/executions/")
+    with way.observed(recorder, f"wait: {kind.value}"):
+        assert way.wait(execution_id, timeout_seconds=30) == {"result": turned(text)}
+
+
+def test_half_an_answer_that_looks_whole_is_told(way: Way, recorder: Recorder) -> None:
+    text = make_text(2, 300_000)
+    execution_id = way.start(text)
+    way.proxy.order(Kind.SHORT_DOWNLOAD, "GET", path="/executions/")
+    with (
+        pytest.raises(ResponseValidationError, match="broken JSON"),
+        way.observed(recorder, f"wait: {Kind.SHORT_DOWNLOAD.value}"),
+    ):
+        way.wait(execution_id, timeout_seconds=30)
+    assert way.wait(execution_id, timeout_seconds=30) == {"result": turned(text)}
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_platform_that_is_busy_for_a_while(way: Way, recorder: Recorder, status: int) -> None:
+    text = make_text(3, 300_000)
+    for method in ("GET", "POST"):
+        way.proxy.answer(method, status, BUSY, times=2)
+    with way.observed(recorder, f"execute and wait: HTTP {status} twice"):
+        assert way.wait(way.start(text), timeout_seconds=30) == {"result": turned(text)}
+
+
+def test_a_closed_door(way: Way, recorder: Recorder) -> None:
+    text = make_text(4, 300_000)
+    with way.proxy.refusing(0.5), way.observed(recorder, "execute: connection refused for 0.5 s"):
+        execution_id = way.start(text)
+    with way.proxy.refusing(0.5), way.observed(recorder, "wait: connection refused for 0.5 s"):
+        assert way.wait(execution_id, timeout_seconds=30) == {"result": turned(text)}
+
+
+def test_a_stream_goes_on_where_it_broke(way: Way, recorder: Recorder) -> None:
+    execution_id = way.start(make_text(5, 300_000))
+    way.wait(execution_id, timeout_seconds=30)
+    seen: list[str] = []
+    with way.observed(recorder, "stream: connection broken, then refused for 0.3 s"):
+        for frame in way.client.workflows.executions.stream(execution_id, reconnect=True):
+            assert frame.data is not None
+            seen.append(str(frame.data.data.event_type))  # type: ignore[union-attr]
+            if len(seen) == 1:
+                with way.proxy.refusing(0.3):
+                    pass
+    assert seen == [
+        "WORKFLOW_EXECUTION_STARTED",
+        "ACTIVITY_TASK_STARTED",
+        "ACTIVITY_TASK_COMPLETED",
+        "WORKFLOW_EXECUTION_COMPLETED",
+    ]
+
+
+def test_a_platform_that_is_busy_for_good(way: Way, recorder: Recorder) -> None:
+    way.proxy.answer("GET", 503, BUSY, times=1000)
+    with pytest.raises(ServerError, match="503"), way.observed(recorder, "wait, for good: 503"):
+        way.wait("any")
+
+
+def test_a_platform_that_nobody_reaches(way: Way, recorder: Recorder) -> None:
+    with (
+        way.proxy.refusing(RETRY_SECONDS + TIMEOUT_SECONDS),
+        pytest.raises(APIConnectionError, match="no answer from"),
+        way.observed(recorder, "execute, for good: connection refused"),
+    ):
+        way.start("text")
+
+
+def test_a_platform_that_never_answers(way: Way, recorder: Recorder) -> None:
+    way.proxy.order(Kind.STALL, "GET", times=1000)
+    with (
+        pytest.raises(APITimeoutError, match="no answer from GET"),
+        way.observed(recorder, f"wait, for good: {Kind.STALL.value}"),
+    ):
+        way.wait("any")
+
+
+def test_the_time_of_a_wait_bounds_its_requests_too(
+    way: Way, local_platform: LocalPlatform, recorder: Recorder
+) -> None:
+    """By itself a request has minutes."""
+    way.proxy.order(Kind.STALL, "GET", times=1000)
+    with (
+        way.stack.client(server_url=way.proxy.url) as client,
+        pytest.raises(APITimeoutError),
+        way.observed(recorder, "wait of 1 s at most, for good: no answer"),
+    ):
+        client.workflows.wait_for_workflow_completion("any", timeout_seconds=1)

@@ -1,0 +1,71 @@
+"""A worker that gives back what it is given, moved on by a letter at each step."""
+
+import asyncio
+import os
+from datetime import datetime, timedelta, timezone
+
+import mistral_offload.workflows as workflows
+from mistral_offload.workflows import OffloadableField, OffloadableModel
+
+step = workflows.activity(
+    # From a worker's death in an activity to the next attempt of it.
+    start_to_close_timeout=timedelta(seconds=float(os.environ.get("STEP_SECONDS", "4"))),
+    retry_policy=workflows.RetryPolicy(maximum_attempts=0),  # without end
+)
+
+
+class Recording(OffloadableModel):
+    audio: OffloadableField[str]
+
+
+@step
+async def turn(text: str) -> str:
+    return text[1:] + text[:1]
+
+
+@step
+async def record(text: str) -> Recording:
+    return Recording(audio=OffloadableField(value=text))
+
+
+@step
+async def turn_recording(recording: Recording) -> Recording:
+    text = recording.audio.get_value()
+    return Recording(audio=OffloadableField(value=text[1:] + text[:1]))
+
+
+@step
+async def play(recording: Recording) -> str:
+    return recording.audio.get_value()
+
+
+@workflows.workflow.define(name="copy-payload")
+class CopyPayload:
+    @workflows.workflow.entrypoint
+    async def run(self, text: str) -> str:
+        return await turn(text)
+
+
+@workflows.workflow.define(name="copy-field")
+class CopyField:
+    @workflows.workflow.entrypoint
+    async def run(self, text: str) -> str:
+        return await play(await turn_recording(await record(text)))
+
+
+@workflows.workflow.define(name="copy-later")
+class CopyLater:
+    @workflows.workflow.entrypoint
+    async def run(self, text: str, seconds: float) -> str:
+        first = await turn(text)
+        await workflows.workflow.sleep(seconds)
+        return await turn(first)
+
+
+if __name__ == "__main__":
+    import time_machine  # here: the sandbox imports all that is above once for every workflow
+
+    if hours := os.environ.get("CLOCK_OFF_BY_HOURS"):
+        wrong = datetime.now(timezone.utc) + timedelta(hours=float(hours))
+        time_machine.travel(wrong).start()
+    asyncio.run(workflows.run_worker([CopyPayload, CopyField, CopyLater]))
