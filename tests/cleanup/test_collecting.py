@@ -208,20 +208,17 @@ async def test_an_activity_without_a_workflow(world: World, inventory: Inventory
     assert (found(report), left(world)) == ({"running": 2}, kept)
 
 
-async def test_a_temporal_that_knows_nothing(
-    local_platform: LocalPlatform, world: World, inventory: Inventory
-) -> None:
+async def test_a_temporal_that_knows_nothing(world: World, inventory: Inventory) -> None:
     """Such as one for development, asked about the bucket of production."""
-    client = await Client.connect(local_platform.temporal_address)  # "default" is never used
-    kept = await world.put(world.payloads("a", namespace="default"))
-    by = Rules("default", datetime.now(timezone.utc) + 60 * DAY)
+    kept = await world.put(world.payloads("a"))
+    by = rules(world, in_days=60)
     with pytest.raises(ConfigurationError, match="is it the Temporal of the workers"):
-        await collect(inventory.blobs(), Census(client), by, delete=True)
+        await collect(inventory.blobs(), Census(world.client), by, delete=True)
     assert left(world) == kept
-    dry = await collect(inventory.blobs(), Census(client), by)
+    dry = await collect(inventory.blobs(), Census(world.client), by)
     assert (dry.runs, found(dry)) == (0, {"garbage": 1})
     report = await collect(
-        inventory.blobs(), Census(client), by, delete=True, allow_empty_namespace=True
+        inventory.blobs(), Census(world.client), by, delete=True, allow_empty_namespace=True
     )
     assert (report.deleted.blobs, left(world)) == (1, set())
 

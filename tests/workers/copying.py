@@ -10,7 +10,10 @@ from mistral_offload.workflows import OffloadableField, OffloadableModel
 step = workflows.activity(
     # From a worker's death in an activity to the next attempt of it.
     start_to_close_timeout=timedelta(seconds=float(os.environ.get("STEP_SECONDS", "4"))),
-    retry_policy=workflows.RetryPolicy(maximum_attempts=0),  # without end
+    retry_policy=workflows.RetryPolicy(
+        maximum_attempts=0,  # without end
+        maximum_interval=timedelta(seconds=5),
+    ),
 )
 
 
