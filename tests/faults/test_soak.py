@@ -40,8 +40,9 @@ STORAGE = {
 }
 # What was freed goes back to the system, so that what stays is in use.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
-# Each workflow has some thirty operations: what one of these left behind would show.
-MOST_THREADS = MOST_FILES = 64
+# Pools fill up over time: to some sixty threads and forty files. Each workflow has some thirty
+# operations, so what one of these left behind would be many more.
+MOST_THREADS = MOST_FILES = 128
 MOST_MORE_MEGABYTES = 200
 
 
