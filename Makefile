@@ -54,19 +54,12 @@ else
 endif
 	touch $(READY)
 
-$(VENV)/.fuzz: $(READY)
+# Dependency groups that not every target needs.
+$(VENV)/.fuzz $(VENV)/.bench: $(VENV)/.%: $(READY)
 ifdef UV
-	$(UV) pip install --quiet --python $(BIN)/python --group fuzz
+	$(UV) pip install --quiet --python $(BIN)/python --group $*
 else
-	$(BIN)/python -m pip install --quiet --group fuzz
-endif
-	touch $@
-
-$(VENV)/.bench: $(READY)
-ifdef UV
-	$(UV) pip install --quiet --python $(BIN)/python --group bench
-else
-	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m pip install --quiet --group $*
 endif
 	touch $@
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pytest
+
+from mistral_offload.errors import MistralOffloadError
+from tests.faults.proxy import FaultProxy
 
 PROPERTY = "fault"
 FIGURES = "soak"
@@ -41,6 +46,24 @@ class Recorder:
     def note(self, outcome: Outcome) -> None:
         """Add a row to the table."""
         self._properties.append((PROPERTY, asdict(outcome)))
+
+    @contextmanager
+    def observe(
+        self, proxy: FaultProxy, fault: str, where: str, *, within: float
+    ) -> Iterator[None]:
+        """Note what becomes of a fault that a proxy makes; whatever it is, it comes in time."""
+        proxy.clear()
+        began = time.monotonic()
+        result = "recovered"
+        try:
+            yield
+        except MistralOffloadError as error:
+            result = type(error).__name__
+            raise
+        finally:
+            seconds = time.monotonic() - began
+            self.note(Outcome(fault, where, result, len(proxy.requests), seconds))
+            assert seconds < within
 
     def figures(self, figures: Mapping[str, str]) -> None:
         """Add rows to the table of the soak."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import (
     APIConnectionError,
     APITimeoutError,
-    MistralOffloadError,
     ResponseValidationError,
     ServerError,
 )
 from tests.faults.proxy import FaultProxy, Kind
-from tests.faults.report import Outcome, Recorder
+from tests.faults.report import Recorder
 from tests.faults.stack import Stack, make_text, turned
 from tests.servers.worker import WorkerProcess
 
@@ -51,22 +49,9 @@ class Way:
         workflows = self.client.workflows
         return workflows.wait_for_workflow_completion(execution_id, **options).result
 
-    @contextmanager
-    def observed(self, recorder: Recorder, fault: str) -> Iterator[None]:
-        """Note what becomes of a fault; whatever it is, it comes in time."""
-        self.proxy.clear()
-        began = time.monotonic()
-        result = "recovered"
-        try:
-            yield
-        except MistralOffloadError as error:
-            result = type(error).__name__
-            raise
-        finally:
-            seconds = time.monotonic() - began
-            attempts = len(self.proxy.requests)
-            recorder.note(Outcome(fault, "platform", result, attempts, seconds))
-            assert seconds < RETRY_SECONDS + TIMEOUT_SECONDS + SLACK_SECONDS
+    def observed(self, recorder: Recorder, fault: str) -> AbstractContextManager[None]:
+        within = RETRY_SECONDS + TIMEOUT_SECONDS + SLACK_SECONDS
+        return recorder.observe(self.proxy, fault, "platform", within=within)
 
 
 @pytest.fixture(scope="module")

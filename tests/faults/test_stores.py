@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 
 from mistral_offload.errors import (
     BlobCorruptedError,
-    MistralOffloadError,
     StorageAccessDeniedError,
     StorageUnavailableError,
 )
 from tests.faults.proxy import FaultProxy, Kind
-from tests.faults.report import Outcome, Recorder
+from tests.faults.report import Recorder
 from tests.faults.routes import READ_TIMEOUT_SECONDS, RETRY_SECONDS, Blob, Route, open_route
 from tests.servers.seaweed import Seaweed
 
@@ -33,28 +31,14 @@ EXPIRED = {
 }
 
 
-@contextmanager
 def observed(
     route: Route,
     recorder: Recorder,
     fault: str,
     *,
     within: float = RETRY_SECONDS + READ_TIMEOUT_SECONDS + SLACK_SECONDS,
-) -> Iterator[None]:
-    """Note what becomes of a fault; whatever it is, it comes in time."""
-    route.proxy.clear()
-    began = time.monotonic()
-    result = "recovered"
-    try:
-        yield
-    except MistralOffloadError as error:
-        result = type(error).__name__
-        raise
-    finally:
-        seconds = time.monotonic() - began
-        attempts = len(route.proxy.requests)
-        recorder.note(Outcome(fault, route.provider, result, attempts, seconds))
-        assert seconds < within
+) -> AbstractContextManager[None]:
+    return recorder.observe(route.proxy, fault, route.provider, within=within)
 
 
 @pytest.mark.parametrize("kind", [Kind.RESET_UPLOAD, Kind.STALL, Kind.DRIP])
