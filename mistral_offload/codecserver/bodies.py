@@ -32,7 +32,7 @@ async def read_payloads(request: Request, options: CodecServerOptions) -> list[P
             raise Refusal(413, f"the body is over the limit of {options.body_bytes:,} bytes")
     try:
         payloads = list(Parse(bytes(body), Payloads()).payloads)
-    except (ParseError, UnicodeDecodeError, RecursionError):
+    except (ParseError, ValueError, RecursionError, SystemError):  # the last by halves of pairs
         raise Refusal(
             400, 'the body must be JSON like {"payloads": [{"metadata": {…}, "data": "<base64>"}]}'
         ) from None

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, cast
 
-from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.json_format import Parse, ParseError
 from temporalio.api.common.v1 import Payload
 
 from mistral_offload.errors import ConfigurationError
@@ -76,6 +76,8 @@ def _read_members(text: str) -> Target:
     if envelope is not None:
         return Carried(envelope)
     if isinstance(members.get("metadata"), dict):
-        with contextlib.suppress(ParseError):
-            return carried_by(ParseDict(members, Payload(), ignore_unknown_fields=True))
+        with contextlib.suppress(
+            ParseError, ValueError, SystemError
+        ):  # the last by halves of pairs
+            return carried_by(Parse(text, Payload(), ignore_unknown_fields=True))
     raise ConfigurationError(f"this JSON is nothing that can be inspected; give {FORMS}")

@@ -24,10 +24,8 @@ def measure() -> dict[str, Any]:
 
 
 def test_many_large_inputs_at_once() -> None:
-    # What else the machine does makes the loop late, too: the best of a few runs tells.
-    runs = [measure()]
-    while runs[-1]["longest_block_ms"] >= 50 and len(runs) < 4:
-        runs.append(measure())
-    assert all(run["started"] == CALLS for run in runs)
-    assert min(run["longest_block_ms"] for run in runs) < 50
-    assert max(run["peak_mb"] for run in runs) < 500  # the cache keeps 256 MiB; inputs are 1.5 GB
+    run = measure()
+    assert run["started"] == CALLS
+    assert run["loop_ms"] < 3 * CALLS  # to hash 3 MB takes longer than that, each time
+    assert run["longest_block_ms"] < 150  # all of them begin in one turn of the loop
+    assert run["peak_mb"] < 500  # the cache keeps 256 MiB; inputs are 1.5 GB

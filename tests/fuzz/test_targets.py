@@ -54,6 +54,7 @@ def test_well_known_trouble(name: str, data: bytes) -> None:
         ("reference", b'{"key": "temporal-payload/n/\\ud800/sha256:' + b"0" * 64 + b'"}'),
         ("stream", b"retry: " + b"9" * 5_000 + b"\n\n"),
         ("stream", b'event: error\ndata: {"reason": [], "error": {}}\n\n'),
+        ("inspect: target", b'{"metadata": {"encoding": "e30="}, "\\ud800": 1}'),
         ("headers", b"Wed, 21 Oct 2026 77777777777777777777703:28:00 GMT"),
     ],
 )
