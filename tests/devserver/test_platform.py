@@ -47,7 +47,7 @@ def test_both_parts_answer_and_then_nothing_is_left() -> None:
     assert time.monotonic() - started < 3
     assert_gone(platform.temporal_address, within=0.5)
     assert not listens(platform.server_url.removeprefix("http://"))
-    assert set(threading.enumerate()) == threads
+    assert set(threading.enumerate()) <= threads  # those of other tests may end meanwhile
     platform.close()
 
 
