@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measuring import Way, race
+from benchmarks.measurement import Way, race
 from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table
 from benchmarks.session import Session
 from benchmarks.values import json_of

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from benchmarks import targets
 from benchmarks.batches import get_all, put_all, watched_loop
-from benchmarks.measuring import Way, race
+from benchmarks.measurement import Way, race
 from benchmarks.memory import Peaks, Task, peaks
 from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table
 from benchmarks.servers import CONNECTIONS

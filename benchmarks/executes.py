@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from benchmarks import echo_worker, memory
-from benchmarks.measuring import Way, cpu_seconds_of, race
+from benchmarks.measurement import Way, cpu_seconds_of, race
 from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table
 from benchmarks.servers import Bucket
 from benchmarks.session import Session

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks.measuring import percentile_95
+from benchmarks.measurement import percentile_95
 from benchmarks.results import BenchmarkError, Line, Row, Table
 from benchmarks.session import Session
 

@@ -14,7 +14,7 @@ import zstandard
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import SecretStr
 
-from benchmarks.measuring import Way, race
+from benchmarks.measurement import Way, race
 from benchmarks.results import MEGABYTE, Line, Row, Table
 from benchmarks.session import Session
 from mistral_offload.config import (

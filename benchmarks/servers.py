@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import boto3
 from botocore.config import Config
 
-from benchmarks.measuring import cpu_seconds_of
+from benchmarks.measurement import cpu_seconds_of
 from mistral_offload.config import BlobStorageConfig
 from tests.servers.process import ServerProcess, accepts_connections, free_ports
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from benchmarks import targets
-from benchmarks.measuring import Way, race
+from benchmarks.measurement import Way, race
 from benchmarks.memory import Task, peaks
 from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table, Target
 from benchmarks.servers import Bucket

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from benchmarks.servers import Bucket
 from mistral_offload.config import PayloadOffloadingConfig
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.encoded import EncodedPayload
+from mistral_offload.payload.encoded_payload import EncodedPayload
 from mistral_offload.payload.encoder import PayloadEncoder
 
 

@@ -14,7 +14,7 @@ from temporalio.client import Client, WorkflowHandle, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, Worker
 
-from benchmarks.measuring import Way, race
+from benchmarks.measurement import Way, race
 from benchmarks.moving_workflows import Chain, FanOut, change
 from benchmarks.moving_workflows import measure as measure_value
 from benchmarks.naive_codec import NaiveCodec
@@ -26,7 +26,7 @@ from mistral_offload.devserver import TemporalServer
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.s3 import S3Store
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
-from mistral_offload.temporal.attending import attend
+from mistral_offload.temporal.worker_lifespan import worker_lifespan
 
 T = TypeVar("T")
 
@@ -194,7 +194,7 @@ class Run:
             data_converter=self._converter,
         )
         self._queue = f"bench-{next(_numbers)}"
-        await self._working.enter_async_context(attend(self._client))
+        await self._working.enter_async_context(worker_lifespan(self._client))
         worker = Worker(
             self._client,
             task_queue=self._queue,

@@ -95,7 +95,7 @@ def test_public_names_are_those_of_all() -> None:
     modules = {
         "api", "client", "config", "devserver", "errors", "extra", "limits", "payload", "storage",
         "temporal", "workflows", "cli", "fields", "cleanup", "codecserver", "doctor", "lifecycle",
-        "inspection",
+        "inspection", "environment",
     }  # fmt: skip
     assert public - modules <= set(mistral_offload.__all__)
     assert all(hasattr(mistral_offload, name) for name in mistral_offload.__all__)

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.pages import AsyncPageSource, AsyncWorkflowPage
 from mistral_offload._async.registrations import AsyncRegistrations
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import WorkflowFilters
@@ -69,9 +69,9 @@ class AsyncCatalog(AsyncRegistrations):
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.GET_WORKFLOWS,
+            endpoints.GET_WORKFLOWS,
             AsyncWorkflowPage,
-            paging.WORKFLOWS,
+            pagination.WORKFLOWS,
             {},
             {
                 "status": status,
@@ -115,7 +115,7 @@ class AsyncCatalog(AsyncRegistrations):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.GET_WORKFLOW, {"workflow_identifier": workflow_identifier}, options=options
+            endpoints.GET_WORKFLOW, {"workflow_identifier": workflow_identifier}, options=options
         )
 
     async def update_workflow_async(
@@ -135,7 +135,7 @@ class AsyncCatalog(AsyncRegistrations):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.UPDATE_WORKFLOW,
+            endpoints.UPDATE_WORKFLOW,
             {"workflow_identifier": workflow_identifier},
             body={
                 "display_name": display_name,
@@ -156,7 +156,7 @@ class AsyncCatalog(AsyncRegistrations):
             APIError: the platform refused or failed.
         """
         await self._http_async.call_async(
-            operations.ADD_TAGS,
+            endpoints.ADD_TAGS,
             {"workflow_identifier": workflow_identifier},
             body={"tags": tags},
             options=options,
@@ -172,7 +172,7 @@ class AsyncCatalog(AsyncRegistrations):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.ARCHIVE_WORKFLOW,
+            endpoints.ARCHIVE_WORKFLOW,
             {"workflow_identifier": workflow_identifier},
             options=options,
         )
@@ -187,7 +187,7 @@ class AsyncCatalog(AsyncRegistrations):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.UNARCHIVE_WORKFLOW,
+            endpoints.UNARCHIVE_WORKFLOW,
             {"workflow_identifier": workflow_identifier},
             options=options,
         )
@@ -201,7 +201,7 @@ class AsyncCatalog(AsyncRegistrations):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.BULK_ARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
+            endpoints.BULK_ARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
         )
 
     async def bulk_unarchive_workflows_async(
@@ -213,5 +213,5 @@ class AsyncCatalog(AsyncRegistrations):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.BULK_UNARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
+            endpoints.BULK_UNARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
         )

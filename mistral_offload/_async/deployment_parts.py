@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncDeploymentLogPage, AsyncPageSource, AsyncWorkerPage
 from mistral_offload._async.streams import AsyncEventStream, open_stream_async
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import DeploymentLogFilters, WorkerFilters
 from mistral_offload.api.models import (
@@ -20,7 +20,7 @@ from mistral_offload.api.models import (
     DeploymentLogRecord,
     DeploymentWorkerResponse,
 )
-from mistral_offload.api.streaming import StreamCall
+from mistral_offload.api.stream_calls import StreamCall
 
 
 class AsyncDeploymentParts:
@@ -45,9 +45,9 @@ class AsyncDeploymentParts:
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.LIST_DEPLOYMENT_WORKERS,
+            endpoints.LIST_DEPLOYMENT_WORKERS,
             AsyncWorkerPage,
-            paging.WORKERS,
+            pagination.WORKERS,
             {"name": name},
             {"worker_status": worker_status, "limit": limit, "cursor": cursor},
             options,
@@ -77,7 +77,7 @@ class AsyncDeploymentParts:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.GET_DEPLOYMENT_ARCHIVE, {"name": name}, options=options
+            endpoints.GET_DEPLOYMENT_ARCHIVE, {"name": name}, options=options
         )
 
     async def get_deployment_logs_async(
@@ -114,9 +114,9 @@ class AsyncDeploymentParts:
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.GET_DEPLOYMENT_LOGS,
+            endpoints.GET_DEPLOYMENT_LOGS,
             AsyncDeploymentLogPage,
-            paging.LOGS,
+            pagination.LOGS,
             {"name": name},
             {
                 "log_type": log_type,
@@ -175,7 +175,7 @@ class AsyncDeploymentParts:
             StreamDisconnectedError: the platform ended the stream with an error.
         """
         call = StreamCall(
-            operations.STREAM_DEPLOYMENT_LOGS,
+            endpoints.STREAM_DEPLOYMENT_LOGS,
             {"name": name},
             {
                 "worker_name": worker_name,

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.deployment_parts import AsyncDeploymentParts
 from mistral_offload._async.pages import AsyncDeploymentPage, AsyncPageSource
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import DeploymentFilters
@@ -22,7 +22,7 @@ from mistral_offload.api.models import (
     ManagedDeploymentResponse,
     WorkflowsWorkerSpecUpdate,
 )
-from mistral_offload.api.shapes import members, members_if_given
+from mistral_offload.api.request_models import members, members_if_given
 
 
 class AsyncDeployments(AsyncDeploymentParts):
@@ -71,9 +71,9 @@ class AsyncDeployments(AsyncDeploymentParts):
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.LIST_DEPLOYMENTS,
+            endpoints.LIST_DEPLOYMENTS,
             AsyncDeploymentPage,
-            paging.DEPLOYMENTS,
+            pagination.DEPLOYMENTS,
             {},
             {
                 "active_only": active_only,
@@ -118,7 +118,7 @@ class AsyncDeployments(AsyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.GET_DEPLOYMENT,
+            endpoints.GET_DEPLOYMENT,
             {"name": name},
             query={"workflow_name": workflow_name},
             options=options,
@@ -147,7 +147,7 @@ class AsyncDeployments(AsyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.CREATE_DEPLOYMENT,
+            endpoints.CREATE_DEPLOYMENT,
             {},
             body={
                 "name": name,
@@ -173,7 +173,7 @@ class AsyncDeployments(AsyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.UPDATE_DEPLOYMENT,
+            endpoints.UPDATE_DEPLOYMENT,
             {"name": name},
             body={
                 "spec": members_if_given(spec, WorkflowsWorkerSpecUpdate),
@@ -192,7 +192,7 @@ class AsyncDeployments(AsyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.DELETE_DEPLOYMENT, {"name": name}, options=options
+            endpoints.DELETE_DEPLOYMENT, {"name": name}, options=options
         )
 
     async def start_deployment_async(
@@ -205,7 +205,7 @@ class AsyncDeployments(AsyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.START_DEPLOYMENT, {"name": name}, options=options
+            endpoints.START_DEPLOYMENT, {"name": name}, options=options
         )
 
     async def stop_deployment_async(
@@ -218,7 +218,7 @@ class AsyncDeployments(AsyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.STOP_DEPLOYMENT, {"name": name}, options=options
+            endpoints.STOP_DEPLOYMENT, {"name": name}, options=options
         )
 
     async def restart_deployment_async(
@@ -231,7 +231,7 @@ class AsyncDeployments(AsyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.RESTART_DEPLOYMENT, {"name": name}, options=options
+            endpoints.RESTART_DEPLOYMENT, {"name": name}, options=options
         )
 
     async def unharden_deployment_async(
@@ -248,7 +248,7 @@ class AsyncDeployments(AsyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         await self._http_async.call_async(
-            operations.UNHARDEN_DEPLOYMENT,
+            endpoints.UNHARDEN_DEPLOYMENT,
             {"deployment_id": deployment_id},
             query={"workspace_id": workspace_id},
             options=options,

@@ -10,12 +10,12 @@ from typing_extensions import Unpack
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncEventPage, AsyncPageSource
 from mistral_offload._async.streams import AsyncEventStream, open_stream_async
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import EventFilters
 from mistral_offload.api.models import AnyEvent, EventFrame
 from mistral_offload.api.query import with_filters
-from mistral_offload.api.streaming import StreamCall
+from mistral_offload.api.stream_calls import StreamCall
 
 
 class AsyncEvents:
@@ -49,9 +49,9 @@ class AsyncEvents:
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.GET_EVENTS,
+            endpoints.GET_EVENTS,
             AsyncEventPage,
-            paging.EVENTS,
+            pagination.EVENTS,
             {},
             {
                 "root_workflow_exec_id": root_workflow_exec_id,
@@ -137,6 +137,6 @@ class AsyncEvents:
         )
         query["workflow_event_types"] = workflow_event_types
         call = StreamCall(
-            operations.STREAM_EVENTS, {}, query, options, resumes_by_header=True
+            endpoints.STREAM_EVENTS, {}, query, options, resumes_by_header=True
         ).after(last_event_id)
         return await open_stream_async(self._http_async, call, reconnect=reconnect)

@@ -9,10 +9,10 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.streams import AsyncEventStream, open_stream_async
-from mistral_offload.api import operations
+from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import EventFrame, ExecutionLogFrame
-from mistral_offload.api.streaming import StreamCall
+from mistral_offload.api.stream_calls import StreamCall
 
 
 class AsyncExecutionStreams:
@@ -47,7 +47,7 @@ class AsyncExecutionStreams:
             PayloadError, StorageError: a payload could not be decoded.
         """
         call = StreamCall(
-            operations.STREAM_EXECUTION,
+            endpoints.STREAM_EXECUTION,
             {"execution_id": execution_id},
             {"event_source": event_source, "last_event_id": last_event_id},
             options,
@@ -84,7 +84,7 @@ class AsyncExecutionStreams:
             StreamDisconnectedError: the platform ended the stream with an error.
         """
         call = StreamCall(
-            operations.STREAM_EXECUTION_LOGS,
+            endpoints.STREAM_EXECUTION_LOGS,
             {"execution_id": execution_id},
             {
                 "run_id": run_id,

@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.execution_stream import AsyncExecutionStreams
 from mistral_offload._async.traces import AsyncTraces
-from mistral_offload.api import operations
+from mistral_offload.api import endpoints
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import (
@@ -42,7 +42,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             PayloadError, StorageError: the result could not be decoded.
         """
         return await self._http_async.call_async(
-            operations.GET_EXECUTION,
+            endpoints.GET_EXECUTION,
             {"execution_id": execution_id},
             query={"include_search_keys": include_search_keys},
             options=options,
@@ -64,7 +64,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             PayloadError, StorageError: the input could not be encoded; nothing was sent.
         """
         return await self._invoke_async(
-            operations.SIGNAL_EXECUTION, execution_id, name, input, options
+            endpoints.SIGNAL_EXECUTION, execution_id, name, input, options
         )
 
     async def query_workflow_execution_async(
@@ -83,7 +83,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
         """
         return await self._invoke_async(
-            operations.QUERY_EXECUTION, execution_id, name, input, options
+            endpoints.QUERY_EXECUTION, execution_id, name, input, options
         )
 
     async def update_workflow_execution_async(
@@ -102,7 +102,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
         """
         return await self._invoke_async(
-            operations.UPDATE_EXECUTION, execution_id, name, input, options
+            endpoints.UPDATE_EXECUTION, execution_id, name, input, options
         )
 
     async def cancel_workflow_execution_async(
@@ -117,7 +117,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             APIError: the platform refused or failed.
         """
         await self._http_async.call_async(
-            operations.CANCEL_EXECUTION,
+            endpoints.CANCEL_EXECUTION,
             {"execution_id": execution_id},
             options=options,
         )
@@ -134,7 +134,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             APIError: the platform refused or failed.
         """
         await self._http_async.call_async(
-            operations.TERMINATE_EXECUTION,
+            endpoints.TERMINATE_EXECUTION,
             {"execution_id": execution_id},
             options=options,
         )
@@ -148,7 +148,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.BATCH_CANCEL, {}, body={"execution_ids": execution_ids}, options=options
+            endpoints.BATCH_CANCEL, {}, body={"execution_ids": execution_ids}, options=options
         )
 
     async def batch_terminate_workflow_executions_async(
@@ -160,7 +160,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.BATCH_TERMINATE, {}, body={"execution_ids": execution_ids}, options=options
+            endpoints.BATCH_TERMINATE, {}, body={"execution_ids": execution_ids}, options=options
         )
 
     async def reset_workflow_async(
@@ -194,7 +194,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             "exclude_updates": exclude_updates,
         }
         await self._http_async.call_async(
-            operations.RESET_EXECUTION, {"execution_id": execution_id}, body=body, options=options
+            endpoints.RESET_EXECUTION, {"execution_id": execution_id}, body=body, options=options
         )
 
     async def get_workflow_execution_history_async(
@@ -214,7 +214,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            history(operations.GET_HISTORY, decode_payloads),
+            history(endpoints.GET_HISTORY, decode_payloads),
             {"execution_id": execution_id},
             query={"decode_payloads": decode_payloads},
             options=options,

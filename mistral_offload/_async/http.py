@@ -11,19 +11,19 @@ from weakref import WeakKeyDictionary
 import httpx
 from httpx import AsyncClient
 
-from mistral_offload import _pace
-from mistral_offload.api import operations
-from mistral_offload.api.answers import (
+from mistral_offload import _synchronization
+from mistral_offload.api import endpoints
+from mistral_offload.api.body import UNSET, RawJSON, render_body
+from mistral_offload.api.connection import CallOptions, Connection
+from mistral_offload.api.operation import Operation
+from mistral_offload.api.request_inputs import check_kept_size, kept_text, name_of_input
+from mistral_offload.api.responses import (
     connection_error,
     is_stream,
     may_help,
     read_answer,
     read_document,
 )
-from mistral_offload.api.body import UNSET, RawJSON, render_body
-from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.encoded import check_kept_size, kept_text, name_of_input
-from mistral_offload.api.operation import Operation
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
@@ -51,7 +51,7 @@ class AsyncHttp:
     def __init__(self, connection: Connection, client: AsyncClient | None) -> None:
         self._connection = connection
         self._given = client
-        self._turns = _pace.Turns(_ENCODING_AT_ONCE)
+        self._turns = _synchronization.LoopLimiter(_ENCODING_AT_ONCE)
         self._own: WeakKeyDictionary[object, AsyncClient] = WeakKeyDictionary()
 
     async def call_async(
@@ -80,7 +80,7 @@ class AsyncHttp:
 
         The body of the answer has been read, unless it is a stream of events.
         """
-        await _pace.mind_loop_async()
+        await _synchronization.warn_if_in_loop_async()
         content = await self._encode_async(operation, path, body)
         client = await self._client_async()
         request = self._connection.request(
@@ -95,7 +95,7 @@ class AsyncHttp:
             try:
                 response = await client.send(request, stream=True, follow_redirects=True)
                 if not is_stream(operation, response):
-                    await _pace.read_body_async(response)
+                    await _synchronization.read_body_async(response)
             except httpx.TransportError as error:
                 outcome = connection_error(operation, request, error)
                 outcome.__cause__ = error
@@ -108,7 +108,7 @@ class AsyncHttp:
                 if isinstance(outcome, APIConnectionError):
                     raise outcome
                 return outcome
-            await _pace.sleep_async(pause)
+            await _synchronization.sleep_async(pause)
 
     def backoff(self, operation: Operation[Any], options: CallOptions) -> BackoffStrategy:
         """The pauses before a stream is opened again."""
@@ -155,12 +155,12 @@ class AsyncHttp:
 
     async def close_async(self) -> None:
         """Close the connections opened here; a client that was handed in stays open."""
-        client = self._own.pop(await _pace.scope_async(), None)
+        client = self._own.pop(await _synchronization.scope_async(), None)
         if client is not None:
             await client.aclose()
 
     async def _ask_namespace_async(self) -> str:
-        answer = await self.call_async(operations.WHOAMI, {}, options={})
+        answer = await self.call_async(endpoints.WHOAMI, {}, options={})
         return answer.namespace
 
     async def _encode_async(
@@ -203,7 +203,7 @@ class AsyncHttp:
     async def _client_async(self) -> AsyncClient:
         if self._given is not None:
             return self._given
-        scope = await _pace.scope_async()
+        scope = await _synchronization.scope_async()
         client = self._own.get(scope)
         if client is None:
             client = self._own.setdefault(scope, AsyncClient())

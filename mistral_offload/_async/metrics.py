@@ -7,7 +7,7 @@ from datetime import datetime
 from typing_extensions import Unpack
 
 from mistral_offload._async.http import AsyncHttp
-from mistral_offload.api import operations
+from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import WorkflowMetrics
 
@@ -32,7 +32,7 @@ class AsyncMetrics:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.GET_METRICS,
+            endpoints.GET_METRICS,
             {"workflow_name": workflow_name},
             query={"start_time": start_time, "end_time": end_time},
             options=options,

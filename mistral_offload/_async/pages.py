@@ -17,10 +17,10 @@ from mistral_offload._async.http import AsyncHttp
 from mistral_offload.api import models
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.operation import Operation
-from mistral_offload.api.paging import Paging
+from mistral_offload.api.pagination import Paging
 
 
-class AsyncPage(models.Answer):
+class AsyncPage(models.ResponseModel):
     """A page that can get the one after it."""
 
     _source: AsyncPageSource[Any] = PrivateAttr()

@@ -8,7 +8,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncPageSource, AsyncRegistrationPage
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import RegistrationFilters
 from mistral_offload.api.models import (
@@ -59,9 +59,9 @@ class AsyncRegistrations:
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.GET_REGISTRATIONS,
+            endpoints.GET_REGISTRATIONS,
             AsyncRegistrationPage,
-            paging.REGISTRATIONS,
+            pagination.REGISTRATIONS,
             {},
             {
                 "workflow_id": workflow_id,
@@ -108,7 +108,7 @@ class AsyncRegistrations:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.GET_REGISTRATION,
+            endpoints.GET_REGISTRATION,
             {"workflow_registration_id": workflow_registration_id},
             query={"with_workflow": with_workflow, "include_shared": include_shared},
             options=options,

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncPageSource, AsyncRunPage
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import RunFilters
 from mistral_offload.api.models import (
@@ -75,9 +75,9 @@ class AsyncRuns:
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.LIST_RUNS,
+            endpoints.LIST_RUNS,
             AsyncRunPage,
-            paging.RUNS,
+            pagination.RUNS,
             {},
             {
                 "workflow_identifier": workflow_identifier,
@@ -126,7 +126,7 @@ class AsyncRuns:
             PayloadError, StorageError: the result could not be decoded.
         """
         return await self._http_async.call_async(
-            operations.GET_RUN, {"run_id": run_id}, options=options
+            endpoints.GET_RUN, {"run_id": run_id}, options=options
         )
 
     async def get_run_history_async(
@@ -146,7 +146,7 @@ class AsyncRuns:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            history(operations.GET_RUN_HISTORY, decode_payloads),
+            history(endpoints.GET_RUN_HISTORY, decode_payloads),
             {"run_id": run_id},
             query={"decode_payloads": decode_payloads},
             options=options,

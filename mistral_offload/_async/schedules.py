@@ -9,7 +9,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncPageSource, AsyncSchedulePage
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import ScheduleFilters
@@ -19,7 +19,7 @@ from mistral_offload.api.models import (
     ScheduleDefinitionOutput,
     WorkflowScheduleResponse,
 )
-from mistral_offload.api.shapes import members
+from mistral_offload.api.request_models import members
 
 
 class AsyncSchedules:
@@ -54,9 +54,9 @@ class AsyncSchedules:
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.GET_SCHEDULES,
+            endpoints.GET_SCHEDULES,
             AsyncSchedulePage,
-            paging.SCHEDULES,
+            pagination.SCHEDULES,
             {},
             {
                 "workflow_name": workflow_name,
@@ -114,7 +114,7 @@ class AsyncSchedules:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.SCHEDULE_WORKFLOW,
+            endpoints.SCHEDULE_WORKFLOW,
             {},
             body={
                 "schedule": members(schedule, ScheduleDefinition),
@@ -138,7 +138,7 @@ class AsyncSchedules:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.GET_SCHEDULE, {"schedule_id": schedule_id}, options=options
+            endpoints.GET_SCHEDULE, {"schedule_id": schedule_id}, options=options
         )
 
     async def update_schedule_async(
@@ -157,7 +157,7 @@ class AsyncSchedules:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.UPDATE_SCHEDULE,
+            endpoints.UPDATE_SCHEDULE,
             {"schedule_id": schedule_id},
             body={"schedule": members(schedule, PartialScheduleDefinition)},
             options=options,
@@ -173,7 +173,7 @@ class AsyncSchedules:
             APIError: the platform refused or failed.
         """
         await self._http_async.call_async(
-            operations.UNSCHEDULE, {"schedule_id": schedule_id}, options=options
+            endpoints.UNSCHEDULE, {"schedule_id": schedule_id}, options=options
         )
 
     async def pause_schedule_async(
@@ -190,7 +190,7 @@ class AsyncSchedules:
             APIError: the platform refused or failed.
         """
         await self._http_async.call_async(
-            operations.PAUSE_SCHEDULE,
+            endpoints.PAUSE_SCHEDULE,
             {"schedule_id": schedule_id},
             body={"note": note},
             options=options,
@@ -210,7 +210,7 @@ class AsyncSchedules:
             APIError: the platform refused or failed.
         """
         await self._http_async.call_async(
-            operations.RESUME_SCHEDULE,
+            endpoints.RESUME_SCHEDULE,
             {"schedule_id": schedule_id},
             body={"note": note},
             options=options,
@@ -230,7 +230,7 @@ class AsyncSchedules:
             APIError: the platform refused or failed.
         """
         await self._http_async.call_async(
-            operations.TRIGGER_SCHEDULE,
+            endpoints.TRIGGER_SCHEDULE,
             {"schedule_id": schedule_id},
             body={"overlap": overlap},
             options=options,

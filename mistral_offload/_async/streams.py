@@ -10,12 +10,12 @@ from typing import Generic, TypeVar
 import httpx
 from typing_extensions import Self
 
-from mistral_offload import _pace
+from mistral_offload import _synchronization
 from mistral_offload._async.http import AsyncHttp
-from mistral_offload.api.answers import check_stream, connection_error, read_members
+from mistral_offload.api.responses import check_stream, connection_error, read_members
 from mistral_offload.api.retries import pause_seconds
 from mistral_offload.api.sse import Frame, FrameReader
-from mistral_offload.api.streaming import StreamCall, read_frame
+from mistral_offload.api.stream_calls import StreamCall, read_frame
 from mistral_offload.errors import APIConnectionError, StreamDisconnectedError
 
 T = TypeVar("T")
@@ -85,7 +85,7 @@ class AsyncEventStream(Generic[T]):
 
     def _listen(self, response: httpx.Response) -> None:
         self._response = response
-        self._chunks = _pace.chunks_async(response)
+        self._chunks = _synchronization.chunks_async(response)
         self._reader = FrameReader()
         self._waiting: deque[Frame] = deque()
         self._has_ended = self._is_closed = False
@@ -123,7 +123,7 @@ class AsyncEventStream(Generic[T]):
 
     async def _reconnect_async(self) -> None:
         self._attempts += 1
-        await _pace.sleep_async(pause_seconds(self._backoff, self._attempts, None))
+        await _synchronization.sleep_async(pause_seconds(self._backoff, self._attempts, None))
         self._listen(await _ask_async(self._http, self._call.after(self._last_id)))
 
 

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncExecutionLogPage, AsyncPageSource
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import ExecutionLogFilters
 from mistral_offload.api.models import (
@@ -37,7 +37,7 @@ class AsyncTraces:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.TRACE_INFO, {"execution_id": execution_id}, options=options
+            endpoints.TRACE_INFO, {"execution_id": execution_id}, options=options
         )
 
     async def get_workflow_execution_trace_otel_async(
@@ -50,7 +50,7 @@ class AsyncTraces:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.TRACE_OTEL, {"execution_id": execution_id}, options=options
+            endpoints.TRACE_OTEL, {"execution_id": execution_id}, options=options
         )
 
     async def get_workflow_execution_trace_summary_async(
@@ -63,7 +63,7 @@ class AsyncTraces:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.TRACE_SUMMARY, {"execution_id": execution_id}, options=options
+            endpoints.TRACE_SUMMARY, {"execution_id": execution_id}, options=options
         )
 
     async def get_workflow_execution_trace_events_async(
@@ -87,7 +87,7 @@ class AsyncTraces:
             APIError: the platform refused or failed.
         """
         return await self._http_async.call_async(
-            operations.TRACE_EVENTS,
+            endpoints.TRACE_EVENTS,
             {"execution_id": execution_id},
             query={
                 "merge_same_id_events": merge_same_id_events,
@@ -128,9 +128,9 @@ class AsyncTraces:
         """
         source = AsyncPageSource(
             self._http_async,
-            operations.GET_EXECUTION_LOGS,
+            endpoints.GET_EXECUTION_LOGS,
             AsyncExecutionLogPage,
-            paging.LOGS,
+            pagination.LOGS,
             {"execution_id": execution_id},
             {
                 "run_id": run_id,

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from typing_extensions import Unpack
 
-from mistral_offload import _pace
+from mistral_offload import _synchronization
 from mistral_offload._async.catalog import AsyncCatalog
-from mistral_offload.api import operations
+from mistral_offload.api import endpoints
 from mistral_offload.api.body import UNSET, Unset
+from mistral_offload.api.completion import (
+    failure_in,
+    has_completed,
+    poll_pauses,
+    still_running_error,
+)
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_ids import new_execution_id
 from mistral_offload.api.models import (
@@ -19,17 +25,13 @@ from mistral_offload.api.models import (
     WorkflowExecutionSyncResponse,
 )
 from mistral_offload.api.operation import Operation
-from mistral_offload.api.outcomes import gave_up, has_completed, outcome_in, poll_pauses
-from mistral_offload.api.tracing import traceparent as current_traceparent
+from mistral_offload.api.trace_context import traceparent as current_traceparent
 from mistral_offload.errors import WorkflowTimeoutError
-
-if TYPE_CHECKING:
-    from mistral_offload.client import Executions
 
 _CONFLICT = 409
 
-_SHORTEST_QUESTION_SECONDS = 5.0
-"""What a platform gets to answer a question that is asked when the time is all but over."""
+_SHORTEST_POLL_SECONDS = 5.0
+"""Timeout of a poll that starts when the caller's time is all but over."""
 
 Started = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
 """An execution that goes on, or the result of one that was waited for."""
@@ -37,8 +39,6 @@ Started = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
 
 class AsyncWorkflows(AsyncCatalog):
     """Workflows, by name or id."""
-
-    executions: Executions
 
     async def execute_workflow_async(
         self,
@@ -83,7 +83,7 @@ class AsyncWorkflows(AsyncCatalog):
             APIError, APIConnectionError: the platform refused, failed or did not answer.
         """
         return await self._start_async(
-            operations.EXECUTE_WORKFLOW,
+            endpoints.EXECUTE_WORKFLOW,
             {"workflow_identifier": workflow_identifier},
             {
                 "execution_id": execution_id,
@@ -126,7 +126,7 @@ class AsyncWorkflows(AsyncCatalog):
             MistralOffloadError: as ``execute_workflow``.
         """
         return await self._start_async(
-            operations.EXECUTE_REGISTRATION,
+            endpoints.EXECUTE_REGISTRATION,
             {"workflow_registration_id": workflow_registration_id},
             {
                 "execution_id": execution_id,
@@ -165,7 +165,7 @@ class AsyncWorkflows(AsyncCatalog):
             execution_id: id of the new execution; made here when not given.
             deployment_name: run on this deployment.
             custom_tracing_attributes: put on the execution's trace.
-            polling_interval: seconds between two questions; when not given, 0.1 at first and then
+            polling_interval: seconds between two polls; when not given, 0.1 at first and then
                 growing to 5.
             max_attempts: how often to ask.
             use_api_sync: let the platform hold one request instead of asking repeatedly.
@@ -206,7 +206,11 @@ class AsyncWorkflows(AsyncCatalog):
             return ended.result
         except WorkflowTimeoutError as error:
             if cancel_on_timeout:
-                await self.executions.cancel_workflow_execution_async(error.execution_id, **options)
+                await self._http_async.call_async(
+                    endpoints.CANCEL_EXECUTION,
+                    {"execution_id": error.execution_id},
+                    options=options,
+                )
             raise
 
     async def wait_for_workflow_completion_async(
@@ -221,7 +225,7 @@ class AsyncWorkflows(AsyncCatalog):
 
         Args:
             execution_id: the execution.
-            polling_interval: seconds between two questions; when not given, 0.1 at first and then
+            polling_interval: seconds between two polls; when not given, 0.1 at first and then
                 growing to 5.
             max_attempts: how often to ask.
             timeout_seconds: how long to wait in all; 10 s more for a platform that does not answer.
@@ -235,24 +239,29 @@ class AsyncWorkflows(AsyncCatalog):
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         pauses = poll_pauses(polling_interval)
         attempt = 0
-        question = options
+        poll_options = options
         while True:
             attempt += 1
             if deadline is not None:  # also where nobody answers
-                left = max(deadline - time.monotonic(), _SHORTEST_QUESTION_SECONDS)
-                question = self._http_async.within(operations.GET_EXECUTION, options, left)
-            execution = await self.executions.get_workflow_execution_async(execution_id, **question)
+                left = max(deadline - time.monotonic(), _SHORTEST_POLL_SECONDS)
+                poll_options = self._http_async.within(endpoints.GET_EXECUTION, options, left)
+            execution = await self._http_async.call_async(
+                endpoints.GET_EXECUTION,
+                {"execution_id": execution_id},
+                query={"include_search_keys": False},
+                options=poll_options,
+            )
             if has_completed(execution):
                 return execution
             if attempt == max_attempts:
-                raise gave_up(execution_id, f"after {attempt} questions")
+                raise still_running_error(execution_id, f"after {attempt} questions")
             pause = next(pauses)
             if deadline is not None:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise gave_up(execution_id, f"in {timeout_seconds:g} s")
+                    raise still_running_error(execution_id, f"in {timeout_seconds:g} s")
                 pause = min(pause, left)
-            await _pace.sleep_async(pause)
+            await _synchronization.sleep_async(pause)
 
     async def _start_async(
         self,
@@ -279,7 +288,7 @@ class AsyncWorkflows(AsyncCatalog):
         if (
             body["wait_for_result"]
             and not response.is_success
-            and (outcome := outcome_in(response))
+            and (outcome := failure_in(response))
         ):
             raise outcome
         return await self._http_async.read_async(operation, response)
@@ -291,10 +300,10 @@ class AsyncWorkflows(AsyncCatalog):
         timeout_seconds: float | Unset | None,
         options: CallOptions,
     ) -> Started:
-        """Answer as the request whose answer was lost would have been answered."""
+        """Return what the start request would have returned, had its response not been lost."""
         if not wait_for_result:
             return await self._http_async.call_async(
-                operations.GET_EXECUTION, {"execution_id": execution_id}, options=options
+                endpoints.GET_EXECUTION, {"execution_id": execution_id}, options=options
             )
         ended = await self.wait_for_workflow_completion_async(
             execution_id,

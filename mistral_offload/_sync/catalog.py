@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/catalog.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 92d46fb4113beed6
+# sha256 of the rest: cb9e9052cb8c5b19
 
 """What workflows there are: listing, changing and archiving them."""
 
@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.pages import SyncPageSource, SyncWorkflowPage
 from mistral_offload._sync.registrations import SyncRegistrations
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import WorkflowFilters
@@ -73,9 +73,9 @@ class SyncCatalog(SyncRegistrations):
         """
         source = SyncPageSource(
             self._http,
-            operations.GET_WORKFLOWS,
+            endpoints.GET_WORKFLOWS,
             SyncWorkflowPage,
-            paging.WORKFLOWS,
+            pagination.WORKFLOWS,
             {},
             {
                 "status": status,
@@ -119,7 +119,7 @@ class SyncCatalog(SyncRegistrations):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.GET_WORKFLOW, {"workflow_identifier": workflow_identifier}, options=options
+            endpoints.GET_WORKFLOW, {"workflow_identifier": workflow_identifier}, options=options
         )
 
     def update_workflow(
@@ -139,7 +139,7 @@ class SyncCatalog(SyncRegistrations):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.UPDATE_WORKFLOW,
+            endpoints.UPDATE_WORKFLOW,
             {"workflow_identifier": workflow_identifier},
             body={
                 "display_name": display_name,
@@ -160,7 +160,7 @@ class SyncCatalog(SyncRegistrations):
             APIError: the platform refused or failed.
         """
         self._http.call(
-            operations.ADD_TAGS,
+            endpoints.ADD_TAGS,
             {"workflow_identifier": workflow_identifier},
             body={"tags": tags},
             options=options,
@@ -176,7 +176,7 @@ class SyncCatalog(SyncRegistrations):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.ARCHIVE_WORKFLOW,
+            endpoints.ARCHIVE_WORKFLOW,
             {"workflow_identifier": workflow_identifier},
             options=options,
         )
@@ -191,7 +191,7 @@ class SyncCatalog(SyncRegistrations):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.UNARCHIVE_WORKFLOW,
+            endpoints.UNARCHIVE_WORKFLOW,
             {"workflow_identifier": workflow_identifier},
             options=options,
         )
@@ -205,7 +205,7 @@ class SyncCatalog(SyncRegistrations):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.BULK_ARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
+            endpoints.BULK_ARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
         )
 
     def bulk_unarchive_workflows(
@@ -217,5 +217,5 @@ class SyncCatalog(SyncRegistrations):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.BULK_UNARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
+            endpoints.BULK_UNARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
         )

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/deployment_parts.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e618c22258b024b2
+# sha256 of the rest: 231850203e91c618
 
 """What is in a deployment: its workers, its source and what they log."""
 
@@ -15,7 +15,7 @@ from typing_extensions import Unpack
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncDeploymentLogPage, SyncPageSource, SyncWorkerPage
 from mistral_offload._sync.streams import SyncEventStream, open_stream
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import DeploymentLogFilters, WorkerFilters
 from mistral_offload.api.models import (
@@ -24,7 +24,7 @@ from mistral_offload.api.models import (
     DeploymentLogRecord,
     DeploymentWorkerResponse,
 )
-from mistral_offload.api.streaming import StreamCall
+from mistral_offload.api.stream_calls import StreamCall
 
 
 class SyncDeploymentParts:
@@ -49,9 +49,9 @@ class SyncDeploymentParts:
         """
         source = SyncPageSource(
             self._http,
-            operations.LIST_DEPLOYMENT_WORKERS,
+            endpoints.LIST_DEPLOYMENT_WORKERS,
             SyncWorkerPage,
-            paging.WORKERS,
+            pagination.WORKERS,
             {"name": name},
             {"worker_status": worker_status, "limit": limit, "cursor": cursor},
             options,
@@ -80,7 +80,7 @@ class SyncDeploymentParts:
             NotFoundError: there is no such deployment.
             APIError: the platform refused or failed.
         """
-        return self._http.call(operations.GET_DEPLOYMENT_ARCHIVE, {"name": name}, options=options)
+        return self._http.call(endpoints.GET_DEPLOYMENT_ARCHIVE, {"name": name}, options=options)
 
     def get_deployment_logs(
         self,
@@ -116,9 +116,9 @@ class SyncDeploymentParts:
         """
         source = SyncPageSource(
             self._http,
-            operations.GET_DEPLOYMENT_LOGS,
+            endpoints.GET_DEPLOYMENT_LOGS,
             SyncDeploymentLogPage,
-            paging.LOGS,
+            pagination.LOGS,
             {"name": name},
             {
                 "log_type": log_type,
@@ -177,7 +177,7 @@ class SyncDeploymentParts:
             StreamDisconnectedError: the platform ended the stream with an error.
         """
         call = StreamCall(
-            operations.STREAM_DEPLOYMENT_LOGS,
+            endpoints.STREAM_DEPLOYMENT_LOGS,
             {"name": name},
             {
                 "worker_name": worker_name,

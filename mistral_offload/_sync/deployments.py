@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/deployments.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 5e6963913d0f1d80
+# sha256 of the rest: 50eeabdde1a5b628
 
 """``client.workflows.deployments``: where workflows run."""
 
@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.deployment_parts import SyncDeploymentParts
 from mistral_offload._sync.pages import SyncDeploymentPage, SyncPageSource
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import DeploymentFilters
@@ -26,7 +26,7 @@ from mistral_offload.api.models import (
     ManagedDeploymentResponse,
     WorkflowsWorkerSpecUpdate,
 )
-from mistral_offload.api.shapes import members, members_if_given
+from mistral_offload.api.request_models import members, members_if_given
 
 
 class SyncDeployments(SyncDeploymentParts):
@@ -75,9 +75,9 @@ class SyncDeployments(SyncDeploymentParts):
         """
         source = SyncPageSource(
             self._http,
-            operations.LIST_DEPLOYMENTS,
+            endpoints.LIST_DEPLOYMENTS,
             SyncDeploymentPage,
-            paging.DEPLOYMENTS,
+            pagination.DEPLOYMENTS,
             {},
             {
                 "active_only": active_only,
@@ -122,7 +122,7 @@ class SyncDeployments(SyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.GET_DEPLOYMENT,
+            endpoints.GET_DEPLOYMENT,
             {"name": name},
             query={"workflow_name": workflow_name},
             options=options,
@@ -151,7 +151,7 @@ class SyncDeployments(SyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.CREATE_DEPLOYMENT,
+            endpoints.CREATE_DEPLOYMENT,
             {},
             body={
                 "name": name,
@@ -177,7 +177,7 @@ class SyncDeployments(SyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.UPDATE_DEPLOYMENT,
+            endpoints.UPDATE_DEPLOYMENT,
             {"name": name},
             body={
                 "spec": members_if_given(spec, WorkflowsWorkerSpecUpdate),
@@ -195,7 +195,7 @@ class SyncDeployments(SyncDeploymentParts):
             NotFoundError: there is no such deployment.
             APIError: the platform refused or failed.
         """
-        return self._http.call(operations.DELETE_DEPLOYMENT, {"name": name}, options=options)
+        return self._http.call(endpoints.DELETE_DEPLOYMENT, {"name": name}, options=options)
 
     def start_deployment(
         self, name: str, **options: Unpack[CallOptions]
@@ -206,7 +206,7 @@ class SyncDeployments(SyncDeploymentParts):
             NotFoundError: there is no such deployment.
             APIError: the platform refused or failed.
         """
-        return self._http.call(operations.START_DEPLOYMENT, {"name": name}, options=options)
+        return self._http.call(endpoints.START_DEPLOYMENT, {"name": name}, options=options)
 
     def stop_deployment(
         self, name: str, **options: Unpack[CallOptions]
@@ -217,7 +217,7 @@ class SyncDeployments(SyncDeploymentParts):
             NotFoundError: there is no such deployment.
             APIError: the platform refused or failed.
         """
-        return self._http.call(operations.STOP_DEPLOYMENT, {"name": name}, options=options)
+        return self._http.call(endpoints.STOP_DEPLOYMENT, {"name": name}, options=options)
 
     def restart_deployment(
         self, name: str, **options: Unpack[CallOptions]
@@ -228,7 +228,7 @@ class SyncDeployments(SyncDeploymentParts):
             NotFoundError: there is no such deployment.
             APIError: the platform refused or failed.
         """
-        return self._http.call(operations.RESTART_DEPLOYMENT, {"name": name}, options=options)
+        return self._http.call(endpoints.RESTART_DEPLOYMENT, {"name": name}, options=options)
 
     def unharden_deployment(
         self,
@@ -244,7 +244,7 @@ class SyncDeployments(SyncDeploymentParts):
             APIError: the platform refused or failed.
         """
         self._http.call(
-            operations.UNHARDEN_DEPLOYMENT,
+            endpoints.UNHARDEN_DEPLOYMENT,
             {"deployment_id": deployment_id},
             query={"workspace_id": workspace_id},
             options=options,

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/events.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: fa633cf8b2b6b067
+# sha256 of the rest: f6c1ebf0f10f0b9d
 
 """``client.workflows.events``, also ``client.events``: what happens in executions."""
 
@@ -14,12 +14,12 @@ from typing_extensions import Unpack
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncEventPage, SyncPageSource
 from mistral_offload._sync.streams import SyncEventStream, open_stream
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import EventFilters
 from mistral_offload.api.models import AnyEvent, EventFrame
 from mistral_offload.api.query import with_filters
-from mistral_offload.api.streaming import StreamCall
+from mistral_offload.api.stream_calls import StreamCall
 
 
 class SyncEvents:
@@ -53,9 +53,9 @@ class SyncEvents:
         """
         source = SyncPageSource(
             self._http,
-            operations.GET_EVENTS,
+            endpoints.GET_EVENTS,
             SyncEventPage,
-            paging.EVENTS,
+            pagination.EVENTS,
             {},
             {
                 "root_workflow_exec_id": root_workflow_exec_id,
@@ -139,6 +139,6 @@ class SyncEvents:
         )
         query["workflow_event_types"] = workflow_event_types
         call = StreamCall(
-            operations.STREAM_EVENTS, {}, query, options, resumes_by_header=True
+            endpoints.STREAM_EVENTS, {}, query, options, resumes_by_header=True
         ).after(last_event_id)
         return open_stream(self._http, call, reconnect=reconnect)

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/execution_stream.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: fc838e56f201a801
+# sha256 of the rest: 58303e2a43e9b8b0
 
 """What goes on in an execution, as it happens."""
 
@@ -13,10 +13,10 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.streams import SyncEventStream, open_stream
-from mistral_offload.api import operations
+from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import EventFrame, ExecutionLogFrame
-from mistral_offload.api.streaming import StreamCall
+from mistral_offload.api.stream_calls import StreamCall
 
 
 class SyncExecutionStreams:
@@ -51,7 +51,7 @@ class SyncExecutionStreams:
             PayloadError, StorageError: a payload could not be decoded.
         """
         call = StreamCall(
-            operations.STREAM_EXECUTION,
+            endpoints.STREAM_EXECUTION,
             {"execution_id": execution_id},
             {"event_source": event_source, "last_event_id": last_event_id},
             options,
@@ -88,7 +88,7 @@ class SyncExecutionStreams:
             StreamDisconnectedError: the platform ended the stream with an error.
         """
         call = StreamCall(
-            operations.STREAM_EXECUTION_LOGS,
+            endpoints.STREAM_EXECUTION_LOGS,
             {"execution_id": execution_id},
             {
                 "run_id": run_id,

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/executions.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 4db6e49407fcca55
+# sha256 of the rest: 398f11d1b180698b
 
 """``client.workflows.executions``: one execution, and what can be said to it."""
 
@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.execution_stream import SyncExecutionStreams
 from mistral_offload._sync.traces import SyncTraces
-from mistral_offload.api import operations
+from mistral_offload.api import endpoints
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import (
@@ -46,7 +46,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             PayloadError, StorageError: the result could not be decoded.
         """
         return self._http.call(
-            operations.GET_EXECUTION,
+            endpoints.GET_EXECUTION,
             {"execution_id": execution_id},
             query={"include_search_keys": include_search_keys},
             options=options,
@@ -67,7 +67,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             APIError: the platform refused or failed.
             PayloadError, StorageError: the input could not be encoded; nothing was sent.
         """
-        return self._invoke(operations.SIGNAL_EXECUTION, execution_id, name, input, options)
+        return self._invoke(endpoints.SIGNAL_EXECUTION, execution_id, name, input, options)
 
     def query_workflow_execution(
         self,
@@ -84,7 +84,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             APIError: the platform refused or failed, or the query has no handler.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
         """
-        return self._invoke(operations.QUERY_EXECUTION, execution_id, name, input, options)
+        return self._invoke(endpoints.QUERY_EXECUTION, execution_id, name, input, options)
 
     def update_workflow_execution(
         self,
@@ -101,7 +101,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             APIError: the platform refused or failed, or the handler rejected the update.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
         """
-        return self._invoke(operations.UPDATE_EXECUTION, execution_id, name, input, options)
+        return self._invoke(endpoints.UPDATE_EXECUTION, execution_id, name, input, options)
 
     def cancel_workflow_execution(
         self,
@@ -115,7 +115,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             APIError: the platform refused or failed.
         """
         self._http.call(
-            operations.CANCEL_EXECUTION,
+            endpoints.CANCEL_EXECUTION,
             {"execution_id": execution_id},
             options=options,
         )
@@ -132,7 +132,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             APIError: the platform refused or failed.
         """
         self._http.call(
-            operations.TERMINATE_EXECUTION,
+            endpoints.TERMINATE_EXECUTION,
             {"execution_id": execution_id},
             options=options,
         )
@@ -146,7 +146,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.BATCH_CANCEL, {}, body={"execution_ids": execution_ids}, options=options
+            endpoints.BATCH_CANCEL, {}, body={"execution_ids": execution_ids}, options=options
         )
 
     def batch_terminate_workflow_executions(
@@ -158,7 +158,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.BATCH_TERMINATE, {}, body={"execution_ids": execution_ids}, options=options
+            endpoints.BATCH_TERMINATE, {}, body={"execution_ids": execution_ids}, options=options
         )
 
     def reset_workflow(
@@ -192,7 +192,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             "exclude_updates": exclude_updates,
         }
         self._http.call(
-            operations.RESET_EXECUTION, {"execution_id": execution_id}, body=body, options=options
+            endpoints.RESET_EXECUTION, {"execution_id": execution_id}, body=body, options=options
         )
 
     def get_workflow_execution_history(
@@ -212,7 +212,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            history(operations.GET_HISTORY, decode_payloads),
+            history(endpoints.GET_HISTORY, decode_payloads),
             {"execution_id": execution_id},
             query={"decode_payloads": decode_payloads},
             options=options,

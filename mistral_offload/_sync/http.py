@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: a6797455c188c003
+# sha256 of the rest: adec952280fd9774
 
 """One request helper for every operation: send, retry, check, decode."""
 
@@ -15,19 +15,19 @@ from weakref import WeakKeyDictionary
 import httpx
 from httpx import Client
 
-from mistral_offload import _pace
-from mistral_offload.api import operations
-from mistral_offload.api.answers import (
+from mistral_offload import _synchronization
+from mistral_offload.api import endpoints
+from mistral_offload.api.body import UNSET, RawJSON, render_body
+from mistral_offload.api.connection import CallOptions, Connection
+from mistral_offload.api.operation import Operation
+from mistral_offload.api.request_inputs import check_kept_size, kept_text, name_of_input
+from mistral_offload.api.responses import (
     connection_error,
     is_stream,
     may_help,
     read_answer,
     read_document,
 )
-from mistral_offload.api.body import UNSET, RawJSON, render_body
-from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.encoded import check_kept_size, kept_text, name_of_input
-from mistral_offload.api.operation import Operation
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
@@ -55,7 +55,7 @@ class SyncHttp:
     def __init__(self, connection: Connection, client: Client | None) -> None:
         self._connection = connection
         self._given = client
-        self._turns = _pace.Turns(_ENCODING_AT_ONCE)
+        self._turns = _synchronization.LoopLimiter(_ENCODING_AT_ONCE)
         self._own: WeakKeyDictionary[object, Client] = WeakKeyDictionary()
 
     def call(
@@ -84,7 +84,7 @@ class SyncHttp:
 
         The body of the answer has been read, unless it is a stream of events.
         """
-        _pace.mind_loop()
+        _synchronization.warn_if_in_loop()
         content = self._encode(operation, path, body)
         client = self._client()
         request = self._connection.request(
@@ -99,7 +99,7 @@ class SyncHttp:
             try:
                 response = client.send(request, stream=True, follow_redirects=True)
                 if not is_stream(operation, response):
-                    _pace.read_body(response)
+                    _synchronization.read_body(response)
             except httpx.TransportError as error:
                 outcome = connection_error(operation, request, error)
                 outcome.__cause__ = error
@@ -112,7 +112,7 @@ class SyncHttp:
                 if isinstance(outcome, APIConnectionError):
                     raise outcome
                 return outcome
-            _pace.sleep(pause)
+            _synchronization.sleep(pause)
 
     def backoff(self, operation: Operation[Any], options: CallOptions) -> BackoffStrategy:
         """The pauses before a stream is opened again."""
@@ -159,12 +159,12 @@ class SyncHttp:
 
     def close(self) -> None:
         """Close the connections opened here; a client that was handed in stays open."""
-        client = self._own.pop(_pace.scope(), None)
+        client = self._own.pop(_synchronization.scope(), None)
         if client is not None:
             client.close()
 
     def _ask_namespace(self) -> str:
-        answer = self.call(operations.WHOAMI, {}, options={})
+        answer = self.call(endpoints.WHOAMI, {}, options={})
         return answer.namespace
 
     def _encode(
@@ -207,7 +207,7 @@ class SyncHttp:
     def _client(self) -> Client:
         if self._given is not None:
             return self._given
-        scope = _pace.scope()
+        scope = _synchronization.scope()
         client = self._own.get(scope)
         if client is None:
             client = self._own.setdefault(scope, Client())

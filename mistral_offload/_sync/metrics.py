@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/metrics.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e626f25ca83e7a39
+# sha256 of the rest: 481cb6bbe4e8296d
 
 """``client.workflows.metrics``: figures about workflows."""
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from typing_extensions import Unpack
 
 from mistral_offload._sync.http import SyncHttp
-from mistral_offload.api import operations
+from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import WorkflowMetrics
 
@@ -36,7 +36,7 @@ class SyncMetrics:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.GET_METRICS,
+            endpoints.GET_METRICS,
             {"workflow_name": workflow_name},
             query={"start_time": start_time, "end_time": end_time},
             options=options,

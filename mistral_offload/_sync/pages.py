@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/pages.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 1a94534e7e645323
+# sha256 of the rest: 90f7a9e4320a4df6
 
 """Pages of lists, and walking from one to the next.
 
@@ -21,10 +21,10 @@ from mistral_offload._sync.http import SyncHttp
 from mistral_offload.api import models
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.operation import Operation
-from mistral_offload.api.paging import Paging
+from mistral_offload.api.pagination import Paging
 
 
-class SyncPage(models.Answer):
+class SyncPage(models.ResponseModel):
     """A page that can get the one after it."""
 
     _source: SyncPageSource[Any] = PrivateAttr()

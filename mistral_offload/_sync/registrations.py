@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/registrations.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 352b88cbce7d8315
+# sha256 of the rest: 3a769b49db370f52
 
 """The versions of workflows that workers have announced."""
 
@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncPageSource, SyncRegistrationPage
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import RegistrationFilters
 from mistral_offload.api.models import (
@@ -63,9 +63,9 @@ class SyncRegistrations:
         """
         source = SyncPageSource(
             self._http,
-            operations.GET_REGISTRATIONS,
+            endpoints.GET_REGISTRATIONS,
             SyncRegistrationPage,
-            paging.REGISTRATIONS,
+            pagination.REGISTRATIONS,
             {},
             {
                 "workflow_id": workflow_id,
@@ -112,7 +112,7 @@ class SyncRegistrations:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.GET_REGISTRATION,
+            endpoints.GET_REGISTRATION,
             {"workflow_registration_id": workflow_registration_id},
             query={"with_workflow": with_workflow, "include_shared": include_shared},
             options=options,

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/runs.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 7d92fabe5f1b8322
+# sha256 of the rest: 9af5feef6011c628
 
 """``client.workflows.runs``: executions of all workflows, run by run."""
 
@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncPageSource, SyncRunPage
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import RunFilters
 from mistral_offload.api.models import (
@@ -79,9 +79,9 @@ class SyncRuns:
         """
         source = SyncPageSource(
             self._http,
-            operations.LIST_RUNS,
+            endpoints.LIST_RUNS,
             SyncRunPage,
-            paging.RUNS,
+            pagination.RUNS,
             {},
             {
                 "workflow_identifier": workflow_identifier,
@@ -127,7 +127,7 @@ class SyncRuns:
             APIError: the platform refused or failed.
             PayloadError, StorageError: the result could not be decoded.
         """
-        return self._http.call(operations.GET_RUN, {"run_id": run_id}, options=options)
+        return self._http.call(endpoints.GET_RUN, {"run_id": run_id}, options=options)
 
     def get_run_history(
         self, run_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]
@@ -146,7 +146,7 @@ class SyncRuns:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            history(operations.GET_RUN_HISTORY, decode_payloads),
+            history(endpoints.GET_RUN_HISTORY, decode_payloads),
             {"run_id": run_id},
             query={"decode_payloads": decode_payloads},
             options=options,

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/schedules.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: df201d5de52a1b3e
+# sha256 of the rest: 9258d8a1c0bdb3f6
 
 """``client.workflows.schedules``: workflows started by the clock."""
 
@@ -13,7 +13,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncPageSource, SyncSchedulePage
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import ScheduleFilters
@@ -23,7 +23,7 @@ from mistral_offload.api.models import (
     ScheduleDefinitionOutput,
     WorkflowScheduleResponse,
 )
-from mistral_offload.api.shapes import members
+from mistral_offload.api.request_models import members
 
 
 class SyncSchedules:
@@ -58,9 +58,9 @@ class SyncSchedules:
         """
         source = SyncPageSource(
             self._http,
-            operations.GET_SCHEDULES,
+            endpoints.GET_SCHEDULES,
             SyncSchedulePage,
-            paging.SCHEDULES,
+            pagination.SCHEDULES,
             {},
             {
                 "workflow_name": workflow_name,
@@ -118,7 +118,7 @@ class SyncSchedules:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.SCHEDULE_WORKFLOW,
+            endpoints.SCHEDULE_WORKFLOW,
             {},
             body={
                 "schedule": members(schedule, ScheduleDefinition),
@@ -142,7 +142,7 @@ class SyncSchedules:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.GET_SCHEDULE, {"schedule_id": schedule_id}, options=options
+            endpoints.GET_SCHEDULE, {"schedule_id": schedule_id}, options=options
         )
 
     def update_schedule(
@@ -161,7 +161,7 @@ class SyncSchedules:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.UPDATE_SCHEDULE,
+            endpoints.UPDATE_SCHEDULE,
             {"schedule_id": schedule_id},
             body={"schedule": members(schedule, PartialScheduleDefinition)},
             options=options,
@@ -174,7 +174,7 @@ class SyncSchedules:
             NotFoundError: there is no such schedule.
             APIError: the platform refused or failed.
         """
-        self._http.call(operations.UNSCHEDULE, {"schedule_id": schedule_id}, options=options)
+        self._http.call(endpoints.UNSCHEDULE, {"schedule_id": schedule_id}, options=options)
 
     def pause_schedule(
         self,
@@ -190,7 +190,7 @@ class SyncSchedules:
             APIError: the platform refused or failed.
         """
         self._http.call(
-            operations.PAUSE_SCHEDULE,
+            endpoints.PAUSE_SCHEDULE,
             {"schedule_id": schedule_id},
             body={"note": note},
             options=options,
@@ -210,7 +210,7 @@ class SyncSchedules:
             APIError: the platform refused or failed.
         """
         self._http.call(
-            operations.RESUME_SCHEDULE,
+            endpoints.RESUME_SCHEDULE,
             {"schedule_id": schedule_id},
             body={"note": note},
             options=options,
@@ -230,7 +230,7 @@ class SyncSchedules:
             APIError: the platform refused or failed.
         """
         self._http.call(
-            operations.TRIGGER_SCHEDULE,
+            endpoints.TRIGGER_SCHEDULE,
             {"schedule_id": schedule_id},
             body={"overlap": overlap},
             options=options,

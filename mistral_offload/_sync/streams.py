@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e0124c42dbec011f
+# sha256 of the rest: 378cc21c7d0f7c14
 
 """Streams of events and log records, read as they come."""
 
@@ -14,12 +14,12 @@ from typing import Generic, TypeVar
 import httpx
 from typing_extensions import Self
 
-from mistral_offload import _pace
+from mistral_offload import _synchronization
 from mistral_offload._sync.http import SyncHttp
-from mistral_offload.api.answers import check_stream, connection_error, read_members
+from mistral_offload.api.responses import check_stream, connection_error, read_members
 from mistral_offload.api.retries import pause_seconds
 from mistral_offload.api.sse import Frame, FrameReader
-from mistral_offload.api.streaming import StreamCall, read_frame
+from mistral_offload.api.stream_calls import StreamCall, read_frame
 from mistral_offload.errors import APIConnectionError, StreamDisconnectedError
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ class SyncEventStream(Generic[T]):
 
     def _listen(self, response: httpx.Response) -> None:
         self._response = response
-        self._chunks = _pace.chunks(response)
+        self._chunks = _synchronization.chunks(response)
         self._reader = FrameReader()
         self._waiting: deque[Frame] = deque()
         self._has_ended = self._is_closed = False
@@ -127,7 +127,7 @@ class SyncEventStream(Generic[T]):
 
     def _reconnect(self) -> None:
         self._attempts += 1
-        _pace.sleep(pause_seconds(self._backoff, self._attempts, None))
+        _synchronization.sleep(pause_seconds(self._backoff, self._attempts, None))
         self._listen(_ask(self._http, self._call.after(self._last_id)))
 
 

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/traces.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 53ded4d45e8dc85c
+# sha256 of the rest: 4c06c0e7ecf1265b
 
 """What an execution has left behind: traces and log records."""
 
@@ -14,7 +14,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncExecutionLogPage, SyncPageSource
-from mistral_offload.api import operations, paging
+from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import ExecutionLogFilters
 from mistral_offload.api.models import (
@@ -41,7 +41,7 @@ class SyncTraces:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.TRACE_INFO, {"execution_id": execution_id}, options=options
+            endpoints.TRACE_INFO, {"execution_id": execution_id}, options=options
         )
 
     def get_workflow_execution_trace_otel(
@@ -54,7 +54,7 @@ class SyncTraces:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.TRACE_OTEL, {"execution_id": execution_id}, options=options
+            endpoints.TRACE_OTEL, {"execution_id": execution_id}, options=options
         )
 
     def get_workflow_execution_trace_summary(
@@ -67,7 +67,7 @@ class SyncTraces:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.TRACE_SUMMARY, {"execution_id": execution_id}, options=options
+            endpoints.TRACE_SUMMARY, {"execution_id": execution_id}, options=options
         )
 
     def get_workflow_execution_trace_events(
@@ -91,7 +91,7 @@ class SyncTraces:
             APIError: the platform refused or failed.
         """
         return self._http.call(
-            operations.TRACE_EVENTS,
+            endpoints.TRACE_EVENTS,
             {"execution_id": execution_id},
             query={
                 "merge_same_id_events": merge_same_id_events,
@@ -132,9 +132,9 @@ class SyncTraces:
         """
         source = SyncPageSource(
             self._http,
-            operations.GET_EXECUTION_LOGS,
+            endpoints.GET_EXECUTION_LOGS,
             SyncExecutionLogPage,
-            paging.LOGS,
+            pagination.LOGS,
             {"execution_id": execution_id},
             {
                 "run_id": run_id,

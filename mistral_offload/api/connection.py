@@ -12,7 +12,7 @@ from typing import TypedDict
 
 import httpx
 
-from mistral_offload._pace import Once
+from mistral_offload._synchronization import Once
 from mistral_offload._version import __version__
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.query import render_query

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
-from mistral_offload.api.decoded import Found
-from mistral_offload.api.encoded import EncodedPart
+from mistral_offload.api.request_inputs import EncodedPart
+from mistral_offload.api.response_values import Found
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mistral_offload._backoff import backoff_pause
 from mistral_offload._http_dates import seconds_until
 
 _RETRIED_STATUSES = ("429", "500", "502", "503", "504")
@@ -72,9 +73,14 @@ def pause_seconds(
     asked = _asked_pause(headers or {})
     if asked > 0:
         return asked
-    grown = backoff.initial_interval * backoff.exponent ** (attempt - 1)
+    pause = backoff_pause(
+        attempt,
+        first=backoff.initial_interval,
+        factor=backoff.exponent,
+        longest=backoff.max_interval,
+    )
     jitter = random.uniform(0, backoff.jitter_ms)  # noqa: S311 - spreads load, guards nothing
-    return min(grown + jitter, backoff.max_interval) / 1000
+    return min(pause + jitter, backoff.max_interval) / 1000
 
 
 def _asked_pause(headers: Mapping[str, str]) -> float:

@@ -13,12 +13,12 @@ from mistral_offload.cleanup.owners import Blob, Owner
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
-from mistral_offload.storage.opening import open_store
+from mistral_offload.storage.factory import open_store
 from mistral_offload.storage.prefix import KeyPrefix
 from mistral_offload.storage.store import BlobStore
 
 if TYPE_CHECKING:
-    from mistral_offload.workflows.settings import WorkerSettings
+    from mistral_offload.environment.settings import WorkerSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from mistral_offload.cli.documents import write_json
+from mistral_offload.cli.json_output import write_json
 from mistral_offload.errors import ConfigurationError, MissingExtraError, MistralOffloadError
 
 

@@ -16,13 +16,13 @@ from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.owners import Blob
 from mistral_offload.cleanup.usage import Usage, UsageReport, add_up
 from mistral_offload.cli.blobs_gc import gc
-from mistral_offload.cli.configuration import ConfigOption, load_settings
 from mistral_offload.cli.output import JsonOption, Output, aged, sized
+from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
-    from mistral_offload.cleanup.erasing import Erasure
-    from mistral_offload.workflows.settings import WorkerSettings
+    from mistral_offload.cleanup.erasure import Erasure
+    from mistral_offload.environment.settings import WorkerSettings
 
 blobs = typer.Typer(help="What is in the bucket, and what may go.", no_args_is_help=True)
 blobs.command()(gc)
@@ -123,17 +123,17 @@ def rm(
 
 
 async def _plan(settings: WorkerSettings, execution: str, run_ids: list[str]) -> Erasure:
-    from mistral_offload.cleanup.census import Census
-    from mistral_offload.cleanup.erasing import plan_erasure
-    from mistral_offload.workflows.visiting import visit_temporal
+    from mistral_offload.cleanup.erasure import plan_erasure
+    from mistral_offload.cleanup.temporal_executions import TemporalExecutions
+    from mistral_offload.environment.temporal_client import visit_temporal
 
     inventory = Inventory.of(settings, read_also=True)
     async with visit_temporal(settings) as client:
-        return await plan_erasure(inventory, Census(client), execution, run_ids)
+        return await plan_erasure(inventory, TemporalExecutions(client), execution, run_ids)
 
 
 async def _erase(plan: Erasure) -> dict[str, StorageError]:
-    from mistral_offload.cleanup.collecting import delete_blobs
+    from mistral_offload.cleanup.garbage_collection import delete_blobs
 
     return await delete_blobs(plan.blobs)
 

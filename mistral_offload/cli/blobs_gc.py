@@ -11,26 +11,26 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mistral_offload.cleanup.deciding import Fate, Rules, choose_retention
 from mistral_offload.cleanup.executions import LONG_AGO
 from mistral_offload.cleanup.inventory import Inventory
+from mistral_offload.cleanup.retention import Decision, Rules, choose_retention
 from mistral_offload.cleanup.usage import Usage
-from mistral_offload.cli.configuration import ConfigOption, load_settings
 from mistral_offload.cli.output import JsonOption, Output, sized
+from mistral_offload.cli.settings import ConfigOption, load_settings
 
 if TYPE_CHECKING:
-    from mistral_offload.cleanup.collecting import Collection
-    from mistral_offload.workflows.settings import WorkerSettings
+    from mistral_offload.cleanup.garbage_collection import Collection
+    from mistral_offload.environment.settings import WorkerSettings
 
 _SHOWN_FAILURES = 10
 
 _KEPT = {
-    Fate.RUNNING: "running, or of a tree that is",
-    Fate.SCHEDULED: "input of a schedule",
-    Fate.RECENT: "closed within the retention",
-    Fate.YOUNG: "written within the retention or the minimum age",
-    Fate.MAY_BE_NEEDED: "forgotten by Temporal, but younger than a tree that is kept",
-    Fate.OTHER_NAMESPACE: "of another namespace",
+    Decision.RUNNING: "running, or of a tree that is",
+    Decision.SCHEDULED: "input of a schedule",
+    Decision.RECENT: "closed within the retention",
+    Decision.YOUNG: "written within the retention or the minimum age",
+    Decision.MAY_BE_NEEDED: "forgotten by Temporal, but younger than a tree that is kept",
+    Decision.OTHER_NAMESPACE: "of another namespace",
 }
 
 
@@ -118,13 +118,13 @@ async def _collect(
     allow_empty_namespace: bool,
     advance: Callable[[int], None],
 ) -> tuple[Rules, Collection]:
-    from mistral_offload.cleanup.census import Census
-    from mistral_offload.cleanup.collecting import collect
-    from mistral_offload.workflows.visiting import visit_temporal
+    from mistral_offload.cleanup.garbage_collection import collect
+    from mistral_offload.cleanup.temporal_executions import TemporalExecutions
+    from mistral_offload.environment.temporal_client import visit_temporal
 
     inventory = Inventory.of(settings)
     async with visit_temporal(settings) as client:
-        census = Census(client)
+        census = TemporalExecutions(client)
         rules = rules_for(census.namespace, await census.retention())
         report = await collect(
             inventory.blobs(),
@@ -141,7 +141,7 @@ def _document(rules: Rules, report: Collection, delete: bool) -> dict[str, Any]:
     def sums(usage: Usage) -> dict[str, int]:
         return {"blobs": usage.blobs, "bytes": usage.size}
 
-    by_fate = {fate.value: sums(usage) for fate, usage in report.by_fate.items()}
+    by_decision = {fate.value: sums(usage) for fate, usage in report.by_decision.items()}
     return {
         "namespace": rules.namespace,
         "dry_run": not delete,
@@ -150,8 +150,8 @@ def _document(rules: Rules, report: Collection, delete: bool) -> dict[str, Any]:
         "runs_known": report.runs,
         "forgotten_needed_since": report.needed_since,
         "examined": report.examined,
-        "garbage": by_fate.pop(Fate.GARBAGE.value),
-        "kept": by_fate,
+        "garbage": by_decision.pop(Decision.GARBAGE.value),
+        "kept": by_decision,
         "deleted": sums(report.deleted),
         "failures": {key: str(error) for key, error in report.failures.items()},
         "complete": report.is_complete,
@@ -163,12 +163,12 @@ def _render(console: Console, rules: Rules, report: Collection, delete: bool) ->
     table.add_column()
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    total = sum(usage.size for usage in report.by_fate.values())
+    total = sum(usage.size for usage in report.by_decision.values())
     table.add_row("examined", f"{report.examined:,}", sized(total))
-    for fate, usage in report.by_fate.items():
+    for fate, usage in report.by_decision.items():
         if usage.blobs and fate in _KEPT:
             table.add_row(f"kept: {_KEPT[fate]}", f"{usage.blobs:,}", sized(usage.size))
-    gone = report.deleted if delete else report.by_fate[Fate.GARBAGE]
+    gone = report.deleted if delete else report.by_decision[Decision.GARBAGE]
     table.add_row("deleted" if delete else "would be deleted", f"{gone.blobs:,}", sized(gone.size))
     if report.failures:
         table.add_row("could not be deleted", f"{len(report.failures):,}", "")
@@ -178,7 +178,7 @@ def _render(console: Console, rules: Rules, report: Collection, delete: bool) ->
         markup=False,
     )
     console.print(table)
-    if report.by_fate[Fate.MAY_BE_NEEDED].blobs:
+    if report.by_decision[Decision.MAY_BE_NEEDED].blobs:
         console.print(_why_needed(report))
     for key, error in list(report.failures.items())[:_SHOWN_FAILURES]:
         console.print(f"  {key}: {error}", style="red", markup=False)

@@ -16,8 +16,8 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
-from mistral_offload.cli.configuration import ConfigOption, load_settings
 from mistral_offload.cli.output import JsonOption, Output
+from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError
 
 if TYPE_CHECKING:

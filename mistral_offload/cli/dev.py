@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from mistral_offload.cli.configuration import ConfigOption, load_settings
+from mistral_offload.cli.settings import ConfigOption, load_settings
 
 if TYPE_CHECKING:
     from mistral_offload.devserver import LocalPlatform

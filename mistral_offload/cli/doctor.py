@@ -14,13 +14,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from mistral_offload.cli.configuration import ConfigOption, load_settings
 from mistral_offload.cli.output import JsonOption, Output
+from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
     from mistral_offload.doctor import Finding
-    from mistral_offload.workflows.settings import WorkerSettings
+    from mistral_offload.environment.settings import WorkerSettings
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "not_checked": "dim"}
 _OUTCOME_WIDTH = 13

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mistral_offload.cli.configuration import ConfigOption, load_settings
-from mistral_offload.cli.destination import Destination
 from mistral_offload.cli.output import JsonOption, Output
+from mistral_offload.cli.output_file import Destination
+from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from mistral_offload.cli.inspect_output import Window
     from mistral_offload.cli.inspect_reports import Report
+    from mistral_offload.environment.settings import WorkerSettings
     from mistral_offload.inspection import Inspector
     from mistral_offload.inspection.findings import Finding
     from mistral_offload.inspection.history import History
     from mistral_offload.inspection.payloads import Carried
     from mistral_offload.inspection.targets import KeyTarget
-    from mistral_offload.workflows.settings import WorkerSettings
 
 
 def inspect(
@@ -134,8 +134,8 @@ async def _look_at(inspector: Inspector, target: KeyTarget | Carried) -> Finding
 
 
 async def _read_history(settings: WorkerSettings, execution_id: str, run_id: str | None) -> History:
+    from mistral_offload.environment.temporal_client import visit_temporal
     from mistral_offload.inspection.history import read_history
-    from mistral_offload.workflows.visiting import visit_temporal
 
     async with visit_temporal(settings) as client:
         return await read_history(client, execution_id, run_id)

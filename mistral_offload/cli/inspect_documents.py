@@ -8,12 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from mistral_offload.errors import MistralOffloadError
+from mistral_offload.inspection.display import Form, Shown
 from mistral_offload.inspection.events import EventPayload
 from mistral_offload.inspection.executions import ExecutionReport, PayloadRow
-from mistral_offload.inspection.expiring import Expiry
+from mistral_offload.inspection.expiry import Expiry
 from mistral_offload.inspection.findings import Finding, Sighting
 from mistral_offload.inspection.history import History
-from mistral_offload.inspection.showing import Form, Shown
 
 
 def finding_document(found: Finding, shown: Shown | None, now: datetime) -> dict[str, Any]:

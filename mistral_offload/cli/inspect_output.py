@@ -11,15 +11,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from mistral_offload.cli.controls import escape_controls
 from mistral_offload.cli.output import aged, sized
+from mistral_offload.cli.terminal import escape_controls
 from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
+from mistral_offload.inspection.display import Shown, show_bytes, show_value
 from mistral_offload.inspection.events import EventPayload
 from mistral_offload.inspection.executions import PayloadRow
-from mistral_offload.inspection.expiring import Expiry
+from mistral_offload.inspection.expiry import Expiry
 from mistral_offload.inspection.findings import Finding, Sighting
 from mistral_offload.inspection.history import History
-from mistral_offload.inspection.showing import Shown, show_bytes, show_value
 
 _INDENT = " " * 7
 _FORMS = {"json": "JSON", "text": "text, not JSON", "bytes": "bytes, not text"}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mistral_offload.cli.configuration import ConfigOption, load_settings
 from mistral_offload.cli.output import JsonOption, Output
+from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 
 if TYPE_CHECKING:
-    from mistral_offload.lifecycle.places import Place
+    from mistral_offload.lifecycle.bucket_locations import Place
     from mistral_offload.lifecycle.proposal import Proposal
 
 lifecycle = typer.Typer(help="When buckets remove blobs.", no_args_is_help=True)
@@ -139,7 +139,7 @@ def group() -> None:
 def _places(
     config: Path | None, namespaces: list[str] | None, *, read_also: bool = False
 ) -> list[Place]:
-    from mistral_offload.lifecycle.places import find_places
+    from mistral_offload.lifecycle.bucket_locations import find_places
 
     settings = load_settings(config)
     places = find_places(

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from mistral_offload.lifecycle.azure import POLICY_FILE
-from mistral_offload.lifecycle.places import Place
-from mistral_offload.lifecycle.planning import Change
+from mistral_offload.lifecycle.bucket_locations import Place
+from mistral_offload.lifecycle.expiry_plan import Change
 from mistral_offload.lifecycle.proposal import ManualPolicy, Proposal
 from mistral_offload.lifecycle.rules import ExpiryRule
 from mistral_offload.lifecycle.survey import Survey

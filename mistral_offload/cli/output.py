@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-from mistral_offload.cli.documents import write_json, write_json_list
+from mistral_offload.cli.json_output import write_json, write_json_list
 
 Row = TypeVar("Row")
 

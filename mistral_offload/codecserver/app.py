@@ -22,9 +22,9 @@ from mistral_offload.codecserver.bodies import (
     require_namespace,
     write_payloads,
 )
-from mistral_offload.codecserver.decoding import PayloadCodecs, without_secrets
 from mistral_offload.codecserver.links import Linked, LinkRefusedError, Links
 from mistral_offload.codecserver.options import CodecServerOptions
+from mistral_offload.codecserver.payload_codecs import PayloadCodecs, without_secrets
 from mistral_offload.codecserver.previews import explain, is_text, preview
 from mistral_offload.errors import (
     BlobNotFoundError,

@@ -11,7 +11,7 @@ from mistral_offload.errors import MissingExtraError
 try:
     from mistral_offload.devserver.errors import LocalPlatformError
     from mistral_offload.devserver.platform import LocalPlatform
-    from mistral_offload.devserver.server import DEFAULT_NAMESPACE, TemporalServer
+    from mistral_offload.devserver.temporal_server import DEFAULT_NAMESPACE, TemporalServer
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("mistral_offload"):
         raise

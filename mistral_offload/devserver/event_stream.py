@@ -15,13 +15,13 @@ from starlette.routing import Route
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.service import RPCError
 
-from mistral_offload.devserver.bodies import read_query
-from mistral_offload.devserver.endings import ending_of
+from mistral_offload.devserver.bounded_wait import wait_for
 from mistral_offload.devserver.events import EventTeller, event_id, write_json
 from mistral_offload.devserver.executions import Executions
 from mistral_offload.devserver.histories import Histories
+from mistral_offload.devserver.outcomes import outcome_of
 from mistral_offload.devserver.refusals import Refusal, invalid, refusal_for
-from mistral_offload.devserver.waiting import wait_for
+from mistral_offload.devserver.request_bodies import read_query
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -146,7 +146,7 @@ def _next_run(last: HistoryEvent | None) -> _Place | None:
     if last is None:
         return None
     try:
-        next_run_id = ending_of(last).next_run_id
+        next_run_id = outcome_of(last).next_run_id
     except ValueError:
         return None
     return _Place(next_run_id) if next_run_id else None

@@ -11,8 +11,8 @@ from temporalio.api.enums.v1 import TimeoutType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, HistoryEvent
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
-from mistral_offload.devserver.endings import ending_of, reason_of
 from mistral_offload.devserver.jsontext import compact
+from mistral_offload.devserver.outcomes import outcome_of, reason_of
 from mistral_offload.devserver.payloads import encoded_value, render_result, schedule_id_of
 
 
@@ -79,14 +79,14 @@ class EventTeller:
 
     def ended(self, event: HistoryEvent) -> _Told:
         """The run has ended; what the platform has no event for has failed."""
-        ending = ending_of(event)
+        outcome = outcome_of(event)
         attributes: dict[str, Any] = {"task_id": self._info.execution.workflow_id}
-        if ending.status == "COMPLETED":
+        if outcome.status == "COMPLETED":
             return "WORKFLOW_EXECUTION_COMPLETED", {
                 **attributes,
-                "result": _payload(ending.result),
+                "result": _payload(outcome.result),
             }
-        if ending.status == "CONTINUED_AS_NEW":
+        if outcome.status == "CONTINUED_AS_NEW":
             told = event.workflow_execution_continued_as_new_event_attributes
             return "WORKFLOW_EXECUTION_CONTINUED_AS_NEW", {
                 **attributes,
@@ -94,8 +94,8 @@ class EventTeller:
                 "workflow_name": told.workflow_type.name,
                 "input": _payload(told.input),
             }
-        message = ending.reason.message if ending.reason else ending.status
-        if ending.status == "CANCELED":
+        message = outcome.reason.message if outcome.reason else outcome.status
+        if outcome.status == "CANCELED":
             return "WORKFLOW_EXECUTION_CANCELED", {**attributes, "reason": message}
         return "WORKFLOW_EXECUTION_FAILED", {**attributes, "failure": {"message": message}}
 

@@ -11,8 +11,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payloads
 
-from mistral_offload.devserver.answers import answer_execution, answer_with_result
-from mistral_offload.devserver.bodies import (
+from mistral_offload.devserver.bounded_wait import wait_for
+from mistral_offload.devserver.executions import Executions
+from mistral_offload.devserver.histories import Histories
+from mistral_offload.devserver.payloads import argument, render_result
+from mistral_offload.devserver.refusals import Refusal
+from mistral_offload.devserver.registry import Registry
+from mistral_offload.devserver.request_bodies import (
     BatchBody,
     HandlerBody,
     HistoryQuery,
@@ -21,13 +26,8 @@ from mistral_offload.devserver.bodies import (
     read_body_with_input,
     read_query,
 )
-from mistral_offload.devserver.executions import Executions
-from mistral_offload.devserver.histories import Histories
-from mistral_offload.devserver.inputs import handler_input
-from mistral_offload.devserver.payloads import argument, render_result
-from mistral_offload.devserver.refusals import Refusal
-from mistral_offload.devserver.registry import Registry
-from mistral_offload.devserver.waiting import wait_for
+from mistral_offload.devserver.response_bodies import answer_execution, answer_with_result
+from mistral_offload.devserver.workflow_inputs import handler_input
 
 _EXECUTIONS = "/v1/workflows/executions"
 

@@ -33,7 +33,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from mistral_offload.devserver.endings import Ending, Reason, ending_of, reason_of
+from mistral_offload.devserver.outcomes import ExecutionOutcome, Reason, outcome_of, reason_of
 from mistral_offload.devserver.refusals import Refusal, already_there, unknown_execution
 
 _QUERY_TIMEOUT = timedelta(seconds=30)
@@ -116,7 +116,7 @@ class Executions:
             raise unknown_execution(execution_id) from error
         return described.workflow_execution_info
 
-    async def ending(self, execution_id: str, run_id: str) -> Ending:
+    async def outcome(self, execution_id: str, run_id: str) -> ExecutionOutcome:
         """How a run ended; waits until it has."""
         request = GetWorkflowExecutionHistoryRequest(
             namespace=self._namespace,
@@ -128,15 +128,15 @@ class Executions:
         while True:  # Temporal answers without an event when nothing has happened for a while
             page = await self._service.get_workflow_execution_history(request)
             if page.history.events:
-                return ending_of(page.history.events[-1])
+                return outcome_of(page.history.events[-1])
             request.next_page_token = page.next_page_token
 
-    async def final_ending(self, execution_id: str, run_id: str) -> Ending:
+    async def final_outcome(self, execution_id: str, run_id: str) -> ExecutionOutcome:
         """How an execution ended, through all the runs that carried it on."""
-        ending = await self.ending(execution_id, run_id)
-        while ending.next_run_id:
-            ending = await self.ending(execution_id, ending.next_run_id)
-        return ending
+        outcome = await self.outcome(execution_id, run_id)
+        while outcome.next_run_id:
+            outcome = await self.outcome(execution_id, outcome.next_run_id)
+        return outcome
 
     async def signal(self, execution_id: str, name: str, input: Payloads) -> None:
         """Deliver a signal.

@@ -17,9 +17,9 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from mistral_offload.devserver.bodies import ResetBody
 from mistral_offload.devserver.payloads import render_result
 from mistral_offload.devserver.refusals import Refusal, unknown_execution
+from mistral_offload.devserver.request_bodies import ResetBody
 
 
 class Histories:

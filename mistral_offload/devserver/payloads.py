@@ -7,9 +7,9 @@ import json
 
 from temporalio.api.common.v1 import Payload, Payloads
 
-from mistral_offload.devserver.inputs import Input
 from mistral_offload.devserver.jsontext import is_json
 from mistral_offload.devserver.refusals import too_large
+from mistral_offload.devserver.workflow_inputs import Input
 from mistral_offload.limits import PAYLOAD_LIMIT_BYTES
 
 _ENCODING = "encoding"

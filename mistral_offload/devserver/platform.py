@@ -12,12 +12,12 @@ from typing import IO
 from starlette.types import ASGIApp
 from typing_extensions import Self
 
-from mistral_offload.devserver.connection import connect
+from mistral_offload.devserver.app import create_app
 from mistral_offload.devserver.errors import LocalPlatformError
-from mistral_offload.devserver.gateway import create_app
 from mistral_offload.devserver.ports import address_of, bind, written
-from mistral_offload.devserver.server import DEFAULT_NAMESPACE, TemporalServer
-from mistral_offload.devserver.serving import ServingThread
+from mistral_offload.devserver.server_thread import ServerThread
+from mistral_offload.devserver.temporal_client import connect
+from mistral_offload.devserver.temporal_server import DEFAULT_NAMESPACE, TemporalServer
 from mistral_offload.payload.encoder import PayloadEncoder
 
 _LOOPBACK = "127.0.0.1"
@@ -77,7 +77,7 @@ class LocalPlatform:
         )
         self._ui = ui
         self._encoder = encoder or PayloadEncoder()
-        self._serving: list[ServingThread] = []
+        self._serving: list[ServerThread] = []
         self._owner = os.getpid()
 
     @property
@@ -117,11 +117,11 @@ class LocalPlatform:
         atexit.register(self.close)
         listener = bind(self._ip, self._port)
         self._port = listener.getsockname()[1]
-        self._serving = [ServingThread("the REST API", listener, self._make_gateway)]
+        self._serving = [ServerThread("the REST API", listener, self._make_gateway)]
         try:
             if self._ui:
                 codec = bind(_LOOPBACK, 0)
-                self._serving.append(ServingThread("the codec server", codec, self._make_codec))
+                self._serving.append(ServerThread("the codec server", codec, self._make_codec))
                 self._temporal.ui_codec = f"http://{_LOOPBACK}:{codec.getsockname()[1]}"
             self._temporal.start()
             for serving in self._serving:

@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from mistral_offload.devserver.bodies import HeartbeatBody, RegisterBody, WorkflowSpec
 from mistral_offload.devserver.refusals import Refusal
+from mistral_offload.devserver.request_bodies import HeartbeatBody, RegisterBody, WorkflowSpec
 
 DEFAULT_TASK_QUEUE = "default"
 

@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mistral_offload.devserver.answers import answer_execution, execution_members
-from mistral_offload.devserver.bodies import HistoryQuery, RunsQuery, read_query
 from mistral_offload.devserver.executions import Executions
 from mistral_offload.devserver.histories import Histories
 from mistral_offload.devserver.refusals import Refusal, invalid, unknown_execution
 from mistral_offload.devserver.registry import Registry
+from mistral_offload.devserver.request_bodies import HistoryQuery, RunsQuery, read_query
+from mistral_offload.devserver.response_bodies import answer_execution, execution_members
 
 _PAUSES = (0.01, 0.04, 0.1, 0.2, 0)
 """Temporal lists a run a moment after its start, which may have been the caller's last request."""

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 
-from mistral_offload.devserver.bodies import Body, read_body, split_body
-from mistral_offload.devserver.inputs import Input, handler_input
+from mistral_offload.devserver.request_bodies import Body, read_body, split_body
+from mistral_offload.devserver.workflow_inputs import Input, handler_input
 
 BodyT = TypeVar("BodyT", bound="_WithSchedule")
 

@@ -15,11 +15,10 @@ from starlette.routing import Route
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 
-from mistral_offload.devserver.bodies import read_body, read_query
-from mistral_offload.devserver.inputs import Input
 from mistral_offload.devserver.payloads import argument, render_result
 from mistral_offload.devserver.refusals import Refusal, invalid
 from mistral_offload.devserver.registry import Registration, Registry
+from mistral_offload.devserver.request_bodies import read_body, read_query
 from mistral_offload.devserver.schedule_bodies import (
     CreateScheduleBody,
     PauseBody,
@@ -30,6 +29,7 @@ from mistral_offload.devserver.schedule_bodies import (
 )
 from mistral_offload.devserver.schedule_specs import timing_members, written_moment
 from mistral_offload.devserver.schedules import Schedules
+from mistral_offload.devserver.workflow_inputs import Input
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 

@@ -1,8 +1,8 @@
 """Runs one command for as long as the process that asked for it lives.
 
-Started as a file by :mod:`mistral_offload.devserver.server`, so it imports the standard library
-only. Its standard input is a pipe whose other end only the owner holds: however the owner dies,
-also by SIGKILL, the kernel closes the pipe, and the command is stopped.
+Started as a file by :mod:`mistral_offload.devserver.temporal_server`, so it imports the standard
+library only. Its standard input is a pipe whose other end only the owner holds: however the owner
+dies, also by SIGKILL, the kernel closes the pipe, and the command is stopped.
 
 Not ``PR_SET_PDEATHSIG``: that one fires when the *thread* that forked ends, exists on Linux only,
 and needs code between fork and exec, which deadlocks in programs with threads.

@@ -6,9 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mistral_offload.devserver.bodies import HeartbeatBody, RegisterBody, read_body
 from mistral_offload.devserver.registry import Registry
-from mistral_offload.devserver.server import TemporalServer
+from mistral_offload.devserver.request_bodies import HeartbeatBody, RegisterBody, read_body
+from mistral_offload.devserver.temporal_server import TemporalServer
 
 
 class WorkerRoutes:

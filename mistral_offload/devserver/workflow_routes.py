@@ -10,26 +10,26 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mistral_offload.devserver.answers import (
-    answer_with_result,
-    started_members,
-    workflow_basics,
-    workflow_members,
-)
-from mistral_offload.devserver.bodies import (
+from mistral_offload.devserver.bounded_wait import wait_for
+from mistral_offload.devserver.executions import Executions
+from mistral_offload.devserver.outcomes import ExecutionOutcome
+from mistral_offload.devserver.payloads import argument, render_result
+from mistral_offload.devserver.refusals import Refusal, invalid, not_offered
+from mistral_offload.devserver.registry import Registration, Registry
+from mistral_offload.devserver.request_bodies import (
     NOT_A_WORKFLOW,
     ExecuteBody,
     WorkflowsQuery,
     read_body_with_input,
     read_query,
 )
-from mistral_offload.devserver.endings import Ending
-from mistral_offload.devserver.executions import Executions
-from mistral_offload.devserver.inputs import plain_input
-from mistral_offload.devserver.payloads import argument, render_result
-from mistral_offload.devserver.refusals import Refusal, invalid, not_offered
-from mistral_offload.devserver.registry import Registration, Registry
-from mistral_offload.devserver.waiting import wait_for
+from mistral_offload.devserver.response_bodies import (
+    answer_with_result,
+    started_members,
+    workflow_basics,
+    workflow_members,
+)
+from mistral_offload.devserver.workflow_inputs import plain_input
 
 
 class WorkflowRoutes:
@@ -109,8 +109,8 @@ class WorkflowRoutes:
         if not body.wait_for_result:
             members = started_members(registration, execution_id, run_id)
             return answer_with_result(members, b"null")
-        ending = await wait_for(
-            self._executions.final_ending(execution_id, run_id),
+        outcome = await wait_for(
+            self._executions.final_outcome(execution_id, run_id),
             body.timeout_seconds,
             stopping=self._stopping,
             too_late=Refusal(
@@ -119,24 +119,26 @@ class WorkflowRoutes:
                 execution_id=execution_id,
             ),
         )
-        return _sync_answer(registration, execution_id, ending)
+        return _sync_answer(registration, execution_id, outcome)
 
 
-def _sync_answer(registration: Registration, execution_id: str, ending: Ending) -> Response:
+def _sync_answer(
+    registration: Registration, execution_id: str, outcome: ExecutionOutcome
+) -> Response:
     """``WorkflowExecutionSyncResponse``, or 400 when there is no result."""
-    if ending.reason is not None:
+    if outcome.reason is not None:
         raise Refusal(
             400,
-            ending.reason.message,
+            outcome.reason.message,
             execution_id=execution_id,
-            status=ending.status,
-            failure=ending.reason.as_json(),
+            status=outcome.status,
+            failure=outcome.reason.as_json(),
         )
     members: dict[str, Any] = {
         "workflow_name": registration.spec.name,
         "execution_id": execution_id,
     }
-    return answer_with_result(members, render_result(ending.result))
+    return answer_with_result(members, render_result(outcome.result))
 
 
 def _matches(workflow: Registration, search: str | None) -> bool:

@@ -7,14 +7,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from difflib import get_close_matches
 
 from mistral_offload.config import BlobStorageConfig
+from mistral_offload.doctor.configured_stores import FIELD_VARIABLES, PAYLOAD_VARIABLES
 from mistral_offload.doctor.findings import Check, Verdict, ok, warning
-from mistral_offload.doctor.places import FIELD_VARIABLES, PAYLOAD_VARIABLES
+from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.limits import (
     INLINE_LIMIT_BYTES,
     PAYLOAD_LIMIT_BYTES,
     SMALLEST_OFFLOADED_BYTES,
 )
-from mistral_offload.workflows.settings import WorkerSettings
 
 _ENCRYPTION_VARIABLES = "TEMPORAL_PAYLOAD_ENCRYPTION"
 _COMPRESSION_VARIABLES = "TEMPORAL_PAYLOAD_COMPRESSION"

@@ -6,11 +6,11 @@ import asyncio
 
 from mistral_offload.config import PayloadEncryptionConfig
 from mistral_offload.doctor.findings import Check, Verdict, failed, ok, warning
+from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.partial_encryption import EncryptedStrField
-from mistral_offload.workflows.settings import WorkerSettings
 
 _TEXT = "only for those who have a key"
 _NOBODY = PayloadContext("mistral-offload-doctor", "no-execution")

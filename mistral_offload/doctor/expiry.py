@@ -9,7 +9,6 @@ from math import ceil
 from urllib.parse import quote
 
 from mistral_offload.config import StorageProvider
-from mistral_offload.doctor.facts import Facts
 from mistral_offload.doctor.findings import (
     Check,
     Verdict,
@@ -20,9 +19,10 @@ from mistral_offload.doctor.findings import (
     warning,
 )
 from mistral_offload.doctor.probe import Probe
+from mistral_offload.doctor.shared_facts import Facts
 from mistral_offload.errors import StorageAccessDeniedError
 from mistral_offload.lifecycle.azure import AzureLifecycle
-from mistral_offload.lifecycle.opening import open_lifecycle
+from mistral_offload.lifecycle.factory import open_lifecycle
 from mistral_offload.lifecycle.rules import ExpiryRule, rule_for
 from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 from mistral_offload.storage.prefix import KeyPrefix

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from mistral_offload.doctor.configured_stores import Place
 from mistral_offload.doctor.findings import Check, Verdict, not_checked, ok, warning
-from mistral_offload.doctor.places import Place
 
 _OTHER_FILES = 256
 """What a process has open besides: Temporal, the platform, modules, logs, the user's own."""

@@ -6,10 +6,10 @@ from typing import Final
 
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.retries import BackoffStrategy, RetryConfig
-from mistral_offload.doctor.facts import Facts
 from mistral_offload.doctor.findings import Check, Verdict, ok, warning
-from mistral_offload.workflows.platform import Platform
-from mistral_offload.workflows.settings import WorkerSettings
+from mistral_offload.doctor.shared_facts import Facts
+from mistral_offload.environment.platform_api import Platform
+from mistral_offload.environment.settings import WorkerSettings
 
 _LONGEST_RETRY_SECONDS: Final = 2.0
 """A fault of a moment is passed over; for more, nobody on call wants to wait."""

@@ -12,13 +12,13 @@ from collections.abc import Coroutine
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from mistral_offload.doctor.facts import Facts
-from mistral_offload.doctor.places import Place
+from mistral_offload.doctor.configured_stores import Place
+from mistral_offload.doctor.shared_facts import Facts
 from mistral_offload.errors import BlobNotFoundError, StorageError, StorageUnavailableError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.field_reference import FIELD_ROOT, ContentForm, FieldReference
 from mistral_offload.payload.reference import Reference
-from mistral_offload.storage.opening import open_store
+from mistral_offload.storage.factory import open_store
 from mistral_offload.storage.prefix import KeyPrefix
 from mistral_offload.storage.store import BlobStore
 

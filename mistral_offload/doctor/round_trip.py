@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from mistral_offload.doctor.findings import Check, Verdict, failed, ok
 from mistral_offload.doctor.probe import Probe
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.environment.settings import WorkerSettings
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
-from mistral_offload.workflows.settings import WorkerSettings
 
 _LARGEST_BYTES = 4 * 1024 * 1024
 _WORDS = {

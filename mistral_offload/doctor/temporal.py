@@ -17,7 +17,6 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from mistral_offload.doctor.facts import Facts
 from mistral_offload.doctor.findings import (
     Check,
     Verdict,
@@ -27,12 +26,13 @@ from mistral_offload.doctor.findings import (
     ok,
     warning,
 )
+from mistral_offload.doctor.shared_facts import Facts
+from mistral_offload.environment.discovery import TemporalAddress, choose_address
+from mistral_offload.environment.settings import WorkerSettings
+from mistral_offload.environment.temporal_client import connect
 from mistral_offload.errors import APIConnectionError
 from mistral_offload.limits import METADATA_ALLOWANCE_BYTES, PAYLOAD_LIMIT_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
-from mistral_offload.workflows.connecting import connect
-from mistral_offload.workflows.discovery import TemporalAddress, choose_address
-from mistral_offload.workflows.settings import WorkerSettings
 
 _LONGEST_PATIENCE_SECONDS = 2.0
 _SHARE = 0.9
@@ -96,7 +96,7 @@ class TemporalChecks:
             encoder=PayloadEncoder(),
             token=self._settings.temporal_token(tls=address.tls),
             identity=f"doctor-{socket.gethostname()}-{os.getpid()}",
-            patience_seconds=min(_LONGEST_PATIENCE_SECONDS, self._timeout / 2),
+            timeout_seconds=min(_LONGEST_PATIENCE_SECONDS, self._timeout / 2),
         )
 
     async def _tls(self) -> Verdict:

@@ -8,11 +8,11 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from mistral_offload.config import StorageProvider
+from mistral_offload.doctor.configured_stores import places_of
 from mistral_offload.doctor.findings import Check, Verdict, failed, not_checked, ok, warning
-from mistral_offload.doctor.places import places_of
+from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import MissingExtraError
-from mistral_offload.temporal.running import is_as_expected
-from mistral_offload.workflows.settings import WorkerSettings
+from mistral_offload.temporal.outbound.sdk_internals import is_as_expected
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -22,7 +22,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.payload.field_reference import ContentForm
 from mistral_offload.payload.jsontext import load_json
-from mistral_offload.temporal.reader import describe_type, list_problems
+from mistral_offload.payload.typed_reader import describe_type, list_problems
 
 UNTYPED: Any = Any
 

@@ -21,9 +21,9 @@ from temporalio.worker import (
 
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.fields.heartbeats import Heartbeats
-from mistral_offload.fields.lazy import CallArguments, is_lazy
 from mistral_offload.fields.offloader import FieldOffloader
-from mistral_offload.temporal.undeliverable import as_failure, is_lasting
+from mistral_offload.fields.restoration import CallArguments, is_lazy
+from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting
 
 
 class FieldInterceptor(Interceptor):

@@ -6,12 +6,12 @@ at the same time, each in one hop to the store's threads together with its JSON 
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic_core import to_json
 
+from mistral_offload._gather import gather_or_cancel
 from mistral_offload.config import FieldOffloadingConfig
 from mistral_offload.errors import (
     BlobCorruptedError,
@@ -19,17 +19,16 @@ from mistral_offload.errors import (
     PayloadDecodeError,
     PayloadSerializationError,
 )
-from mistral_offload.fields.choosing import Candidate, choose
 from mistral_offload.fields.content import Content, FieldContent
 from mistral_offload.fields.field import OffloadableField
-from mistral_offload.fields.walking import find_fields, map_fields, put_fields
+from mistral_offload.fields.selection import Candidate, choose
+from mistral_offload.fields.traversal import find_fields, map_fields, put_fields
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage.cache import BlobCache
-from mistral_offload.storage.opening import open_cache
+from mistral_offload.storage.lazy_cache import LazyCache
 from mistral_offload.storage.store import BlobStore
-from mistral_offload.temporal.together import together
 
 Found = list[tuple[str, OffloadableField[Any]]]
 
@@ -80,11 +79,7 @@ class FieldOffloader:
         sealing: FieldSealing | None = None,
     ) -> None:
         self._config = config
-        self._blobs: BlobCache | None = None
-        if config is not None and store is not None:
-            memory = config.storage_config.cache_memory_bytes
-            self._blobs = BlobCache(store, memory_bytes=memory)
-        self._opening = threading.Lock()
+        self._blobs = None if config is None else LazyCache(config.storage_config, store)
         self._sealing = sealing
 
     @property
@@ -125,7 +120,7 @@ class FieldOffloader:
         moves, keys = await store.run_async(begin)
         if not moves:
             return value
-        keys = keys or await together([store.run_async(put, move) for move in moves])
+        keys = keys or await gather_or_cancel([store.run_async(put, move) for move in moves])
         fields = [field for _, field in found]
         for move, key in zip(moves, keys, strict=True):
             fields[move.place] = fields[move.place].moved_to(key)
@@ -218,10 +213,12 @@ class FieldOffloader:
 
         values = {place: field.value for place, (_, field) in enumerate(found)}
         for reference, read in zip(
-            references, await together([fetch(each) for each in references]), strict=True
+            references, await gather_or_cancel([fetch(each) for each in references]), strict=True
         ):
             values.update(zip(places[reference.key], read, strict=True))
-        inner = await together([self._restore(values[n], depth - 1) for n in range(len(found))])
+        inner = await gather_or_cancel(
+            [self._restore(values[n], depth - 1) for n in range(len(found))]
+        )
         return put_fields(
             value,
             [
@@ -259,13 +256,8 @@ class FieldOffloader:
         return field.with_loader(self.load_async) if field.is_offloaded else field
 
     def _open(self) -> BlobCache:
-        """The blobs, opened on first use, so that building an offloader does no I/O."""
-        if self._blobs is None:
-            assert self._config is not None  # noqa: S101 - callers checked
-            with self._opening:
-                if self._blobs is None:
-                    self._blobs = open_cache(self._config.storage_config)
-        return self._blobs
+        assert self._blobs is not None  # noqa: S101 - callers checked the configuration
+        return self._blobs.open()
 
 
 def _written(name: str, field: OffloadableField[Any]) -> Content:

@@ -14,7 +14,7 @@ from mistral_offload.inspection.history import History
 from mistral_offload.inspection.inspector import Inspector
 from mistral_offload.inspection.keys import BlobKey
 from mistral_offload.inspection.payloads import carried_by
-from mistral_offload.payload.encoded import EncodingOption
+from mistral_offload.payload.encoded_payload import EncodingOption
 
 _SHOWN_EVENTS = 20
 

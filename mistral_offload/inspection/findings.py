@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mistral_offload.errors import MistralOffloadError
-from mistral_offload.inspection.expiring import Expiry
+from mistral_offload.inspection.blob_locator import Location
+from mistral_offload.inspection.expiry import Expiry
 from mistral_offload.inspection.keys import BlobKey
-from mistral_offload.inspection.locating import Location
 from mistral_offload.inspection.transforms import Transform, Undone
-from mistral_offload.payload.encoded import EncodingOption
+from mistral_offload.payload.encoded_payload import EncodingOption
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mistral_offload._gather import gather_or_cancel
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
@@ -15,20 +16,19 @@ from mistral_offload.errors import (
     PayloadTooLargeError,
     ReferenceRefusedError,
 )
-from mistral_offload.inspection.expiring import Expiries
+from mistral_offload.inspection.blob_locator import Locator, Place
+from mistral_offload.inspection.expiry import Expiries
 from mistral_offload.inspection.fields import find_fields
 from mistral_offload.inspection.findings import Finding, Sighting, Unwrapped
 from mistral_offload.inspection.keys import BlobKey
-from mistral_offload.inspection.locating import Locator, Place
 from mistral_offload.inspection.payloads import Carried
 from mistral_offload.inspection.transforms import Transform, Undoing
 from mistral_offload.limits import DEFAULT_DECOMPRESSED_LIMIT_BYTES
-from mistral_offload.payload.encoded import EncodingOption
+from mistral_offload.payload.encoded_payload import EncodingOption
 from mistral_offload.payload.reference import Reference
-from mistral_offload.temporal.together import together
 
 if TYPE_CHECKING:
-    from mistral_offload.workflows.settings import WorkerSettings
+    from mistral_offload.environment.settings import WorkerSettings
 
 _AT_ONCE = 16
 
@@ -130,7 +130,9 @@ class Inspector:
             return sighting
 
         distinct = list(dict.fromkeys(keys))
-        return dict(zip(distinct, await together([sight(key) for key in distinct]), strict=True))
+        return dict(
+            zip(distinct, await gather_or_cancel([sight(key) for key in distinct]), strict=True)
+        )
 
     async def _look_at_blob(
         self, key: BlobKey, options: Sequence[EncodingOption] | None

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from temporalio.api.common.v1 import Payload
 
-from mistral_offload.payload.encoded import EncodedPayload
+from mistral_offload.payload.encoded_payload import EncodedPayload
 from mistral_offload.temporal.codec import read_size
-from mistral_offload.temporal.payloads import carries_context, read_context_payload
-from mistral_offload.temporal.plain_payloads import is_left_alone, read_plain
+from mistral_offload.temporal.wire.context_payloads import carries_context, read_context_payload
+from mistral_offload.temporal.wire.plain_payloads import is_left_alone, read_plain
 
 
 @dataclass(frozen=True, slots=True)

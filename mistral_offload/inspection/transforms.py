@@ -19,7 +19,7 @@ from mistral_offload.errors import (
 from mistral_offload.inspection.keyring import Keyring
 from mistral_offload.limits import MAX_TRANSFORMS
 from mistral_offload.payload import compression as zstd
-from mistral_offload.payload.encoded import EncodingOption
+from mistral_offload.payload.encoded_payload import EncodingOption
 from mistral_offload.payload.field_blob import HEADER
 from mistral_offload.payload.partial_encryption import MARKER
 

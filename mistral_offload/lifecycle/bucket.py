@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from mistral_offload.config import BlobStorageConfig
-from mistral_offload.lifecycle.planning import Plan
+from mistral_offload.lifecycle.expiry_plan import Plan
 from mistral_offload.lifecycle.rules import ExpiryRule
 from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 

@@ -10,8 +10,8 @@ from urllib.parse import quote
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.lifecycle.document import LifecycleDocument
+from mistral_offload.lifecycle.editable import Fetched, ReadableLifecycle
 from mistral_offload.lifecycle.gcs_document import GCSDocument
-from mistral_offload.lifecycle.readable import Fetched, ReadableLifecycle
 from mistral_offload.storage._gcs_client import BUCKETS_SCOPE, connect, endpoint_of
 from mistral_offload.storage._gcs_errors import RefusedError, Target, failure_of
 from mistral_offload.storage._http_errors import forget_requests

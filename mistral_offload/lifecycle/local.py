@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from mistral_offload.errors import LifecycleUnsupportedError
 from mistral_offload.lifecycle.bucket import BucketLifecycle
-from mistral_offload.lifecycle.planning import Plan
+from mistral_offload.lifecycle.expiry_plan import Plan
 from mistral_offload.lifecycle.rules import ExpiryRule
 from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from mistral_offload.errors import LifecycleUnsupportedError
 from mistral_offload.lifecycle.azure import AzureLifecycle
-from mistral_offload.lifecycle.opening import open_lifecycle
-from mistral_offload.lifecycle.places import Place
-from mistral_offload.lifecycle.planning import Plan
+from mistral_offload.lifecycle.bucket_locations import Place
+from mistral_offload.lifecycle.expiry_plan import Plan
+from mistral_offload.lifecycle.factory import open_lifecycle
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.lifecycle.document import LifecycleDocument
-from mistral_offload.lifecycle.readable import Fetched, ReadableLifecycle
+from mistral_offload.lifecycle.editable import Fetched, ReadableLifecycle
 from mistral_offload.lifecycle.s3_document import S3Document
 from mistral_offload.storage._s3_client import connect
 from mistral_offload.storage._s3_errors import Target, error_code, failure_of

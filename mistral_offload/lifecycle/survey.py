@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mistral_offload.errors import LifecycleUnsupportedError
-from mistral_offload.lifecycle.opening import open_lifecycle
-from mistral_offload.lifecycle.places import Place
+from mistral_offload.lifecycle.bucket_locations import Place
+from mistral_offload.lifecycle.factory import open_lifecycle
 from mistral_offload.lifecycle.rules import ExpiryRule, days_for
 
 

@@ -10,7 +10,7 @@ import binascii
 from typing import Any, cast
 
 from mistral_offload.errors import PayloadDecodeError
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 
 _NAMES = frozenset(option.value for option in EncodingOption)
 

@@ -5,16 +5,13 @@ Where they are kept, and what a reference may name, is in `reference`.
 
 from __future__ import annotations
 
-import threading
-
 from mistral_offload.config import PayloadOffloadingConfig
 from mistral_offload.errors import OffloadingNotConfiguredError, ReferenceRefusedError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import telemetry
-from mistral_offload.storage.cache import BlobCache
-from mistral_offload.storage.opening import open_cache
+from mistral_offload.storage.lazy_cache import LazyCache
 from mistral_offload.storage.store import BlobStore
 
 
@@ -33,13 +30,12 @@ class Offloader:
     ) -> None:
         self._config = config
         self._largest_bytes = largest_bytes
-        self._blobs = None if store is None else BlobCache(store)
-        self._opening = threading.Lock()
+        self._blobs = LazyCache(config.storage_config, store)
 
     @property
     def store(self) -> BlobStore:
         """The store, whose threads do the work."""
-        return self._open().store
+        return self._blobs.open().store
 
     def takes(
         self, size: int, offload: bool | None, *, overhead: int = 0, floor: int | None = None
@@ -74,7 +70,7 @@ class Offloader:
             blob, namespace=context.namespace, execution_id=context.execution_id
         )
         if write:
-            self._open().put(reference.key, blob, reference.digest)
+            self._blobs.open().put(reference.key, blob, reference.digest)
         return reference.to_json()
 
     def get(self, reference: Reference, *, namespace: str | None = None) -> bytes:
@@ -103,14 +99,7 @@ class Offloader:
                 "(worker: TEMPORAL_PAYLOAD_OFFLOADING__ALLOW_OTHER_NAMESPACES=true)",
                 key=reference.key,
             )
-        return self._open().get(reference.key, reference.digest, largest=self._largest_bytes)
-
-    def _open(self) -> BlobCache:
-        if self._blobs is None:
-            with self._opening:
-                if self._blobs is None:
-                    self._blobs = open_cache(self._config.storage_config)
-        return self._blobs
+        return self._blobs.open().get(reference.key, reference.digest, largest=self._largest_bytes)
 
 
 def fetch(data: bytes, offloader: Offloader | None, namespace: str | None = None) -> bytes:

@@ -35,10 +35,10 @@ from mistral_offload.errors import (
 )
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
 from mistral_offload.storage import telemetry
-from mistral_offload.storage.causes import presentable_cause
-from mistral_offload.storage.lifetime import Lifetime
+from mistral_offload.storage.error_cause import presentable_cause
+from mistral_offload.storage.executor import StoreExecutor
 from mistral_offload.storage.prefix import KeyPrefix
-from mistral_offload.storage.retrying import Patience, requested_pause
+from mistral_offload.storage.retries import Patience, requested_pause
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class Page(NamedTuple):
     next_token: str | None = None
 
 
-class BlobStore(Lifetime, ABC):
+class BlobStore(StoreExecutor, ABC):
     """Blobs under keys, in one bucket, container or directory.
 
     May be used by many threads and event loops at once; at most ``connections`` operations run at

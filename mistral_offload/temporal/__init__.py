@@ -9,11 +9,11 @@ if find_spec("temporalio") is None:
 
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import ContextValue, data_converter, read_value
-from mistral_offload.temporal.driver import BlobStorageDriver
+from mistral_offload.temporal.external_storage import BlobStorageDriver
 from mistral_offload.temporal.interceptors import ContextInterceptor
-from mistral_offload.temporal.payloads import read_context
 from mistral_offload.temporal.plugin import OffloadPlugin
 from mistral_offload.temporal.sandbox import sandbox_runner
+from mistral_offload.temporal.wire.context_payloads import read_context
 
 __all__ = [
     "BlobStorageDriver",

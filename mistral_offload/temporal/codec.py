@@ -15,12 +15,20 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
 from typing_extensions import Self
 
+from mistral_offload._gather import gather_or_cancel
 from mistral_offload.errors import MistralOffloadError
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
-from mistral_offload.temporal.owning import Sender
-from mistral_offload.temporal.payloads import carries_context, is_dissolved, read_context_payload
-from mistral_offload.temporal.plain_payloads import (
+from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_payload
+from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
+from mistral_offload.temporal.outbound.sdk_internals import in_worker
+from mistral_offload.temporal.wire.context_payloads import (
+    carries_context,
+    is_dissolved,
+    read_context_payload,
+)
+from mistral_offload.temporal.wire.owner import PayloadOwner
+from mistral_offload.temporal.wire.plain_payloads import (
     holds_json,
     is_left_alone,
     is_wrapped,
@@ -28,10 +36,6 @@ from mistral_offload.temporal.plain_payloads import (
     restore_plain,
     write_plain,
 )
-from mistral_offload.temporal.running import in_worker
-from mistral_offload.temporal.sending import Sending
-from mistral_offload.temporal.together import together
-from mistral_offload.temporal.undeliverable import as_failure, is_lasting, to_payload
 
 _SIZE = "offloaded_size"
 
@@ -49,13 +53,13 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 
     def __init__(self, encoder: PayloadEncoder) -> None:
         self._encoder = encoder
-        self._sender = Sender()
-        self._sending = Sending(encoder, self._encode)
+        self._owner = PayloadOwner()
+        self._message_encoder = MessageEncoder(encoder, self._encode)
 
     def with_context(self, context: SerializationContext) -> Self:
         """The same codec for the payloads of one workflow or activity."""
         other = copy(self)
-        other._sender = Sender.of(context)
+        other._owner = PayloadOwner.of(context)
         return other
 
     async def check(self) -> bool:
@@ -63,7 +67,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 
         Payloads are then offloaded from a small size on.
         """
-        return await self._sending.check()
+        return await self._message_encoder.check()
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encode payloads on their way to the server.
@@ -74,7 +78,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             PayloadEncryptionError: a field is marked to be encrypted, but cannot be.
             StorageError: a blob could not be written.
         """
-        return await self._sending.encode(payloads, self._sender)
+        return await self._message_encoder.encode(payloads, self._owner)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decode payloads that come from the server.
@@ -91,12 +95,12 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             StorageError: a blob is gone, damaged or could not be read.
         """
         for_worker = in_worker()  # asked here, for several payloads have a task each
-        return await together([self._receive(payload, for_worker) for payload in payloads])
+        return await gather_or_cancel([self._receive(payload, for_worker) for payload in payloads])
 
     async def _encode(
         self,
         payload: Payload,
-        sender: Sender,
+        owner: PayloadOwner,
         *,
         offload: bool | None = None,
         floor: int | None = None,
@@ -107,7 +111,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         if not carries_context(payload):
             encoded = await self._encoder.encode_async(
                 payload.data,
-                sender.owner,
+                owner.context,
                 offload=offload,
                 has_json=holds_json(payload),
                 floor=floor,
@@ -115,17 +119,17 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             )
             if not encoded.options:
                 return payload
-            return _with_size(write_plain(payload, encoded), encoded, payload, sender)
+            return _with_size(write_plain(payload, encoded), encoded, payload, owner)
         parts = read_context_payload(payload)
         if parts.options:  # the same
             return payload
         encoded = await self._encoder.encode_async(
-            parts.data, sender.owner_for(parts.context), offload=offload, floor=floor, write=write
+            parts.data, owner.context_for(parts.context), offload=offload, floor=floor, write=write
         )
         if not encoded.options and is_dissolved(payload):
             return payload
         dissolved = replace(parts, data=encoded.data, options=encoded.options).to_payload()
-        return _with_size(dissolved, encoded, payload, sender)
+        return _with_size(dissolved, encoded, payload, owner)
 
     async def _receive(self, payload: Payload, for_worker: bool) -> Payload:
         try:
@@ -150,17 +154,17 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         return replace(parts, data=data, options=()).to_payload()
 
     async def _undo(self, encoded: EncodedPayload) -> bytes:
-        namespace = self._sender.namespace
+        namespace = self._owner.namespace
         if namespace == _REPLAYER_NAMESPACE:
             namespace = None
         return await self._encoder.decode_async(encoded, namespace=namespace)
 
 
 def _with_size(
-    encoded: Payload, result: EncodedPayload, original: Payload, sender: Sender
+    encoded: Payload, result: EncodedPayload, original: Payload, owner: PayloadOwner
 ) -> Payload:
     """Say how large the blob is, for whoever finds it missing; the official worker ignores it."""
-    if EncodingOption.OFFLOADED in result.options and sender.owner is not None:
+    if EncodingOption.OFFLOADED in result.options and owner.context is not None:
         encoded.metadata[_SIZE] = str(len(original.data)).encode()
     return encoded
 

@@ -18,7 +18,7 @@ from temporalio.common import RawValue
 
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.temporal.converter import ContextValue
-from mistral_offload.temporal.payloads import read_context
+from mistral_offload.temporal.wire.context_payloads import read_context
 
 # Only these children, which the platform's own fan-out starts, may receive trusted extensions.
 _FAN_OUT_WORKFLOWS = frozenset({"__parallel_execution__", "__parallel_execution_obo__"})

@@ -27,13 +27,17 @@ from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.typed_reader import ValueReader
 from mistral_offload.temporal.codec import OffloadingCodec
-from mistral_offload.temporal.failures import failure_converter_class
-from mistral_offload.temporal.metadata import CONTEXT_ENCODING, LEGACY_CONTEXT_ENCODING
-from mistral_offload.temporal.noting import noting
-from mistral_offload.temporal.payloads import ContextPayload, carries_context, read_context_payload
-from mistral_offload.temporal.reader import ValueReader
-from mistral_offload.temporal.undeliverable import raise_failure, read_failure
+from mistral_offload.temporal.failures.failure_converter import failure_converter_class
+from mistral_offload.temporal.failures.lost_payloads import raise_failure, read_failure
+from mistral_offload.temporal.outbound.tracking_converter import tracking
+from mistral_offload.temporal.wire.context_payloads import (
+    ContextPayload,
+    carries_context,
+    read_context_payload,
+)
+from mistral_offload.temporal.wire.metadata import CONTEXT_ENCODING, LEGACY_CONTEXT_ENCODING
 
 # Small, because a sandboxed workflow has its own copy of every class and these keep them alive.
 _KEPT_READERS = 128
@@ -112,10 +116,10 @@ def data_converter(encoder: PayloadEncoder | None = None) -> DataConverter:
     """
     encoder = encoder or PayloadEncoder()
     return DataConverter(
-        payload_converter_class=noting(ContextCompositeConverter, encoder),
+        payload_converter_class=tracking(ContextCompositeConverter, encoder),
         payload_codec=OffloadingCodec(encoder),
         failure_converter_class=failure_converter_class(
-            offloads=encoder.offloads, seals=encoder.encrypts_whole
+            offloads=encoder.offloads, encrypts=encoder.encrypts_whole
         ),
     )
 

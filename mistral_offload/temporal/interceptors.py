@@ -43,7 +43,7 @@ from mistral_offload.temporal.context import (
     wrap,
     wrap_arguments,
 )
-from mistral_offload.temporal.undeliverable import require_delivered
+from mistral_offload.temporal.failures.lost_payloads import require_delivered
 
 
 class ContextInterceptor(Interceptor):

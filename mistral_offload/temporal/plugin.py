@@ -25,11 +25,11 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from mistral_offload.config import PayloadOffloadingConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
-from mistral_offload.temporal.attending import attend
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import data_converter
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import hand_through
+from mistral_offload.temporal.worker_lifespan import worker_lifespan
 
 
 class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
@@ -88,7 +88,7 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Run the worker, and what goes on beside it."""
-        async with attend(worker.client):
+        async with worker_lifespan(worker.client):
             await next(worker)
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:

@@ -13,14 +13,15 @@ from temporalio.activity import logger as activity_logger
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
+from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.fields.field import OffloadableField
 from mistral_offload.fields.interceptor import FieldInterceptor
-from mistral_offload.fields.lazy import Restoring
 from mistral_offload.fields.model import OffloadableModel
 from mistral_offload.fields.offloader import FieldOffloader
+from mistral_offload.fields.restoration import Restoring
 from mistral_offload.workflows import workflow
-from mistral_offload.workflows.activities import Activity, activity
-from mistral_offload.workflows.settings import WorkerSettings
+from mistral_offload.workflows.activities import Activity
+from mistral_offload.workflows.activity_decorator import activity
 from mistral_offload.workflows.worker import WorkerOptions, run_worker
 
 __all__ = [

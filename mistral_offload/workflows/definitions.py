@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from mistral_offload.errors import ConfigurationError
-from mistral_offload.temporal.reader import ValueReader
+from mistral_offload.payload.typed_reader import ValueReader
 from mistral_offload.workflows.arguments import InputMapping
 from mistral_offload.workflows.results import ResultMapping
 from mistral_offload.workflows.schemas import json_schema

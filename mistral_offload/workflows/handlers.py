@@ -11,7 +11,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
 from mistral_offload.errors import MistralOffloadError, PayloadDecodeError
-from mistral_offload.workflows.serving import INVALID_INPUT, take_raw_values
+from mistral_offload.workflows.activity_adapter import INVALID_INPUT, take_raw_values
 
 if TYPE_CHECKING:
     from mistral_offload.workflows.definitions import Handler, WorkflowDefinition

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic_core import to_jsonable_python
 
+from mistral_offload.environment.platform_api import DeploymentLocation, Platform, RegistrationRef
+from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.workflows.definitions import Handler, WorkflowDefinition
-from mistral_offload.workflows.platform import DeploymentLocation, Platform, RegistrationRef
-from mistral_offload.workflows.settings import WorkerSettings
 
 _logger = logging.getLogger(__name__)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import temporalio.workflow
 
 from mistral_offload.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from mistral_offload.workflows.activities import Activity
+from mistral_offload.workflows.activities import Activity
 
 
 class ActivityRegistry:

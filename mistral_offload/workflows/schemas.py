@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic.errors import PydanticInvalidForJsonSchema
 
-from mistral_offload.temporal.reader import ValueReader
+from mistral_offload.payload.typed_reader import ValueReader
 
 
 def json_schema(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mistral_offload.config import BlobStorageConfig
+from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import (
     BlobNotFoundError,
     MistralOffloadError,
@@ -15,9 +16,8 @@ from mistral_offload.errors import (
 )
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
-from mistral_offload.storage.opening import open_store
+from mistral_offload.storage.factory import open_store
 from mistral_offload.storage.store import BlobStore
-from mistral_offload.workflows.settings import WorkerSettings
 
 _PROBE_NAME: Final = "worker-start-check"
 _PROBE: Final = b"A worker of mistral-offload has checked that it can write here."

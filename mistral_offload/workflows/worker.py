@@ -17,23 +17,23 @@ import httpx
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from mistral_offload.environment.discovery import TemporalAddress, find_temporal
+from mistral_offload.environment.platform_api import Platform
+from mistral_offload.environment.settings import WorkerSettings
+from mistral_offload.environment.temporal_client import SETTLING_SECONDS, connect
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.fields.interceptor import FieldInterceptor
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.encoder import PayloadEncoder
-from mistral_offload.temporal.attending import attend
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import sandbox_runner
+from mistral_offload.temporal.worker_lifespan import worker_lifespan
 from mistral_offload.workflows.activities import Activity
-from mistral_offload.workflows.connecting import SETTLING_SECONDS, connect
+from mistral_offload.workflows.activity_adapter import ArgumentsInterceptor, activity_definition
 from mistral_offload.workflows.definitions import WorkflowDefinition, definition_of
-from mistral_offload.workflows.discovery import TemporalAddress, find_temporal
-from mistral_offload.workflows.platform import Platform
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow, locate
 from mistral_offload.workflows.registry import by_name, registry
-from mistral_offload.workflows.serving import ArgumentsInterceptor, activity_definition
-from mistral_offload.workflows.settings import WorkerSettings
-from mistral_offload.workflows.stopping import stop_signals
+from mistral_offload.workflows.shutdown import stop_signals
 from mistral_offload.workflows.storage_check import check_stores
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ async def run_worker(
             return
         address, temporal = started
         closing.push_async_callback(asyncio.sleep, SETTLING_SECONDS)
-        await closing.enter_async_context(attend(temporal))
+        await closing.enter_async_context(worker_lifespan(temporal))
         registration = None
         if platform is not None:
             registration = WorkerRegistration(

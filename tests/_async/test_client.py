@@ -11,7 +11,7 @@ import pydantic
 import pytest
 from httpx import AsyncClient
 
-from mistral_offload import Mistral, RetryConfig, _pace
+from mistral_offload import Mistral, RetryConfig, _synchronization
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import (
     APIConnectionError,
@@ -34,12 +34,12 @@ from mistral_offload.errors import (
     WorkflowTimeoutError,
 )
 from mistral_offload.limits import INLINE_LIMIT_BYTES, MIB
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.envelope import read_envelope, write_envelope
 from mistral_offload.payload.jsontext import dump_json, load_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import open_store
-from tests._async.recording import Recording, execution, make_client
+from tests._async.recorder import Recording, execution, make_client
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep_async(seconds: float) -> None:
         taken.append(seconds)
 
-    monkeypatch.setattr(_pace, sleep_async.__name__, sleep_async)
+    monkeypatch.setattr(_synchronization, sleep_async.__name__, sleep_async)
     return taken
 
 

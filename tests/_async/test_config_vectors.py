@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from mistral_offload.errors import ServiceAccountTokenError
-from tests._async.calling import answer_to, call_async
-from tests._async.recording import Recording, make_client
+from tests._async.calls import answer_to, call_async
+from tests._async.recorder import Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
 
 DIFFERENCES = Differences(

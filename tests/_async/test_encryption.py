@@ -34,7 +34,7 @@ from mistral_offload.limits import MIB
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.envelope import read_envelope, write_envelope
 from mistral_offload.storage import open_store
-from tests._async.recording import Recording, execution, make_client
+from tests._async.recorder import Recording, execution, make_client
 from tests.servers.seaweed import Seaweed
 from tests.servers.temporal_reader import TemporalReader
 from tests.servers.worker import WorkerProcess

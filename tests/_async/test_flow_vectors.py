@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mistral_offload import _pace
+from mistral_offload import _synchronization
 from mistral_offload.api.retries import BackoffStrategy, RetryConfig
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import (
@@ -21,7 +21,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.storage import open_store
-from tests._async.recording import Recording, execution, make_client
+from tests._async.recorder import Recording, execution, make_client
 from tests.vectors import Case, Differences, encryption_of, load, parameters
 
 DIFFERENCES = Differences(
@@ -95,7 +95,7 @@ async def test_execute_and_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> 
     async def sleep_async(seconds: float) -> None:
         sleeps.append(seconds)
 
-    monkeypatch.setattr(_pace, sleep_async.__name__, sleep_async)
+    monkeypatch.setattr(_synchronization, sleep_async.__name__, sleep_async)
     client = make_client(recording)
     name, outcome = case["name"], case["expected"]["outcome"]
     arguments: dict[str, Any] = dict(case["args"])
@@ -134,7 +134,7 @@ async def test_retry_is_the_same_execution(
     async def sleep_async(seconds: float) -> None:
         assert seconds <= 60
 
-    monkeypatch.setattr(_pace, sleep_async.__name__, sleep_async)
+    monkeypatch.setattr(_synchronization, sleep_async.__name__, sleep_async)
     recording = Recording(
         [httpx.Response(503), httpx.Response(503), httpx.Response(200, json=execution("RUNNING"))]
     )

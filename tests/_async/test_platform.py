@@ -14,7 +14,7 @@ from mistral_offload import (
     BlobStorageConfig,
     Mistral,
     PayloadOffloadingConfig,
-    _pace,
+    _synchronization,
 )
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import NotFoundError
@@ -117,7 +117,7 @@ async def started_by_async(client: Mistral, schedule_id: str) -> str:
         told = await client.workflows.schedules.get_schedule_async(schedule_id)
         if told.recent_executions:
             return told.recent_executions[-1].execution_id
-        await _pace.sleep_async(0.05)
+        await _synchronization.sleep_async(0.05)
     raise AssertionError("nothing was started")
 
 

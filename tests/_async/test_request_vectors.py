@@ -18,8 +18,8 @@ from mistral_offload.payload.compression import decompress
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import open_store
-from tests._async.calling import answer_to, call_async
-from tests._async.recording import Recording, make_client
+from tests._async.calls import answer_to, call_async
+from tests._async.recorder import Recording, make_client
 from tests.vectors import (
     Case,
     Differences,

@@ -20,8 +20,8 @@ from mistral_offload.errors import (
     ResponseValidationError,
 )
 from mistral_offload.storage import open_store
-from tests._async.calling import call_async, recorded
-from tests._async.recording import Recording, make_client
+from tests._async.calls import call_async, recorded
+from tests._async.recorder import Recording, make_client
 from tests.vectors import (
     Case,
     Differences,

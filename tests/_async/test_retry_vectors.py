@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from mistral_offload import BackoffStrategy, RetryConfig, _pace
+from mistral_offload import BackoffStrategy, RetryConfig, _synchronization
 from mistral_offload.errors import APIConnectionError, APIError
-from tests._async.calling import answer_to, call_async
-from tests._async.recording import Answer, Recording, make_client
+from tests._async.calls import answer_to, call_async
+from tests._async.recorder import Answer, Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
 
 DIFFERENCES = Differences(
@@ -57,7 +57,7 @@ async def test_retries(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         now += seconds
         sleeps.append(seconds)
 
-    monkeypatch.setattr(_pace, sleep_async.__name__, sleep_async)
+    monkeypatch.setattr(_synchronization, sleep_async.__name__, sleep_async)
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(random, "uniform", lambda low, high: low + case["random"] * (high - low))
     recording = Recording([answer(step) for step in case["responses"]])

@@ -15,8 +15,8 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import PayloadTooLargeError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.payload.jsontext import load_json
-from tests._async.calling import call_async
-from tests._async.recording import Recording, make_client
+from tests._async.calls import call_async
+from tests._async.recorder import Recording, make_client
 
 MADE = httpx.Response(201, json={"schedule_id": "s"})
 

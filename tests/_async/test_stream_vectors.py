@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from mistral_offload.api.endpoints import STREAM_EXECUTION
 from mistral_offload.api.models import UnknownEvent
-from mistral_offload.api.operations import STREAM_EXECUTION
 from mistral_offload.api.sse import FrameReader
 from mistral_offload.errors import (
     EncryptionNotConfiguredError,
@@ -20,8 +20,8 @@ from mistral_offload.errors import (
     StreamDisconnectedError,
 )
 from mistral_offload.payload.jsontext import load_json
-from tests._async.calling import call_async
-from tests._async.recording import Recording, make_client
+from tests._async.calls import call_async
+from tests._async.recorder import Recording, make_client
 from tests._async.test_response_vectors import differences
 from tests.api.bodies import Chunks, opened
 from tests.vectors import Case, Differences, b64, compression_of, encryption_of, load, parameters

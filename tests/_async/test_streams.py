@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mistral_offload import Mistral, RetryConfig, _pace
+from mistral_offload import Mistral, RetryConfig, _synchronization
 from mistral_offload.errors import (
     APIConnectionError,
     NotFoundError,
@@ -18,7 +18,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.limits import MIB
 from mistral_offload.payload.jsontext import dump_json
-from tests._async.recording import Answer, Recording, make_client
+from tests._async.recorder import Answer, Recording, make_client
 from tests.api.bodies import Chunks, opened
 
 
@@ -29,7 +29,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     async def sleep_async(seconds: float) -> None:
         taken.append(seconds)
 
-    monkeypatch.setattr(_pace, sleep_async.__name__, sleep_async)
+    monkeypatch.setattr(_synchronization, sleep_async.__name__, sleep_async)
     return taken
 
 
@@ -96,8 +96,8 @@ async def test_a_stream_that_nobody_holds_is_closed() -> None:
     async for _ in await client.workflows.events.get_stream_events_async():
         break
     gc.collect()
-    await _pace.sleep_async(0)  # what closes it has its turn
-    await _pace.sleep_async(0)
+    await _synchronization.sleep_async(0)  # what closes it has its turn
+    await _synchronization.sleep_async(0)
     assert body.is_closed
 
 
@@ -186,7 +186,7 @@ async def test_reconnects_end_when_nothing_comes_any_more(
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(_pace, sleep_async.__name__, sleep_async)
+    monkeypatch.setattr(_synchronization, sleep_async.__name__, sleep_async)
     monkeypatch.setattr(time, "monotonic", lambda: now)
     client, recording = client_of(lambda _: opened(Chunks([FAILURE])))
     stream = await client.workflows.executions.stream_async(

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_client.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e9a6c57bf812e1c1
+# sha256 of the rest: 648401873bf7dcff
 
 """What a client does when things are large, lost, refused or failed."""
 
@@ -15,7 +15,7 @@ import pydantic
 import pytest
 from httpx import Client
 
-from mistral_offload import Mistral, RetryConfig, _pace
+from mistral_offload import Mistral, RetryConfig, _synchronization
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import (
     APIConnectionError,
@@ -38,12 +38,12 @@ from mistral_offload.errors import (
     WorkflowTimeoutError,
 )
 from mistral_offload.limits import INLINE_LIMIT_BYTES, MIB
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.envelope import read_envelope, write_envelope
 from mistral_offload.payload.jsontext import dump_json, load_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import open_store
-from tests._sync.recording import Recording, execution, make_client
+from tests._sync.recorder import Recording, execution, make_client
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def sleep(seconds: float) -> None:
         taken.append(seconds)
 
-    monkeypatch.setattr(_pace, sleep.__name__, sleep)
+    monkeypatch.setattr(_synchronization, sleep.__name__, sleep)
     return taken
 
 

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_config_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 7922cb55fa8cba00
+# sha256 of the rest: e29cebb23a11be3f
 
 """Server, authentication and timeout resolution, against the official client."""
 
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mistral_offload.errors import ServiceAccountTokenError
-from tests._sync.calling import answer_to, call
-from tests._sync.recording import Recording, make_client
+from tests._sync.calls import answer_to, call
+from tests._sync.recorder import Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
 
 DIFFERENCES = Differences(

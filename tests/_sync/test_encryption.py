@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_encryption.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: da4360b33bb8a5a7
+# sha256 of the rest: bb497c73d5bc2cf9
 
 """Encryption and compression as a client does them, and end to end on real servers."""
 
@@ -38,7 +38,7 @@ from mistral_offload.limits import MIB
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.envelope import read_envelope, write_envelope
 from mistral_offload.storage import open_store
-from tests._sync.recording import Recording, execution, make_client
+from tests._sync.recorder import Recording, execution, make_client
 from tests.servers.seaweed import Seaweed
 from tests.servers.temporal_reader import TemporalReader
 from tests.servers.worker import WorkerProcess

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_error_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 2fee8333b90f53d2
+# sha256 of the rest: 70242ec100bf7726
 
 """Errors by status, and what they tell, against the official client."""
 
@@ -24,8 +24,8 @@ from mistral_offload.errors import (
     ServerError,
     ValidationError,
 )
-from tests._sync.calling import call, recorded
-from tests._sync.recording import Recording, make_client
+from tests._sync.calls import call, recorded
+from tests._sync.recorder import Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
 
 DIFFERENCES = Differences(

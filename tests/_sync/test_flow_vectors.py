@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_flow_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: a898661954f40111
+# sha256 of the rest: 2953f1015a5b2f7f
 
 """Namespace lookup, execute-and-wait and retries, against the official client."""
 
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mistral_offload import _pace
+from mistral_offload import _synchronization
 from mistral_offload.api.retries import BackoffStrategy, RetryConfig
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import (
@@ -25,7 +25,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.storage import open_store
-from tests._sync.recording import Recording, execution, make_client
+from tests._sync.recorder import Recording, execution, make_client
 from tests.vectors import Case, Differences, encryption_of, load, parameters
 
 DIFFERENCES = Differences(
@@ -99,7 +99,7 @@ def test_execute_and_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     def sleep(seconds: float) -> None:
         sleeps.append(seconds)
 
-    monkeypatch.setattr(_pace, sleep.__name__, sleep)
+    monkeypatch.setattr(_synchronization, sleep.__name__, sleep)
     client = make_client(recording)
     name, outcome = case["name"], case["expected"]["outcome"]
     arguments: dict[str, Any] = dict(case["args"])
@@ -138,7 +138,7 @@ def test_retry_is_the_same_execution(
     def sleep(seconds: float) -> None:
         assert seconds <= 60
 
-    monkeypatch.setattr(_pace, sleep.__name__, sleep)
+    monkeypatch.setattr(_synchronization, sleep.__name__, sleep)
     recording = Recording(
         [httpx.Response(503), httpx.Response(503), httpx.Response(200, json=execution("RUNNING"))]
     )

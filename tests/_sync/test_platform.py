@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_platform.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e85eb8d4d19085f0
+# sha256 of the rest: 92ae250a54597e95
 
 """What the local platform serves beside the main job: real HTTP, client, worker and store."""
 
@@ -18,7 +18,7 @@ from mistral_offload import (
     BlobStorageConfig,
     Mistral,
     PayloadOffloadingConfig,
-    _pace,
+    _synchronization,
 )
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import NotFoundError
@@ -111,7 +111,7 @@ def started_by(client: Mistral, schedule_id: str) -> str:
         told = client.workflows.schedules.get_schedule(schedule_id)
         if told.recent_executions:
             return told.recent_executions[-1].execution_id
-        _pace.sleep(0.05)
+        _synchronization.sleep(0.05)
     raise AssertionError("nothing was started")
 
 

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_request_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 3fa5e5a7a5aa2395
+# sha256 of the rest: a1443d5a3edf04b5
 
 """The HTTP requests of every operation, against those of the official client."""
 
@@ -22,8 +22,8 @@ from mistral_offload.payload.compression import decompress
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import open_store
-from tests._sync.calling import answer_to, call
-from tests._sync.recording import Recording, make_client
+from tests._sync.calls import answer_to, call
+from tests._sync.recorder import Recording, make_client
 from tests.vectors import (
     Case,
     Differences,

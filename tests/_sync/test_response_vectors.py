@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_response_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e7d45697511474fe
+# sha256 of the rest: eb9c82b60187f4c8
 
 """What the answers of every operation are read as, against the official client."""
 
@@ -24,8 +24,8 @@ from mistral_offload.errors import (
     ResponseValidationError,
 )
 from mistral_offload.storage import open_store
-from tests._sync.calling import call, recorded
-from tests._sync.recording import Recording, make_client
+from tests._sync.calls import call, recorded
+from tests._sync.recorder import Recording, make_client
 from tests.vectors import (
     Case,
     Differences,

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_retry_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 421217ade01f9a12
+# sha256 of the rest: fa2bd9bd86b8a255
 
 """Which requests are sent again and after which pauses, against the official client."""
 
@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from mistral_offload import BackoffStrategy, RetryConfig, _pace
+from mistral_offload import BackoffStrategy, RetryConfig, _synchronization
 from mistral_offload.errors import APIConnectionError, APIError
-from tests._sync.calling import answer_to, call
-from tests._sync.recording import Answer, Recording, make_client
+from tests._sync.calls import answer_to, call
+from tests._sync.recorder import Answer, Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
 
 DIFFERENCES = Differences(
@@ -61,7 +61,7 @@ def test_retries(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         now += seconds
         sleeps.append(seconds)
 
-    monkeypatch.setattr(_pace, sleep.__name__, sleep)
+    monkeypatch.setattr(_synchronization, sleep.__name__, sleep)
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(random, "uniform", lambda low, high: low + case["random"] * (high - low))
     recording = Recording([answer(step) for step in case["responses"]])

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_schedules.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 5aceef59a634a215
+# sha256 of the rest: 396d1fd51b02715c
 
 """Inputs of schedules, which the platform keeps itself."""
 
@@ -19,8 +19,8 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import PayloadTooLargeError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.payload.jsontext import load_json
-from tests._sync.calling import call
-from tests._sync.recording import Recording, make_client
+from tests._sync.calls import call
+from tests._sync.recorder import Recording, make_client
 
 MADE = httpx.Response(201, json={"schedule_id": "s"})
 

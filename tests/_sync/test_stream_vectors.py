@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_stream_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: f99cbca63e5bc2ec
+# sha256 of the rest: 358b604f05065c61
 
 """Streams of events and logs, against the official client."""
 
@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from mistral_offload.api.endpoints import STREAM_EXECUTION
 from mistral_offload.api.models import UnknownEvent
-from mistral_offload.api.operations import STREAM_EXECUTION
 from mistral_offload.api.sse import FrameReader
 from mistral_offload.errors import (
     EncryptionNotConfiguredError,
@@ -24,8 +24,8 @@ from mistral_offload.errors import (
     StreamDisconnectedError,
 )
 from mistral_offload.payload.jsontext import load_json
-from tests._sync.calling import call
-from tests._sync.recording import Recording, make_client
+from tests._sync.calls import call
+from tests._sync.recorder import Recording, make_client
 from tests._sync.test_response_vectors import differences
 from tests.api.bodies import Chunks, opened
 from tests.vectors import Case, Differences, b64, compression_of, encryption_of, load, parameters

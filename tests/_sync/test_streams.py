@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: efa7c8236ecbe7ac
+# sha256 of the rest: a5c4d617fc14d3b7
 
 """What a stream does when it breaks, ends or is no longer read."""
 
@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mistral_offload import Mistral, RetryConfig, _pace
+from mistral_offload import Mistral, RetryConfig, _synchronization
 from mistral_offload.errors import (
     APIConnectionError,
     NotFoundError,
@@ -22,7 +22,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.limits import MIB
 from mistral_offload.payload.jsontext import dump_json
-from tests._sync.recording import Answer, Recording, make_client
+from tests._sync.recorder import Answer, Recording, make_client
 from tests.api.bodies import Chunks, opened
 
 
@@ -33,7 +33,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     def sleep(seconds: float) -> None:
         taken.append(seconds)
 
-    monkeypatch.setattr(_pace, sleep.__name__, sleep)
+    monkeypatch.setattr(_synchronization, sleep.__name__, sleep)
     return taken
 
 
@@ -100,8 +100,8 @@ def test_a_stream_that_nobody_holds_is_closed() -> None:
     for _ in client.workflows.events.get_stream_events():
         break
     gc.collect()
-    _pace.sleep(0)  # what closes it has its turn
-    _pace.sleep(0)
+    _synchronization.sleep(0)  # what closes it has its turn
+    _synchronization.sleep(0)
     assert body.is_closed
 
 
@@ -190,7 +190,7 @@ def test_reconnects_end_when_nothing_comes_any_more(
         nonlocal now
         now += seconds
 
-    monkeypatch.setattr(_pace, sleep.__name__, sleep)
+    monkeypatch.setattr(_synchronization, sleep.__name__, sleep)
     monkeypatch.setattr(time, "monotonic", lambda: now)
     client, recording = client_of(lambda _: opened(Chunks([FAILURE])))
     stream = client.workflows.executions.stream("e", reconnect=True, retries=RetryConfig())

@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mistral_offload import Mistral, _pace
+from mistral_offload import Mistral, _synchronization
 
 
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch) -> Mistral:
-    monkeypatch.setattr(_pace, "_has_warned", False)
+    monkeypatch.setattr(_synchronization, "_has_warned", False)
     transport = httpx.MockTransport(lambda _: httpx.Response(204))
     return Mistral(
         "key",

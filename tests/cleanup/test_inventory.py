@@ -10,11 +10,11 @@ import pytest
 from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.owners import Owner, OwnerKind
 from mistral_offload.cleanup.usage import add_up
+from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import LocalStore
-from mistral_offload.workflows.settings import WorkerSettings
 
 
 def payload(execution_id: str, data: bytes = b"data", namespace: str = "ns") -> str:

@@ -22,10 +22,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from mistral_offload.devserver import LocalPlatform
+from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import BlobStore
-from mistral_offload.workflows.settings import WorkerSettings
 
 RETENTION_DAYS = 1
 _PATIENCE_SECONDS = 20.0

@@ -28,20 +28,20 @@ from mistral_offload.errors import BlobNotFoundError
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.inspection.events import EventPayload
 from mistral_offload.inspection.executions import PayloadRow
-from mistral_offload.inspection.expiring import Expiry
+from mistral_offload.inspection.expiry import Expiry
 from mistral_offload.inspection.findings import Sighting
 from mistral_offload.inspection.keys import BlobKey
 from mistral_offload.lifecycle.rules import ExpiryRule
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
-from mistral_offload.storage.opening import open_store
+from mistral_offload.storage.factory import open_store
 from tests.inspection.scene import EXECUTION_TOKEN, FULL, KEY, NAMESPACE, OTHER_KEY, Scene
 from tests.servers.azurite import Azurite
 from tests.servers.process import free_ports
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import azure_config
-from tests.workflows.running import running_worker
+from tests.workflows.worker_runs import running_worker
 
 from . import inspected
 from .command import call_command, command_line, run_command

@@ -28,7 +28,7 @@ from mistral_offload import (
     PayloadEncryptionConfig,
     PayloadOffloadingConfig,
 )
-from mistral_offload.devserver.server import find_temporal
+from mistral_offload.devserver.temporal_server import find_temporal
 from mistral_offload.payload.jsontext import dump_json
 from tests.cli.command import Dev
 from tests.codecserver.process import KEY, NAMESPACE, TOKEN, CodecServer

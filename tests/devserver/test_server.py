@@ -71,7 +71,7 @@ def test_without_the_binary(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_binary_is_found_on_the_path_too(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from mistral_offload.devserver.server import find_temporal
+    from mistral_offload.devserver.temporal_server import find_temporal
 
     def elsewhere(name: str, scheme: str) -> str:
         return "/nowhere"

@@ -10,7 +10,7 @@ import pytest
 from mistral_offload.doctor import Finding, Outcome
 from mistral_offload.doctor.configuration import SettingsChecks
 from mistral_offload.doctor.encryption import EncryptionChecks
-from mistral_offload.doctor.running import run_checks
+from mistral_offload.doctor.runner import run_checks
 from mistral_offload.doctor.versions import VersionChecks
 from mistral_offload.workflows import WorkerSettings
 

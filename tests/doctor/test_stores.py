@@ -10,9 +10,9 @@ import pytest
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Outcome
-from mistral_offload.doctor.facts import Facts
-from mistral_offload.doctor.places import places_of
+from mistral_offload.doctor.configured_stores import places_of
 from mistral_offload.doctor.probe import Probe
+from mistral_offload.doctor.shared_facts import Facts
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.storage.backends import AzureBackend, azure_config, gcs_config

@@ -19,7 +19,7 @@ from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig
 from mistral_offload.errors import StorageUnavailableError
 from mistral_offload.fields import OffloadableField, OffloadableModel
 from mistral_offload.fields.offloader import FieldOffloader
-from mistral_offload.fields.walking import find_fields
+from mistral_offload.fields.traversal import find_fields
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage import MemoryStore
 

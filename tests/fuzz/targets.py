@@ -17,24 +17,24 @@ from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payload
 
-from mistral_offload.api import decoded, operations
-from mistral_offload.api.answers import read_answer, read_document
+from mistral_offload.api import endpoints, response_values
+from mistral_offload.api.responses import read_answer, read_document
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.api.sse import FrameReader
-from mistral_offload.api.streaming import read_frame
-from mistral_offload.cli.controls import escape_controls
+from mistral_offload.api.stream_calls import read_frame
+from mistral_offload.cli.terminal import escape_controls
 from mistral_offload.codecserver.links import Links
 from mistral_offload.config import PayloadCompressionConfig, PayloadEncryptionConfig
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.fields.content import FieldContent
 from mistral_offload.fields.field import OffloadableField
 from mistral_offload.inspection import read_target
+from mistral_offload.inspection.display import Form, show_value
 from mistral_offload.inspection.fields import find_fields
-from mistral_offload.inspection.showing import Form, show_value
 from mistral_offload.inspection.transforms import Undoing
 from mistral_offload.payload import compression
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.encoded import EncodedPayload, parse_options
+from mistral_offload.payload.encoded_payload import EncodedPayload, parse_options
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.encryption import Cipher
 from mistral_offload.payload.envelope import read_envelope
@@ -51,7 +51,7 @@ from mistral_offload.payload.partial_encryption import (
 from mistral_offload.payload.reference import Reference
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import read_value
-from mistral_offload.temporal.payloads import ContextPayload
+from mistral_offload.temporal.wire.context_payloads import ContextPayload
 
 _DIGEST = "0" * 64
 _KEY = f"temporal-payload/n/e/sha256:{_DIGEST}"
@@ -86,7 +86,7 @@ def _key(data: bytes) -> None:
 
 
 def _envelope(data: bytes) -> None:
-    for found in decoded.anywhere(load_json(data)):
+    for found in response_values.anywhere(load_json(data)):
         with suppress(MistralOffloadError):
             _ENCODER.decode_value(found.payload)
     payload = read_envelope(load_json(data))
@@ -96,7 +96,12 @@ def _envelope(data: bytes) -> None:
 
 def _document(data: bytes) -> None:
     document = load_json(data)
-    for find in (decoded.in_result, decoded.in_schedule, decoded.in_schedules, decoded.in_events):
+    for find in (
+        response_values.in_result,
+        response_values.in_schedule,
+        response_values.in_schedules,
+        response_values.in_events,
+    ):
         with suppress(MistralOffloadError):
             for found in find(document):
                 if found.patches is not None:
@@ -153,15 +158,17 @@ def _stream(data: bytes) -> None:
     steps = (data[start : start + 3] for start in range(0, len(data), 3))
     again = [frame for step in steps for frame in pieces.feed(step)]
     assert frames == [*again, *pieces.finish()]
-    operation: Any = operations.STREAM_EVENTS
+    operation: Any = endpoints.STREAM_EVENTS
     for frame in frames:
         with suppress(MistralOffloadError):
-            for found in decoded.in_frame(read_frame(operation, _response(200, b""), frame)):
+            for found in response_values.in_frame(
+                read_frame(operation, _response(200, b""), frame)
+            ):
                 _ENCODER.decode(EncodedPayload(found.payload.data, found.payload.options))
 
 
 def _answer(data: bytes) -> None:
-    operation: Any = operations.EXECUTE_WORKFLOW
+    operation: Any = endpoints.EXECUTE_WORKFLOW
     for status in (200, 404, 422, 500):
         with suppress(MistralOffloadError):
             response = _response(status, data)

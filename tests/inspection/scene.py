@@ -11,12 +11,12 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 
 from mistral_offload.config import BlobStorageConfig
+from mistral_offload.environment.settings import FileSettings, WorkerSettings
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage import BlobStore
-from mistral_offload.storage.opening import open_store
+from mistral_offload.storage.factory import open_store
 from mistral_offload.temporal import ContextValue, data_converter
-from mistral_offload.workflows.settings import FileSettings, WorkerSettings
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import s3_config
 

@@ -16,14 +16,14 @@ from mistral_offload.errors import (
     ContainerNotFoundError,
 )
 from mistral_offload.inspection import Inspector
-from mistral_offload.inspection.expiring import Expiries, Expiry
+from mistral_offload.inspection.blob_locator import Locator, Place
+from mistral_offload.inspection.expiry import Expiries, Expiry
 from mistral_offload.inspection.fields import find_fields
 from mistral_offload.inspection.keys import BlobKey
-from mistral_offload.inspection.locating import Locator, Place
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
-from mistral_offload.storage.opening import open_store
+from mistral_offload.storage.factory import open_store
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 

@@ -13,7 +13,7 @@ from mistral_offload.errors import ConfigurationError, ReferenceRefusedError
 from mistral_offload.inspection import ExecutionTarget, read_target
 from mistral_offload.inspection.payloads import Carried
 from mistral_offload.inspection.targets import KeyTarget
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.field_reference import ContentForm
 

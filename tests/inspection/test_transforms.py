@@ -21,7 +21,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.inspection.transforms import Undoing
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.partial_encryption import MARKER
 from mistral_offload.storage import MemoryStore

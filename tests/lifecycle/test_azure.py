@@ -9,7 +9,7 @@ import pytest
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.errors import LifecycleUnsupportedError
 from mistral_offload.lifecycle.azure import AzureLifecycle, account_name
-from mistral_offload.lifecycle.opening import open_lifecycle
+from mistral_offload.lifecycle.factory import open_lifecycle
 
 PREFIXES = ["data/temporal-payload/", "data/temporal-activity-payload/"]
 URL = "https://acme.blob.core.windows.net"

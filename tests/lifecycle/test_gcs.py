@@ -14,7 +14,7 @@ from mistral_offload.errors import (
     LifecycleChangedError,
     StorageAccessDeniedError,
 )
-from mistral_offload.lifecycle.opening import open_lifecycle
+from mistral_offload.lifecycle.factory import open_lifecycle
 from mistral_offload.lifecycle.rules import ExpiryRule
 from tests.servers.gcs_buckets import GCSBuckets
 from tests.servers.proxy import CountingProxy

@@ -15,7 +15,7 @@ from mistral_offload.errors import (
     StorageAccessDeniedError,
     StorageUnavailableError,
 )
-from mistral_offload.lifecycle.opening import open_lifecycle
+from mistral_offload.lifecycle.factory import open_lifecycle
 from mistral_offload.lifecycle.rules import ExpiryRule
 from tests.servers.proxy import CountingProxy
 from tests.servers.scripted import ScriptedServer

@@ -15,7 +15,7 @@ import zstandard
 from mistral_offload.errors import MistralOffloadError, PayloadDecompressionError
 from mistral_offload.limits import MIB
 from mistral_offload.payload.compression import compress, decompress
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
 from tests.payload.configs import compression
 

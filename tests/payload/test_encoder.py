@@ -21,7 +21,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.limits import INLINE_LIMIT_BYTES, INLINE_WORK_BYTES, MAX_TRANSFORMS, MIB
 from mistral_offload.payload import encryption as encryption_step
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.encryption import OVERHEAD_BYTES
 from mistral_offload.payload.envelope import read_envelope, write_envelope

@@ -15,7 +15,7 @@ from mistral_offload.errors import (
     PayloadDecryptionError,
     PayloadEncryptionError,
 )
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.encryption import OVERHEAD_BYTES, Cipher
 from mistral_offload.payload.field_blob import HEADER

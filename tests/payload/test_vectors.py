@@ -31,7 +31,7 @@ from mistral_offload.errors import (
     ReferenceRefusedError,
 )
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.encoded import EncodedPayload, parse_options
+from mistral_offload.payload.encoded_payload import EncodedPayload, parse_options
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.envelope import read_envelope, write_envelope
 from mistral_offload.payload.jsontext import dump_json, load_json

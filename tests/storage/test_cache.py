@@ -24,9 +24,9 @@ from mistral_offload.errors import (
 from mistral_offload.storage import MemoryStore
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
-from mistral_offload.storage.opening import open_cache
+from mistral_offload.storage.factory import open_cache
 from mistral_offload.storage.single_flight import SingleFlight
-from tests.storage.test_lifetime import in_child
+from tests.storage.test_executor import in_child
 
 
 def digest_of(data: bytes) -> str:

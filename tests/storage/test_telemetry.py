@@ -14,7 +14,7 @@ import pytest
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import BlobNotFoundError, ReferenceRefusedError, StorageUnavailableError
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.encoded import EncodedPayload, EncodingOption
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.memory import MemoryStore

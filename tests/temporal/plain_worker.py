@@ -15,7 +15,7 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.store import BlobStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
-from mistral_offload.temporal.attending import attend
+from mistral_offload.temporal.worker_lifespan import worker_lifespan
 from tests.temporal import heavy
 
 _FORCED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
@@ -37,7 +37,7 @@ async def working(
     client: Client, task_queue: str | None = None, **options: Any
 ) -> AsyncGenerator[Worker]:
     async with (
-        attend(client),
+        worker_lifespan(client),
         Worker(
             client,
             task_queue=task_queue or f"heavy-{uuid4().hex[:8]}",

@@ -16,7 +16,7 @@ from mistral_offload.errors import (
     PayloadSerializationError,
 )
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.encoded import EncodedPayload
+from mistral_offload.payload.encoded_payload import EncodedPayload
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import (
@@ -26,7 +26,7 @@ from mistral_offload.temporal import (
     read_context,
     read_value,
 )
-from mistral_offload.temporal.payloads import ContextPayload
+from mistral_offload.temporal.wire.context_payloads import ContextPayload
 
 CONTEXT = PayloadContext("acme", "wf-1", execution_token="tok", extensions={"a": 1})
 CONFIG = PayloadOffloadingConfig(

@@ -18,7 +18,7 @@ from mistral_offload.temporal.context import (
     wrap_arguments,
 )
 from mistral_offload.temporal.converter import ContextValue
-from mistral_offload.temporal.payloads import ContextPayload
+from mistral_offload.temporal.wire.context_payloads import ContextPayload
 
 RECEIVED = PayloadContext(
     "acme",

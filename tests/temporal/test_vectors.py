@@ -30,7 +30,7 @@ from mistral_offload.temporal import (
     read_context,
     read_value,
 )
-from mistral_offload.temporal.payloads import carries_context, read_context_payload
+from mistral_offload.temporal.wire.context_payloads import carries_context, read_context_payload
 from tests.vectors import (
     Case,
     Differences,

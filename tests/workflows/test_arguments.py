@@ -13,7 +13,7 @@ from mistral_offload.errors import ConfigurationError, PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.temporal.converter import ContextValue, data_converter
-from mistral_offload.temporal.payloads import ContextPayload
+from mistral_offload.temporal.wire.context_payloads import ContextPayload
 from mistral_offload.workflows.arguments import InputMapping
 from mistral_offload.workflows.results import ResultMapping
 from mistral_offload.workflows.signatures import MISSING, FunctionSignature

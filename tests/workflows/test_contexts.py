@@ -12,7 +12,7 @@ from temporalio.common import RawValue
 
 from mistral_offload.payload.context import PayloadContext
 from tests.workflows import documents
-from tests.workflows.running import NAMESPACE, Rig, running_worker, text_of
+from tests.workflows.worker_runs import NAMESPACE, Rig, running_worker, text_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from mistral_offload.environment.discovery import TemporalAddress, find_temporal
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.limits import DEFAULT_FIELD_MIN_SIZE_BYTES, DEFAULT_PAYLOAD_MIN_SIZE_BYTES
 from mistral_offload.workflows import WorkerSettings
-from mistral_offload.workflows.discovery import TemporalAddress, find_temporal
 from tests.vectors import Case, Differences, load, parameters
 
 REFUSED = Differences(

@@ -21,7 +21,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from tests.workflows import documents
-from tests.workflows.running import NAMESPACE, Rig, running_worker
+from tests.workflows.worker_runs import NAMESPACE, Rig, running_worker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

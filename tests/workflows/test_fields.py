@@ -30,9 +30,9 @@ from mistral_offload.workflows import (
     OffloadableModel,
     Restoring,
 )
-from mistral_offload.workflows.serving import activity_definition
+from mistral_offload.workflows.activity_adapter import activity_definition
 from tests.workflows import recordings
-from tests.workflows.running import Rig, running_worker
+from tests.workflows.worker_runs import Rig, running_worker
 
 BYTES = recordings.MEGABYTES * 1_000_000
 

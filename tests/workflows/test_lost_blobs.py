@@ -15,7 +15,7 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from tests.workflows import documents
-from tests.workflows.running import NAMESPACE, running_worker
+from tests.workflows.worker_runs import NAMESPACE, running_worker
 
 
 def lost(execution_id: str) -> RawValue:

@@ -14,7 +14,7 @@ from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
 from mistral_offload.workflows.registry import registry
 from tests.workflows import documents
-from tests.workflows.running import Rig, running_worker
+from tests.workflows.worker_runs import Rig, running_worker
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

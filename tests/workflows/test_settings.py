@@ -14,10 +14,10 @@ from mistral_offload.config import (
     StorageProvider,
     ZstdConfig,
 )
+from mistral_offload.environment.settings import FileSettings, StorageVariables
 from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
 from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
 from mistral_offload.workflows import WorkerSettings
-from mistral_offload.workflows.settings import FileSettings, StorageVariables
 
 GROUP = "TEMPORAL_PAYLOAD_OFFLOADING"
 STORAGE = f"{GROUP}__STORAGE_CONFIG"

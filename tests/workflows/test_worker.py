@@ -20,12 +20,12 @@ import pytest
 from temporalio.client import Client
 
 import mistral_offload.workflows as workflows
+from mistral_offload.environment.discovery import TemporalAddress, find_temporal, parse_target
+from mistral_offload.environment.platform_api import DeploymentLocation, Platform
 from mistral_offload.errors import AuthenticationError, ConfigurationError
 from mistral_offload.temporal import data_converter
 from mistral_offload.workflows import WorkerSettings, workflow
 from mistral_offload.workflows.definitions import definition_of
-from mistral_offload.workflows.discovery import TemporalAddress, find_temporal, parse_target
-from mistral_offload.workflows.platform import DeploymentLocation, Platform
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow
 from tests.workflows import documents
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """Base of all answers: members that this version does not know are kept."""
 
     model_config = ConfigDict(extra="allow")
 
 
-class Question(BaseModel):
+class RequestModel(BaseModel):
     """Base of what is sent: members that were not given are left out, explicit nulls are kept."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mistral_offload.api.models.base import Answer, Question
+from mistral_offload.api.models.base import RequestModel, ResponseModel
 
 
-class DeploymentLocation(Answer):
+class DeploymentLocation(ResponseModel):
     """Where workers run: ``local``, ``k8s`` or ``managed``."""
 
     location_type: str
@@ -18,7 +18,7 @@ class DeploymentLocation(Answer):
     k8s_namespace: str | None = None
 
 
-class DeploymentWorkerResponse(Answer):
+class DeploymentWorkerResponse(ResponseModel):
     """A worker of a deployment."""
 
     name: str
@@ -29,14 +29,14 @@ class DeploymentWorkerResponse(Answer):
     location: DeploymentLocation | None = None
 
 
-class DeploymentSecretBinding(Question):
+class DeploymentSecretBinding(RequestModel):
     """A secret, and the environment variable it is given in."""
 
     env_var_name: str
     reference: str
 
 
-class DeploymentMistralCloudBackendSpec(Question):
+class DeploymentMistralCloudBackendSpec(RequestModel):
     """How a deployment in Mistral's cloud is built."""
 
     type: Literal["mistral_cloud", "koyeb"] = "mistral_cloud"
@@ -45,7 +45,7 @@ class DeploymentMistralCloudBackendSpec(Question):
     secrets: list[DeploymentSecretBinding] | None = None
 
 
-class DeploymentK8sBackendSpec(Question):
+class DeploymentK8sBackendSpec(RequestModel):
     """How a deployment in a Kubernetes cluster is run."""
 
     type: Literal["kubernetes"] = "kubernetes"
@@ -60,7 +60,7 @@ BackendSpec = Annotated[
 """One of the known kinds, or another as it came."""
 
 
-class DeploymentWorkerSpecInput(Question):
+class DeploymentWorkerSpecInput(RequestModel):
     """What a deployment is built from."""
 
     github_url: str | None = None
@@ -74,7 +74,7 @@ class WorkflowsWorkerSpecUpdate(DeploymentWorkerSpecInput):
     """What of a deployment's specification is changed."""
 
 
-class DeploymentResourceConfig(Question):
+class DeploymentResourceConfig(RequestModel):
     """How much a deployment may use."""
 
     replicas: int | None = None
@@ -84,7 +84,7 @@ class DeploymentResourceConfigUpdate(DeploymentResourceConfig):
     """What of a deployment's resources is changed."""
 
 
-class GitCommitAuthor(Answer):
+class GitCommitAuthor(ResponseModel):
     """Who made a commit."""
 
     name: str | None = None
@@ -92,7 +92,7 @@ class GitCommitAuthor(Answer):
     html_url: str | None = None
 
 
-class GitCommitMetadata(Answer):
+class GitCommitMetadata(ResponseModel):
     """The commit a deployment was built from."""
 
     sha: str
@@ -101,7 +101,7 @@ class GitCommitMetadata(Answer):
     html_url: str | None = None
 
 
-class DeploymentWorkerSpecResponse(Answer):
+class DeploymentWorkerSpecResponse(ResponseModel):
     """What a deployment was built from."""
 
     github_url: str
@@ -114,7 +114,7 @@ class DeploymentWorkerSpecResponse(Answer):
     requested_roles: list[str] | None = None
 
 
-class DeploymentBuildState(Answer):
+class DeploymentBuildState(ResponseModel):
     """How far the build is."""
 
     phase: str | None = None
@@ -125,7 +125,7 @@ class DeploymentBuildState(Answer):
     finished_at: datetime | None = None
 
 
-class DeploymentObservedState(Answer):
+class DeploymentObservedState(ResponseModel):
     """What a deployment was last seen doing."""
 
     phase: str | None = None
@@ -139,7 +139,7 @@ class DeploymentObservedState(Answer):
     build_state: DeploymentBuildState | None = None
 
 
-class ManagedDeploymentResponse(Answer):
+class ManagedDeploymentResponse(ResponseModel):
     """A deployment that the platform builds and runs."""
 
     service_id: str
@@ -160,7 +160,7 @@ class ManagedDeploymentResponse(Answer):
     runtime_principal_type: str | None = None
 
 
-class DeploymentResponse(Answer):
+class DeploymentResponse(ResponseModel):
     """A deployment as listings show it."""
 
     id: str
@@ -184,7 +184,7 @@ class DeploymentDetailResponse(DeploymentResponse):
     workers: list[DeploymentWorkerResponse]
 
 
-class DeploymentListResponse(Answer):
+class DeploymentListResponse(ResponseModel):
     """A page of deployments."""
 
     deployments: list[DeploymentResponse]
@@ -192,14 +192,14 @@ class DeploymentListResponse(Answer):
     workspace_id: str
 
 
-class DeploymentWorkerListResponse(Answer):
+class DeploymentWorkerListResponse(ResponseModel):
     """A page of a deployment's workers."""
 
     workers: list[DeploymentWorkerResponse]
     next_cursor: str | None
 
 
-class DeploymentArchiveResponse(Answer):
+class DeploymentArchiveResponse(ResponseModel):
     """Where the source of a deployment can be had."""
 
     archive_id: str

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.base import ResponseModel
 
 
-class JSONPayloadResponse(Answer):
+class JSONPayloadResponse(ResponseModel):
     """A value within an event."""
 
     value: Any
@@ -17,14 +17,14 @@ class JSONPayloadResponse(Answer):
     encoding_options: list[str] | None = None
 
 
-class EncryptedPatchValue(Answer):
+class EncryptedPatchValue(ResponseModel):
     """A value of a patch that is encrypted on its own."""
 
     value: str
     type: Literal["__encrypted__"] = "__encrypted__"
 
 
-class JSONPatchAdd(Answer):
+class JSONPatchAdd(ResponseModel):
     """Put a value at a path."""
 
     path: str
@@ -32,7 +32,7 @@ class JSONPatchAdd(Answer):
     op: Literal["add"] = "add"
 
 
-class JSONPatchAppend(Answer):
+class JSONPatchAppend(ResponseModel):
     """Continue the text at a path."""
 
     path: str
@@ -40,7 +40,7 @@ class JSONPatchAppend(Answer):
     op: Literal["append"] = "append"
 
 
-class JSONPatchRemove(Answer):
+class JSONPatchRemove(ResponseModel):
     """Remove the value at a path."""
 
     path: str
@@ -48,7 +48,7 @@ class JSONPatchRemove(Answer):
     op: Literal["remove"] = "remove"
 
 
-class JSONPatchReplace(Answer):
+class JSONPatchReplace(ResponseModel):
     """Replace the value at a path."""
 
     path: str
@@ -63,7 +63,7 @@ JSONPatch = Annotated[
 """A change of a value; one that this version does not know is kept as it came."""
 
 
-class JSONPatchPayloadResponse(Answer):
+class JSONPatchPayloadResponse(ResponseModel):
     """Changes of a value that an earlier event told."""
 
     value: list[JSONPatch] | str
@@ -77,13 +77,13 @@ ProgressPayload = Annotated[
 ]
 
 
-class Failure(Answer):
+class Failure(ResponseModel):
     """What went wrong."""
 
     message: str
 
 
-class _Task(Answer):
+class _Task(ResponseModel):
     task_id: str
 
 
@@ -137,7 +137,7 @@ class WorkflowTaskFailedAttributes(_Task):
     failure: Failure
 
 
-class _CustomTask(Answer):
+class _CustomTask(ResponseModel):
     custom_task_id: str
     custom_task_type: str
 

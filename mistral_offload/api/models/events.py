@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, cast, get_args
 from pydantic import Discriminator, Tag
 
 from mistral_offload.api.models import event_attributes as told
-from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.base import ResponseModel
 
 
-class WorkflowEvent(Answer):
+class WorkflowEvent(ResponseModel):
     """What all events tell."""
 
     event_id: str
@@ -195,7 +195,7 @@ AnyEvent = Annotated[
 """An event of a known kind, or another as it came."""
 
 
-class ListWorkflowEventResponse(Answer):
+class ListWorkflowEventResponse(ResponseModel):
     """A page of events."""
 
     events: list[AnyEvent]

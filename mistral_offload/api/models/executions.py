@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from mistral_offload.api.models.base import Answer, KnownOrNewStatus
+from mistral_offload.api.models.base import KnownOrNewStatus, ResponseModel
 
 
-class WorkflowExecutionWithoutResultResponse(Answer):
+class WorkflowExecutionWithoutResultResponse(ResponseModel):
     """An execution as listings show it."""
 
     workflow_name: str
@@ -34,7 +34,7 @@ class WorkflowExecutionResponse(WorkflowExecutionWithoutResultResponse):
     search_keys: dict[str, str | None] | None = None
 
 
-class WorkflowExecutionSyncResponse(Answer):
+class WorkflowExecutionSyncResponse(ResponseModel):
     """The result of an execution that was waited for within the request."""
 
     workflow_name: str
@@ -47,41 +47,41 @@ ExecuteAnswer = Annotated[
 ]
 
 
-class WorkflowExecutionListResponse(Answer):
+class WorkflowExecutionListResponse(ResponseModel):
     """A page of executions."""
 
     executions: list[WorkflowExecutionWithoutResultResponse]
     next_page_token: str | None = None
 
 
-class SignalWorkflowResponse(Answer):
+class SignalWorkflowResponse(ResponseModel):
     """The signal was accepted."""
 
     message: str = "Signal accepted"
 
 
-class QueryWorkflowResponse(Answer):
+class QueryWorkflowResponse(ResponseModel):
     """What a query handler returned."""
 
     query_name: str
     result: Any
 
 
-class UpdateWorkflowResponse(Answer):
+class UpdateWorkflowResponse(ResponseModel):
     """What an update handler returned."""
 
     update_name: str
     result: Any
 
 
-class BatchExecutionResult(Answer):
+class BatchExecutionResult(ResponseModel):
     """What became of one execution of a batch."""
 
     status: str
     error: str | None = None
 
 
-class BatchExecutionResponse(Answer):
+class BatchExecutionResponse(ResponseModel):
     """What became of each execution of a batch, by its id."""
 
     results: dict[str, BatchExecutionResult] = Field(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.base import ResponseModel
 
 
-class LogRecord(Answer):
+class LogRecord(ResponseModel):
     """A line of a log."""
 
     timestamp: datetime
@@ -26,14 +26,14 @@ class DeploymentLogRecord(LogRecord):
     """A line a deployment has logged."""
 
 
-class ExecutionLogSearchResponse(Answer):
+class ExecutionLogSearchResponse(ResponseModel):
     """A page of an execution's log."""
 
     results: list[ExecutionLogRecord]
     next_cursor: str | None = None
 
 
-class DeploymentLogSearchResponse(Answer):
+class DeploymentLogSearchResponse(ResponseModel):
     """A page of a deployment's log."""
 
     results: list[DeploymentLogRecord]

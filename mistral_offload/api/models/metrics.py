@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.base import ResponseModel
 
 
-class ScalarMetric(Answer):
+class ScalarMetric(ResponseModel):
     """One figure."""
 
     value: int | float
 
 
-class TimeSeriesMetric(Answer):
+class TimeSeriesMetric(ResponseModel):
     """A figure over time: pairs of a moment and a value."""
 
     value: list[list[int | float]]
 
 
-class WorkflowMetrics(Answer):
+class WorkflowMetrics(ResponseModel):
     """How often a workflow ran, how it ended and how long it took."""
 
     execution_count: ScalarMetric

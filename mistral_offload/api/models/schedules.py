@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from mistral_offload.api.models.base import Answer, Question
+from mistral_offload.api.models.base import RequestModel, ResponseModel
 
 
-class ScheduleRange(Question):
+class ScheduleRange(RequestModel):
     """Values from ``start`` to ``end`` by ``step``; 0 stands for ``start``, and for 1."""
 
     start: int
@@ -16,7 +16,7 @@ class ScheduleRange(Question):
     step: int = 0
 
 
-class ScheduleCalendar(Question):
+class ScheduleCalendar(RequestModel):
     """Moments by calendar: each list says which values match."""
 
     second: list[ScheduleRange] | None = None
@@ -29,14 +29,14 @@ class ScheduleCalendar(Question):
     comment: str | None = None
 
 
-class ScheduleInterval(Question):
+class ScheduleInterval(RequestModel):
     """Moments by the clock: ``every`` and ``offset`` are durations such as ``30m`` or ``PT30M``."""
 
     every: str
     offset: str | None = None
 
 
-class SchedulePolicy(Question):
+class SchedulePolicy(RequestModel):
     """What happens when executions overlap, fail or were missed.
 
     ``overlap``: 1 skip, 2 buffer one, 3 buffer all, 4 cancel the other, 5 terminate the other,
@@ -48,7 +48,7 @@ class SchedulePolicy(Question):
     pause_on_failure: bool = False
 
 
-class _Timing(Question):
+class _Timing(RequestModel):
     """When a schedule starts executions."""
 
     calendars: list[ScheduleCalendar] | None = None
@@ -77,13 +77,13 @@ class ScheduleDefinition(_Timing):
     schedule_id: str | None = None
 
 
-class ScheduleFutureExecution(Answer):
+class ScheduleFutureExecution(ResponseModel):
     """An execution to come."""
 
     scheduled_at: datetime
 
 
-class ScheduleRecentExecution(Answer):
+class ScheduleRecentExecution(ResponseModel):
     """An execution that the schedule started."""
 
     scheduled_at: datetime
@@ -105,14 +105,14 @@ class ScheduleDefinitionOutput(_Timing):
     recent_executions: list[ScheduleRecentExecution] | None = None
 
 
-class WorkflowScheduleListResponse(Answer):
+class WorkflowScheduleListResponse(ResponseModel):
     """A page of schedules."""
 
     schedules: list[ScheduleDefinitionOutput]
     next_page_token: str | None = None
 
 
-class WorkflowScheduleResponse(Answer):
+class WorkflowScheduleResponse(ResponseModel):
     """The schedule that was made or changed."""
 
     schedule_id: str

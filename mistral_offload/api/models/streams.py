@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.base import ResponseModel
 from mistral_offload.api.models.events import AnyEvent
 from mistral_offload.api.models.logs import DeploymentLogRecord, ExecutionLogRecord
 
 
-class StreamEventWorkflowContext(Answer):
+class StreamEventWorkflowContext(ResponseModel):
     """The execution that an event is of."""
 
     namespace: str
@@ -20,7 +20,7 @@ class StreamEventWorkflowContext(Answer):
     root_workflow_exec_id: str | None = None
 
 
-class StreamEventSsePayload(Answer):
+class StreamEventSsePayload(ResponseModel):
     """An event, and where it was published."""
 
     stream: str
@@ -31,7 +31,7 @@ class StreamEventSsePayload(Answer):
     metadata: dict[str, Any] | None = None
 
 
-class StreamFrame(Answer):
+class StreamFrame(ResponseModel):
     """What every frame may carry: its kind, its id, and the pause before a reconnect (ms)."""
 
     event: str | None = None

@@ -7,20 +7,20 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.base import ResponseModel
 from mistral_offload.api.models.executions import WorkflowExecutionResponse
 
 TraceAttributes = dict[str, str | int | float | bool | list[Any] | None]
 
 
-class ExecutionTraceInfoResponse(Answer):
+class ExecutionTraceInfoResponse(ResponseModel):
     """Whether there is a trace, and under which id."""
 
     otel_trace_id: str | None = None
     has_trace_data: bool = False
 
 
-class WorkflowExecutionTraceEvent(Answer):
+class WorkflowExecutionTraceEvent(ResponseModel):
     """Something that happened at a moment."""
 
     name: str
@@ -41,7 +41,7 @@ class WorkflowExecutionProgressTraceEvent(WorkflowExecutionTraceEvent):
     error: str | None = None
 
 
-class WorkflowExecutionTraceSummarySpan(Answer):
+class WorkflowExecutionTraceSummarySpan(ResponseModel):
     """A step of an execution, with the steps inside it."""
 
     span_id: str
@@ -73,7 +73,7 @@ class WorkflowExecutionTraceEventsResponse(WorkflowExecutionResponse):
     events: list[AnyTraceEvent] = Field(default_factory=list[AnyTraceEvent])
 
 
-class _Tempo(Answer):
+class _Tempo(ResponseModel):
     """Base of the shapes of Grafana Tempo, whose members are in camel case on the wire."""
 
     model_config = ConfigDict(extra="allow", alias_generator=to_camel, populate_by_name=True)

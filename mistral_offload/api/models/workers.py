@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.base import ResponseModel
 
 
-class WhoAmI(Answer):
+class WhoAmI(ResponseModel):
     """Where the caller's workflows run."""
 
     scheduler_url: str

@@ -6,16 +6,16 @@ from typing import Any
 
 from pydantic import Field
 
-from mistral_offload.api.models.base import Answer
+from mistral_offload.api.models.base import ResponseModel
 
 
-class WorkflowMetadata(Answer):
+class WorkflowMetadata(ResponseModel):
     """Where a workflow comes from."""
 
     shared_namespace: str | None = None
 
 
-class WorkflowBasicDefinition(Answer):
+class WorkflowBasicDefinition(ResponseModel):
     """A workflow as listings show it."""
 
     id: str
@@ -27,7 +27,7 @@ class WorkflowBasicDefinition(Answer):
     tags: list[str] = Field(default_factory=list[str])
 
 
-class Workflow(Answer):
+class Workflow(ResponseModel):
     """A workflow."""
 
     id: str
@@ -50,7 +50,7 @@ class WorkflowWithWorkerStatus(Workflow):
     active: bool
 
 
-class SignalDefinition(Answer):
+class SignalDefinition(ResponseModel):
     """A signal that a workflow handles."""
 
     name: str
@@ -68,7 +68,7 @@ class UpdateDefinition(QueryDefinition):
     """An update that a workflow handles."""
 
 
-class WorkflowCodeDefinition(Answer):
+class WorkflowCodeDefinition(ResponseModel):
     """What a workflow takes, returns and handles."""
 
     input_schema: dict[str, Any]
@@ -82,7 +82,7 @@ class WorkflowCodeDefinition(Answer):
     plugin_metadata: dict[str, Any] | None = None
 
 
-class WorkflowRegistration(Answer):
+class WorkflowRegistration(ResponseModel):
     """A version of a workflow, as a deployment announced it."""
 
     id: str
@@ -101,14 +101,14 @@ class WorkflowRegistrationWithWorkerStatus(WorkflowRegistration):
     active: bool
 
 
-class WorkflowListResponse(Answer):
+class WorkflowListResponse(ResponseModel):
     """A page of workflows."""
 
     workflows: list[WorkflowBasicDefinition]
     next_cursor: str | None
 
 
-class WorkflowRegistrationListResponse(Answer):
+class WorkflowRegistrationListResponse(ResponseModel):
     """A page of registrations; ``workflow_versions`` is their earlier name."""
 
     workflow_registrations: list[WorkflowRegistration]
@@ -116,20 +116,20 @@ class WorkflowRegistrationListResponse(Answer):
     workflow_versions: list[WorkflowRegistration]
 
 
-class WorkflowRegistrationGetResponse(Answer):
+class WorkflowRegistrationGetResponse(ResponseModel):
     """A registration; ``workflow_version`` is its earlier name."""
 
     workflow_registration: WorkflowRegistrationWithWorkerStatus
     workflow_version: WorkflowRegistrationWithWorkerStatus
 
 
-class WorkflowGetResponse(Answer):
+class WorkflowGetResponse(ResponseModel):
     """A workflow, and whether a worker runs it now."""
 
     workflow: WorkflowWithWorkerStatus
 
 
-class WorkflowUpdateResponse(Answer):
+class WorkflowUpdateResponse(ResponseModel):
     """A workflow after a change."""
 
     workflow: Workflow
@@ -143,7 +143,7 @@ class WorkflowUnarchiveResponse(WorkflowUpdateResponse):
     """A workflow after it was brought back."""
 
 
-class WorkflowBulkError(Answer):
+class WorkflowBulkError(ResponseModel):
     """Why one workflow of several stayed as it was."""
 
     workflow_id: str
@@ -151,14 +151,14 @@ class WorkflowBulkError(Answer):
     workflow: Workflow | None = None
 
 
-class WorkflowBulkArchiveResponse(Answer):
+class WorkflowBulkArchiveResponse(ResponseModel):
     """The workflows that were archived, and those that were not."""
 
     archived: list[Workflow]
     errored: list[WorkflowBulkError] = Field(default_factory=list[WorkflowBulkError])
 
 
-class WorkflowBulkUnarchiveResponse(Answer):
+class WorkflowBulkUnarchiveResponse(ResponseModel):
     """The workflows that were brought back, and those that were not."""
 
     unarchived: list[Workflow]

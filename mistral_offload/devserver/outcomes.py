@@ -1,0 +1,107 @@
+"""How an execution, or one of its updates, ended: read from Temporal's own records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.api.common.v1 import Payloads
+from temporalio.api.enums.v1 import TimeoutType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why there is no result: the text that helps, and the kind of failure."""
+
+    message: str
+    type: str
+
+    def as_json(self) -> dict[str, str]:
+        """The ``failure`` member of an answer."""
+        return {"message": self.message, "type": self.type}
+
+
+@dataclass(frozen=True)
+class ExecutionOutcome:
+    """The last event of a run: a result, or a reason why there is none."""
+
+    status: str
+    result: Payloads
+    reason: Reason | None = None
+    next_run_id: str = ""
+    """The run that carries on under the same execution id."""
+
+
+def outcome_of(event: HistoryEvent) -> ExecutionOutcome:
+    """What a closing event says.
+
+    Raises:
+        ValueError: the event closes nothing.
+    """
+    kind = event.WhichOneof("attributes")
+    status = _CLOSING.get(kind or "")
+    if kind is None or status is None:
+        raise ValueError(f"event {kind} does not end an execution")
+    attributes = getattr(event, kind)
+    return ExecutionOutcome(
+        status=status,
+        result=attributes.result if status == "COMPLETED" else Payloads(),
+        reason=_reason_of(status, attributes),
+        next_run_id=getattr(attributes, "new_execution_run_id", ""),
+    )
+
+
+def reason_of(failure: Failure) -> Reason:
+    """The failure that tells most: what an activity or child says only wraps its cause."""
+    while failure.HasField("cause") and failure.WhichOneof("failure_info") in _WRAPPERS:
+        failure = failure.cause
+    kind = failure.WhichOneof("failure_info") or ""
+    if kind == "application_failure_info":
+        named = failure.application_failure_info.type
+    elif kind == "timeout_failure_info":
+        named = TimeoutType.Name(failure.timeout_failure_info.timeout_type)
+    else:
+        named = ""
+    return Reason(failure.message or named or "failed", named or _KINDS.get(kind, "Failure"))
+
+
+def _reason_of(status: str, attributes: Any) -> Reason | None:
+    if status == "FAILED":
+        return reason_of(attributes.failure)
+    if status == "TERMINATED":
+        return Reason(attributes.reason or "terminated", "Terminated")
+    if status == "CANCELED":
+        return Reason("canceled", "Canceled")
+    if status == "TIMED_OUT":
+        return Reason("not ended within its execution timeout", "Timeout")
+    return None
+
+
+_CLOSING = {
+    "workflow_execution_completed_event_attributes": "COMPLETED",
+    "workflow_execution_failed_event_attributes": "FAILED",
+    "workflow_execution_canceled_event_attributes": "CANCELED",
+    "workflow_execution_terminated_event_attributes": "TERMINATED",
+    "workflow_execution_timed_out_event_attributes": "TIMED_OUT",
+    "workflow_execution_continued_as_new_event_attributes": "CONTINUED_AS_NEW",
+}
+
+_WRAPPERS = frozenset(
+    {
+        "activity_failure_info",
+        "child_workflow_execution_failure_info",
+        "nexus_operation_execution_failure_info",
+    }
+)
+
+_KINDS = {
+    "application_failure_info": "ApplicationError",
+    "timeout_failure_info": "Timeout",
+    "canceled_failure_info": "Canceled",
+    "terminated_failure_info": "Terminated",
+    "server_failure_info": "ServerError",
+    "activity_failure_info": "ActivityError",
+    "child_workflow_execution_failure_info": "ChildWorkflowError",
+}

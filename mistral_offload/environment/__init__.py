@@ -1,0 +1,1 @@
+"""What a process takes from its environment: settings, the platform, and Temporal."""

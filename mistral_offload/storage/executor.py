@@ -1,0 +1,158 @@
+"""What every store is made of, whatever it stores: its process, its threads, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import ClassVar, ParamSpec, TypeVar
+
+from typing_extensions import Self
+
+from mistral_offload.errors import StorageConfigError, StoreClosedError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class StoreExecutor:
+    """Threads that start with the first hop, turns to take, and a close that happens once.
+
+    A store dropped without a close gives its threads back as well: an executor ends its threads
+    when it is collected, and nothing that waits in them refers to the store.
+
+    Attributes:
+        provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.
+    """
+
+    provider: ClassVar[str]
+
+    def __init__(self, container: str, connections: int) -> None:
+        if connections < 1:
+            raise StorageConfigError(f"a store needs at least 1 connection, not {connections}")
+        self._container = container
+        self._connections = connections
+        self._pid = os.getpid()
+        self._closed = False
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(connections)
+        self._threads: ThreadPoolExecutor | None = None
+        self._thread_ids: set[int] = set()
+
+    @property
+    def container(self) -> str:
+        """The bucket, container or directory."""
+        return self._container
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed, or belongs to the process this one was forked from."""
+        return self._closed or os.getpid() != self._pid
+
+    def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function right here; the twin of `run_async`.
+
+        Raises:
+            StoreClosedError: the store is closed.
+        """
+        self._require_open()
+        return function(*args, **kwargs)
+
+    async def run_async(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a blocking function in the store's own threads.
+
+        For work that belongs to a store operation, such as hashing what is put: several blocking
+        calls in one hop. A call that waits for a thread is given up when its task is cancelled; one
+        that runs already runs to its end.
+
+        Raises:
+            StoreClosedError: the store is closed.
+        """
+        self._require_open()  # before the lock: another thread may have held it during a fork
+        context = contextvars.copy_context()
+
+        def work() -> T:
+            return context.run(function, *args, **kwargs)
+
+        with self._lock:
+            self._require_open()
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(
+                    self._connections,
+                    thread_name_prefix=f"mistral-offload-{self.provider}",
+                    initializer=_enlist,
+                    initargs=(self._thread_ids,),
+                )
+            future = self._threads.submit(work)
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """End running operations, then give up threads and connections. Twice is fine.
+
+        What waits for its turn, and every later use, gets a StoreClosedError.
+        """
+        if os.getpid() != self._pid:  # threads and connections are the parent's
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._closing.set()
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown(wait=threading.get_ident() not in self._thread_ids)
+        for _ in range(self._connections):
+            self._turns.acquire()
+        self._release()
+        self._turns.release(self._connections)
+
+    async def close_async(self) -> None:
+        """As `close`, in a thread."""
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        self._require_open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close_async()
+
+    def _release(self) -> None:
+        """Close connections. Called once; no operation is running."""
+
+    def _require_open(self, key: str | None = None) -> None:
+        if os.getpid() != self._pid:
+            text = (
+                f"this store belongs to process {self._pid}, and this is process {os.getpid()}, "
+                "forked from it: open a store after the fork"
+            )
+        elif self._closed:
+            text = "this store is closed: open another one, or close this one later"
+        else:
+            return
+        raise StoreClosedError(text, provider=self.provider, container=self._container, key=key)
+
+
+def _enlist(thread_ids: set[int]) -> None:
+    thread_ids.add(threading.get_ident())

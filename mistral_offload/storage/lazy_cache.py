@@ -1,0 +1,45 @@
+"""A blob cache that is opened on first use, so that its owner's constructor does no I/O."""
+
+from __future__ import annotations
+
+import threading
+
+from mistral_offload.config import BlobStorageConfig
+from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES
+from mistral_offload.storage.cache import BlobCache
+from mistral_offload.storage.factory import open_cache
+from mistral_offload.storage.store import BlobStore
+
+
+class LazyCache:
+    """Opens the shared cache of a configuration once, whichever thread asks first.
+
+    Args:
+        config: the storage to open.
+        store: used instead of opening ``config``, with a cache of its own.
+    """
+
+    def __init__(self, config: BlobStorageConfig | None, store: BlobStore | None = None) -> None:
+        if config is None and store is None:
+            raise ValueError("a configuration or a store is needed")
+        self._config = config
+        self._lock = threading.Lock()
+        self._cache: BlobCache | None = None
+        if store is not None:
+            memory_bytes = (
+                DEFAULT_CACHE_MEMORY_BYTES if config is None else config.cache_memory_bytes
+            )
+            self._cache = BlobCache(store, memory_bytes=memory_bytes)
+
+    def open(self) -> BlobCache:
+        """Return the cache, opening it on the first call.
+
+        Raises:
+            StorageConfigError: a setting is missing or cannot be used.
+        """
+        if self._cache is None:
+            with self._lock:
+                if self._cache is None:
+                    assert self._config is not None  # noqa: S101 - the constructor checked
+                    self._cache = open_cache(self._config)
+        return self._cache

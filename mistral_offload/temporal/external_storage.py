@@ -1,0 +1,129 @@
+"""Any of our stores under Temporal's own external storage.
+
+Temporal decides what is stored and keeps the references; this keeps the blobs: in S3, Azure, Google
+Cloud Storage or a directory, with our cache, pooling and retries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import (
+    StorageDriver,
+    StorageDriverClaim,
+    StorageDriverRetrieveContext,
+    StorageDriverStoreContext,
+)
+
+from mistral_offload._gather import gather_or_cancel
+from mistral_offload.config import BlobStorageConfig
+from mistral_offload.errors import (
+    ConfigurationError,
+    MistralOffloadError,
+    PayloadDecodeError,
+    ReferenceRefusedError,
+)
+from mistral_offload.payload.reference import Reference
+from mistral_offload.storage.lazy_cache import LazyCache
+from mistral_offload.storage.store import BlobStore
+from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting
+
+_KEY = "key"
+
+
+class BlobStorageDriver(StorageDriver):
+    """A driver for ``temporalio.converter.ExternalStorage``, which is experimental there.
+
+    Blobs are serialized payloads, kept under the execution they belong to and checked against
+    their key when they are read. Opened on first use.
+
+    Args:
+        config: where blobs go.
+        store: instead of the one that the configuration names.
+        name: distinguishes several drivers; references carry it, so keep it.
+        namespaces: the ones whose blobs may be read; every one in the store, if not given.
+
+    Raises:
+        ConfigurationError: neither or both of configuration and store are given.
+    """
+
+    def __init__(
+        self,
+        config: BlobStorageConfig | None = None,
+        *,
+        store: BlobStore | None = None,
+        name: str = "mistral-offload",
+        namespaces: Collection[str] | None = None,
+    ) -> None:
+        if (config is None) == (store is None):
+            raise ConfigurationError("BlobStorageDriver takes a configuration or a store")
+        self._blobs = LazyCache(config, store)
+        self._name = name
+        self._namespaces = None if namespaces is None else frozenset(namespaces)
+
+    def name(self) -> str:
+        """The name that references carry."""
+        return self._name
+
+    def type(self) -> str:
+        """The kind of driver, the same for every instance."""
+        return "mistral-offload.blob-store"
+
+    async def store(
+        self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
+    ) -> list[StorageDriverClaim]:
+        """Store payloads, all at the same time.
+
+        Raises:
+            StorageError: one could not be written.
+        """
+        target = context.target
+        namespace = target.namespace if target else ""
+        execution_id = (target.id if target else None) or ""
+
+        def put(payload: Payload) -> StorageDriverClaim:
+            blob = payload.SerializeToString(deterministic=True)
+            reference = Reference.of(blob, namespace=namespace, execution_id=execution_id)
+            blobs.put(reference.key, blob, reference.digest)
+            return StorageDriverClaim({_KEY: reference.key})
+
+        blobs = self._blobs.open()
+        return await gather_or_cancel([blobs.store.run_async(put, payload) for payload in payloads])
+
+    async def retrieve(
+        self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
+    ) -> list[Payload]:
+        """Read payloads back, all at the same time.
+
+        Raises:
+            ApplicationError: one will never be readable; it is not retried.
+            StorageError: one could not be read now.
+        """
+
+        def get(claim: StorageDriverClaim) -> Payload:
+            reference = self._reference(claim)
+            try:
+                return Payload.FromString(blobs.get(reference.key, reference.digest))
+            except MistralOffloadError as error:
+                raise (as_failure(error) if is_lasting(error) else error) from None
+
+        blobs = self._blobs.open()
+        return await gather_or_cancel([blobs.store.run_async(get, claim) for claim in claims])
+
+    def _reference(self, claim: StorageDriverClaim) -> Reference:
+        key = claim.claim_data.get(_KEY)
+        try:
+            if key is None:
+                raise PayloadDecodeError("a claim of external storage names no key")
+            reference = Reference.from_key(key)
+            if self._namespaces is not None and reference.namespace not in self._namespaces:
+                raise ReferenceRefusedError(
+                    f"refused to read key {key!r}: it belongs to namespace "
+                    f"{reference.namespace!r}, and the driver may read those of "
+                    f"{', '.join(sorted(self._namespaces))} only",
+                    key=key,
+                )
+        except MistralOffloadError as error:
+            raise as_failure(error) from None
+        return reference

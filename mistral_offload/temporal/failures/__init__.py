@@ -1,0 +1,1 @@
+"""Failures: payloads that cannot be decoded, and how Temporal learns of them."""

@@ -1,0 +1,160 @@
+"""A payload converter around another one, for what only shows where values are converted.
+
+On the way out it notes what a workflow is about to send and refuses what could never be delivered;
+on the way in it raises the failures of payloads that could not be had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from itertools import zip_longest
+from typing import Any
+
+import temporalio.workflow
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.converter import (
+    PayloadConverter,
+    SerializationContext,
+    WithSerializationContext,
+    WorkflowSerializationContext,
+)
+from typing_extensions import Self
+
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.failures.lost_payloads import (
+    LENIENT,
+    LostPayload,
+    as_failure,
+    raise_failure,
+    read_failure,
+    require_delivered,
+)
+from mistral_offload.temporal.outbound.outbox import Outbox
+from mistral_offload.temporal.outbound.size_budget import too_large_unencoded
+from mistral_offload.temporal.wire.owner import PayloadOwner
+
+
+class TrackingConverter(PayloadConverter, WithSerializationContext):
+    """Converts as another converter does; goes with `OffloadingCodec` and `ContextInterceptor`.
+
+    Every workflow run has an instance of its own, from which copies with a context are made; the
+    first of these is the run's own.
+    """
+
+    def __init__(self, inner: PayloadConverter, encoder: PayloadEncoder) -> None:
+        self._inner = inner
+        self._encoder = encoder
+        self._context: SerializationContext | None = None
+        self._run = _Run()
+
+    def with_context(self, context: SerializationContext) -> Self:
+        """The same converter for the payloads of one workflow or activity."""
+        other = copy(self)
+        other._context = context
+        if self._run.own is None:
+            self._run.own = context
+        if isinstance(self._inner, WithSerializationContext):
+            other._inner = self._inner.with_context(context)
+        return other
+
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        """Write values.
+
+        Raises:
+            ApplicationError: inside a workflow, where they cannot be delivered.
+        """
+        require_delivered(values)
+        payloads = self._inner.to_payloads(values)
+        if not temporalio.workflow.in_workflow():
+            return payloads
+        self._run.loop = asyncio.get_running_loop()
+        error = too_large_unencoded(payloads, self._encoder)
+        if error is not None:
+            raise as_failure(error)
+        if not self._encoder.offloads:
+            return payloads
+        owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
+        return self._run.outbox.note(payloads, owner)
+
+    def from_payloads(
+        self, payloads: Sequence[Payload], type_hints: list[type] | None = None
+    ) -> list[Any]:
+        """Read values.
+
+        Raises:
+            ApplicationError: inside a workflow, when one could not be had and this is the place to
+                say so.
+        """
+        failures = [read_failure(payload) for payload in payloads]
+        if not any(failures):
+            return self._inner.from_payloads(payloads, type_hints)
+        values: list[Any] = []
+        hints = list(type_hints or [])[: len(payloads)]
+        for payload, failure, hint in zip_longest(payloads, failures, hints):
+            if failure is None:
+                values += self._inner.from_payloads([payload], None if hint is None else [hint])
+            elif hint is RawValue:
+                values.append(RawValue(payload))
+            elif self._is_awaited():
+                with self._run.entered():
+                    raise_failure(failure)
+            else:
+                values.append(LostPayload(failure))
+        return values
+
+    def _is_awaited(self) -> bool:
+        """Whether a workflow waits for the value: the result of an activity or a child.
+
+        What it is called with comes to its interceptors first: raised here, the failure of a
+        signal's argument would be logged and the signal dropped.
+        """
+        if LENIENT.get() or not _in_workflow_thread():
+            return False
+        context = self._context
+        return not isinstance(context, WorkflowSerializationContext) or context != self._run.own
+
+
+class _Run:
+    """What the copies of one instance share."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.own: SerializationContext | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    @contextmanager
+    def entered(self) -> Generator[None]:
+        """As if the workflow ran: Temporal applies results while no loop does."""
+        outside = self.loop is not None and not temporalio.workflow.in_workflow()
+        if outside:
+            asyncio._set_running_loop(self.loop)
+        try:
+            yield
+        finally:
+            if outside:
+                asyncio._set_running_loop(None)
+
+
+def tracking(inner: type[PayloadConverter], encoder: PayloadEncoder) -> type[PayloadConverter]:
+    """A class around another one, which Temporal can make instances of without arguments."""
+
+    class Tracking(TrackingConverter):
+        def __init__(self) -> None:
+            super().__init__(inner(), encoder)
+
+    return Tracking
+
+
+def _in_workflow_thread() -> bool:
+    """Whether a worker applies or runs a workflow: where it applies, no loop runs at all."""
+    if temporalio.workflow.in_workflow():
+        return True
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False

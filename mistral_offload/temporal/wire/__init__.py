@@ -1,0 +1,1 @@
+"""Payload formats on the wire, and the execution each payload belongs to."""

@@ -1,0 +1,50 @@
+"""Derives the owning execution of a context-less payload from Temporal's serialization context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from temporalio.converter import (
+    ActivitySerializationContext,
+    SerializationContext,
+    WorkflowSerializationContext,
+)
+
+from mistral_offload.payload.context import PayloadContext
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadOwner:
+    """The execution on whose behalf payloads are encoded or decoded.
+
+    Attributes:
+        context: the execution that owns payloads without a context of their own; None when
+            Temporal does not name one.
+        is_local: True for a local activity, whose result becomes part of a workflow task's
+            response.
+    """
+
+    context: PayloadContext | None = None
+    is_local: bool = False
+
+    @classmethod
+    def of(cls, context: SerializationContext) -> PayloadOwner:
+        """Derive the owner from a serialization context."""
+        if isinstance(context, WorkflowSerializationContext):
+            return cls(PayloadContext(context.namespace, context.workflow_id))
+        if isinstance(context, ActivitySerializationContext):
+            execution_id = context.workflow_id or context.activity_id
+            owner = PayloadContext(context.namespace, execution_id) if execution_id else None
+            return cls(owner, context.is_local)
+        return cls()
+
+    @property
+    def namespace(self) -> str | None:
+        """The owner's namespace, or None when it is unknown."""
+        return self.context.namespace if self.context else None
+
+    def context_for(self, context: PayloadContext) -> PayloadContext:
+        """Complete a payload's own context with the owner's namespace where it has none."""
+        if context.namespace or self.context is None:
+            return context
+        return PayloadContext(self.context.namespace, context.execution_id)

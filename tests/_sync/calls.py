@@ -1,0 +1,53 @@
+# Generated from tests/_async/calls.py. Do not edit: change that file, then run
+#     python -m codegen.sync_twin
+# sha256 of the rest: 41a23d974bb9e06e
+
+"""Calling operations by the names they have in the recorded cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import reduce
+from typing import Any
+
+import httpx
+
+from mistral_offload import Mistral
+from tests.vectors import b64, load
+
+
+def call(client: Mistral, operation: str, arguments: Mapping[str, Any]) -> Any:
+    """Call an operation in this colour."""
+    # The colour is told by the name of this very function, which is all that the twin renames.
+    colour = call.__name__.removeprefix("call")
+    method = reduce(getattr, f"{operation}{colour}".split("."), client)
+    return method(**{name: given(value) for name, value in arguments.items()})
+
+
+def given(value: Any) -> Any:
+    """An argument; moments are marked in the recorded cases."""
+    if isinstance(value, dict):
+        if "$datetime" in value:
+            return datetime.fromisoformat(value["$datetime"].replace("Z", "+00:00"))
+        return {name: given(item) for name, item in value.items()}
+    return [given(item) for item in value] if isinstance(value, list) else value
+
+
+def recorded(response: Mapping[str, Any]) -> httpx.Response:
+    """A recorded response."""
+    kind = response.get("content_type")
+    headers = {**response.get("headers", {}), **({"content-type": kind} if kind else {})}
+    if "body" in response:
+        body = httpx.Response(200, json=response["body"]).content
+    else:
+        body = b64(response.get("body_b64", "")) or response.get("body_text", "").encode()
+    return httpx.Response(response["status"], content=body, headers=headers)
+
+
+def answer_to(operation: str) -> httpx.Response:
+    """What an operation may be answered with."""
+    for case in load("rest_responses"):
+        if case["operation"] == operation and "error" not in case["expected"]:
+            return recorded(case["response"])
+    return httpx.Response(200, headers={"content-type": "text/event-stream"})

@@ -1,0 +1,58 @@
+# Generated from tests/_async/recorder.py. Do not edit: change that file, then run
+#     python -m codegen.sync_twin
+# sha256 of the rest: c66a5478152ace22
+
+"""An HTTP transport that answers as told and remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpx
+from httpx import Client
+
+from mistral_offload import Mistral
+
+Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+
+
+class Recording:
+    """Answers requests from a list, the last one again and again."""
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self.requests: list[httpx.Request] = []
+        self._answers = list(answers)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        if callable(answer):
+            return answer(request)
+        return answer
+
+
+def make_client(recording: Recording, **settings: Any) -> Mistral:
+    """A client whose requests of this colour go to the recording."""
+    return Mistral(
+        **{"api_key": "test-key", **settings},
+        client=Client(transport=httpx.MockTransport(recording)),
+    )
+
+
+def execution(
+    status: str | None = "COMPLETED", result: Any = None, **members: Any
+) -> dict[str, Any]:
+    """The body that describes an execution."""
+    return {
+        "workflow_name": "w",
+        "execution_id": "e-1",
+        "root_execution_id": "e-1",
+        "status": status,
+        "start_time": "2026-01-02T03:04:05Z",
+        "end_time": None,
+        "result": result,
+        **members,
+    }

@@ -1,0 +1,109 @@
+# Generated from tests/_async/test_pagination.py. Do not edit: change that file, then run
+#     python -m codegen.sync_twin
+# sha256 of the rest: 89ee0cc1b469eb98
+
+"""Following pages, against the official client, and walking through all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests._sync.calls import answer_to, call
+from tests._sync.recorder import Recording, execution, make_client
+from tests.vectors import Case, load, parameters
+
+ENTRIES = {
+    "workflows.get_workflows": "workflows",
+    "workflows.runs.list_runs": "executions",
+    "workflows.schedules.get_schedules": "schedules",
+}
+
+
+def pages(case: Case) -> list[httpx.Response]:
+    """The recorded pages; their entries, which are left out, are as in another recorded case."""
+    member = ENTRIES[case["operation"]]
+    (entry, *_) = answer_to(case["operation"]).json()[member]
+    return [
+        httpx.Response(200, json={**page, member: [entry] * len(page[member])})
+        for page in case["pages"]
+    ]
+
+
+def queries(recording: Recording) -> list[list[list[str]]]:
+    return [
+        [list(pair) for pair in request.url.params.multi_items()] for request in recording.requests
+    ]
+
+
+@pytest.mark.parametrize("case", parameters(load("pagination")))
+def test_next(case: Case) -> None:
+    recording = Recording(pages(case))
+    page = call(make_client(recording), case["operation"], case["kwargs"])
+    calls = 1
+    while page is not None:
+        page = page.next()
+        calls += 1
+    assert queries(recording) == case["expected"]["requests"]
+    assert calls == case["expected"]["calls_that_returned"]
+
+
+def run_page(first: int, count: int, token: str | None) -> httpx.Response:
+    runs = [execution(execution_id=f"e-{number}") for number in range(first, first + count)]
+    return httpx.Response(200, json={"executions": runs, "next_page_token": token})
+
+
+def test_walking_through_all_pages() -> None:
+    recording = Recording([run_page(0, 50, "a"), run_page(50, 50, "b"), run_page(100, 20, None)])
+    client = make_client(recording)
+    ids: list[str] = []
+    for run in client.workflows.runs.list_runs_iter(status="RUNNING"):
+        ids.append(run.execution_id)
+    assert ids == [f"e-{number}" for number in range(120)]
+    tokens = [request.url.params.get("next_page_token") for request in recording.requests]
+    assert tokens == [None, "a", "b"]
+
+
+def test_pages_are_asked_for_as_they_are_needed() -> None:
+    recording = Recording([run_page(0, 2, "a"), run_page(2, 2, None)])
+    runs = make_client(recording).workflows.runs.list_runs_iter(page_size=2)
+    assert not recording.requests
+    for _ in runs:
+        break
+    assert len(recording.requests) == 1
+
+
+def test_the_options_of_a_call_hold_for_all_its_pages() -> None:
+    recording = Recording([run_page(0, 1, "a"), run_page(1, 1, None)])
+    headers = {"x-team": "billing"}
+    page = make_client(recording).workflows.runs.list_runs(page_size=1, http_headers=headers)
+    assert page.next() is not None
+    assert [request.headers["x-team"] for request in recording.requests] == ["billing"] * 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "member"),
+    [
+        ("workflows.get_workflow_registrations", {"limit": 1}, "workflow_registrations"),
+        ("workflows.events.get_workflow_events", {"limit": 1}, "events"),
+        ("workflows.deployments.list_deployments", {"limit": 1}, "deployments"),
+        ("workflows.deployments.list_deployment_workers", {"name": "d", "limit": 1}, "workers"),
+        ("workflows.deployments.get_deployment_logs", {"name": "d", "limit": 1}, "results"),
+        (
+            "workflows.executions.get_workflow_execution_logs",
+            {"execution_id": "e", "limit": 1},
+            "results",
+        ),
+    ],
+)
+def test_other_lists_have_pages_too(operation: str, arguments: dict[str, Any], member: str) -> None:
+    first = answer_to(operation).json()
+    entries = first[member][:1]
+    pages = [{**first, member: entries, "next_cursor": cursor} for cursor in ("c", None)]
+    recording = Recording([httpx.Response(200, json=page) for page in pages])
+    page = call(make_client(recording), operation, arguments)
+    page = page.next()
+    assert page.next() is None
+    assert recording.requests[1].url.params["cursor"] == "c"

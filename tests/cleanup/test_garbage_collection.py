@@ -1,0 +1,277 @@
+"""Garbage collection on a real Temporal: what is found, kept and deleted, and when it gives up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleSpec,
+    ScheduleState,
+)
+
+from mistral_offload.cleanup.executions import LONG_AGO, Execution
+from mistral_offload.cleanup.garbage_collection import Collection, collect
+from mistral_offload.cleanup.inventory import Inventory
+from mistral_offload.cleanup.owners import Blob, Owner
+from mistral_offload.cleanup.retention import Decision, Rules
+from mistral_offload.cleanup.temporal_executions import TemporalExecutions, _born
+from mistral_offload.devserver import LocalPlatform
+from mistral_offload.errors import (
+    APIConnectionError,
+    ConfigurationError,
+    StorageAccessDeniedError,
+)
+from mistral_offload.storage import LocalStore, MemoryStore
+from tests.cleanup.worlds import World, make_world, run_id_of, settings_for
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+async def world(local_platform: LocalPlatform, tmp_path: Path) -> AsyncIterator[World]:
+    with LocalStore(tmp_path / "blobs") as store:
+        async with make_world(local_platform, store) as made:
+            yield made
+
+
+@pytest.fixture
+def inventory(world: World, local_platform: LocalPlatform) -> Inventory:
+    storage = {"storage_provider": "local", "path": world.store.container}
+    return Inventory.of(settings_for(world, storage, local_platform))
+
+
+def rules(world: World, *, in_days: float = 0, **changes: Any) -> Rules:
+    """As a collection some days from now would have them."""
+    now = datetime.now(timezone.utc) + in_days * DAY
+    given = {"retention": DAY, "grace": timedelta(0), "remembered": DAY} | changes
+    return Rules(world.client.namespace, now, **given)
+
+
+async def run_gc(world: World, blobs: Any, by: Rules, **options: Any) -> Collection:
+    options = {"delete": True} | options
+    return await collect(blobs, TemporalExecutions(world.client), by, **options)
+
+
+def left(world: World) -> set[str]:
+    return {blob.key for blob in world.store.list()}
+
+
+def found(report: Collection) -> dict[str, int]:
+    return {fate.value: usage.blobs for fate, usage in report.by_decision.items() if usage.blobs}
+
+
+async def test_only_after_the_retention(world: World, inventory: Inventory) -> None:
+    run_id = await world.close("closed")
+    running = run_id_of(await world.start("running"))
+    gone = await world.put(world.payloads("closed") | world.fields(run_id))
+    kept = await world.put(world.payloads("running") | world.fields(running))
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=0.9))
+    assert found(report) == {"recent": 2, "running": 2}
+    dry = await run_gc(world, inventory.blobs(), rules(world, in_days=1.1), delete=False)
+    assert found(dry) == {"garbage": 2, "running": 2}
+    assert (dry.deleted.blobs, left(world)) == (0, kept | gone)
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=1.1))
+    assert found(report) == found(dry)
+    assert (report.deleted.blobs, report.deleted.size) == (2, 8)
+    assert left(world) == kept
+    again = await run_gc(world, inventory.blobs(), rules(world, in_days=1.1))
+    assert (again.deleted.blobs, left(world)) == (0, kept)
+
+
+async def test_a_forgotten_child_of_a_running_parent(world: World, inventory: Inventory) -> None:
+    old = await world.put(world.payloads("long-forgotten") | world.fields("long-forgotten-run"))
+    await asyncio.sleep(0.05)
+    await world.tree("parent", "child", child_ends=False, ends=False)
+    (child,) = [run.run_id async for run in world.client.list_workflows("WorkflowId = 'child'")]
+    kept = await world.put(world.payloads("child") | world.fields(child))
+    await world.forget("child", child)
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=5))
+    assert found(report) == {"may_be_needed": 2, "garbage": 2}
+    assert left(world) == kept
+    trusting = rules(world, in_days=5, trust_forgotten=True)
+    assert (await run_gc(world, inventory.blobs(), trusting)).deleted.blobs == 2
+    assert not old & left(world)
+
+
+async def test_a_forgotten_root_may_have_had_anything(world: World, inventory: Inventory) -> None:
+    kept = await world.put(world.payloads("sibling"))
+    await world.tree("parent", "child", child_ends=False, ends=False)
+    (parent,) = [run.run_id async for run in world.client.list_workflows("WorkflowId = 'parent'")]
+    await world.forget("parent", parent)
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=5))
+    assert (found(report), left(world)) == ({"may_be_needed": 1}, kept)
+    assert report.needed_since == LONG_AGO
+
+
+async def test_when_a_chain_began_whose_first_run_is_forgotten(world: World) -> None:
+    latest, first = await world.chain("chain", 1, ends=False)
+    runs = {run.run_id: run async for run in world.client.list_workflows()}
+    census = TemporalExecutions(world.client)
+    started = runs[latest].start_time
+    census.executions.add(Execution("chain", latest, "chain", latest, started, None))
+    began = await census._began("chain", latest)
+    assert runs[first].start_time - timedelta(seconds=0.5) < began < started
+    assert await census._began("chain", first) == LONG_AGO  # it knows nothing of it
+    for tells_nothing in ("", "first", "a15c600a-ebb8-422e-96ca-0275555414d0"):
+        assert _born(tells_nothing) == LONG_AGO
+
+
+async def test_an_id_used_again_while_the_collection_runs(
+    world: World, inventory: Inventory
+) -> None:
+    await world.close("a")
+    kept = await world.put(world.payloads("a"))
+    loop = asyncio.get_running_loop()
+
+    def blobs() -> Iterator[Blob]:
+        asyncio.run_coroutine_threadsafe(world.start("a"), loop).result(10)
+        yield from inventory.blobs()
+
+    report = await run_gc(world, blobs(), rules(world, in_days=5))
+    assert (found(report), left(world)) == ({"running": 1}, kept)
+
+
+@pytest.mark.parametrize("of", ["execution", "run"])
+async def test_a_look_at_the_owner_finds_what_was_not_listed(world: World, of: str) -> None:
+    await world.close("a")
+    census = TemporalExecutions(world.client)
+    await census.take(rules(world))
+    run_id = run_id_of(await world.start("a"))
+    (key,) = await world.put(world.fields(run_id) if of == "run" else world.payloads("a"))
+    owner = Owner.of(key)
+    assert owner is not None
+    census._listed_until += DAY  # as if the list lagged behind for ever
+    await census.look_again([owner])
+    state = census.executions.state_of(owner)
+    assert state is not None
+    assert state.is_open
+
+
+async def test_what_has_started_while_the_collection_runs(
+    world: World, inventory: Inventory
+) -> None:
+    """Known by the list of what has started since, not by a look at the owner."""
+    await world.close("nightly-2026-01-02T03:04:05Z")
+    kept = await world.put(world.payloads("nightly"))
+    loop = asyncio.get_running_loop()
+    name = "nightly-2026-01-03T03:04:05Z"
+
+    async def start() -> None:
+        await world.start(name)
+        await world.listed(f"WorkflowId = '{name}'", 1)
+
+    def blobs() -> Iterator[Blob]:
+        asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+        yield from inventory.blobs()
+
+    report = await run_gc(world, blobs(), rules(world, in_days=5))
+    assert (found(report), left(world)) == ({"running": 1}, kept)
+
+
+async def test_the_input_of_a_schedule(world: World, inventory: Inventory) -> None:
+    await world.close("another")
+    handle = await world.client.create_schedule(
+        "nightly",
+        Schedule(
+            action=ScheduleActionStartWorkflow("idle", id="report", task_queue="nobody"),
+            spec=ScheduleSpec(),
+            state=ScheduleState(paused=True),
+        ),
+    )
+    kept = await world.put(world.payloads("report"))
+    await world.scheduled("nightly")
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=5))
+    assert (found(report), left(world)) == ({"scheduled": 1}, kept)
+    await handle.delete()
+    await world.scheduled()
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=5))
+    assert (found(report), left(world)) == ({"garbage": 1}, set())
+
+
+async def test_an_activity_without_a_workflow(world: World, inventory: Inventory) -> None:
+    handle = await world.client.start_activity(
+        "do", id="alone", task_queue="nobody", start_to_close_timeout=DAY
+    )
+    run_id = handle.run_id
+    assert run_id is not None
+    kept = await world.put(world.payloads("alone") | world.fields(run_id))
+    await world.active("alone")
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=5))
+    assert (found(report), left(world)) == ({"running": 2}, kept)
+
+
+async def test_a_temporal_that_knows_nothing(world: World, inventory: Inventory) -> None:
+    """Such as one for development, asked about the bucket of production."""
+    kept = await world.put(world.payloads("a"))
+    by = rules(world, in_days=60)
+    with pytest.raises(ConfigurationError, match="is it the Temporal of the workers"):
+        await collect(inventory.blobs(), TemporalExecutions(world.client), by, delete=True)
+    assert left(world) == kept
+    dry = await collect(inventory.blobs(), TemporalExecutions(world.client), by)
+    assert (dry.runs, found(dry)) == (0, {"garbage": 1})
+    report = await collect(
+        inventory.blobs(),
+        TemporalExecutions(world.client),
+        by,
+        delete=True,
+        allow_empty_namespace=True,
+    )
+    assert (report.deleted.blobs, left(world)) == (1, set())
+
+
+async def test_temporal_goes_away(world: World, inventory: Inventory) -> None:
+    with LocalPlatform() as platform:
+        client = await Client.connect(platform.temporal_address, namespace=platform.namespace)
+        handle = await client.start_workflow("idle", id="a", task_queue="nobody")
+        await handle.terminate()
+        kept = await world.put(world.payloads("a", namespace=platform.namespace))
+
+        def blobs() -> Iterator[Blob]:
+            platform.close()
+            yield from inventory.blobs()
+
+        by = Rules(platform.namespace, datetime.now(timezone.utc) + 60 * DAY)
+        with pytest.raises(APIConnectionError, match="no more are deleted"):
+            await collect(blobs(), TemporalExecutions(client), by, delete=True)
+    assert left(world) == kept
+
+
+def in_memory(world: World, store: MemoryStore, *keys: str) -> Iterator[Blob]:
+    for found in store.list():
+        owner = Owner.of(found.key)
+        assert owner is not None
+        yield Blob(store, found.key, found.size, found.modified, owner)
+
+
+async def test_what_cannot_be_deleted_is_told(world: World) -> None:
+    await world.close("a")
+    await world.settled()
+    store = MemoryStore(connections=1)
+    keys = sorted(world.payloads("a", 3))
+    for key in keys:
+        store.put(key, b"data")
+    store.fail("delete", StorageAccessDeniedError, call=2)
+    report = await run_gc(world, in_memory(world, store), rules(world, in_days=5))
+    assert list(report.failures) == [keys[1]]
+    assert (report.deleted.blobs, report.is_complete) == (2, True)
+    assert [blob.key for blob in store.list()] == [keys[1]]
+
+
+async def test_it_gives_up_when_nothing_can_be_deleted(world: World) -> None:
+    await world.close("a")
+    await world.settled()
+    store = MemoryStore()
+    for key in world.payloads("a", 1100):
+        store.put(key, b"data")
+    store.fail("delete", StorageAccessDeniedError)
+    report = await run_gc(world, in_memory(world, store), rules(world, in_days=5))
+    assert (len(report.failures), report.is_complete) == (1000, False)
+    assert found(report) == {Decision.GARBAGE.value: 1000}

@@ -1,0 +1,86 @@
+"""Which buckets hold what is ours, and under which prefixes; and directories, which hold it too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mistral_offload.config import (
+    BlobStorageConfig,
+    FieldOffloadingConfig,
+    PayloadOffloadingConfig,
+    StorageProvider,
+)
+from mistral_offload.errors import LifecycleUnsupportedError
+from mistral_offload.lifecycle.bucket_locations import Place, find_places
+from mistral_offload.lifecycle.factory import open_lifecycle
+
+
+def s3(bucket: str = "one", **settings: Any) -> BlobStorageConfig:
+    return BlobStorageConfig(bucket_name=bucket, **settings)
+
+
+def payloads(storage: BlobStorageConfig) -> PayloadOffloadingConfig:
+    return PayloadOffloadingConfig(storage_config=storage)
+
+
+def fields(storage: BlobStorageConfig) -> FieldOffloadingConfig:
+    return FieldOffloadingConfig(storage_config=storage)
+
+
+def test_nothing_is_offloaded() -> None:
+    assert find_places(None, None) == []
+
+
+def test_one_bucket_for_both() -> None:
+    first, second = s3(prefix="/data/"), s3(prefix="more/fields", region_name="eu-west-3")
+    assert find_places(payloads(first), fields(second)) == [
+        Place(first, ("data/temporal-payload/", "more/fields/temporal-activity-payload/"))
+    ]
+
+
+def test_two_buckets() -> None:
+    one, other = s3(), s3("two")
+    assert find_places(payloads(one), fields(other)) == [
+        Place(one, ("temporal-payload/",)),
+        Place(other, ("temporal-activity-payload/",)),
+    ]
+    elsewhere = s3(endpoint_url="http://127.0.0.1:9")
+    assert len(find_places(payloads(one), fields(elsewhere))) == 2
+
+
+def test_namespaces_as_they_are_in_keys() -> None:
+    (place,) = find_places(payloads(s3()), None, namespaces=["acme.prod", "a/b c", "acme.prod"])
+    assert place.prefixes == ("temporal-payload/acme.prod/", "temporal-payload/a%2Fb%20c/")
+
+
+def test_buckets_that_are_only_read_from() -> None:
+    old = s3("old")
+    store = s3(read_also=(old,))
+    assert find_places(payloads(store), None) == [Place(store, ("temporal-payload/",))]
+    assert find_places(payloads(store), None, read_also=True) == [
+        Place(store, ("temporal-payload/",)),
+        Place(old, ("temporal-payload/",)),
+    ]
+
+
+def test_containers_of_two_accounts() -> None:
+    one, other = (
+        BlobStorageConfig(
+            storage_provider=StorageProvider.AZURE,
+            container_name="payloads",
+            azure_storage_account_url=f"https://{account}.blob.core.windows.net",
+        )
+        for account in ("acme", "emca")
+    )
+    assert len(find_places(payloads(one), fields(other))) == 2
+
+
+def test_a_directory_expires_nothing(tmp_path: Path) -> None:
+    config = BlobStorageConfig(storage_provider=StorageProvider.LOCAL, path=tmp_path)
+    lifecycle = open_lifecycle(config)
+    assert lifecycle.read() == []
+    with pytest.raises(LifecycleUnsupportedError, match="nothing expires by itself"):
+        lifecycle.plan(["temporal-payload/"], 45)
