@@ -37,6 +37,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m codegen.sync_twin --check
+	$(BIN)/python -m checks
 	$(BIN)/mypy
 	$(BIN)/pyright
 
