@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import logging
 import os
 import re
@@ -30,7 +31,6 @@ from temporalio.client import Client
 from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import PayloadTooLargeError
-from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage import open_store
 
 WORKER = Path(__file__).parent / "worker" / "worker.py"
@@ -95,7 +95,7 @@ def send(settings: dict[str, Any], offloading: PayloadOffloadingConfig) -> Run:
     seconds = time.monotonic() - begun
     verified = digest(ended.result) == digest(expected)
     return Run(
-        "sync", execution.execution_id, len(dump_json(document)), max(sent), seconds, verified
+        "sync", execution.execution_id, len(json_text(document)), max(sent), seconds, verified
     )
 
 
@@ -117,7 +117,7 @@ async def send_async(settings: dict[str, Any], offloading: PayloadOffloadingConf
     seconds = time.monotonic() - begun
     verified = digest(ended.result) == digest(expected)
     return Run(
-        "async", execution.execution_id, len(dump_json(document)), max(sent), seconds, verified
+        "async", execution.execution_id, len(json_text(document)), max(sent), seconds, verified
     )
 
 
@@ -139,9 +139,14 @@ def make_document(title: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"title": title, "pages": [PAGE] * PAGES}, {"title": title, "pages": pages}
 
 
+def json_text(value: Any) -> bytes:
+    """Write a value as compact JSON, as the client sends it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
 def digest(value: Any) -> str:
     """SHA-256 of a value's JSON."""
-    return hashlib.sha256(dump_json(value)).hexdigest()
+    return hashlib.sha256(json_text(value)).hexdigest()
 
 
 @contextmanager

@@ -33,6 +33,17 @@ from mistral_offload.config import (
 )
 from mistral_offload.payload.encoder import PayloadEncoder
 
+__all__ = [
+    "Deployments",
+    "Events",
+    "Executions",
+    "Metrics",
+    "Mistral",
+    "Runs",
+    "Schedules",
+    "Workflows",
+]
+
 
 class _Resource:
     """Both colours of a part of the API on one object."""

@@ -32,6 +32,19 @@ from mistral_offload.limits import (
     DEFAULT_STORAGE_RETRY_SECONDS,
 )
 
+__all__ = [
+    "BlobStorageConfig",
+    "Config",
+    "EncryptionKey",
+    "FieldOffloadingConfig",
+    "PayloadCompressionConfig",
+    "PayloadEncryptionConfig",
+    "PayloadEncryptionMode",
+    "PayloadOffloadingConfig",
+    "StorageProvider",
+    "ZstdConfig",
+]
+
 
 class StorageProvider(str, Enum):
     """Object stores a configuration can name."""

@@ -50,6 +50,53 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "BlobCorruptedError",
+    "BlobNotFoundError",
+    "ConfigurationError",
+    "ConflictError",
+    "ContainerNotFoundError",
+    "EncryptionNotConfiguredError",
+    "ExecutionNotFoundError",
+    "LifecycleChangedError",
+    "LifecycleUnsupportedError",
+    "MissingExtraError",
+    "MistralOffloadError",
+    "NotFoundError",
+    "OffloadableFieldError",
+    "OffloadedValueInWorkflowError",
+    "OffloadingNotConfiguredError",
+    "PayloadDecodeError",
+    "PayloadDecompressionError",
+    "PayloadDecryptionError",
+    "PayloadEncryptionError",
+    "PayloadError",
+    "PayloadSerializationError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "ReferenceRefusedError",
+    "ResponseValidationError",
+    "ServerError",
+    "ServiceAccountTokenError",
+    "StorageAccessDeniedError",
+    "StorageCheckError",
+    "StorageConfigError",
+    "StorageError",
+    "StorageUnavailableError",
+    "StoreClosedError",
+    "StreamDisconnectedError",
+    "ValidationError",
+    "WorkflowError",
+    "WorkflowFailedError",
+    "WorkflowTimeoutError",
+]
+
 _SHOWN_BODY_CHARACTERS = 500
 
 

@@ -1,11 +1,20 @@
-"""Object stores: bytes in, bytes out. Importing this imports no cloud SDK.
+"""Object stores: bytes in, bytes out. Importing this imports no cloud SDK."""
 
-`S3Store` is in `mistral_offload.storage.s3`.
-"""
-
+from mistral_offload.storage.azure import AzureStore
 from mistral_offload.storage.factory import open_store
+from mistral_offload.storage.gcs import GCSStore
 from mistral_offload.storage.local import LocalStore
 from mistral_offload.storage.memory import MemoryStore
+from mistral_offload.storage.s3 import S3Store
 from mistral_offload.storage.store import BlobStat, BlobStore
 
-__all__ = ["BlobStat", "BlobStore", "LocalStore", "MemoryStore", "open_store"]
+__all__ = [
+    "AzureStore",
+    "BlobStat",
+    "BlobStore",
+    "GCSStore",
+    "LocalStore",
+    "MemoryStore",
+    "S3Store",
+    "open_store",
+]

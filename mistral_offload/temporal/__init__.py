@@ -7,6 +7,7 @@ from mistral_offload.errors import MissingExtraError
 if find_spec("temporalio") is None:
     raise MissingExtraError("the Temporal half of mistral_offload", "worker")
 
+from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import ContextValue, data_converter, read_value
 from mistral_offload.temporal.external_storage import BlobStorageDriver
@@ -21,6 +22,7 @@ __all__ = [
     "ContextValue",
     "OffloadPlugin",
     "OffloadingCodec",
+    "PayloadEncoder",
     "data_converter",
     "read_context",
     "read_value",
