@@ -6,11 +6,17 @@ import sys
 from pathlib import Path
 
 from checks.language import find_question_docstrings, find_retired_words
-from checks.structure import find_circles, find_verbal_names
+from checks.structure import find_circles, find_forbidden_imports, find_verbal_names
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CHECKS = (find_circles, find_verbal_names, find_question_docstrings, find_retired_words)
+CHECKS = (
+    find_circles,
+    find_forbidden_imports,
+    find_verbal_names,
+    find_question_docstrings,
+    find_retired_words,
+)
 
 
 def main(root: Path = ROOT) -> int:

@@ -1,8 +1,9 @@
-"""Import circles and module names."""
+"""Imports and module names."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -11,6 +12,9 @@ from checks.sources import Problem, list_files, relative
 
 PACKAGES = ("mistral_offload", "benchmarks", "codegen", "checks")
 """Packages whose modules may not import each other in a circle."""
+
+ROOMS_PAGE = "docs/architecture.md"
+ROOMS_PACKAGES = ("mistral_offload",)
 
 NAMED_FOLDERS = ("mistral_offload", "tests", "benchmarks", "codegen", "checks", "examples")
 """Folders whose modules are named by nouns."""
@@ -67,6 +71,52 @@ def find_verbal_names(
         for name in sorted(allowed.keys() - used)
     )
     return problems
+
+
+def find_forbidden_imports(root: Path) -> list[Problem]:
+    """Find imports that the table of rooms in the architecture page does not allow."""
+    rooms = _rooms(root / ROOMS_PAGE)
+    shared = {name for name, allowed in rooms.items() if allowed is None}
+    modules = {_module_name(root, path): path for path in list_files(root, ROOMS_PACKAGES, ".py")}
+    problems: list[Problem] = []
+    for name, path in modules.items():
+        room = _room(name, rooms)
+        if name in ROOMS_PACKAGES:  # it re-exports, from wherever
+            continue
+        if room is None:
+            message = f"module {name} belongs to no room of {ROOMS_PAGE}"
+            problems.append(Problem(relative(root, path), 1, message))
+            continue
+        allowed = shared | {room} | (rooms[room] or set())
+        for target, line in _imports(name, path, modules).items():
+            other = _room(target, rooms)
+            if other is not None and other not in allowed:
+                message = f"{room} imports {target}, which {ROOMS_PAGE} does not allow"
+                problems.append(Problem(relative(root, path), line, message))
+    return problems
+
+
+def _rooms(page: Path) -> dict[str, set[str] | None]:
+    """Read which rooms each room may import; None marks those that every room may import."""
+    text = page.read_text() if page.exists() else ""
+    section = text.partition("\n## Rooms\n")[2].partition("\n## ")[0]
+    rooms: dict[str, set[str] | None] = {}
+    for row in re.findall(r"^\| (`.*) \|$", section, re.MULTILINE):
+        cells = row.split(" | ")
+        names, allowed = (
+            {name.strip("/").replace("/", ".") for name in re.findall(r"`([\w/]+)`", cell)}
+            for cell in (cells[0], cells[-1])
+        )
+        rooms.update(dict.fromkeys(names, None if cells[-1] == "each other" else allowed))
+    return rooms
+
+
+def _room(module: str, rooms: Mapping[str, object]) -> str | None:
+    """Return the innermost room of a module, None when it is in none."""
+    name = module.partition(".")[2]
+    while name and name not in rooms:
+        name = name.rpartition(".")[0]
+    return name or None
 
 
 def _module_name(root: Path, path: Path) -> str:

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from checks.__main__ import ROOT
-from checks.structure import ALLOWED_NAMES, find_circles, find_verbal_names
+from checks.structure import (
+    ALLOWED_NAMES,
+    ROOMS_PAGE,
+    find_circles,
+    find_forbidden_imports,
+    find_verbal_names,
+)
 
 
 def write(root: Path, **modules: str) -> None:
@@ -83,6 +89,69 @@ class TestCircles:
 
     def test_the_project(self) -> None:
         assert find_circles(ROOT) == []
+
+
+class TestRooms:
+    PAGE = """# Page
+
+## Rooms
+
+| room | holds | may import |
+|---|---|---|
+| `errors`, `limits` | shared | each other |
+| `storage/` | blobs | – |
+| `temporal/wire/` | formats | `storage/` |
+| `temporal/` | a codec | `temporal/wire/` |
+
+## Laws
+"""
+
+    def refused(self, root: Path, page: str = PAGE, **modules: str) -> list[str]:
+        (root / "docs").mkdir()
+        (root / ROOMS_PAGE).write_text(page)
+        for name, text in modules.items():
+            path = root / "mistral_offload" / f"{name}.py"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return [str(problem) for problem in find_forbidden_imports(root)]
+
+    def test_imports_that_the_table_allows(self, tmp_path: Path) -> None:
+        modules = {
+            "__init__": "from mistral_offload.temporal.codec import name",
+            "errors": "import mistral_offload.limits",
+            "limits": "",
+            "storage/s3": "import mistral_offload.errors",
+            "temporal/codec": "import mistral_offload.temporal.wire.form, mistral_offload.limits",
+            "temporal/wire/form": "from mistral_offload.storage.s3 import name",
+        }
+        assert self.refused(tmp_path, **modules) == []
+
+    @pytest.mark.parametrize(
+        ("module", "text"),
+        [
+            ("storage/s3", "from mistral_offload.temporal import codec"),
+            ("temporal/wire/form", "def f():\n    import mistral_offload.temporal.codec"),
+            ("temporal/other", "\nimport mistral_offload.storage.s3"),
+            ("errors", "\nimport mistral_offload.storage.s3"),
+        ],
+    )
+    def test_imports_that_it_does_not_allow(self, module: str, text: str, tmp_path: Path) -> None:
+        modules = {"temporal/codec": "", "storage/s3": "", module: text}
+        (found,) = self.refused(tmp_path, **modules)
+        line = 2 if "\n" in text else 1
+        assert found.startswith(f"mistral_offload/{module}.py:{line}: ")
+        assert "does not allow" in found
+
+    def test_a_module_without_a_room(self, tmp_path: Path) -> None:
+        (found,) = self.refused(tmp_path, **{"lobby/desk": ""})
+        assert "module mistral_offload.lobby.desk belongs to no room" in found
+
+    def test_a_page_without_the_table(self, tmp_path: Path) -> None:
+        (found,) = self.refused(tmp_path, "# Page\n", limits="")
+        assert "belongs to no room" in found
+
+    def test_the_project(self) -> None:
+        assert find_forbidden_imports(ROOT) == []
 
 
 class TestNames:
