@@ -72,6 +72,7 @@ _FORMER_NAMES = (
     "`temporal.departures.find_departure`",
     "`temporal.dooming`",
     "`temporal.dooming.doom`",
+    "`temporal.dooming.end_doomed`",
     "`temporal.undeliverable`",
     "`temporal.undeliverable.Undeliverable`",
 )
