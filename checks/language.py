@@ -20,7 +20,7 @@ QUESTION_SHARE = 0.01
 PROSE_FOLDERS = ("mistral_offload", "examples")
 """Folders whose docstrings, comments and string literals are read for retired words."""
 
-PAGE_FOLDERS = ("docs", "examples", "findings")
+PAGE_FOLDERS = ("docs", "examples", "findings", "tests")
 """Folders whose pages are read whole, besides the pages of the root."""
 
 _OPENERS = re.compile(r"(?:What|Who|Whose|Whom|Where|Whether|Which|How)\b")

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+FOLDERS = ("docs", "examples", "findings")
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(page for folder in FOLDERS for page in ROOT.glob(f"{folder}/**/*.md")),
+    ROOT / "tests" / "README.md",
+]
 
 
 def text_of(page: Path) -> str:
