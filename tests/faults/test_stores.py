@@ -1,4 +1,4 @@
-"""Every fault on the way to every provider: the right bytes in the end, or an error in time."""
+"""Every fault between a store and its provider: the right bytes in the end, or an error in time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.faults.report import Recorder
 from tests.faults.routes import READ_TIMEOUT_SECONDS, RETRY_SECONDS, Blob, Route, open_route
 from tests.servers.seaweed import Seaweed
 
-SLACK_SECONDS = 10.0  # on a busy machine; what is shown is that nothing hangs
+SLACK_SECONDS = 10.0  # for a busy machine; the test shows that nothing hangs
 BUSY = {
     "s3": b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>slow down</Message></Error>",
     "azure": b"<?xml version='1.0'?><Error><Code>ServerBusy</Code><Message>busy</Message></Error>",
@@ -78,10 +78,10 @@ def test_a_write_that_was_changed_on_the_way_is_never_read_as_something_else(
     with observed(route, recorder, f"put: {Kind.CORRUPT_UPLOAD.value}"):
         cache.put(blob.key, blob.data, blob.digest)
     if route.direct.get(blob.key) != blob.data:
-        # This server does not check what it gets over plain HTTP; the reader does.
+        # This server does not check uploads over plain HTTP; the reader does.
         with pytest.raises(BlobCorruptedError), observed(route, recorder, "get: a changed blob"):
             cache.get(blob.key, blob.digest)
-        assert cache.put(blob.key, blob.data, blob.digest)  # mended by the next put
+        assert cache.put(blob.key, blob.data, blob.digest)  # fixed by the next put
     assert cache.get(blob.key, blob.digest) == blob.data
 
 
@@ -133,7 +133,7 @@ def test_downloads_that_are_always_wrong_end_in_an_error(
     route.direct.put(blob.key, blob.data)
     route.proxy.order(kind, "GET", times=1000)
     fault = f"get, for good: {kind.value}"
-    # Google's answers carry a checksum, so there it is the way that is wrong, not the blob.
+    # Google's responses carry a checksum, which shows that the transfer is wrong, not the blob.
     expected = (BlobCorruptedError, StorageUnavailableError)
     with pytest.raises(expected), observed(route, recorder, fault):
         route.cache().get(blob.key, blob.digest)
@@ -203,7 +203,7 @@ def test_a_server_that_never_answers(route: Route, recorder: Recorder) -> None:
 
 
 def test_nothing_leaks(route: Route) -> None:
-    """Connections that faults broke are not kept; neither are their threads."""
+    """Broken connections and their threads are released."""
     blob = Blob()
     route.direct.put(blob.key, blob.data)
     for kind in (Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD) * 5:
