@@ -26,14 +26,14 @@ class Kind(str, Enum):
 
     RESET_UPLOAD = "reset in the middle of an upload"
     RESET_DOWNLOAD = "reset in the middle of a download"
-    CUT_DOWNLOAD = "download cut, length as promised"
-    SHORT_DOWNLOAD = "download cut, length to match"
-    CORRUPT_UPLOAD = "a byte changed on the way up"
-    CORRUPT_DOWNLOAD = "a byte changed on the way down"
-    HOLD_ANSWER = "done, but never answered"
-    STALL = "no answer"
+    CUT_DOWNLOAD = "download cut, declared length kept"
+    SHORT_DOWNLOAD = "download cut, declared length reduced"
+    CORRUPT_UPLOAD = "a byte changed in an upload"
+    CORRUPT_DOWNLOAD = "a byte changed in a download"
+    HOLD_ANSWER = "done, response lost"
+    STALL = "no response"
     BUSY = "HTTP 503"
-    DRIP = "a slow drip"
+    DRIP = "a slow transfer"
 
 
 @dataclass

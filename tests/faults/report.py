@@ -86,7 +86,7 @@ def tables(properties: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[st
     if figures := rows.get(FIGURES):
         yield "soak", _table(figures)
     if growth := rows.get(GROWTH):
-        yield "soak: what processes hold, at half time and at the end", _table(growth)
+        yield "soak: resources of processes, at half time and at the end", _table(growth)
 
 
 def _order(row: dict[str, Any]) -> tuple[str, str]:

@@ -81,7 +81,7 @@ def test_retries_take_their_time_whatever_the_clock_says(recorder: Recorder, hou
     told = re.search(r"attempts in ([\d.]+) s", str(caught.value))
     assert told is not None
     assert float(told[1]) == pytest.approx(seconds, abs=0.5)
-    fault = f"get, for good: no answer, and the clock jumps {hours:+} h"
+    fault = f"get, permanent: no response, and the clock jumps {hours:+} h"
     recorder.note(Outcome(fault, "retries", "StorageUnavailableError", None, seconds))
 
 

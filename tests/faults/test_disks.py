@@ -54,4 +54,4 @@ def test_a_full_disk(tmp_path: Path, recorder: Recorder, way: str) -> None:
     said = WAYS[way].lower()
     recorder.note(Outcome(f"put: {said}", "local store", store["error"], 1, store["seconds"]))
     fault = f"put: {said}"
-    recorder.note(Outcome(fault, "cache directory", "done without it", None, cache["seconds"]))
+    recorder.note(Outcome(fault, "cache directory", "skipped", None, cache["seconds"]))

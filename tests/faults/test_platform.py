@@ -157,7 +157,7 @@ def test_a_stream_goes_on_where_it_broke(way: Way, recorder: Recorder) -> None:
 
 def test_a_platform_that_is_busy_for_good(way: Way, recorder: Recorder) -> None:
     way.proxy.answer("GET", 503, BUSY, times=1000)
-    with pytest.raises(ServerError, match="503"), way.observed(recorder, "wait, for good: 503"):
+    with pytest.raises(ServerError, match="503"), way.observed(recorder, "wait, permanent: 503"):
         way.wait("any")
 
 
@@ -165,7 +165,7 @@ def test_a_platform_that_nobody_reaches(way: Way, recorder: Recorder) -> None:
     with (
         way.proxy.refusing(RETRY_SECONDS + TIMEOUT_SECONDS),
         pytest.raises(APIConnectionError, match="no answer from"),
-        way.observed(recorder, "execute, for good: connection refused"),
+        way.observed(recorder, "execute, permanent: connection refused"),
     ):
         way.start("text")
 
@@ -174,7 +174,7 @@ def test_a_platform_that_never_answers(way: Way, recorder: Recorder) -> None:
     way.proxy.order(Kind.STALL, "GET", times=1000)
     with (
         pytest.raises(APITimeoutError, match="no answer from GET"),
-        way.observed(recorder, f"wait, for good: {Kind.STALL.value}"),
+        way.observed(recorder, f"wait, permanent: {Kind.STALL.value}"),
     ):
         way.wait("any")
 
@@ -187,6 +187,6 @@ def test_the_time_of_a_wait_bounds_its_requests_too(
     with (
         way.stack.client(server_url=way.proxy.url) as client,
         pytest.raises(APITimeoutError),
-        way.observed(recorder, "wait of 1 s at most, for good: no answer"),
+        way.observed(recorder, "wait of 1 s at most, permanent: no response"),
     ):
         client.workflows.wait_for_workflow_completion("any", timeout_seconds=1)

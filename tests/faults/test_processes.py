@@ -85,7 +85,7 @@ def test_a_worker_killed_between_upload_and_completion(
     )
     assert referenced == stored  # none missing, none orphaned
     fault = "SIGKILL between upload and completion"
-    recorder.note(Outcome(fault, "worker", "finished by another", None, seconds))
+    recorder.note(Outcome(fault, "worker", "finished by another worker", None, seconds))
 
 
 def test_a_platform_killed_while_clients_wait(tmp_path: Path, recorder: Recorder) -> None:
@@ -121,7 +121,7 @@ def test_a_platform_killed_while_clients_wait(tmp_path: Path, recorder: Recorder
         finally:
             worker.stop()
     assert results == [{"result": turned(text, 2)}] * 2
-    fault = "SIGKILL while clients wait, then started again"
+    fault = "SIGKILL while clients wait, then restarted"
     recorder.note(Outcome(fault, "platform", "recovered", None, seconds))
 
 
@@ -134,7 +134,7 @@ def assert_no_answer_in_time(stack: Stack, recorder: Recorder) -> None:
         seconds = time.monotonic() - began
     assert seconds < 2 + SLACK_SECONDS
     result = type(caught.value).__name__
-    recorder.note(Outcome("SIGKILL, and it stays away", "platform", result, None, seconds))
+    recorder.note(Outcome("SIGKILL, not restarted", "platform", result, None, seconds))
 
 
 def wait_until_running(client: Mistral, count: int) -> None:

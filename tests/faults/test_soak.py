@@ -141,10 +141,10 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
             "wrong, failed or stuck": str(len(happened.wrong) + len(happened.stuck)),
             "slowest": f"{happened.slowest:.1f} s",
             "faults": listed(chaos.done),
-            "errors the client was told, and went on": listed(happened.errors) or "none",
+            "errors the client got and retried": listed(happened.errors) or "none",
             "blobs referred to": str(len(referenced)),
             "of these missing": str(len(referenced - stored)),
-            "blobs nobody refers to": str(len(stored - referenced)),
+            "orphaned blobs": str(len(stored - referenced)),
         }
     )
     for who, held in before.items():

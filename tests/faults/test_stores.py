@@ -94,7 +94,7 @@ def test_uploads_that_are_always_changed_end_in_an_error(
         proxy.order(Kind.CORRUPT_UPLOAD, "PUT", times=1000)
         with (
             pytest.raises(BlobCorruptedError, match="other bytes"),
-            observed(route, recorder, f"put, for good: {Kind.CORRUPT_UPLOAD.value}"),
+            observed(route, recorder, f"put, permanent: {Kind.CORRUPT_UPLOAD.value}"),
         ):
             route.cache().put(blob.key, blob.data, blob.digest)
         assert list(route.direct.list()) == []
@@ -120,7 +120,7 @@ def test_a_door_that_stays_closed(route: Route, recorder: Recorder) -> None:
     with (
         route.proxy.refusing(RETRY_SECONDS),
         pytest.raises(StorageUnavailableError, match="given up after"),
-        observed(route, recorder, "get, for good: connection refused"),
+        observed(route, recorder, "get, permanent: connection refused"),
     ):
         route.cache().get("key", None)
 
@@ -132,7 +132,7 @@ def test_downloads_that_are_always_wrong_end_in_an_error(
     blob = Blob()
     route.direct.put(blob.key, blob.data)
     route.proxy.order(kind, "GET", times=1000)
-    fault = f"get, for good: {kind.value}"
+    fault = f"get, permanent: {kind.value}"
     # Google's responses carry a checksum, which shows that the transfer is wrong, not the blob.
     expected = (BlobCorruptedError, StorageUnavailableError)
     with pytest.raises(expected), observed(route, recorder, fault):
@@ -197,7 +197,7 @@ def test_a_server_that_never_answers(route: Route, recorder: Recorder) -> None:
     route.proxy.order(Kind.STALL, "GET", times=1000)
     with (
         pytest.raises(StorageUnavailableError, match="given up after"),
-        observed(route, recorder, f"get, for good: {Kind.STALL.value}"),
+        observed(route, recorder, f"get, permanent: {Kind.STALL.value}"),
     ):
         route.cache().get(blob.key, blob.digest)
 
