@@ -1,1 +1,1 @@
-"""What things cost, ours beside its comparison: ``python -m benchmarks``, or ``make bench``."""
+"""Benchmarks of costs, each next to a comparison: ``python -m benchmarks``, or ``make bench``."""

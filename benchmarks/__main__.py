@@ -1,6 +1,6 @@
 """``python -m benchmarks [ROW …] [--quick] [--json | --markdown]``.
 
-Exits with 0 whether targets are met or not, and with another code when anything fails.
+Exits with 0 even when targets are missed, and with another code when a measurement fails.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ GROUPS: dict[str, Callable[[Session], list[Table]]] = {
 }
 
 
-_DESCRIPTION = """Measure what things cost, ours beside its comparison. Exits with 0 whether
-targets are met or not, and with another code when anything fails."""
+_DESCRIPTION = """Measure costs, each next to a comparison. Exits with 0 even when targets are
+missed, and with another code when a measurement fails."""
 
 
 def main() -> None:
-    """Measure what is asked for, and print it."""
+    """Measure the requested rows, and print them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=_DESCRIPTION)
     parser.add_argument(
         "rows", nargs="*", metavar="ROW", help=f"of: {', '.join(GROUPS)}; default all"
@@ -59,7 +59,7 @@ def main() -> None:
     unknown = set(given.rows) - set(GROUPS)
     if unknown:
         parser.error(f"no such rows: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the servers are stopped then
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers are stopped
     where = machine.describe()
     traffic.watch()
     with _stdout_kept_clean(), s3_server() as server:
@@ -81,7 +81,7 @@ def main() -> None:
 
 @contextmanager
 def _stdout_kept_clean() -> Generator[None]:
-    """Send to stderr what is written meanwhile: Temporal's core logs to stdout."""
+    """Redirect stdout to stderr inside the block: Temporal's core logs to stdout."""
     kept = os.dup(1)
     os.dup2(2, 1)
     try:

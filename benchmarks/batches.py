@@ -1,4 +1,4 @@
-"""Many transfers at once from an event loop, and how long it was held up meanwhile."""
+"""Concurrent transfers from an event loop, and the time they block it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.ways import Ours, Transfers
 
 _TICK_SECONDS = 0.001
 
-_threads = ThreadPoolExecutor(CONNECTIONS)  # for all but ours, which has as many of its own
+_threads = ThreadPoolExecutor(CONNECTIONS)  # for the comparisons; our store has as many of its own
 
 
 async def put_all(transfers: Transfers, names: Sequence[str], data: bytes) -> list[None]:
-    """Put the same bytes under every name, all at once."""
+    """Put the same bytes under every name, concurrently."""
     if isinstance(transfers, Ours):
         return await asyncio.gather(*(transfers.put_async(name, data) for name in names))
     loop = asyncio.get_running_loop()
@@ -28,7 +28,7 @@ async def put_all(transfers: Transfers, names: Sequence[str], data: bytes) -> li
 
 
 async def get_all(transfers: Transfers, names: Sequence[str]) -> list[bytes]:
-    """Read every name, all at once."""
+    """Read every name, concurrently."""
     if isinstance(transfers, Ours):
         return await asyncio.gather(*(transfers.get_async(name) for name in names))
     loop = asyncio.get_running_loop()
@@ -39,7 +39,7 @@ async def get_all(transfers: Transfers, names: Sequence[str]) -> list[bytes]:
 
 @asynccontextmanager
 async def watched_loop(stalls: list[float]) -> AsyncGenerator[None]:
-    """Append how many seconds the event loop was late at worst, while the block ran."""
+    """Append the longest delay of the event loop inside the block, in seconds."""
     longest = 0.0
 
     async def tick() -> None:

@@ -1,4 +1,4 @@
-"""Reading again what is in the cache, beside a request for it."""
+"""Repeated reads from the cache, compared with a request to the store."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _QUICK_ROUNDS = {2_500_000: 8}
 
 
 def measure(session: Session) -> list[Table]:
-    """The memory of the process, then the directory that processes share."""
+    """Measure the memory of the process, then the directory that processes share."""
     rows: list[Row] = []
     for size, rounds in (_QUICK_ROUNDS if session.quick else _ROUNDS).items():
         session.tell(f"cache: {size / MEGABYTE:g} MB")
         with tempfile.TemporaryDirectory(prefix="bench-cache-") as folder:
             rows += _rows(session, json_of(size), rounds, Path(folder))
         session.server.clear()
-    notes = "The directory is on the disk of temporary files. What is read from it is checked."
-    return [Table("Reading again", rows, notes)]
+    notes = "The directory is on the disk of temporary files. Reads from it are checked."
+    return [Table("Repeated reads", rows, notes)]
 
 
 def _rows(session: Session, data: bytes, rounds: int, folder: Path) -> list[Row]:
@@ -63,6 +63,6 @@ def _checked(file: Path) -> bytes:
 def _same_as(data: bytes) -> Callable[[object], None]:
     def check(found: object) -> None:
         if found != data:
-            raise BenchmarkError("the cache gave other bytes than were put")
+            raise BenchmarkError("the cache returned other bytes than were put")
 
     return check

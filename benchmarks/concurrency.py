@@ -1,4 +1,4 @@
-"""Many transfers at once from one event loop, and how long it is held up meanwhile."""
+"""Concurrent transfers from one event loop, and the time they block it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _numbers = itertools.count()
 
 
 def measure(session: Session) -> list[Table]:
-    """Puts, then gets, of 16 and of 100 blobs at once."""
+    """Measure puts, then gets, of 16 and of 100 concurrent blobs."""
     bucket = session.server.bucket
     ways: list[Transfers] = [Ours(bucket), Pooled(bucket)]
     if not session.quick:
@@ -45,10 +45,10 @@ def measure(session: Session) -> list[Table]:
             session.server.clear()
     notes = (
         f"{CONNECTIONS} connections, and as many threads, unless the way says otherwise. The stall "
-        "is how late a task that sleeps 1 ms came back at worst; the target is for the worst of "
-        "all rounds. Of a get, the peak leaves out the results."
+        "is the longest delay of a task that sleeps 1 ms; the target applies to the worst round. "
+        "The peak of a get excludes the results."
     )
-    return [Table("Many at once, from an event loop", rows, notes)]
+    return [Table("Concurrent transfers, from an event loop", rows, notes)]
 
 
 def _row(
@@ -81,7 +81,7 @@ def _row(
 
 def _more(line: Line, at_once: int, stalls: list[float]) -> dict[str, str]:
     speed = at_once * _SIZE / MEGABYTE / (line.median_ms or 1.0) * 1000
-    counted = stalls[-line.rounds :]  # without that of a round that warms up
+    counted = stalls[-line.rounds :]  # without the warm-up round
     return {
         "MB/s": f"{speed:.0f}",
         "stall ms": f"{statistics.median(counted) * 1000:.1f}",
@@ -115,6 +115,6 @@ def _getting(transfers: Transfers, at_once: int, stalls: list[float]) -> Way:
 
     def check(found: object) -> None:
         if found != [json_of(_SIZE)] * at_once:
-            raise BenchmarkError(f"{transfers.way} has read other bytes than were written")
+            raise BenchmarkError(f"{transfers.way} read other bytes than were written")
 
     return Way(transfers.way, lambda: asyncio.run(get()), after=check)

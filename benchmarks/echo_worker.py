@@ -1,4 +1,4 @@
-"""The worker of the end-to-end measurement, a process of its own; set up by its environment."""
+"""Worker process of the end-to-end measurement, configured by its environment."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Document(BaseModel):
 
 @workflows.activity()
 async def turn(document: Document) -> Document:
-    """The last page first."""
+    """Reverse the pages."""
     return Document(title=document.title, pages=document.pages[::-1])
 
 
 @workflows.workflow.define(name="bench-turn")
 class Turn:
-    """Reads a document, has an activity change it, and returns it."""
+    """Reads a document, lets an activity change it, and returns it."""
 
     @workflows.workflow.entrypoint
     async def run(self, document: Document) -> Document:
-        """The document turned round."""
+        """Return the document with its pages reversed."""
         return await turn(document)
 
 

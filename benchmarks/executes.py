@@ -1,4 +1,4 @@
-"""One execution from end to end: client, platform, worker, and back."""
+"""One execution end to end: client, platform, worker, and back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _numbers = itertools.count()
 
 
 def measure(session: Session) -> list[Table]:
-    """8 MB there and 8 MB back, beside 1 kB, and beside the transfers alone."""
+    """Measure 8 MB in and 8 MB out, compared with 1 kB and with the transfers alone."""
     session.tell("executes")
     bucket = session.server.bucket
     with Dev() as platform:
@@ -45,10 +45,10 @@ def measure(session: Session) -> list[Table]:
             worker.stop()
     session.server.clear()
     notes = (
-        "Client, platform, Temporal, worker and store are processes of their own. CPU and "
-        "connections are the client's; requests are those of all at the store; the worker's memory "
-        "is all that it had at its peak. The client asks for the result at growing intervals, so "
-        "times come in steps."
+        "Client, platform, Temporal, worker and store are separate processes. CPU and connections "
+        "are the client's; requests are those of all processes to the store; the worker's peak is "
+        "its whole memory. The client polls for the result at growing intervals, so times come in "
+        "steps."
     )
     return [Table("Execute and wait", [row], notes)]
 
@@ -79,7 +79,7 @@ def _row(session: Session, platform: Dev, worker: WorkerProcess) -> Row:
             Run(session, worker, execute_async, _LARGE_PAGES),
             Run(session, worker, execute, _SMALL_PAGES),
         ]
-        names = ["8 MB", "8 MB, async", "1 kB, so nothing is offloaded"]
+        names = ["8 MB", "8 MB, async", "1 kB, nothing offloaded"]
         ways = [run.way(name) for run, name in zip(runs, names, strict=True)]
         ways.append(_transfers(session))
         lines = race(ways, 1 if session.quick else 10, session.server.cpu_seconds)
@@ -92,7 +92,7 @@ def _row(session: Session, platform: Dev, worker: WorkerProcess) -> Row:
 
 
 class Run:
-    """One way to execute, and what all the processes do meanwhile."""
+    """One way to execute, with the costs of all processes."""
 
     def __init__(
         self,
@@ -113,17 +113,17 @@ class Run:
         self._counted: list[Counter[str]] = []
 
     def way(self, name: str) -> Way:
-        """A new document each time."""
+        """Return the way to measure, with a new document each time."""
         return Way(
             name, lambda: self._execute(self._document), before=self._prepare, after=self._check
         )
 
     def completed(self, line: Line) -> Line:
-        """With the requests of all and the cost of the worker; the first round does not count."""
+        """Add the requests of all processes and the worker's cost, without the first round."""
         requests = sum(self._counted[1:], Counter[str]())
         more = {
             "worker CPU ms": f"{statistics.mean(self._worker_cpus[1:]) * 1000:.0f}",
-            "worker's memory, MB": f"{max(self._worker_peaks[1:]):.0f}",
+            "worker peak MB": f"{max(self._worker_peaks[1:]):.0f}",
         }
         counts = {method: count / line.rounds for method, count in requests.items()}
         return replace(line, requests=counts, more=more)
@@ -141,11 +141,11 @@ class Run:
         self._worker_peaks.append(memory.high_water_mb(self._worker.pid))
         self._worker_cpus.append(cpu_seconds_of(self._worker.pid) - self._worker_cpu)
         if result != {**self._document, "pages": self._document["pages"][::-1]}:
-            raise BenchmarkError("the workflow returned another document than it was given")
+            raise BenchmarkError("the workflow returned a wrong document")
 
 
 def _transfers(session: Session) -> Way:
-    """What the store alone takes: two blobs written and read once each."""
+    """Two blobs written and read once each: the transfers of an execution alone."""
     pooled, data = Pooled(session.server.bucket), json_of(_SIZE)
 
     def move() -> None:

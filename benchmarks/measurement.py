@@ -1,6 +1,6 @@
-"""Several ways of doing the same thing, measured in turns within one run.
+"""Measures several ways of doing the same thing alternately, within one run.
 
-Whatever else the machine does slows all of them; so the ratios hold where the times do not.
+Other load on the machine slows all of them, so ratios stay valid when times do not.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.results import Line
 
 @dataclass
 class Way:
-    """One way: ``call`` is timed; ``before`` and ``after`` (which gets its result) are not.
+    """One way: ``call`` is timed; ``before`` and ``after`` (called with its result) are not.
 
     With ``rounds`` it takes part in the first rounds only.
     """
@@ -32,7 +32,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one call."""
+    """Cost of one call."""
 
     seconds: float
     cpu_seconds: float
@@ -48,9 +48,9 @@ def race(
     *,
     warm_up: bool = True,
 ) -> list[Line]:
-    """Measure every way in each round, in one order and the next time in the other.
+    """Measure every way in each round, reversing the order from round to round.
 
-    To warm up, a first round opens connections and imports modules; it is not counted.
+    A warm-up round opens connections and imports modules; it is not counted.
     """
     for number in range(0 if warm_up else 1, rounds + 1):
         for way in ways if number % 2 else reversed(ways):
@@ -62,12 +62,12 @@ def race(
 
 
 def lines(ways: Sequence[Way]) -> list[Line]:
-    """The costs of each way, summed up; the first way is ours, which the others are compared to."""
+    """Summarize the costs of each way; ratios compare the first way, ours, with the others."""
     return [summary(way.name, way.costs, ours=ways[0].costs) for way in ways]
 
 
 def summary(name: str, costs: Sequence[Cost], *, ours: Sequence[Cost]) -> Line:
-    """A line of a table."""
+    """Summarize the costs of one way as a line of a table."""
     number = len(costs)
     median = _median_ms(costs)
     requests: Counter[str] = Counter()
@@ -87,12 +87,12 @@ def summary(name: str, costs: Sequence[Cost], *, ours: Sequence[Cost]) -> Line:
 
 
 def percentile_95(values: Sequence[float]) -> float:
-    """The value that 95 of 100 do not exceed; of fewer than twenty it is the largest."""
+    """Return the 95th percentile; with fewer than twenty values it is the largest."""
     return sorted(values)[max(0, -(-len(values) * 95 // 100) - 1)]
 
 
 def cpu_seconds_of(pid: int) -> float:
-    """What a process has used so far, its ended threads too. Linux names clocks that way."""
+    """Return the CPU time of a process so far, including ended threads, by its Linux clock id."""
     return time.clock_gettime((~pid << 3) | 2)
 
 

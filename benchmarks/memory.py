@@ -1,9 +1,9 @@
-"""How much memory an operation takes at its peak, the value itself not counted.
+"""Peak memory of an operation, excluding the value itself.
 
-What the kernel calls the high-water mark of a process of its own (VmHWM), reset before the
-operation: it counts the buffers of C and Rust code too, which Python's tracemalloc does not see.
-glibc is told to give large blocks back at once, so that none is left from before. The kernel
-counts in batches: a figure is right to about 0.3 MB.
+Measured as the kernel's high-water mark (VmHWM) of a separate process, reset before the operation.
+It includes the buffers of C and Rust code, which Python's tracemalloc does not see. glibc is
+configured to return large blocks at once, so that none remains from before. The kernel counts in
+batches, so a figure is accurate to about 0.3 MB.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class Task(BaseModel):
-    """What a child process is to measure; ``settings`` are ours of the storage."""
+    """Job of a child process; ``settings`` are storage settings for our way only."""
 
     bucket: Bucket
     way: str
@@ -43,7 +43,7 @@ class Task(BaseModel):
 
 
 class Peaks(BaseModel):
-    """Bytes, by size of the value. A get's result is the value itself, and taken off."""
+    """Peaks in bytes, by size of the value. The result of a get is subtracted."""
 
     put: dict[int, int]
     get: dict[int, int]
@@ -66,12 +66,12 @@ def peaks(task: Task) -> Peaks:
 
 
 def lower_mark(pid: int) -> None:
-    """Let the high-water mark of a process of ours be what it has now."""
+    """Reset the high-water mark of one of our processes to its current memory."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def high_water_mb(pid: int) -> float:
-    """The most memory that a process had since then, all of it."""
+    """Return the peak of a process's whole memory since the last reset, in MB."""
     return _read(Path(f"/proc/{pid}/status"), "VmHWM") / MEGABYTE
 
 
@@ -86,7 +86,7 @@ def _measure(task: Task) -> Peaks:
         found.put[size], _ = _peak(put)
         peak, results = _peak(get)
         if any(result != data for result in results):
-            raise BenchmarkError(f"{task.way} has read other bytes than it wrote")
+            raise BenchmarkError(f"{task.way} read other bytes than it wrote")
         found.get[size] = max(0, peak - sum(map(len, results)))
     return found
 
@@ -118,7 +118,7 @@ def _read(status: Path, name: str) -> int:
     for line in status.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    raise BenchmarkError(f"the kernel does not tell {name}")
+    raise BenchmarkError(f"the kernel does not report {name}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The workflows of the measurements on a plain Temporal worker."""
+"""Workflows for the measurements on a plain Temporal worker."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ OPTIONS: ActivityConfig = {
 
 @activity.defn
 async def change(value: str) -> str:
-    """As long as it was, and another one."""
+    """Return a different value of the same length."""
     return value[1:] + value[0]
 
 
 @activity.defn
 async def measure(value: str) -> int:
-    """How long it is."""
+    """Return the length."""
     return len(value)
 
 
 @workflow.defn
 class Chain:
-    """Hands one value from activity to activity."""
+    """Passes one value from activity to activity."""
 
     @workflow.run
     async def run(self, size: int, steps: int) -> int:
-        """The size of what comes out."""
+        """Return the size of the final value."""
         value = "abcdefghijk" * (size // 11)
         for _ in range(steps):
             value = await workflow.execute_activity(change, value, **OPTIONS)
@@ -42,11 +42,11 @@ class Chain:
 
 @workflow.defn
 class FanOut:
-    """Hands many values to as many activities at once."""
+    """Passes many values to as many activities concurrently."""
 
     @workflow.run
     async def run(self, size: int, number: int) -> int:
-        """The size of all of them."""
+        """Return the total size."""
         values = [f"{n:11}" * (size // 11) for n in range(number)]
         sizes = await asyncio.gather(
             *[workflow.execute_activity(measure, value, **OPTIONS) for value in values]

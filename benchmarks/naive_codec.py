@@ -1,4 +1,4 @@
-"""The codec that is written by hand: it asks for, stores and reads a payload each time."""
+"""A typical hand-written codec: it checks for, stores and reads a payload each time."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ _MIN_BYTES = 16 * 1024
 
 
 class NaiveCodec(PayloadCodec):
-    """Blobs under their SHA-256, by `Naive` transfers."""
+    """Stores blobs under their SHA-256 with `Naive` transfers."""
 
     def __init__(self, bucket: Bucket) -> None:
         self._transfers = Naive(bucket)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Store what is large."""
+        """Store large payloads."""
         return [await self._encode(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Read what was stored."""
+        """Read stored payloads."""
         return [await self._decode(payload) for payload in payloads]
 
     async def _encode(self, payload: Payload) -> Payload:

@@ -1,4 +1,4 @@
-"""What every payload step costs, beside the bare library calls that it cannot do without."""
+"""Cost of every payload step, compared with the library calls it needs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Call = Callable[[], object]
 
 
 class Step(NamedTuple):
-    """A step of ours, and the library calls it cannot do without."""
+    """One payload step, and the library calls it needs."""
 
     name: str
     ours: Call
@@ -50,7 +50,7 @@ class Step(NamedTuple):
 
 
 def measure(session: Session) -> list[Table]:
-    """Every step on the same text, nothing sent anywhere."""
+    """Measure every step on the same text, without sending anything."""
     session.tell("steps")
     rounds = _QUICK_ROUNDS if session.quick else _ROUNDS
     text = document(marked=False)
@@ -61,7 +61,7 @@ def measure(session: Session) -> list[Table]:
             _per_megabyte(line, len(text)) for line in race(ways, rounds, warm_up=not session.quick)
         ]
         rows.append(Row(step.name, lines))
-    notes = f"Each step on {len(text) / MEGABYTE:.1f} MB of JSON like that of a scanned document."
+    notes = f"Each step processes {len(text) / MEGABYTE:.1f} MB of JSON, like a scanned document."
     return [Table("Payload steps", rows, notes)]
 
 
@@ -71,7 +71,7 @@ def _per_megabyte(line: Line, size: int) -> Line:
 
 
 def document(*, marked: bool) -> bytes:
-    """About 8 MB of JSON like that of a scanned document; a marked field on every page."""
+    """Return about 8 MB of JSON like a scanned document, optionally one marked field per page."""
     chance = random.Random(1)
     letters = "etaoinshrdlu"
     words = ["".join(chance.choices(letters, k=chance.randrange(2, 9))) for _ in range(5000)]
@@ -91,7 +91,7 @@ def document(*, marked: bool) -> bytes:
 
 
 def steps(text: bytes, marked: bytes) -> Iterator[Step]:
-    """The table, from the cheapest step to all of them."""
+    """Yield the steps, from the cheapest to all of them combined."""
     full = PayloadEncryptionConfig(mode=PayloadEncryptionMode.FULL, main_key=SecretStr(KEY.hex()))
     cipher = Cipher(full)
     sealed = cipher.encrypt(text)
@@ -124,7 +124,7 @@ def steps(text: bytes, marked: bytes) -> Iterator[Step]:
         lambda: json.dumps(json.loads(marked)),
     )
     yield Step(
-        "undo partial",
+        "decrypt partial",
         lambda: decrypt_marked(fields, cipher),
         "json.loads, json.dumps",
         lambda: json.dumps(json.loads(fields)),
@@ -175,6 +175,6 @@ def steps(text: bytes, marked: bytes) -> Iterator[Step]:
 
 
 def offloading(encryption: PayloadEncryptionConfig | None) -> PayloadEncoder:
-    """A new encoder with an empty store, so that every blob is written."""
+    """Return a new encoder with an empty store, so that every blob is written."""
     config = PayloadOffloadingConfig.model_validate({"storage_config": {"bucket_name": "memory"}})
     return PayloadEncoder(config, encryption=encryption, store=MemoryStore())

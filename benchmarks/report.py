@@ -19,12 +19,12 @@ _TEXT_COLUMNS = 2
 
 
 def print_json(machine: Mapping[str, str], tables: Sequence[Table]) -> None:
-    """Everything, numbers unrounded."""
+    """Print everything as JSON, with unrounded numbers."""
     print(json.dumps({"machine": machine, "tables": [asdict(table) for table in tables]}, indent=1))
 
 
 def print_terminal(machine: Mapping[str, str], tables: Sequence[Table]) -> None:
-    """Tables with lines; in a pipe as wide as they need to be."""
+    """Print tables for a terminal; a pipe gets full width."""
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=_PIPE_WIDTH)
@@ -46,7 +46,7 @@ def print_terminal(machine: Mapping[str, str], tables: Sequence[Table]) -> None:
 
 
 def print_markdown(machine: Mapping[str, str], tables: Sequence[Table]) -> None:
-    """The same, to be put into a document."""
+    """Print the tables as Markdown."""
     for name, value in machine.items():
         print(f"- {name}: {value}")
     for table in tables:
@@ -67,7 +67,7 @@ def print_markdown(machine: Mapping[str, str], tables: Sequence[Table]) -> None:
 
 
 def summary(tables: Sequence[Table]) -> Iterator[str]:
-    """How many targets are met, and which are not."""
+    """Yield the number of met targets, then each missed one."""
     judged = [target for table in tables for row in table.rows for target in row.targets]
     yield f"{sum(target.met for target in judged)} of {len(judged)} targets met"
     yield from _verdicts(tables, missed_only=True)
@@ -91,7 +91,7 @@ _COLUMNS: dict[str, Callable[[Line], str]] = {
     "rounds": lambda line: f"{line.rounds}",
     "median ms": lambda line: _number(line.median_ms),
     "p95 ms": lambda line: _number(line.p95_ms),
-    "ours by it": lambda line: "" if line.ratio is None else f"{_number(line.ratio)}x",
+    "ratio": lambda line: "" if line.ratio is None else f"{_number(line.ratio)}x",
     "CPU ms": lambda line: _number(line.cpu_ms),
     "server CPU ms": lambda line: _number(line.server_cpu_ms),
     "requests": lambda line: _requests(line.requests),
@@ -101,7 +101,7 @@ _COLUMNS: dict[str, Callable[[Line], str]] = {
 
 
 def _cells(table: Table) -> tuple[Cells, list[Cells]]:
-    """Headings and cells; columns without anything in them are left out."""
+    """Return headings and cells; empty columns are left out."""
     lines = [line for row in table.rows for line in row.lines]
     used = {name: show for name, show in _COLUMNS.items() if any(show(line) for line in lines)}
     more = dict.fromkeys(name for line in lines for name in line.more)
@@ -127,7 +127,7 @@ def _verdict(row: Row) -> str:
 
 
 def _number(value: float | None, *, digits: int = 3) -> str:
-    """Three digits that mean something, no more."""
+    """Format with three significant digits."""
     if value is None:
         return ""
     if value == 0:

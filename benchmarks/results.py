@@ -1,4 +1,4 @@
-"""What a measurement says, whatever it is printed as."""
+"""Results of a measurement, independent of the output format."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ MEGABYTE = 1_000_000
 
 
 class BenchmarkError(Exception):
-    """Something gave a wrong answer: wrong bytes, a failed execution. Never a missed target."""
+    """A wrong result: wrong bytes, a failed execution. Never a missed target."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What was asked of a figure, and what it is."""
+    """A target for a figure, and the measured value."""
 
     wanted: str
     found: str
@@ -23,18 +23,18 @@ class Target:
 
 @dataclass(frozen=True)
 class Line:
-    """What one way of doing a row's work cost.
+    """Costs of one way of doing a row's work.
 
     Attributes:
-        way: how it was done.
-        rounds: how often it was measured.
+        way: name of the way.
+        rounds: number of measurements.
         median_ms, p95_ms: wall time.
-        ratio: our median by this one's.
-        cpu_ms: of the process that does it, all threads, mean.
-        server_cpu_ms: of the store's process, mean.
-        requests: at the store, mean, by HTTP method.
-        connections: opened to the store, mean.
-        peak_mb: memory above what was there before, the result included.
+        ratio: our median divided by this line's median.
+        cpu_ms: CPU time of the measuring process, all threads, mean.
+        server_cpu_ms: CPU time of the store's process, mean.
+        requests: requests to the store, mean, by HTTP method.
+        connections: connections opened to the store, mean.
+        peak_mb: memory above the starting level, including the result.
         more: figures that only this table has.
     """
 
@@ -62,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of one kind; ``notes`` say how to read them."""
+    """Rows of one kind; ``notes`` explain them."""
 
     title: str
     rows: list[Row]

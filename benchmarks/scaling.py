@@ -1,4 +1,4 @@
-"""One operation from 1 to 256 MB: what a MB costs must not depend on how many there are."""
+"""One operation from 1 to 256 MB: the cost per MB must not depend on the size."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks.ways import Ours, Pooled, Transfers
 _ROUNDS = {1: 20, 2: 15, 4: 11, 8: 9, 16: 7, 32: 5, 64: 3, 128: 3, 256: 2}
 _QUICK_ROUNDS = {1: 9, 8: 3, 40: 1}
 _LINEAR_FROM = 8
-"""MB; in smaller ones the request itself still shows."""
+"""MB; for smaller blobs the request itself dominates."""
 
 
 def measure(session: Session) -> list[Table]:
-    """Puts, then gets."""
+    """Measure puts, then gets."""
     rounds = _QUICK_ROUNDS if session.quick else _ROUNDS
     bucket = session.server.bucket
     ways: list[Transfers] = [Ours(bucket), Pooled(bucket)]
@@ -38,8 +38,7 @@ def measure(session: Session) -> list[Table]:
             rows[-1],
             targets=[
                 targets.linear(
-                    f"{operation}: from {_LINEAR_FROM} MB on, {what} grows with the size to the "
-                    "power of",
+                    f"{operation}: growth exponent of {what} from {_LINEAR_FROM} MB on",
                     costs,
                 )
                 for what, costs in (
@@ -48,7 +47,7 @@ def measure(session: Session) -> list[Table]:
                 )
             ],
         )
-    notes = "Ours sends a blob above 64 MiB in parts; boto3's `put_object` never does."
+    notes = "We send a blob above 64 MiB in parts; boto3's `put_object` never does."
     return [Table("Scaling", rows, notes)]
 
 
@@ -56,6 +55,6 @@ def _per_megabyte(line: Line, size: int) -> Line:
     more = {
         "ms/MB": f"{(line.median_ms or 0.0) / size:.3f}",
         "CPU ms/MB": f"{(line.cpu_ms or 0.0) / size:.3f}",
-        "peak by payload": f"{(line.peak_mb or 0.0) / size:.2f}",
+        "peak / payload": f"{(line.peak_mb or 0.0) / size:.2f}",
     }
     return replace(line, more=more)

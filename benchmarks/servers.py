@@ -1,4 +1,4 @@
-"""The store of the measurements: an S3 server in a process of its own."""
+"""S3 server of the measurements, in a separate process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ROOM_BYTES = 4_000_000_000
 
 
 class Bucket(NamedTuple):
-    """Where blobs go; it can be told to another process."""
+    """Address and credentials of the bucket; can be passed to another process."""
 
     endpoint_url: str
     name: str = "bench-bucket"
@@ -37,7 +37,7 @@ class Bucket(NamedTuple):
     secret_key: str = "bench-secret"
 
     def client(self) -> S3Client:
-        """A new boto3 session and client, with boto3's own settings but for the pool's size."""
+        """Return a new boto3 session's client, with default settings except the pool size."""
         return boto3.Session().client(  # pyright: ignore[reportUnknownMemberType]
             "s3",
             endpoint_url=self.endpoint_url,
@@ -48,7 +48,7 @@ class Bucket(NamedTuple):
         )
 
     def storage(self, **settings: object) -> BlobStorageConfig:
-        """The same for us; ``settings`` are further ones."""
+        """Return the same bucket as a storage config, with further ``settings``."""
         return BlobStorageConfig.model_validate(
             {
                 "bucket_name": self.name,
@@ -72,11 +72,11 @@ class S3Server:
         self._client.create_bucket(Bucket=bucket.name)
 
     def cpu_seconds(self) -> float:
-        """What the server has used so far."""
+        """Return the CPU time of the server so far."""
         return cpu_seconds_of(self._process.pid)
 
     def requests(self) -> Counter[str]:
-        """What all processes have asked for payloads so far, by method: from the server's log."""
+        """Count payload requests of all processes so far, by method, from the server's log."""
         return Counter(
             re.findall(rf'"(\w+) /{self.bucket.name}/temporal', self._process.full_log())
         )
@@ -91,7 +91,7 @@ class S3Server:
 
 @contextmanager
 def s3_server() -> Generator[S3Server]:
-    """localbucket: of the S3 servers at hand the one that costs least itself."""
+    """Run localbucket, the S3 server with the lowest cost of its own among those available."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=_memory_disk()) as folder:
         (port,) = free_ports(1)
         program = Path(sysconfig.get_path("scripts")) / "localbucket"
@@ -106,7 +106,7 @@ def s3_server() -> Generator[S3Server]:
 
 
 def _memory_disk() -> str | None:
-    """A folder in memory, so that no disk is measured; None where there is none with room."""
+    """Return a folder in memory, so that no disk is measured; None if none has enough room."""
     place = "/dev/shm"
     if os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM_BYTES:
         return place

@@ -1,4 +1,4 @@
-"""What every group of rows is given."""
+"""State shared by all groups of rows."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class Session:
     began: float = field(default_factory=time.monotonic)
 
     def tell(self, what: str) -> None:
-        """Say on stderr what is measured now."""
+        """Print the current step on stderr."""
         print(f"{time.monotonic() - self.began:6.1f} s  {what}", file=sys.stderr, flush=True)

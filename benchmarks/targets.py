@@ -1,4 +1,4 @@
-"""The targets, and whether a figure meets them."""
+"""Targets, and checks of figures against them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _LINEAR = 1.15
 
 
 def near_floor(size: int, floor: Line) -> Target:
-    """Ours by the bare call: 1.10 from 1 MB on, 1.5 below."""
+    """Bound our ratio to the bare call: 1.10 from 1 MB on, 1.5 below."""
     limit = _FLOOR if size >= _FLOOR_FROM else _FLOOR_SMALL
-    return at_most(f"by {floor.way}", floor.ratio or 0.0, limit, "x")
+    return at_most(f"ratio to {floor.way}", floor.ratio or 0.0, limit, "x")
 
 
 def far_from_naive(size: int, naive: Line) -> Target | None:
-    """Twenty times faster than what is written by hand, for small blobs."""
+    """Require twenty times the speed of hand-written code, for small blobs."""
     if size != _NAIVE_SIZE:
         return None
     factor = 1 / (naive.ratio or 1.0)
@@ -32,19 +32,19 @@ def far_from_naive(size: int, naive: Line) -> Target | None:
 
 
 def small_peak(size: int, ours: Line) -> Target | None:
-    """Memory on top of the value itself, from 1 MB on: below, the kernel counts too coarsely."""
+    """Bound memory beyond the value itself, from 1 MB on; below, the kernel counts too coarsely."""
     if ours.peak_mb is None or size < _FLOOR_FROM:
         return None
-    return at_most("peak memory by payload", ours.peak_mb * MEGABYTE / size, _PEAK, "x")
+    return at_most("peak memory / payload", ours.peak_mb * MEGABYTE / size, _PEAK, "x")
 
 
 def short_stall(milliseconds: float) -> Target:
-    """How long the event loop may be held up."""
+    """Bound the time the event loop may be blocked."""
     return at_most("longest stall", milliseconds, _STALL_MS, " ms")
 
 
 def linear(what: str, costs: dict[int, float]) -> Target:
-    """Cost by size grows like a power of the size: 1 is linear, 2 quadratic; by least squares."""
+    """Bound the growth exponent of cost by size (1 is linear, 2 quadratic), by least squares."""
     sizes, spent = (
         [math.log(number) for number in numbers] for numbers in zip(*costs.items(), strict=True)
     )
@@ -52,5 +52,5 @@ def linear(what: str, costs: dict[int, float]) -> Target:
 
 
 def at_most(what: str, value: float, limit: float, unit: str) -> Target:
-    """A figure with an upper bound."""
+    """Compare a figure with an upper bound."""
     return Target(f"{what} ≤ {limit:g}{unit}", f"{value:.2f}{unit}", value <= limit)

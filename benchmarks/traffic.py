@@ -1,7 +1,7 @@
-"""What this process asks of the store: every request and connection of ``http.client``.
+"""Counts the requests and connections of this process to the store, made by ``http.client``.
 
-Counted by Python's own audit events, so no proxy stands in the way of what is timed. Requests of
-httpx, which speaks to the platform, are not among them.
+Uses Python's own audit events, so no proxy affects the timing. Requests made with httpx, which
+talks to the platform, are not included.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _METHODS = (b"PUT ", b"GET ", b"HEAD ", b"POST ", b"DELETE ")
 
 
 class Noted(NamedTuple):
-    """What had been counted at some time."""
+    """Counts at one point in time."""
 
     requests: Counter[str]
     connections: int
@@ -27,18 +27,18 @@ _connections = 0
 
 
 def watch() -> None:
-    """Begin to count; nothing can stop it again."""
+    """Start counting; an audit hook cannot be removed."""
     sys.addaudithook(_hear)
 
 
 def note() -> Noted:
-    """What was counted until now."""
+    """Return the counts so far."""
     with _lock:
         return Noted(Counter(_requests), _connections)
 
 
 def since(noted: Noted) -> tuple[Counter[str], int]:
-    """Requests by method, and connections opened, since then."""
+    """Return requests by method, and connections opened, since ``noted``."""
     now = note()
     return now.requests - noted.requests, now.connections - noted.connections
 

@@ -1,4 +1,4 @@
-"""One put or get at a time: ours, the floor, and what is written by hand."""
+"""One put or get at a time: ours, the floor, and typical hand-written code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _numbers = itertools.count()
 
 
 def measure(session: Session) -> list[Table]:
-    """Puts, then gets, of every size."""
+    """Measure puts, then gets, of every size."""
     rounds = _QUICK_ROUNDS if session.quick else _ROUNDS
     bucket = session.server.bucket
     naive = Naive(bucket)
@@ -41,12 +41,12 @@ def measure(session: Session) -> list[Table]:
         ways = [*others, *by_hand]
         puts.append(row(session, "put", ways, int(size * MEGABYTE), number, memory))
         gets.append(row(session, "get", ways, int(size * MEGABYTE), number, memory))
-    checked = "SHA-256 that the key carries"
+    checked = "SHA-256 in the key"
     return [
         Table(
-            "Put and encode, one at a time", puts, f"Every blob is new. Ours makes the {checked}."
+            "Put and encode, one at a time", puts, f"Every blob is new. We compute the {checked}."
         ),
-        Table("Get and decode, one at a time", gets, f"No cache. Ours checks the {checked}."),
+        Table("Get and decode, one at a time", gets, f"No cache. We check the {checked}."),
     ]
 
 
@@ -55,7 +55,7 @@ Memory = Mapping[tuple[str, str, int], float]
 
 
 def memory_of(bucket: Bucket, ways: list[Transfers], sizes: list[int]) -> Memory:
-    """Measure each way in a process of its own."""
+    """Measure each way in a separate process."""
     found: dict[tuple[str, str, int], float] = {}
     for way in ways:
         peak = peaks(Task(bucket=bucket, way=way.way, sizes=sizes))
@@ -73,7 +73,7 @@ def row(
     rounds: int,
     memory: Memory,
 ) -> Row:
-    """One operation with one size; the floor comes right after ours."""
+    """Measure one operation with one size; the floor must be the second way."""
     data = json_of(size)
     made = [(_putting if operation == "put" else _getting)(way, data) for way in ways]
     lines = race(made, rounds, session.server.cpu_seconds)
@@ -98,7 +98,7 @@ def _putting(transfers: Transfers, data: bytes) -> Way:
 
     def check(_: object) -> None:
         if len(transfers.get(name)) != len(data):
-            raise BenchmarkError(f"{transfers.way} did not store what it was given")
+            raise BenchmarkError(f"{transfers.way} did not store the whole blob")
 
     def sometimes(result: object) -> None:
         if len(way.costs) == 0:
@@ -128,7 +128,7 @@ def _getting(transfers: Transfers, data: bytes) -> Way:
 def _same_as(data: bytes, way: str) -> Callable[[object], None]:
     def check(found: object) -> None:
         if found != data:
-            raise BenchmarkError(f"{way} has read other bytes than were written")
+            raise BenchmarkError(f"{way} read other bytes than were written")
 
     return check
 

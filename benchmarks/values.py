@@ -1,4 +1,4 @@
-"""The values that are moved."""
+"""Values to transfer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 
 @functools.lru_cache(maxsize=2)
 def json_of(size: int) -> bytes:
-    """JSON text of so many bytes: one string of letters and digits."""
+    """Return JSON text of ``size`` bytes: one string of letters and digits."""
     letters = random.Random(size).randbytes(min(size, 1_000_000)).hex().encode()
     body = letters * (size // len(letters) + 1)
     return b'"' + body[: size - 2] + b'"'

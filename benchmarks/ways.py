@@ -1,4 +1,4 @@
-"""The ways to put and get a blob that are compared."""
+"""Compared ways to put and get a blob."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Transfers(Protocol):
         ...
 
     def get(self, name: str) -> bytes:
-        """Read what this object has put."""
+        """Read a blob that this object has put."""
         ...
 
 
 class Ours:
     """`PayloadEncoder.encode` and ``decode``: bytes of JSON to a reference and back.
 
-    Without a cache, unless ``settings`` say so.
+    Without a cache, unless ``settings`` enable one.
     """
 
     way = "mistral-offload"
@@ -42,28 +42,28 @@ class Ours:
         self._payloads: dict[str, EncodedPayload] = {}
 
     def put(self, name: str, data: bytes) -> object:
-        """Encode it as the payload of an execution."""
+        """Encode the bytes as the payload of an execution."""
         payload = self.encoder.encode(data, PayloadContext("bench", name), offload=True)
         self._payloads[name] = payload
         return payload
 
     def get(self, name: str) -> bytes:
-        """Decode that payload."""
+        """Decode the payload put under this name."""
         return self.encoder.decode(self._payloads[name])
 
     async def put_async(self, name: str, data: bytes) -> None:
-        """As ``put``, as a program with an event loop does it."""
+        """Like ``put``, from an event loop."""
         self._payloads[name] = await self.encoder.encode_async(
             data, PayloadContext("bench", name), offload=True
         )
 
     async def get_async(self, name: str) -> bytes:
-        """As ``get``, as a program with an event loop does it."""
+        """Like ``get``, from an event loop."""
         return await self.encoder.decode_async(self._payloads[name])
 
 
 class Pooled:
-    """The floor: one boto3 client with its pool of connections."""
+    """The floor: one boto3 client with its connection pool."""
 
     way = "boto3, pooled"
 
@@ -72,32 +72,32 @@ class Pooled:
         self._client = bucket.client()
 
     def put(self, name: str, data: bytes) -> object:
-        """One PUT."""
+        """Send one PUT."""
         return self._client.put_object(Bucket=self._bucket, Key=name, Body=data)
 
     def get(self, name: str) -> bytes:
-        """One GET."""
+        """Send one GET."""
         return self._client.get_object(Bucket=self._bucket, Key=name)["Body"].read()
 
 
 class PooledChecked(Pooled):
-    """The floor, and the SHA-256 of what was read: the least that a check of it costs."""
+    """The floor plus a SHA-256 of the bytes: the least that a checked transfer costs."""
 
     way = "boto3, pooled + SHA-256"
 
     def put(self, name: str, data: bytes) -> object:
-        """One PUT, under a digest that is known."""
+        """Send one PUT, and compute the digest."""
         return hashlib.sha256(data).digest(), super().put(name, data)
 
     def get(self, name: str) -> bytes:
-        """One GET, checked."""
+        """Send one GET, and compute the digest."""
         data = super().get(name)
         hashlib.sha256(data).digest()
         return data
 
 
 class Naive:
-    """What is written by hand: a new session an operation, HEAD first, no cache."""
+    """Typical hand-written code: a new session per operation, HEAD first, no cache."""
 
     way = "boto3, new session + HEAD"
 
@@ -105,7 +105,7 @@ class Naive:
         self._place = bucket
 
     def put(self, name: str, data: bytes) -> object:
-        """Look whether it is there; store it if not."""
+        """Check for the blob; store it if missing."""
         client = self._place.client()
         try:
             client.head_object(Bucket=self._place.name, Key=name)
@@ -115,7 +115,7 @@ class Naive:
         return None
 
     def get(self, name: str) -> bytes:
-        """Look whether it is there; read it."""
+        """Check for the blob; read it."""
         client = self._place.client()
         client.head_object(Bucket=self._place.name, Key=name)
         data = client.get_object(Bucket=self._place.name, Key=name)["Body"].read()

@@ -1,4 +1,4 @@
-"""Workflows on a real Temporal server: what they ask of the store, and how often they are tried."""
+"""Workflows on a real Temporal server: their requests to the store, and their failed tasks."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _numbers = itertools.count()
 
 @dataclass(frozen=True)
 class Load:
-    """A workflow, and whether the worker keeps it between its tasks or replays it each time."""
+    """A workflow that the worker either keeps between its tasks or replays each time."""
 
     name: str
     workflow: type[Chain] | type[FanOut]
@@ -48,13 +48,13 @@ class Load:
 
     @property
     def expected(self) -> int:
-        """What it must return."""
+        """Return the correct result."""
         times = 1 if self.workflow is Chain else self.number
         return times * (self.size // 11 * 11)
 
 
 def measure(session: Session) -> list[Table]:
-    """Chains and fan-outs, with and without replay, then the replay by another worker."""
+    """Measure chains and fan-outs, with and without replay, then the replay by another worker."""
     steps, fan = (2, 5) if session.quick else (6, 10)
     rounds = 1 if session.quick else 3
     loads = [
@@ -76,9 +76,9 @@ def measure(session: Session) -> list[Table]:
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
     notes = (
-        "Client and worker in one process; requests are those of both, connections include the "
-        "first ones. `replayed each time` is a worker with max_cached_workflows=0; `by another "
-        "worker` is one that has nothing in its cache and replays the whole history. The server "
+        "Client and worker share one process; requests are those of both, and connections include "
+        "the first ones. `replayed each time` means a worker with max_cached_workflows=0; `by "
+        "another worker` means one with an empty cache that replays the whole history. The server "
         "CPU is the store's."
     )
     return [Table("Workflows", rows, notes)]
@@ -109,7 +109,7 @@ def _rows(
 
 
 def _ours(bucket: Bucket) -> DataConverter:
-    """A converter with a store and a cache of its own."""
+    """Return a converter with its own store and cache."""
     storage = bucket.storage()
     encoder = PayloadEncoder(
         PayloadOffloadingConfig(storage_config=storage), store=S3Store(storage)
@@ -118,7 +118,7 @@ def _ours(bucket: Bucket) -> DataConverter:
 
 
 class Run:
-    """A workflow executed again and again by a worker of its own."""
+    """A workflow executed repeatedly by its own worker."""
 
     def __init__(
         self,
@@ -141,14 +141,14 @@ class Run:
 
     @property
     def _name(self) -> str:
-        return "mistral-offload" if self._is_ours else "codec by hand, HEAD first"
+        return "mistral-offload" if self._is_ours else "hand-written codec, HEAD first"
 
     @property
     def _rounds(self) -> int | None:
         return None if self._is_ours else 1
 
     def way(self) -> Way:
-        """Start a worker; execute and wait, which is timed; stop it and fetch the history."""
+        """Start a worker; execute and wait (timed); stop the worker and fetch the history."""
         return Way(
             self._name,
             lambda: self._wait(self._execute()),
@@ -158,7 +158,7 @@ class Run:
         )
 
     def tasks(self) -> dict[str, str]:
-        """Workflow tasks of the last execution: begun, and those of them that did not succeed."""
+        """Count the workflow tasks of the last execution: started, and failed or timed out."""
         events = self._histories[-1].events
         begun = sum(event.HasField("workflow_task_started_event_attributes") for event in events)
         failed = sum(
@@ -169,7 +169,7 @@ class Run:
         return {"workflow tasks": str(begun), "failed": str(failed)}
 
     def replaying(self) -> Way:
-        """Replay the last execution from its history, with nothing in the cache."""
+        """Replay the last execution from its history, with an empty cache."""
         return Way(self._name, lambda: self._replay(self._make_converter()), rounds=self._rounds)
 
     def _replay(self, converter: DataConverter) -> object:

@@ -1,4 +1,4 @@
-"""`make demo`: an input five times the limit, through client, store, platform and worker.
+"""`make demo` sends an input of five times the limit through client, store, platform and worker.
 
 Everything runs on this machine: a real Temporal server, the local platform, a worker process and a
 directory as the store. The workflow is the one in `examples/worker`.
@@ -43,9 +43,9 @@ console = Console(highlight=False)
 
 @dataclass
 class Run:
-    """What one execution cost."""
+    """Costs of one execution; ``form`` is sync or async."""
 
-    colour: str
+    form: str
     execution_id: str
     input_bytes: int
     request_bytes: int
@@ -55,7 +55,7 @@ class Run:
 
 
 def main() -> int:
-    """Run the demo; 0 when every result was right."""
+    """Run the demo; return 0 when every result was right."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mistral-offload-demo-") as folder:
         blobs, log = Path(folder) / "blobs", Path(folder) / "worker.log"
@@ -71,7 +71,7 @@ def main() -> int:
             ]
             asyncio.run(measure_histories(platform, runs))
             refusal = send_without_offloading(settings)
-        # Of blobs only: at its start a worker also asks whether the store can be reached.
+        # Blobs only: at start-up a worker also checks that it can reach the store.
         asked = re.findall(r"mistral_offload\.storage:(\w+) .*/sha256:", log.read_text())
         requests += Counter(asked)
         show(runs, storage, requests)
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def send(settings: dict[str, Any], offloading: PayloadOffloadingConfig) -> Run:
-    """Send a document and wait for it, blocking."""
+    """Send a document and wait for the result with the sync methods."""
     sent: list[int] = []
     document, expected = make_document("blocking")
     hooks = {"request": [lambda request: sent.append(len(request.content))]}
@@ -100,7 +100,7 @@ def send(settings: dict[str, Any], offloading: PayloadOffloadingConfig) -> Run:
 
 
 async def send_async(settings: dict[str, Any], offloading: PayloadOffloadingConfig) -> Run:
-    """The same with the other colour: every method has an `_async` form."""
+    """Send a document and wait for the result with the async methods."""
     sent: list[int] = []
     document, expected = make_document("awaited")
 
@@ -122,7 +122,7 @@ async def send_async(settings: dict[str, Any], offloading: PayloadOffloadingConf
 
 
 def send_without_offloading(settings: dict[str, Any]) -> str:
-    """What happens without a store: the client refuses before anything is sent."""
+    """Return the error of a client without a store, which refuses before anything is sent."""
     document, _ = make_document("refused")
     with Mistral(**settings) as client:
         try:
@@ -133,7 +133,7 @@ def send_without_offloading(settings: dict[str, Any]) -> str:
 
 
 def make_document(title: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A document of 10 MB, and what the workflow must make of it."""
+    """Return a 10 MB document, and the result that the workflow must return for it."""
     cleaned = " ".join(PAGE.split())
     pages = [f"{number}/{PAGES} {cleaned}" for number in range(1, PAGES + 1)]
     return {"title": title, "pages": [PAGE] * PAGES}, {"title": title, "pages": pages}
@@ -145,13 +145,13 @@ def json_text(value: Any) -> bytes:
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of a value's JSON."""
+    """Return the SHA-256 of a value's JSON."""
     return hashlib.sha256(json_text(value)).hexdigest()
 
 
 @contextmanager
 def running_worker(platform: LocalPlatform, blobs: Path, log: Path) -> Iterator[None]:
-    """The example worker, as a process of its own, configured by its environment."""
+    """Run the example worker in a separate process, configured by its environment."""
     prefix = "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__"
     environment = {
         **os.environ,
@@ -159,7 +159,7 @@ def running_worker(platform: LocalPlatform, blobs: Path, log: Path) -> Iterator[
         f"{prefix}STORAGE_PROVIDER": "local",
         f"{prefix}PATH": str(blobs),
         "LOG_LEVEL": "DEBUG",
-        "CHECK_STORAGE_ON_START": "false",  # only the requests for values are to be counted
+        "CHECK_STORAGE_ON_START": "false",  # so that only requests for values are counted
     }
     with log.open("wb") as output:
         worker = subprocess.Popen(
@@ -176,7 +176,7 @@ def running_worker(platform: LocalPlatform, blobs: Path, log: Path) -> Iterator[
 def wait_until_registered(
     platform: LocalPlatform, worker: subprocess.Popen[bytes], log: Path
 ) -> None:
-    """Wait until the platform knows the workflow, which the worker tells it when it is ready."""
+    """Wait until the worker is ready and has registered the workflow with the platform."""
     url = f"{platform.server_url}/v1/workflows/{WORKFLOW}"
     headers = {"authorization": f"Bearer {platform.api_key}"}
     deadline = time.monotonic() + 30
@@ -187,7 +187,7 @@ def wait_until_registered(
 
 
 async def measure_histories(platform: LocalPlatform, runs: list[Run]) -> None:
-    """How many bytes of each execution Temporal keeps."""
+    """Record the size of each execution's history in Temporal, in bytes."""
     client = await Client.connect(platform.temporal_address, namespace=platform.namespace)
     for run in runs:
         history = await client.get_workflow_handle(run.execution_id).fetch_history()
@@ -195,7 +195,7 @@ async def measure_histories(platform: LocalPlatform, runs: list[Run]) -> None:
 
 
 def count_store_requests() -> Counter[str]:
-    """Count what this process asks of the store; its debug log names every request."""
+    """Count this process's requests to the store, from its debug log."""
     requests: Counter[str] = Counter()
 
     class Counting(logging.Handler):
@@ -214,7 +214,7 @@ def show(runs: list[Run], storage: BlobStorageConfig, requests: Counter[str]) ->
     table = Table()
     table.add_column("")
     for run in runs:
-        table.add_column(run.colour, justify="right")
+        table.add_column(run.form, justify="right")
     rows = {
         "input": [f"{run.input_bytes:,} bytes" for run in runs],
         "largest HTTP request body": [f"{run.request_bytes:,} bytes" for run in runs],
@@ -230,7 +230,7 @@ def show(runs: list[Run], storage: BlobStorageConfig, requests: Counter[str]) ->
     console.print(f"\n{len(blobs)} blobs in the store, {asked} of client and worker together:")
     for run in runs:
         root, namespace, *_ = blobs[0].key.split("/")
-        console.print(f"  {run.colour}: {root}/{namespace}/…{run.execution_id[-8:]}/")
+        console.print(f"  {run.form}: {root}/{namespace}/…{run.execution_id[-8:]}/")
         for blob in blobs:
             if run.execution_id in blob.key:
                 console.print(f"    {blob.size:>10,} bytes  {blob.key.rpartition('/')[2][:24]}…")

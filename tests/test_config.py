@@ -1,4 +1,4 @@
-"""The configuration: what it accepts, what it refuses, and what it never shows."""
+"""The configuration: accepted and refused values, and hidden secrets."""
 
 from __future__ import annotations
 

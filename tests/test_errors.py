@@ -1,4 +1,4 @@
-"""What holds for every error: process pools hand them on, so they survive pickling."""
+"""Rules for every error: for example, it survives pickling, as process pools need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transcription example, run as its page says."""
+"""Runs the transcription example as on its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples, run as a user runs them: as scripts, with the environment their pages name."""
+"""Runs the examples as a user does: as scripts, with the environment of their pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A platform and the example worker, and what the pages tell to export."""
+    """The variables to export, for a running platform and example worker."""
     blobs = str(tmp_path_factory.mktemp("blobs"))
     with LocalPlatform() as platform:
         worker = WorkerProcess(platform, {"storage_provider": "local", "path": blobs})
@@ -43,7 +43,7 @@ def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
 
 
 def expected_output(folder: Path) -> str:
-    """The block below "prints" on the page of an example."""
+    """Return the block below "prints" on the page of an example."""
     match = re.search(r"prints\n+```text\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
     assert match is not None
     return match[1]
@@ -64,7 +64,7 @@ def test_demo_prints_its_table_and_ends_well() -> None:
 
 
 def test_scripts_end_cleanly(environment: dict[str, str]) -> None:
-    """Ending an interpreter right after Temporal's core was used has crashed; here it must not."""
+    """An interpreter that exits right after using Temporal's core must not crash."""
     script = (
         "import mistral_offload.workflows, mistral_offload.devserver as d\n"
         "with d.LocalPlatform(): pass\n"

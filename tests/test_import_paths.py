@@ -1,4 +1,4 @@
-"""The import paths of the user's page, and the short ones."""
+"""Import paths of the user's page, and the short ones."""
 
 from __future__ import annotations
 

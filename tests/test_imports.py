@@ -1,4 +1,4 @@
-"""What importing costs and needs: the base install is httpx and pydantic, no more."""
+"""Cost and requirements of importing: the base install needs only httpx and pydantic."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_missing_extra_is_named(program: str, extra: str) -> None:
 def test_importing_loads_no_optional_package() -> None:
     finished = python(
         "import sys, mistral_offload, mistral_offload.storage\n"
-        # httpx itself takes rich and zstandard along where they are installed.
+        # httpx itself imports rich and zstandard if they are installed.
         f"print(sorted(set({OPTIONAL!r}) & set(sys.modules) - {{'rich', 'zstandard'}}))"
     )
     assert (finished.stdout, finished.stderr) == ("[]\n", "")

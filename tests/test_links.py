@@ -1,4 +1,4 @@
-"""The pages of the documentation lead to one another."""
+"""Links between the pages of the documentation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def text_of(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """As GitHub makes them of the headings."""
+    """Return the anchors that GitHub derives from the headings."""
     headings = re.findall(r"^#+ (.+)$", text_of(page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

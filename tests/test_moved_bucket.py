@@ -1,4 +1,4 @@
-"""A bucket is moved: what is in the old one is still read, all that is new goes to the new one."""
+"""Moving a bucket: old blobs are still read, new ones are written to the new bucket."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_moved_bucket(local_platform: LocalPlatform, seaweed: Seaweed) -> None
     assert len(ended.result["pages"]) == 2_000
     (given,) = keys(seaweed, old)
     made = keys(seaweed, new)
-    assert len(made) == 3  # by the two activities, and the input, which the workflow handed on
+    assert len(made) == 3  # by the two activities, and the input, which the workflow passed on
     assert given in made
 
 

@@ -1,4 +1,4 @@
-"""The programs on the front page, run as they stand, but for the storage and the address."""
+"""Runs the programs of the README unchanged, except for the storage and the URL."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def replaced(text: str, old: str, new: str) -> str:
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[LocalPlatform]:
-    """One of its own: another worker may know a workflow by the same name."""
+    """A separate platform, because another worker may know a workflow of the same name."""
     with LocalPlatform() as platform:
         yield platform
 

@@ -1,8 +1,8 @@
-"""The user's own page, run as it stands but for the name of the package.
+"""Runs the user's own page unchanged, except for the name of the package.
 
-The page leaves some names to its reader: what fetches and understands audio, the second activity
-and its models, the workflow the client starts. They are supplied here. Two of its texts are blanks
-to fill in, the connection strings, written ``"..."``. Nothing else is touched.
+The page leaves some names to its reader: functions that fetch and transcribe audio, the second
+activity and its models, and the workflow that the client starts. They are supplied here. The two
+connection strings, written ``"..."``, are filled in. Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ if __name__ == "__main__":
 
 
 def sections() -> list[str]:
-    """The page in pieces; a heading stands there twice."""
+    """Split the page into sections; every heading appears twice."""
     lines = PAGE.splitlines()
     found: list[list[str]] = [[]]
     for number, line in enumerate(lines):
@@ -109,7 +109,7 @@ def sections() -> list[str]:
 
 
 def python_blocks() -> list[str]:
-    """In every section with Python, it goes from the first import to the end."""
+    """Return the Python of each section, from the first import to the end."""
     blocks = [
         match[0]
         for section in sections()
@@ -156,7 +156,7 @@ def containers(azurite: Azurite) -> Azurite:
 def worker(
     platform: LocalPlatform, containers: Azurite, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ServerProcess]:
-    """The page's Python as one program, with the page's variables exported by a shell."""
+    """Run the page's Python as one program, with the page's variables exported by a shell."""
     folder = tmp_path_factory.mktemp("seed")
     parts = [MODEL, MODELS, TRANSCRIBE, SUMMARIZE, WORKFLOW, LARGE_CONTEXT, REST]
     (folder / "worker.py").write_text("\n".join(parts))
@@ -185,7 +185,7 @@ def page_client(
     containers: Azurite,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[dict[str, Any]]:
-    """The client snippet, run: the platform it finds is the local one."""
+    """Run the client snippet against the local platform."""
     monkeypatch.setitem(connection.SERVERS, "global", platform.server_url)
     names: dict[str, Any] = {}
     exec(filled_in(CLIENT, containers.connection_string()), names)

@@ -1,4 +1,4 @@
-"""Asking once: tasks, threads, loops, failures and cancellations."""
+"""Single flight: tasks, threads, loops, failures and cancellations."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def test_cancelled_asker_hands_over() -> None:
     second = asyncio.create_task(once.get_async(succeed))
     third = asyncio.create_task(once.get_async(succeed))
     await asyncio.sleep(0)
-    third.cancel()  # who waits and is cancelled disturbs nobody
+    third.cancel()  # a cancelled waiter does not affect the others
     await asyncio.sleep(0)
     first.cancel()
     assert await asyncio.wait_for(second, 5) == "acme"

@@ -1,4 +1,4 @@
-"""A worker that is killed in the middle of a workflow, and another that takes over."""
+"""A worker is killed in the middle of a workflow, and another takes over."""
 
 from __future__ import annotations
 

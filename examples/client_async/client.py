@@ -1,4 +1,4 @@
-"""Sends three 10 MB documents through the workflow at the same time."""
+"""Sends three 10 MB documents through the workflow concurrently."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Sends a 10 MB document through the workflow and checks what comes back."""
+"""Sends a 10 MB document through the workflow and prints the result."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The same with Temporal's own external storage, and our store below it."""
+"""Payloads of any size with Temporal's own external storage, and our store behind it."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A workflow as temporalio users write them: nothing in it knows of a store."""
+"""An ordinary temporalio workflow, without any reference to a store."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Starts the workflow and waits. The client needs no storage: inputs and results are small."""
+"""Starts the workflow and waits. The client needs no storage, as input and result are small."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""A recording is transcribed and summarized; the workflow between never holds either."""
+"""Transcribes and summarizes a recording; the workflow never loads audio or transcript."""
 
 import hashlib
 
@@ -27,14 +27,14 @@ class Summary(BaseModel):
 
 @workflows.activity()
 async def fetch(audio_id: str) -> Recording:
-    """Stands in for a download: 20 MB of bytes that are no text."""
+    """Simulate a download: 20 MB of binary data."""
     noise = hashlib.sha256(audio_id.encode()).digest() * 625_000
     return Recording(audio_id=audio_id, audio=OffloadableField(value=noise))
 
 
 @workflows.activity()
 async def transcribe(recording: Recording) -> Transcript:
-    """Stands in for speech recognition: a word for every four bytes."""
+    """Simulate speech recognition: one word per four bytes."""
     audio = recording.audio.get_value()
     text = " ".join(f"word{number}" for number in range(len(audio) // 4))
     return Transcript(audio_id=recording.audio_id, text=OffloadableField(value=text))
@@ -42,7 +42,7 @@ async def transcribe(recording: Recording) -> Transcript:
 
 @workflows.activity()
 def summarize(transcript: Transcript) -> Summary:
-    """A plain function: it runs in a thread of the worker."""
+    """Summarize; as a plain function, it runs in a thread of the worker."""
     text = transcript.text.get_value()
     return Summary(audio_id=transcript.audio_id, characters=len(text), words=text.count(" ") + 1)
 
@@ -54,7 +54,7 @@ class TranscribeWorkflow:
         recording = await fetch(audio_id)
         transcript = await transcribe(recording)
         summary = await summarize(transcript)
-        # Sizes are known here without the values.
+        # Sizes are available in workflow code without loading the values.
         summary.moved_bytes = sum(
             field.size_bytes or 0 for field in (recording.audio, transcript.text)
         )

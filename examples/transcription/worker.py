@@ -1,4 +1,4 @@
-"""Runs the worker until Ctrl-C. Everything it needs to know comes from the environment."""
+"""Runs the worker until Ctrl-C, configured by environment variables."""
 
 import asyncio
 import logging

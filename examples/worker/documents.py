@@ -1,4 +1,4 @@
-"""A workflow that reads a document of any size and passes it through two activities."""
+"""A workflow that passes a document of any size through two activities."""
 
 from pydantic import BaseModel
 
@@ -21,7 +21,7 @@ async def clean(document: Document) -> Document:
 
 @workflows.activity()
 async def number_pages(document: Document) -> Document:
-    """Put its number before every page."""
+    """Prefix every page with its number."""
     count = len(document.pages)
     return Document(
         title=document.title,
@@ -33,7 +33,7 @@ async def number_pages(document: Document) -> Document:
 class PrepareDocument:
     @workflows.workflow.entrypoint
     async def run(self, document: Document) -> Document:
-        # The document is here, whole: this line reads it in workflow code.
+        # Workflow code can read the whole document, as here.
         longest = max(len(page) for page in document.pages)
         workflows.workflow.logger.info("longest page: %d characters", longest)
         cleaned = await clean(document)

@@ -1,4 +1,4 @@
-"""Calling operations by the names they have in the recorded cases."""
+"""Calls operations by their names in the recorded cases."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from tests.vectors import b64, load
 
 
 async def call_async(client: Mistral, operation: str, arguments: Mapping[str, Any]) -> Any:
-    """Call an operation in this colour."""
-    # The colour is told by the name of this very function, which is all that the twin renames.
-    colour = call_async.__name__.removeprefix("call")
-    method = reduce(getattr, f"{operation}{colour}".split("."), client)
+    """Call an operation in the form that this function has."""
+    # The generator renames only this function, so its name tells sync from async.
+    suffix = call_async.__name__.removeprefix("call")
+    method = reduce(getattr, f"{operation}{suffix}".split("."), client)
     return await method(**{name: given(value) for name, value in arguments.items()})
 
 
 def given(value: Any) -> Any:
-    """An argument; moments are marked in the recorded cases."""
+    """Return an argument; datetimes are marked in the recorded cases."""
     if isinstance(value, dict):
         if "$datetime" in value:
             return datetime.fromisoformat(value["$datetime"].replace("Z", "+00:00"))
@@ -31,7 +31,7 @@ def given(value: Any) -> Any:
 
 
 def recorded(response: Mapping[str, Any]) -> httpx.Response:
-    """A recorded response."""
+    """Build an HTTP response from a recorded one."""
     kind = response.get("content_type")
     headers = {**response.get("headers", {}), **({"content-type": kind} if kind else {})}
     if "body" in response:
@@ -42,7 +42,7 @@ def recorded(response: Mapping[str, Any]) -> httpx.Response:
 
 
 def answer_to(operation: str) -> httpx.Response:
-    """What an operation may be answered with."""
+    """Return a valid response for an operation."""
     for case in load("rest_responses"):
         if case["operation"] == operation and "error" not in case["expected"]:
             return recorded(case["response"])

@@ -1,4 +1,4 @@
-"""An HTTP transport that answers as told and remembers what it was asked."""
+"""An HTTP transport with scripted responses that records the requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class Recording:
-    """Answers requests from a list, the last one again and again."""
+    """Responds to requests from a list, repeating the last response."""
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self.requests: list[httpx.Request] = []
@@ -31,7 +31,7 @@ class Recording:
 
 
 def make_client(recording: Recording, **settings: Any) -> Mistral:
-    """A client whose requests of this colour go to the recording."""
+    """Return a client whose requests go to the recording."""
     return Mistral(
         **{"api_key": "test-key", **settings},
         async_client=AsyncClient(transport=httpx.MockTransport(recording)),
@@ -41,7 +41,7 @@ def make_client(recording: Recording, **settings: Any) -> Mistral:
 def execution(
     status: str | None = "COMPLETED", result: Any = None, **members: Any
 ) -> dict[str, Any]:
-    """The body that describes an execution."""
+    """Return the body that describes an execution."""
     return {
         "workflow_name": "w",
         "execution_id": "e-1",

@@ -1,4 +1,4 @@
-"""What a client does when things are large, lost, refused or failed."""
+"""Client behaviour with large values, lost responses, refusals and failures."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tests._async.recorder import Recording, execution, make_client
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Pauses between attempts, which take no time here."""
+    """Record the pauses between attempts, without waiting."""
     taken: list[float] = []
 
     async def sleep_async(seconds: float) -> None:
@@ -170,7 +170,7 @@ async def test_value_that_looks_like_an_envelope_stays_a_value_without_offloadin
     assert got.result == value
 
 
-# Lost and repeated requests
+# Lost and retried requests
 
 
 async def test_lost_answer_does_not_start_twice(pauses: list[float]) -> None:
@@ -356,7 +356,7 @@ async def test_options_of_a_call_reach_every_request_of_it() -> None:
         assert request.headers["x-team"] == "a"
 
 
-# Life
+# Lifecycle
 
 
 async def test_unknown_members_and_statuses_are_kept() -> None:

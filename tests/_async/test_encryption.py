@@ -1,4 +1,4 @@
-"""Encryption and compression as a client does them, and end to end on real servers."""
+"""Encryption and compression in a client, and end to end on real servers."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ async def test_nothing_readable_is_left_anywhere(
     spellings = [MARKER, MARKER[::-1]]
     for place in (*histories, *blobs):
         assert not any(text.encode() in place for text in spellings)
-    # What a program says in an exception's message is its own choice, and logged by Temporal.
+    # Exception messages are the program's own choice, and Temporal logs them.
     for text in (log, caplog.text, shown):
         assert MARKER not in text
     for key in (KEY, OLD_KEY):

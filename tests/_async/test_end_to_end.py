@@ -1,4 +1,4 @@
-"""Client, platform, store and worker, all real: the main job as a user runs it."""
+"""The main job end to end, with a real client, platform, store and worker."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Stack:
 
 
 async def prepare_async(stack: Stack, document: Mapping[str, Any]) -> tuple[str, Any]:
-    """Run the example workflow; its execution id and result."""
+    """Run the example workflow; return its execution id and result."""
     workflows = stack.client.workflows
     execution = await workflows.execute_workflow_async(
         "prepare-document", input=document, deployment_name=stack.worker.deployment
@@ -94,8 +94,8 @@ async def test_s3_costs_one_request_a_blob(
         execution_id, result = await prepare_async(s3_stack, document)
 
     assert result == expected
-    # Blobs: the input, and what each of the two activities made. Read by another process than the
-    # one that wrote them: the input by the worker, the result by the client.
+    # Blobs: the input and the results of the two activities. Two of them are read by a process that
+    # did not write them: the input by the worker, the result by the client.
     assert seaweed_proxy.counts() == {"PUT": 3, "GET": 2}
     assert seaweed_proxy.connections == 0, "every request must reuse a connection"
     assert temporal.history_bytes(execution_id) < 20_000

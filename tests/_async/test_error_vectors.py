@@ -1,4 +1,4 @@
-"""Errors by status, and what they tell, against the official client."""
+"""Errors by status, and their content, against the official client."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def answer(case: Case) -> httpx.Response | Exception:
 
 
 def expected_kind(case: Case) -> type[Exception] | None:
-    """The class that stands for the official one; None for success."""
+    """Return our class for the official one; None for success."""
     if "transport_error" in case:
         return APITimeoutError if "Timeout" in case["transport_error"] else APIConnectionError
     status = case["response"]["status"]
@@ -68,7 +68,7 @@ def expected_kind(case: Case) -> type[Exception] | None:
 @pytest.mark.parametrize("case", parameters(load("rest_errors")))
 async def test_error(case: Case) -> None:
     recording = Recording([answer(case)])
-    # Retries are on by default here; the recorded attempts are of a client without.
+    # Retries are on by default here; the recorded client had them off.
     client = make_client(recording, retry_config=RetryConfig("none"))
     kind = expected_kind(case)
     if kind is None:

@@ -129,7 +129,7 @@ async def test_execute_and_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> 
 async def test_retry_is_the_same_execution(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The recorded flow, whose official answer is a new nonce, id and blob for every attempt."""
+    """The recorded flow, where the official client uses a new nonce, id and blob per attempt."""
 
     async def sleep_async(seconds: float) -> None:
         assert seconds <= 60

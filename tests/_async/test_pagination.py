@@ -1,4 +1,4 @@
-"""Following pages, against the official client, and walking through all of them."""
+"""Pagination: single pages against the official client, and iteration over all of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENTRIES = {
 
 
 def pages(case: Case) -> list[httpx.Response]:
-    """The recorded pages; their entries, which are left out, are as in another recorded case."""
+    """Return the recorded pages, with the omitted entries filled in from another recorded case."""
     member = ENTRIES[case["operation"]]
     (entry, *_) = answer_to(case["operation"]).json()[member]
     return [

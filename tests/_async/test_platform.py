@@ -1,4 +1,4 @@
-"""What the local platform serves beside the main job: real HTTP, client, worker and store."""
+"""The local platform beyond the main job, with real HTTP, client, worker and store."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_a_schedule_is_made_triggered_and_deleted(
 
 
 async def started_by_async(client: Mistral, schedule_id: str) -> str:
-    """The id of the execution that a schedule has started."""
+    """Return the id of the execution that a schedule has started."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         told = await client.workflows.schedules.get_schedule_async(schedule_id)

@@ -1,4 +1,4 @@
-"""The HTTP requests of every operation, against those of the official client."""
+"""HTTP requests of every operation, against the official client."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def check_body(case: Case, sent: Any) -> None:
     if expected.get("traceparent") == "$traceparent":
         expected["traceparent"] = sent["traceparent"]
     if "execute_workflow" in case["operation"] and not expected.get("execution_id"):
-        # Always made here, so that a retried request names the same execution.
+        # Always set here, so that a retry names the same execution.
         assert re.fullmatch("[0-9a-f]{64}", sent["execution_id"])
         expected["execution_id"] = sent["execution_id"]
     if name.startswith("deployments/create_backend_spec"):

@@ -1,4 +1,4 @@
-"""What the answers of every operation are read as, against the official client."""
+"""Parsed responses of every operation, against the official client."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def cases() -> list[Case]:
 
 
 async def ask_async(case: Case, path: Path) -> Any:
-    """Call the operation of a case, its blobs in the store and its answer as recorded."""
+    """Call the operation of a case, with its blobs in the store and its recorded response."""
     config = case.get("encoding") or {}
     settings: dict[str, Any] = {
         "namespace": case.get("namespace"),
@@ -95,7 +95,7 @@ async def test_answer(case: Case, tmp_path: Path) -> None:
 
 
 def differences(expected: Any, answer: Any, sent: Any, place: str = "") -> list[str]:
-    """Where an answer differs; what the official client does not show may be unset or as sent."""
+    """List the differences; a field the official client hides may be unset or as sent."""
     if isinstance(expected, dict) and isinstance(answer, dict):
         sent = sent if isinstance(sent, dict) else {}
         found = [
@@ -122,7 +122,7 @@ def differences(expected: Any, answer: Any, sent: Any, place: str = "") -> list[
     return [] if expected == answer else [f"{place}: {expected!r} is {answer!r}"]
 
 
-# What we do differently, on purpose
+# Intended differences
 
 
 def named(name: str) -> Case:

@@ -1,4 +1,4 @@
-"""Which requests are sent again and after which pauses, against the official client."""
+"""Retried requests and their pauses, against the official client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Inputs of schedules, which the platform keeps itself."""
+"""Inputs of schedules, which the platform stores itself."""
 
 from __future__ import annotations
 

@@ -42,12 +42,12 @@ ERRORS: dict[str, type[MistralOffloadError]] = {
 
 
 def cases() -> list[Case]:
-    """Every case once: both colours do what the official client does only in one."""
+    """Return every case once; the official client decodes in one form only, ours in both."""
     return [case for case in load("sse_streams") if case["mode"] == "async"]
 
 
 async def read_async(case: Case, response: httpx.Response) -> list[Any]:
-    """The frames of a recorded stream, up to the first error, which is last in the list."""
+    """Return the frames of a recorded stream, up to the first error, which comes last."""
     config = case["config"] or {}
     client = make_client(
         Recording([response]),
@@ -118,7 +118,7 @@ LINE_DIFFERENCES = Differences(
 
 @pytest.mark.parametrize("case", parameters(load("sse_lines")))
 async def test_line(case: Case) -> None:
-    """What is decoded in the data of a line; the official client writes it as a line again."""
+    """The decoded data of a line, which the official client serializes back into a line."""
     (given, *_), (expected, *_) = (
         [*lines_of(b64(case[name]))] for name in ("line_b64", "expected_line_b64")
     )
@@ -138,7 +138,7 @@ async def test_line(case: Case) -> None:
 
 
 def lines_of(line: bytes) -> Iterator[Any]:
-    """The JSON in the data of a line; None when it has none."""
+    """Yield the JSON in the data of a line, or its raw bytes; then None."""
     reader = FrameReader()
     for frame in [*reader.feed(line + b"\n\n"), *reader.finish()]:
         try:

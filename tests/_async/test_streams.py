@@ -1,4 +1,4 @@
-"""What a stream does when it breaks, ends or is no longer read."""
+"""Streams that break, end, or are no longer read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def event(number: int, value: Any = None, *, event_id: bool = True) -> bytes:
-    """A frame that tells of a custom task."""
+    """Return a frame that reports a custom task."""
     names = ("event_id", "root_workflow_exec_id", "workflow_exec_id", "workflow_run_id")
     told = {
         **dict.fromkeys(names, "e"),
@@ -96,7 +96,7 @@ async def test_a_stream_that_nobody_holds_is_closed() -> None:
     async for _ in await client.workflows.events.get_stream_events_async():
         break
     gc.collect()
-    await _synchronization.sleep_async(0)  # what closes it has its turn
+    await _synchronization.sleep_async(0)  # lets the closing task run
     await _synchronization.sleep_async(0)
     assert body.is_closed
 

@@ -1,8 +1,8 @@
 # Generated from tests/_async/calls.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 41a23d974bb9e06e
+# sha256 of the rest: 599f857e01668900
 
-"""Calling operations by the names they have in the recorded cases."""
+"""Calls operations by their names in the recorded cases."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.vectors import b64, load
 
 
 def call(client: Mistral, operation: str, arguments: Mapping[str, Any]) -> Any:
-    """Call an operation in this colour."""
-    # The colour is told by the name of this very function, which is all that the twin renames.
-    colour = call.__name__.removeprefix("call")
-    method = reduce(getattr, f"{operation}{colour}".split("."), client)
+    """Call an operation in the form that this function has."""
+    # The generator renames only this function, so its name tells sync from async.
+    suffix = call.__name__.removeprefix("call")
+    method = reduce(getattr, f"{operation}{suffix}".split("."), client)
     return method(**{name: given(value) for name, value in arguments.items()})
 
 
 def given(value: Any) -> Any:
-    """An argument; moments are marked in the recorded cases."""
+    """Return an argument; datetimes are marked in the recorded cases."""
     if isinstance(value, dict):
         if "$datetime" in value:
             return datetime.fromisoformat(value["$datetime"].replace("Z", "+00:00"))
@@ -35,7 +35,7 @@ def given(value: Any) -> Any:
 
 
 def recorded(response: Mapping[str, Any]) -> httpx.Response:
-    """A recorded response."""
+    """Build an HTTP response from a recorded one."""
     kind = response.get("content_type")
     headers = {**response.get("headers", {}), **({"content-type": kind} if kind else {})}
     if "body" in response:
@@ -46,7 +46,7 @@ def recorded(response: Mapping[str, Any]) -> httpx.Response:
 
 
 def answer_to(operation: str) -> httpx.Response:
-    """What an operation may be answered with."""
+    """Return a valid response for an operation."""
     for case in load("rest_responses"):
         if case["operation"] == operation and "error" not in case["expected"]:
             return recorded(case["response"])

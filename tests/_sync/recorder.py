@@ -1,8 +1,8 @@
 # Generated from tests/_async/recorder.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: c66a5478152ace22
+# sha256 of the rest: 0be7b265da6a41e5
 
-"""An HTTP transport that answers as told and remembers what it was asked."""
+"""An HTTP transport with scripted responses that records the requests."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class Recording:
-    """Answers requests from a list, the last one again and again."""
+    """Responds to requests from a list, repeating the last response."""
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self.requests: list[httpx.Request] = []
@@ -35,7 +35,7 @@ class Recording:
 
 
 def make_client(recording: Recording, **settings: Any) -> Mistral:
-    """A client whose requests of this colour go to the recording."""
+    """Return a client whose requests go to the recording."""
     return Mistral(
         **{"api_key": "test-key", **settings},
         client=Client(transport=httpx.MockTransport(recording)),
@@ -45,7 +45,7 @@ def make_client(recording: Recording, **settings: Any) -> Mistral:
 def execution(
     status: str | None = "COMPLETED", result: Any = None, **members: Any
 ) -> dict[str, Any]:
-    """The body that describes an execution."""
+    """Return the body that describes an execution."""
     return {
         "workflow_name": "w",
         "execution_id": "e-1",

@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_client.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 648401873bf7dcff
+# sha256 of the rest: b39ea0316b0887b4
 
-"""What a client does when things are large, lost, refused or failed."""
+"""Client behaviour with large values, lost responses, refusals and failures."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from tests._sync.recorder import Recording, execution, make_client
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Pauses between attempts, which take no time here."""
+    """Record the pauses between attempts, without waiting."""
     taken: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -172,7 +172,7 @@ def test_value_that_looks_like_an_envelope_stays_a_value_without_offloading() ->
     assert got.result == value
 
 
-# Lost and repeated requests
+# Lost and retried requests
 
 
 def test_lost_answer_does_not_start_twice(pauses: list[float]) -> None:
@@ -354,7 +354,7 @@ def test_options_of_a_call_reach_every_request_of_it() -> None:
         assert request.headers["x-team"] == "a"
 
 
-# Life
+# Lifecycle
 
 
 def test_unknown_members_and_statuses_are_kept() -> None:

@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_end_to_end.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e9aec31fc9d06855
+# sha256 of the rest: 5403222ce1e1fdd8
 
-"""Client, platform, store and worker, all real: the main job as a user runs it."""
+"""The main job end to end, with a real client, platform, store and worker."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Stack:
 
 
 def prepare(stack: Stack, document: Mapping[str, Any]) -> tuple[str, Any]:
-    """Run the example workflow; its execution id and result."""
+    """Run the example workflow; return its execution id and result."""
     workflows = stack.client.workflows
     execution = workflows.execute_workflow(
         "prepare-document", input=document, deployment_name=stack.worker.deployment
@@ -96,8 +96,8 @@ def test_s3_costs_one_request_a_blob(
         execution_id, result = prepare(s3_stack, document)
 
     assert result == expected
-    # Blobs: the input, and what each of the two activities made. Read by another process than the
-    # one that wrote them: the input by the worker, the result by the client.
+    # Blobs: the input and the results of the two activities. Two of them are read by a process that
+    # did not write them: the input by the worker, the result by the client.
     assert seaweed_proxy.counts() == {"PUT": 3, "GET": 2}
     assert seaweed_proxy.connections == 0, "every request must reuse a connection"
     assert temporal.history_bytes(execution_id) < 20_000

@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_error_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 70242ec100bf7726
+# sha256 of the rest: 9c8c9b6bb9ed70e3
 
-"""Errors by status, and what they tell, against the official client."""
+"""Errors by status, and their content, against the official client."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def answer(case: Case) -> httpx.Response | Exception:
 
 
 def expected_kind(case: Case) -> type[Exception] | None:
-    """The class that stands for the official one; None for success."""
+    """Return our class for the official one; None for success."""
     if "transport_error" in case:
         return APITimeoutError if "Timeout" in case["transport_error"] else APIConnectionError
     status = case["response"]["status"]
@@ -72,7 +72,7 @@ def expected_kind(case: Case) -> type[Exception] | None:
 @pytest.mark.parametrize("case", parameters(load("rest_errors")))
 def test_error(case: Case) -> None:
     recording = Recording([answer(case)])
-    # Retries are on by default here; the recorded attempts are of a client without.
+    # Retries are on by default here; the recorded client had them off.
     client = make_client(recording, retry_config=RetryConfig("none"))
     kind = expected_kind(case)
     if kind is None:

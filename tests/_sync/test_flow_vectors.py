@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_flow_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 2953f1015a5b2f7f
+# sha256 of the rest: 399bc55cf787c59c
 
 """Namespace lookup, execute-and-wait and retries, against the official client."""
 
@@ -133,7 +133,7 @@ def test_execute_and_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_retry_is_the_same_execution(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The recorded flow, whose official answer is a new nonce, id and blob for every attempt."""
+    """The recorded flow, where the official client uses a new nonce, id and blob per attempt."""
 
     def sleep(seconds: float) -> None:
         assert seconds <= 60

@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_pagination.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 89ee0cc1b469eb98
+# sha256 of the rest: a35b622b36ca582b
 
-"""Following pages, against the official client, and walking through all of them."""
+"""Pagination: single pages against the official client, and iteration over all of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENTRIES = {
 
 
 def pages(case: Case) -> list[httpx.Response]:
-    """The recorded pages; their entries, which are left out, are as in another recorded case."""
+    """Return the recorded pages, with the omitted entries filled in from another recorded case."""
     member = ENTRIES[case["operation"]]
     (entry, *_) = answer_to(case["operation"]).json()[member]
     return [

@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_platform.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 92ae250a54597e95
+# sha256 of the rest: 70ee92ef379b9091
 
-"""What the local platform serves beside the main job: real HTTP, client, worker and store."""
+"""The local platform beyond the main job, with real HTTP, client, worker and store."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_schedule_is_made_triggered_and_deleted(client: Mistral, worker: Worke
 
 
 def started_by(client: Mistral, schedule_id: str) -> str:
-    """The id of the execution that a schedule has started."""
+    """Return the id of the execution that a schedule has started."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         told = client.workflows.schedules.get_schedule(schedule_id)

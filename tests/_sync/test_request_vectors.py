@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_request_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: a1443d5a3edf04b5
+# sha256 of the rest: cc9c1641b00f9e44
 
-"""The HTTP requests of every operation, against those of the official client."""
+"""HTTP requests of every operation, against the official client."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def check_body(case: Case, sent: Any) -> None:
     if expected.get("traceparent") == "$traceparent":
         expected["traceparent"] = sent["traceparent"]
     if "execute_workflow" in case["operation"] and not expected.get("execution_id"):
-        # Always made here, so that a retried request names the same execution.
+        # Always set here, so that a retry names the same execution.
         assert re.fullmatch("[0-9a-f]{64}", sent["execution_id"])
         expected["execution_id"] = sent["execution_id"]
     if name.startswith("deployments/create_backend_spec"):

@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_retry_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: fa2bd9bd86b8a255
+# sha256 of the rest: 3d812d45e3743cdd
 
-"""Which requests are sent again and after which pauses, against the official client."""
+"""Retried requests and their pauses, against the official client."""
 
 from __future__ import annotations
 

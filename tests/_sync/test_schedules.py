@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_schedules.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 396d1fd51b02715c
+# sha256 of the rest: 3d1a3d1a36ecdf39
 
-"""Inputs of schedules, which the platform keeps itself."""
+"""Inputs of schedules, which the platform stores itself."""
 
 from __future__ import annotations
 

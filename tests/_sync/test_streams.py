@@ -1,8 +1,8 @@
 # Generated from tests/_async/test_streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: a5c4d617fc14d3b7
+# sha256 of the rest: b40e1de21760ca6c
 
-"""What a stream does when it breaks, ends or is no longer read."""
+"""Streams that break, end, or are no longer read."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def event(number: int, value: Any = None, *, event_id: bool = True) -> bytes:
-    """A frame that tells of a custom task."""
+    """Return a frame that reports a custom task."""
     names = ("event_id", "root_workflow_exec_id", "workflow_exec_id", "workflow_run_id")
     told = {
         **dict.fromkeys(names, "e"),
@@ -100,7 +100,7 @@ def test_a_stream_that_nobody_holds_is_closed() -> None:
     for _ in client.workflows.events.get_stream_events():
         break
     gc.collect()
-    _synchronization.sleep(0)  # what closes it has its turn
+    _synchronization.sleep(0)  # lets the closing task run
     _synchronization.sleep(0)
     assert body.is_closed
 

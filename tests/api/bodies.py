@@ -1,4 +1,4 @@
-"""Response bodies that come in pieces, for both colours."""
+"""Response bodies that arrive in pieces, sync and async."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import httpx
 
 
 class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """Yields the given pieces, raises where one is an error, and remembers that it was closed."""
+    """Yields the given pieces, raises those that are errors, and records that it was closed."""
 
     def __init__(self, chunks: Iterable[bytes | Exception]) -> None:
         self._chunks = chunks
@@ -32,6 +32,6 @@ class Chunks(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 def opened(body: Chunks) -> httpx.Response:
-    """A response whose body is a stream of events."""
+    """Return a response whose body is a stream of events."""
     headers = {"content-type": "text/event-stream; charset=utf-8"}
     return httpx.Response(200, stream=body, headers=headers)

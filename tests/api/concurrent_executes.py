@@ -1,4 +1,4 @@
-"""Five hundred executes of 3 MB at once; run as a program, prints what it took as JSON."""
+"""Five hundred concurrent executes of 3 MB; a program that prints its costs as JSON."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ store = MemoryStore()
 
 
 async def answer(request: httpx.Request) -> httpx.Response:
-    """Start the execution, if its input is in the store; the store forgets it then."""
+    """Start the execution if its input is in the store, and delete the input."""
     body = load_json(request.content)
     payload = read_envelope(body["encoded_input"])
     assert payload is not None
-    store.lose(Reference.from_json(payload.data).key)  # raises when it is not there
+    store.lose(Reference.from_json(payload.data).key)  # raises if it is missing
     await asyncio.sleep(0.005)
     names = ("workflow_name", "execution_id", "root_execution_id")
     started = {
@@ -43,9 +43,9 @@ async def answer(request: httpx.Request) -> httpx.Response:
 
 
 async def watch(blocks: list[float]) -> None:
-    """Note how long the event loop's thread works between two looks, again and again.
+    """Record the work of the event loop's thread between two ticks, in seconds of CPU time.
 
-    As CPU time: what else the machine does, and the other threads, make the loop late as well.
+    Wall time would include delays by other processes and by the other threads.
     """
     while True:
         started = time.thread_time()

@@ -1,4 +1,4 @@
-"""Many large calls at once on one client."""
+"""Concurrent large calls on one client."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def measure() -> dict[str, Any]:
-    """Run the program by itself, so that its memory is its own."""
+    """Run the program in a separate process, so that its memory can be measured."""
     finished = subprocess.run(
         [sys.executable, "-m", "tests.api.concurrent_executes"],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=True,
@@ -26,6 +26,6 @@ def measure() -> dict[str, Any]:
 def test_many_large_inputs_at_once() -> None:
     run = measure()
     assert run["started"] == CALLS
-    assert run["loop_ms"] < 3 * CALLS  # to hash 3 MB takes longer than that, each time
-    assert run["longest_block_ms"] < 150  # all of them begin in one turn of the loop
+    assert run["loop_ms"] < 3 * CALLS  # hashing 3 MB takes longer than that each time
+    assert run["longest_block_ms"] < 150  # all of them start in one iteration of the loop
     assert run["peak_mb"] < 500  # the cache keeps 256 MiB; inputs are 1.5 GB

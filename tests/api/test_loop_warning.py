@@ -1,4 +1,4 @@
-"""A blocking method that is called where an event loop runs says so, once."""
+"""Sync methods called inside a running event loop warn once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames out of bytes, against the official client's lines and by the standard."""
+"""SSE frames parsed from bytes, against the official client's lines and the standard."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_an_id_is_carried_over_to_what_follows() -> None:
 
 
 def test_a_large_event_costs_one_pass() -> None:
-    """However many pieces it comes in, it is put together once."""
+    """An event is assembled once, however many pieces it arrives in."""
 
     def read(size: int) -> float:
         chunk = b"x" * 4096
@@ -102,4 +102,4 @@ def test_a_large_event_costs_one_pass() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * 16 * MIB
-    assert read(16 * MIB) < 2  # copying what is there with every piece would take many seconds
+    assert read(16 * MIB) < 2  # copying the buffer for every piece would take many seconds

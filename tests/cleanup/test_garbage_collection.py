@@ -1,4 +1,4 @@
-"""Garbage collection on a real Temporal: what is found, kept and deleted, and when it gives up."""
+"""Garbage collection on a real Temporal: found, kept and deleted blobs, and giving up."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def inventory(world: World, local_platform: LocalPlatform) -> Inventory:
 
 
 def rules(world: World, *, in_days: float = 0, **changes: Any) -> Rules:
-    """As a collection some days from now would have them."""
+    """Return the rules of a collection some days from now."""
     now = datetime.now(timezone.utc) + in_days * DAY
     given = {"retention": DAY, "grace": timedelta(0), "remembered": DAY} | changes
     return Rules(world.client.namespace, now, **given)
@@ -119,7 +119,7 @@ async def test_when_a_chain_began_whose_first_run_is_forgotten(world: World) -> 
     census.executions.add(Execution("chain", latest, "chain", latest, started, None))
     began = await census._began("chain", latest)
     assert runs[first].start_time - timedelta(seconds=0.5) < began < started
-    assert await census._began("chain", first) == LONG_AGO  # it knows nothing of it
+    assert await census._began("chain", first) == LONG_AGO  # this run is unknown
     for tells_nothing in ("", "first", "a15c600a-ebb8-422e-96ca-0275555414d0"):
         assert _born(tells_nothing) == LONG_AGO
 
@@ -148,7 +148,7 @@ async def test_a_look_at_the_owner_finds_what_was_not_listed(world: World, of: s
     (key,) = await world.put(world.fields(run_id) if of == "run" else world.payloads("a"))
     owner = Owner.of(key)
     assert owner is not None
-    census._listed_until += DAY  # as if the list lagged behind for ever
+    census._listed_until += DAY  # simulates a list that lags behind for ever
     await census.look_again([owner])
     state = census.executions.state_of(owner)
     assert state is not None
@@ -158,7 +158,7 @@ async def test_a_look_at_the_owner_finds_what_was_not_listed(world: World, of: s
 async def test_what_has_started_while_the_collection_runs(
     world: World, inventory: Inventory
 ) -> None:
-    """Known by the list of what has started since, not by a look at the owner."""
+    """The list of recent starts reveals it, not a lookup of the owner."""
     await world.close("nightly-2026-01-02T03:04:05Z")
     kept = await world.put(world.payloads("nightly"))
     loop = asyncio.get_running_loop()
@@ -209,7 +209,7 @@ async def test_an_activity_without_a_workflow(world: World, inventory: Inventory
 
 
 async def test_a_temporal_that_knows_nothing(world: World, inventory: Inventory) -> None:
-    """Such as one for development, asked about the bucket of production."""
+    """For example a development server with the production bucket."""
     kept = await world.put(world.payloads("a"))
     by = rules(world, in_days=60)
     with pytest.raises(ConfigurationError, match="is it the Temporal of the workers"):

@@ -1,4 +1,4 @@
-"""The blobs of a worker's stores: each once, and nothing else."""
+"""The inventory of a worker's stores lists each blob once, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose a blob is, by its key."""
+"""Owners of blobs, derived from their keys."""
 
 from __future__ import annotations
 

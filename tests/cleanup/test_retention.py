@@ -1,4 +1,4 @@
-"""Which blobs may go: the decision alone, by examples and by property."""
+"""The decision to delete or keep a blob, by examples and by property."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def known(*runs: Execution, needed_since: datetime | None = None) -> Executions:
 def ran(
     id: str, run_id: str, closed: float | None, *, root: str | None = None, started: float = 200
 ) -> Execution:
-    """Days ago."""
+    """Return an execution; ``started`` and ``closed`` are in days before now."""
     ended = None if closed is None else ago(closed)
     return Execution(id, run_id, root or id, f"{root or id}-run", ago(started), ended)
 
@@ -70,7 +70,7 @@ def test_the_retention_counts_from_the_close(closed: float, expected: Decision) 
 
 
 def test_a_blob_younger_than_the_retention_stays_whatever_its_execution_did() -> None:
-    executions = known(ran("a", "r", 31))  # an id that may just be about to be used again
+    executions = known(ran("a", "r", 31))  # an id that may be about to be reused
     assert fate(execution("a"), executions, age=29) is Decision.YOUNG
 
 
@@ -180,7 +180,7 @@ DAYS = st.integers(0, 120)
 
 @st.composite
 def runs(draw: st.DrawFn) -> list[Execution]:
-    """Any forest: ids that are used again, chains, children of any root, open and closed."""
+    """Draw any forest of runs: reused ids, chains, children of any root, open and closed."""
     count = draw(st.integers(0, 12))
     return [
         ran(draw(NAMES), f"run-{n}", draw(st.none() | DAYS), root=draw(st.none() | NAMES))

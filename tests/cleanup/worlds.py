@@ -1,4 +1,4 @@
-"""A namespace of its own on the real Temporal, and blobs of its executions in a real bucket."""
+"""A separate namespace on a real Temporal, with blobs of its executions in a real bucket."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PATIENCE_SECONDS = 20.0
 
 @workflow.defn(name="chain")
 class Chain:
-    """Continues as new so many times, then ends or waits."""
+    """Continues as new the given number of times, then ends or waits."""
 
     @workflow.run
     async def run(self, left: int, ends: bool) -> None:
@@ -45,7 +45,7 @@ class Chain:
 
 @workflow.defn(name="parent")
 class Parent:
-    """Starts a child, and waits for it or leaves it."""
+    """Starts a child, then waits for it or abandons it."""
 
     @workflow.run
     async def run(self, child_id: str, child_ends: bool, ends: bool) -> None:
@@ -62,11 +62,11 @@ class Parent:
 
 
 class World:
-    """Executions and blobs.
+    """Executions and blobs of one namespace.
 
     Attributes:
-        client: of the namespace.
-        keys: all that was put so far.
+        client: a client of the namespace.
+        keys: all keys put so far.
     """
 
     def __init__(self, client: Client, store: BlobStore) -> None:
@@ -76,7 +76,7 @@ class World:
         self._is_closed: dict[str, bool] = {}
 
     async def put(self, keys: Iterable[str]) -> set[str]:
-        """Store something under each key, once Temporal lists what has happened so far."""
+        """Store a blob under each key, after Temporal lists all executions so far."""
         put = set(keys)
         await self.settled()
         await asyncio.gather(*(self.store.put_async(key, b"data") for key in put))
@@ -84,7 +84,7 @@ class World:
         return put
 
     def payloads(self, execution_id: str, count: int = 1, namespace: str | None = None) -> set[str]:
-        """Keys of payloads."""
+        """Return keys of payloads."""
         namespace = namespace or self.client.namespace
         return {
             Reference.of(b"%d" % n, namespace=namespace, execution_id=execution_id).key
@@ -92,7 +92,7 @@ class World:
         }
 
     def fields(self, run_id: str, count: int = 1, namespace: str | None = None) -> set[str]:
-        """Keys of activity fields."""
+        """Return keys of activity fields."""
         namespace = namespace or self.client.namespace
         return {
             FieldReference.of(
@@ -107,20 +107,20 @@ class World:
         }
 
     async def start(self, execution_id: str) -> WorkflowHandle[Any, Any]:
-        """Start an execution that no worker takes, and that so is running."""
+        """Start an execution that keeps running because no worker takes it."""
         handle = await self.client.start_workflow("idle", id=execution_id, task_queue="nobody")
         self._is_closed[run_id_of(handle)] = False
         return handle
 
     async def close(self, execution_id: str) -> str:
-        """Start an execution and end it; its run id."""
+        """Start an execution and end it; return its run id."""
         handle = await self.start(execution_id)
         await handle.terminate()
         self._is_closed[run_id_of(handle)] = True
         return run_id_of(handle)
 
     async def settled(self) -> None:
-        """Wait until Temporal lists what has happened so far."""
+        """Wait until Temporal lists all executions so far."""
         for _ in range(400):
             listed = {run.run_id: run.close_time async for run in self.client.list_workflows()}
             if all(
@@ -132,7 +132,7 @@ class World:
         raise AssertionError("Temporal does not list what has happened")
 
     async def forget(self, execution_id: str, run_id: str) -> None:
-        """Let Temporal forget a run, as it does after the retention."""
+        """Delete a run from Temporal, as happens after the retention."""
         await self.client.workflow_service.delete_workflow_execution(
             DeleteWorkflowExecutionRequest(
                 namespace=self.client.namespace,
@@ -142,7 +142,7 @@ class World:
         await self.listed(f"RunId = '{run_id}'", 0)
 
     async def chain(self, execution_id: str, length: int, *, ends: bool) -> list[str]:
-        """An execution that is continued as new; its run ids, the latest first."""
+        """Start an execution that continues as new; return its run ids, the latest first."""
         await self.client.start_workflow(
             "chain", args=[length, ends], id=execution_id, task_queue="busy"
         )
@@ -155,7 +155,7 @@ class World:
         return [found.run_id for found in runs]
 
     async def tree(self, parent: str, child: str, *, child_ends: bool, ends: bool) -> None:
-        """An execution with a child."""
+        """Start an execution with a child."""
         await self.client.start_workflow(
             "parent", args=[child, child_ends, ends], id=parent, task_queue="busy"
         )
@@ -164,7 +164,7 @@ class World:
         await self.listed(f"RootWorkflowId = '{parent}' AND ExecutionStatus = 'Completed'", done)
 
     async def scheduled(self, *schedule_ids: str) -> None:
-        """Wait until Temporal lists these schedules and no others."""
+        """Wait until Temporal lists exactly these schedules."""
         for _ in range(400):
             entries = await self.client.list_schedules()
             if [entry.id async for entry in entries] == list(schedule_ids):
@@ -182,7 +182,7 @@ class World:
         raise AssertionError(f"not listed: {activity_id}")
 
     async def listed(self, query: str, count: int) -> None:
-        """Wait until Temporal lists as many executions."""
+        """Wait until Temporal lists the given number of executions."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (found := (await self.client.count_workflows(query)).count) != count:
             assert time.monotonic() < deadline, f"{found} of {count}: {query}"
@@ -191,7 +191,7 @@ class World:
 
 @asynccontextmanager
 async def make_world(platform: LocalPlatform, store: BlobStore) -> AsyncIterator[World]:
-    """A new namespace with a worker for chains and trees."""
+    """Make a new namespace with a worker for chains and trees."""
     name = f"ns-{uuid.uuid4().hex[:8]}"
     default = await Client.connect(platform.temporal_address)
     await default.workflow_service.register_namespace(
@@ -208,13 +208,13 @@ async def make_world(platform: LocalPlatform, store: BlobStore) -> AsyncIterator
 
 
 def run_id_of(handle: WorkflowHandle[Any, Any]) -> str:
-    """The run that was started."""
+    """Return the id of the started run."""
     assert handle.first_execution_run_id is not None
     return handle.first_execution_run_id
 
 
 def settings_for(world: World, storage: dict[str, Any], platform: LocalPlatform) -> WorkerSettings:
-    """What a worker of that namespace would have."""
+    """Return the settings of a worker of that namespace."""
     return WorkerSettings(
         temporal_server_url=platform.temporal_address,
         temporal_namespace=world.client.namespace,
@@ -234,7 +234,7 @@ async def _usable(client: Client) -> None:
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
-            if "workflow" in error.message:  # that is what is not found, then
+            if "workflow" in error.message:  # the namespace is known, only the workflow is missing
                 return
         await asyncio.sleep(0.1)
     raise AssertionError("the namespace cannot be used")

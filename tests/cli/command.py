@@ -1,4 +1,4 @@
-"""The console script in a process of its own."""
+"""Runs the console script in a separate process."""
 
 import contextlib
 import io
@@ -17,7 +17,7 @@ BLOCK = "import sys; sys.modules[{module!r}] = None; from mistral_offload.cli im
 
 
 def run_command(*arguments: str, without: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it to its end; ``without`` one package, as if that were not installed."""
+    """Run the command to its end; ``without`` hides one package, as if it were not installed."""
     return subprocess.run(
         command_line(*arguments, without=without),
         stdin=subprocess.DEVNULL,
@@ -28,7 +28,7 @@ def run_command(*arguments: str, without: str | None = None) -> subprocess.Compl
 
 
 def call_command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The same in this process, which is quicker; nobody else may print meanwhile."""
+    """Run the command in this process, which is faster; nothing else may print meanwhile."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     line = ["mistral-offload", *arguments]
     with (
@@ -44,13 +44,13 @@ def call_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def command_line(*arguments: str, without: str | None = None) -> list[str]:
-    """The command as a process of its own."""
+    """Return the command line for a separate process."""
     code = BLOCK.format(module=without) if without else BLOCK.format(module="not.a.module")
     return [sys.executable, "-c", code, *arguments]
 
 
 class Dev:
-    """``mistral-offload dev``, until it has said everything it says at the start."""
+    """A running ``mistral-offload dev``, after it has printed its start-up output."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
@@ -68,16 +68,16 @@ class Dev:
 
     @property
     def server_url(self) -> str:
-        """Where the REST API is."""
+        """URL of the REST API."""
         return self.environment["SERVER_URL"]
 
     @property
     def api_key(self) -> str:
-        """A key it accepts."""
+        """An API key that it accepts."""
         return self.environment["MISTRAL_API_KEY"]
 
     def end(self, number: int) -> tuple[int, str, str]:
-        """Send a signal; exit code, the rest of stdout, and stderr."""
+        """Send a signal; return exit code, the rest of stdout, and stderr."""
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=15)
         return self.process.returncode, out, err

@@ -32,7 +32,7 @@ NOW = ("--retention-days", "0", "--allow-shorter-retention", "--min-age-days", "
 
 @dataclass
 class Place:
-    """A bucket, and the file of variables that leads a command to it and to a namespace."""
+    """A bucket, and the file of variables that points a command to it and to a namespace."""
 
     seaweed: Seaweed
     bucket: str
@@ -81,7 +81,7 @@ async def world(local_platform: LocalPlatform, bucket: BlobStore) -> AsyncIterat
 
 
 async def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Beside the worker of the world, which runs in this thread."""
+    """Run the command in another thread; the worker of the world runs in this one."""
     return await asyncio.to_thread(call_command, "blobs", *arguments)
 
 
@@ -101,7 +101,7 @@ def left(bucket: BlobStore) -> set[str]:
 async def test_2000_blobs_of_200_executions(
     place: Place, world: World, bucket: BlobStore, seaweed_proxy: CountingProxy
 ) -> None:
-    """Exactly the right ones go, also when it was killed half-way."""
+    """Exactly the right blobs are deleted, even after a kill half-way."""
     gone, kept = await build(world)
     assert len(gone | kept) == len(world.keys) > 2000
     config = place.config(world)
@@ -142,13 +142,13 @@ def killed_after_a_batch(command: list[str], proxy: CountingProxy) -> int:
 
 
 async def build(world: World) -> tuple[set[str], set[str]]:
-    """200 executions and what lies beside them: the keys that must go, and those that must stay."""
+    """Build 200 executions and other objects; return the keys to delete and the keys to keep."""
     forgotten = await world.put(
         key
         for n in range(20)
         for key in world.payloads(f"forgotten-{n}", 6) | world.fields(f"forgotten-run-{n}", 4)
     )
-    await asyncio.sleep(1.1)  # the bucket counts whole seconds
+    await asyncio.sleep(1.1)  # the bucket's times are whole seconds
 
     async def closed(id: str) -> set[str]:
         return world.payloads(id, 6) | world.fields(await world.close(id), 4)
@@ -352,7 +352,7 @@ async def test_rm_asks(place: Place, world: World, bucket: BlobStore) -> None:
 
 
 def answered(command: list[str], answer: bytes) -> int:
-    """The exit code, with an answer from a terminal."""
+    """Return the exit code, with a reply typed on a terminal."""
     ours, theirs = pty.openpty()
     try:
         os.write(ours, answer)

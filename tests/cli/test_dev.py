@@ -1,4 +1,4 @@
-"""``mistral-offload dev``: what it says, what it serves, and how it ends."""
+"""``mistral-offload dev``: output, services, and shutdown."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from .command import Dev, run_command
 
 
 def ask(dev: Dev, method: str, path: str, json: object = None) -> httpx.Response:
-    """As somebody who has pasted the exports would."""
+    """Send a request as a user who has pasted the exports."""
     key = dev.environment["MISTRAL_API_KEY"]
     return httpx.request(
         method,

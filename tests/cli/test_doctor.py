@@ -1,4 +1,4 @@
-"""``mistral-offload doctor``: what it prints, and how it ends."""
+"""``mistral-offload doctor``: output and exit codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write(file: Path, variables: Mapping[str, str]) -> None:
 def doctor(
     file: Path, variables: Mapping[str, str], *options: str
 ) -> tuple[int, list[dict[str, Any]], str]:
-    """Exit code, the findings, and all that was printed."""
+    """Run it; return exit code, findings, and complete output."""
     write(file, variables)
     ended = run_command(
         "doctor", "--json", "--config", str(file), "--size", "100000", "--timeout", "5", *options
@@ -91,7 +91,7 @@ def test_healthy(
             "TEMPORAL_PAYLOAD_ENCRYPTION__MODE": "full",
             "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY": KEY,
         }
-        deadline = time.monotonic() + 10  # a worker that has registered asks for tasks soon
+        deadline = time.monotonic() + 10  # a registered worker polls for tasks soon
         while True:
             code, findings, printed = doctor(file, variables)
             if set(by_outcome(findings)) == {"ok"} or time.monotonic() > deadline:
@@ -141,7 +141,7 @@ def test_a_failure_ends_with_one_and_hides_no_other(
 
 
 def test_lines_for_people(seaweed: Seaweed, local_platform: LocalPlatform, file: Path) -> None:
-    """Warnings alone end with 0; where there is no terminal there are no colours."""
+    """Warnings alone exit with 0; without a terminal there are no colours."""
     write(file, local_platform.environment() | s3_variables(seaweed, seaweed.make_bucket()))
     ended = run_command("doctor", "--config", str(file), "--size", "1000")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_nothing_behind(
     bucket = seaweed.make_bucket()
     through = s3_variables(seaweed, bucket, ENDPOINT_URL=seaweed_proxy.url)
     write(file, local_platform.environment() | through)
-    # A shell's background jobs, and so what tests there start, would ignore the signal.
+    # Background jobs of a shell ignore the signal, and so would a process started by tests there.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from mistral_offload.cli import main; main()"
     seaweed_proxy.delay_seconds = 0.2

@@ -99,7 +99,7 @@ def test_a_key(scene: Scene) -> None:
 
 
 def test_everything_that_can_be_done_to_it(scene: Scene) -> None:
-    """By the key, whose blob tells; by what lies in the history; by what the API answers."""
+    """By the key, from the blob's bytes; by the payload of a history; by the API response."""
     scene.prefix, scene.is_compressed = "data", True
     scene.encryption = {**FULL, "SECONDARY_KEY": OTHER_KEY}
     payload = scene.payload(BOOK)
@@ -152,7 +152,7 @@ def test_days_left(scene: Scene) -> None:
 
 
 def test_a_store_that_does_not_tell_its_rules(azurite: Azurite, tmp_path: Path) -> None:
-    """That is not what was asked for, so it does not fail."""
+    """The rules were not requested, so the command does not fail."""
     config = azure_config(azurite, azurite.make_container())
     key = Reference.of(TEXT, namespace=NAMESPACE, execution_id="e").key
     open_store(config).put(key, TEXT)
@@ -196,7 +196,7 @@ def test_in_a_bucket_of_read_also(scene: Scene) -> None:
     assert scene.bucket in missing["error"]["message"]
 
 
-# A value written and shown
+# Writing and showing a value
 
 
 def test_out_writes_the_very_bytes(scene: Scene, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_nothing_steers_a_terminal(scene: Scene) -> None:
 
 
 def on_a_terminal(*arguments: str) -> bytes:
-    """What a command shows on a dumb terminal, which wants no colours."""
+    """Return the output of a command on a dumb terminal, without colours."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1"}
     with subprocess.Popen(
@@ -273,7 +273,7 @@ def on_a_terminal(*arguments: str) -> bytes:
     return bytes(shown)
 
 
-# What is wrong with it
+# Problems
 
 
 def test_a_blob_that_has_expired(scene: Scene, tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_a_blob_that_has_expired(scene: Scene, tmp_path: Path) -> None:
 
 
 def test_a_deleted_blob_is_restored_in_a_bucket_with_versions(scene: Scene) -> None:
-    """As docs/operating.md says."""
+    """The recovery in docs/operating.md."""
     client = scene.seaweed.client()
     client.put_bucket_versioning(Bucket=scene.bucket, VersioningConfiguration={"Status": "Enabled"})
     scene.payload(BOOK)
@@ -421,7 +421,7 @@ def test_without_temporalio() -> None:
 
 @dataclass
 class Executed:
-    """Two executions of the same workflow, and what they left in a bucket."""
+    """Two executions of the same workflow, and their blobs in a bucket."""
 
     scene: Scene
     intact: str
@@ -473,7 +473,7 @@ def test_an_execution(executed: Executed) -> None:
     assert report["errors"] == []
     rows = {(row["event_type"], row["name"], row["part"]): row for row in report["payloads"]}
     sent = rows["WorkflowExecutionStarted", "inspected", "input"]
-    # Whoever has sent it does not tell its size; workers do.
+    # The client does not record the size; workers do.
     assert (sent["event"], sent["inline"], sent["decoded_size"]) == (1, False, None)
     assert rows["ActivityTaskScheduled", "scan", "input"]["decoded_size"] == len(TEXT)
     assert sent["transforms"] == ["encrypted", "offloaded", "encrypted"]
@@ -541,7 +541,7 @@ def test_events_without_payloads(executed: Executed) -> None:
 
 
 def test_an_event_with_several_payloads(executed: Executed, tmp_path: Path) -> None:
-    """As plain users of Temporal have them, who encode nothing."""
+    """As plain Temporal clients send them, without any encoding."""
     config, file = executed.scene.config(), tmp_path / "value"
     id = f"plain-{uuid4().hex[:8]}"
     asyncio.run(start_with(executed.scene, id, {"a": 1}, b"\xff\0"))
@@ -576,7 +576,7 @@ def test_an_execution_whose_blobs_are_gone(executed: Executed) -> None:
 
 @pytest.mark.parametrize(("age", "verdict"), [(31, "it has expired"), (29, "by other means")])
 def test_whether_a_rule_removed_it(age: int, verdict: str) -> None:
-    """Nobody can wait for that."""
+    """The ages are simulated, since a test cannot wait for them."""
     now = datetime.now(timezone.utc)
     at = now - timedelta(days=age)
     source = EventPayload(1, "WorkflowExecutionStarted", at, "w", "input", Payload())
@@ -626,7 +626,7 @@ def test_temporal_does_not_answer(scene: Scene) -> None:
 
 
 def test_a_payload_of_another_namespace(executed: Executed) -> None:
-    """Inspecting shows it, and says that workers refuse it."""
+    """It is shown, with a note that workers refuse it."""
     scene = executed.scene
     foreign = Reference.of(TEXT, namespace="other", execution_id="x")
     scene.put(f"data/{foreign.key}", TEXT)
@@ -649,7 +649,7 @@ def test_a_payload_of_another_namespace(executed: Executed) -> None:
 
 
 async def start_with(scene: Scene, id: str, *values: Any) -> None:
-    """An execution that nobody works on, with any input."""
+    """Start an execution with any input that no worker takes."""
     client = await Client.connect(scene.temporal, namespace=NAMESPACE)
     handle = await client.start_workflow("idle", args=values, id=id, task_queue="nobody")
     await handle.terminate()

@@ -1,4 +1,4 @@
-"""``mistral-offload lifecycle``: what it says, what it does, and when it does nothing."""
+"""``mistral-offload lifecycle``: output, changes, and cases without a change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Run(Protocol):
 
 @pytest.fixture
 def bucket(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A bucket of its own, which the environment names for payloads and fields."""
+    """A separate bucket, which the environment names for payloads and fields."""
     name = seaweed.make_bucket()
     for start, prefix in ((PAYLOADS, "data"), (FIELDS, "")):
         for field, value in {
@@ -46,7 +46,7 @@ def bucket(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def days_in(seaweed: Seaweed, bucket: str) -> dict[str, int]:
-    """The rules that are really there: days by prefix."""
+    """Return the actual rules: days by prefix."""
     client = seaweed.client()
     try:
         found: Any = client.get_bucket_lifecycle_configuration(Bucket=bucket)
@@ -69,9 +69,9 @@ def put_rule(seaweed: Seaweed, bucket: str, prefix: str, days: int) -> None:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in this process, for another one takes a second or two to start.
+    """Run a command in this process, since a separate one takes a second or two to start.
 
-    With an ``answer`` it runs on a terminal where that has been typed.
+    With an ``answer``, it runs on a terminal where that text has been typed.
     """
 
     def call(*arguments: str, answer: str | None = None) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,4 @@
-"""The command as a user starts it, and payloads as workers store them."""
+"""Runs the codec server as a user starts it, and stores payloads as workers do."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXECUTION_TOKEN = "an-execution-token-for-tests"
 
 
 def variables(folder: Path, *, key: str = KEY) -> dict[str, str]:
-    """What a worker is given: a directory as its store, and full encryption."""
+    """Return the variables of a worker with a directory as its store, and full encryption."""
     return {
         "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__STORAGE_PROVIDER": "local",
         "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__PATH": str(folder),
@@ -47,7 +47,7 @@ def store(
     execution_id: str = "e",
     encryption: PayloadEncryptionConfig | None = None,
 ) -> Payload:
-    """A payload as it lies in a history, with its blob in the store."""
+    """Return a payload as in a history, after storing its blob."""
     settings = WorkerSettings(
         _env_file=None,
         temporal_payload_offloading={
@@ -64,11 +64,11 @@ def store(
 
 
 class CodecServer:
-    """``mistral-offload codec-server`` on a free port, as a process of its own.
+    """A running ``mistral-offload codec-server`` on a free port, in a separate process.
 
     Attributes:
-        url: where it is.
-        http: asks it, with the token.
+        url: its address.
+        http: a client that sends the token.
     """
 
     def __init__(self, environment: Mapping[str, str], *options: str) -> None:
@@ -88,19 +88,19 @@ class CodecServer:
         )
 
     def ask(self, *payloads: Payload, path: str = "/decode", **options: Any) -> list[Payload]:
-        """The payloads of an answer."""
+        """Decode payloads; return those of the response."""
         answer = self.http.post(path, content=body(*payloads), **options)
         assert answer.status_code == 200, answer.text
         return list(ParseDict(answer.json(), Payloads()).payloads)
 
     def show(self, *payloads: Payload, **options: Any) -> list[Any]:
-        """What a page shows: the JSON of each payload of an answer."""
+        """Return the JSON of each payload of the response, as a page shows it."""
         shown = self.ask(*payloads, **options)
         assert [payload.metadata["encoding"] for payload in shown] == [b"json/plain"] * len(shown)
         return [json.loads(payload.data) for payload in shown]
 
     def end(self, number: int) -> tuple[int, str]:
-        """Send it a signal; its exit code, and all it has written to stderr."""
+        """Send a signal; return the exit code and all of stderr."""
         self._process.send_signal(number)
         _, said = self._process.communicate(timeout=15)
         return self._process.returncode, said
@@ -125,15 +125,15 @@ class CodecServer:
 
 
 def body(*payloads: Payload) -> bytes:
-    """The protocol's JSON, as Temporal's pages write it."""
+    """Return the protocol's JSON, as Temporal's UI sends it."""
     return json.dumps(MessageToDict(Payloads(payloads=payloads))).encode()
 
 
 def plain(value: Any) -> Payload:
-    """A payload that nothing was done to."""
+    """Return a plain payload."""
     return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
 
 
 def base64_of(data: bytes) -> str:
-    """As metadata is written in the protocol's JSON."""
+    """Encode a text as metadata in the protocol's JSON."""
     return base64.b64encode(data).decode()

@@ -1,4 +1,4 @@
-"""Who gets in: tokens, pages, names, links, and how much they may ask."""
+"""Access control: tokens, pages, host names, links, and request limits."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_page_of_the_ui_may_ask(server: CodecServer) -> None:
             "origin": UI,
             "access-control-request-method": "POST",
             "access-control-request-headers": "authorization,content-type,x-namespace",
-            "authorization": "",  # browsers send none with it
+            "authorization": "",  # browsers send no token with it
         },
     )
     assert preflight.status_code == 200

@@ -1,4 +1,4 @@
-"""Temporal's own page and command, wired to the codec server, on a real execution.
+"""Temporal's own UI and CLI with the codec server, on a real execution.
 
 Set KEEP_SCREENSHOTS=1 to renew the picture in the documentation.
 """
@@ -137,7 +137,7 @@ def test_a_page_of_another_origin_gets_nothing(
         for content_type in ("application/json", "text/plain"):
             said = browser.execute_async_script(script, codec, content_type, NAMESPACE)
             assert said == "TypeError: Failed to fetch"
-    browser.get(stack.ui_url)  # the same from the page that may
+    browser.get(stack.ui_url)  # the same from the allowed page
     said = browser.execute_async_script(script, codec, "application/json", NAMESPACE)
     assert said == "got: {}"
 
@@ -165,18 +165,18 @@ def wait_for_text(browser: Chrome, expected: str) -> str:
 
 
 def codec_of(stack: Stack, browser: Chrome) -> str:
-    """Where the page has its payloads decoded."""
+    """Return the codec server that the page uses."""
     with urllib.request.urlopen(f"{stack.ui_url}/api/v1/settings", timeout=10) as answer:
         return str(json.load(answer)["Codec"]["Endpoint"])
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Another origin."""
+    """Serve a page from another origin."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args: Any) -> None:
-            """Say nothing."""
+            """Suppress the log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()

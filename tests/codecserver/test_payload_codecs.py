@@ -1,4 +1,4 @@
-"""What pages are shown: values, previews with links, and reasons why there is none."""
+"""Payloads shown to pages: values, previews with links, and reasons for failures."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_large_value_is_a_preview_with_a_link_to_all_of_it(
     assert shown["sha256"] == hashlib.sha256(text).hexdigest()
     assert text.decode().startswith(shown["preview"])
     assert 1000 < len(shown["preview"]) < 10_000
-    # As a browser follows it: without the token, and without the namespace.
+    # As a browser follows the link: without the token and the namespace.
     download = server.http.build_request("GET", shown["download"])
     del download.headers["authorization"], download.headers["x-namespace"]
     answer = server.http.send(download)

@@ -1,4 +1,4 @@
-"""The generator of the blocking twin, on small trees and on this repository."""
+"""The generator of the sync twin, on small trees and on this repository."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAIRS = (Pair("pkg/_async", "pkg/_sync"), Pair("checks/_async", "checks/_sync"))
 
 
 class Tree:
-    """A repository of two pairs, in a temporary folder."""
+    """A repository with two pairs, in a temporary folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -41,19 +41,19 @@ class Tree:
         return run(self.root, PAIRS, self.foreign, check=True)
 
     def twin(self, text: str) -> str:
-        """The translation of one module, without its banner."""
+        """Return the translation of one module, without its banner."""
         self.write("pkg/_async/module.py", text)
         expected = translate(self.root, read_sources(self.root, PAIRS), self.foreign)
         return expected["pkg/_sync/module.py"].split("\n\n", 1)[1]
 
     def refusal(self, text: str) -> str:
-        """What is said against one module."""
+        """Return the error message for one module."""
         with pytest.raises(RefusedError) as caught:
             self.twin(text)
         return str(caught.value)
 
     def files(self) -> Mapping[str, tuple[bytes, int]]:
-        """Every file with its bytes and the time it was written."""
+        """Return every file with its bytes and modification time."""
         return {
             path.relative_to(self.root).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
             for path in self.root.rglob("*.*")

@@ -1,4 +1,4 @@
-"""One platform and one worker for all tests here; both real."""
+"""One real platform and one real worker for all tests here."""
 
 import asyncio
 import ssl
@@ -30,7 +30,7 @@ def platform() -> Iterator[LocalPlatform]:
 
 @pytest.fixture
 async def bare(platform: LocalPlatform) -> AsyncIterator[httpx.AsyncClient]:
-    """Talks to the platform; no worker has to be there."""
+    """A client of the platform, which needs no worker."""
     async with httpx.AsyncClient(
         base_url=platform.server_url,
         headers={"authorization": f"Bearer {platform.api_key}"},
@@ -42,7 +42,7 @@ async def bare(platform: LocalPlatform) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def api(bare: httpx.AsyncClient, worker: None) -> httpx.AsyncClient:
-    """Talks to the platform, where a worker runs the raw workflows."""
+    """A client of the platform, with a worker that runs the raw workflows."""
     return bare
 
 

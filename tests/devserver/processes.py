@@ -1,4 +1,4 @@
-"""Looking for Temporal servers from outside."""
+"""Finds Temporal server processes from outside."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 
 def listens(address: str) -> bool:
-    """Whether something accepts connections."""
+    """Return True if something accepts connections."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
@@ -21,7 +21,7 @@ def listens(address: str) -> bool:
 
 
 def pids_of(address: str) -> list[int]:
-    """The processes that were started for a Temporal address: the server and its supervisor."""
+    """Return the processes started for a Temporal address: the server and its supervisor."""
     port = address.rpartition(":")[2]
     found: list[int] = []
     listing = subprocess.run(
@@ -35,19 +35,19 @@ def pids_of(address: str) -> list[int]:
 
 
 def server_pid(address: str) -> int:
-    """Temporal's own process."""
+    """Return the pid of Temporal's own process."""
     (pid,) = [pid for pid in pids_of(address) if not _is_supervisor(pid)]
     return pid
 
 
 def supervisor_pid(address: str) -> int:
-    """The process that watches over it."""
+    """Return the pid of the supervisor."""
     (pid,) = [pid for pid in pids_of(address) if _is_supervisor(pid)]
     return pid
 
 
 def assert_gone(address: str, within: float = 5.0) -> None:
-    """Nothing listens, and no process of it is left."""
+    """Assert that nothing listens, and no process remains."""
     deadline = time.monotonic() + within
     while listens(address) or pids_of(address):
         assert time.monotonic() < deadline, f"left over: {pids_of(address)}"
@@ -55,7 +55,7 @@ def assert_gone(address: str, within: float = 5.0) -> None:
 
 
 class Script:
-    """A Python program in a process of its own, which prints a line when it is ready."""
+    """A Python program in a separate process, which prints a line when it is ready."""
 
     def __init__(self, source: str) -> None:
         self._process = subprocess.Popen(
@@ -68,17 +68,17 @@ class Script:
         self.pid = self._process.pid
 
     def line(self) -> str:
-        """The next line it prints."""
+        """Return the next line it prints."""
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
     def kill(self) -> None:
-        """SIGKILL, to this process alone."""
+        """Send SIGKILL to this process alone."""
         self._process.kill()
         self._process.wait()
 
     def end(self) -> tuple[int, str]:
-        """Exit code and stderr, once it has ended."""
+        """Wait for its end; return exit code and stderr."""
         _, said = self._process.communicate(timeout=30)
         return self._process.returncode, said
 

@@ -1,4 +1,4 @@
-"""Workflows that see payloads as they are: no codec, no converter of ours."""
+"""Workflows that see raw payloads, without our codec and converter."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ class Echo:
 
 @workflow.defn(name="tell")
 class Tell:
-    """Tells what it was given, as plain JSON."""
+    """Returns a description of its input, as plain JSON."""
 
     @workflow.run
     async def run(self, value: RawValue) -> dict[str, str]:
@@ -31,7 +31,7 @@ class Tell:
 
 @workflow.defn(name="answer")
 class Answer:
-    """Answers with the payload that its input describes."""
+    """Returns the payload that its input describes."""
 
     @workflow.run
     async def run(self, value: RawValue) -> RawValue:
@@ -65,7 +65,7 @@ class Sleep:
 
 @workflow.defn(name="countdown")
 class Countdown:
-    """Carries on as a new run until it is at zero."""
+    """Continues as new until it reaches zero."""
 
     @workflow.run
     async def run(self, value: RawValue) -> RawValue:

@@ -1,4 +1,4 @@
-"""What the tests ask of the platform, and how they wait."""
+"""Requests to the platform, and waiting for their effects."""
 
 import asyncio
 import base64
@@ -34,14 +34,14 @@ async def start(api: httpx.AsyncClient, workflow: str, **members: Any) -> str:
 
 
 async def run(api: httpx.AsyncClient, workflow: str, **members: Any) -> Any:
-    """The result of an execution."""
+    """Run a workflow and return its result."""
     response = await api.post(execute(workflow), json={"wait_for_result": True, **members})
     assert response.status_code == 200, response.text
     return response.json()["result"]
 
 
 async def until_ended(api: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
-    """The execution once it does not run any more."""
+    """Wait until the execution has ended, and return it."""
     for _ in range(200):
         answer: dict[str, Any] = (await api.get(execution(execution_id))).json()
         if answer["status"] != "RUNNING":

@@ -1,4 +1,4 @@
-"""The events of an execution as the platform streams them."""
+"""Events of an execution, as streamed by the platform."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from .requests import envelope, execution, new_id, run, start
 
 
 async def read(api: httpx.AsyncClient, execution_id: str, **query: str) -> list[dict[str, Any]]:
-    """The data of all frames, once the stream has ended; the frames agree with it."""
+    """Read the stream to its end; check every frame against its data, and return all data."""
     response = await api.get(f"{execution(execution_id)}/stream", params=query)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("text/event-stream")

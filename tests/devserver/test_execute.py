@@ -1,4 +1,4 @@
-"""Starting workflows: what arrives at the worker, and what comes back, byte for byte."""
+"""Starting workflows: inputs at the worker and results at the client, byte for byte."""
 
 import base64
 import json

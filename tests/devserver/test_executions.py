@@ -20,12 +20,12 @@ INPUTS: list[tuple[dict[str, Any], Any]] = [
 
 @pytest.fixture
 async def talk(api: httpx.AsyncClient) -> str:
-    """The path of an execution that has handlers."""
+    """Start an execution that has handlers; return its path."""
     return execution(await start(api, "talk"))
 
 
 def expected(body: dict[str, Any], result: Any) -> Any:
-    """An envelope of unknown options is no envelope, but a value like any other."""
+    """Return the result; an envelope with unknown options is treated as an ordinary value."""
     return body["input"] if "rot13" in str(body) else result
 
 

@@ -1,4 +1,4 @@
-"""Histories, running again from a point in them, and several executions at once."""
+"""Histories, resets to an event, and batch operations on executions."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Taking JSON apart without reading it."""
+"""Splitting JSON text without parsing its values."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The whole platform: starting, ending, and what it does to the program around it."""
+"""The whole platform: start, stop, and effects on the surrounding program."""
 
 import asyncio
 import os
@@ -42,12 +42,12 @@ def test_both_parts_answer_and_then_nothing_is_left() -> None:
         }
         assert platform.loopback_only
         platform.check()
-        platform.start()  # it runs already
+        platform.start()  # it is running already
         started = time.monotonic()
     assert time.monotonic() - started < 3
     assert_gone(platform.temporal_address, within=0.5)
     assert not listens(platform.server_url.removeprefix("http://"))
-    assert set(threading.enumerate()) <= threads  # those of other tests may end meanwhile
+    assert set(threading.enumerate()) <= threads  # threads of other tests may end meanwhile
     platform.close()
 
 

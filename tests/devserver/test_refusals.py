@@ -1,4 +1,4 @@
-"""What the platform refuses, and how it says so."""
+"""Requests that the platform refuses, and its error responses."""
 
 import asyncio
 import base64
@@ -74,7 +74,7 @@ class TestSize:
         refused = (await try_with(PAYLOAD_LIMIT_BYTES)).json()
         size = PAYLOAD_LIMIT_BYTES - (refused["size"] - PAYLOAD_LIMIT_BYTES)
         while (response := await try_with(size)).status_code == 200:
-            size += 1  # Temporal has taken everything up to here
+            size += 1  # Temporal has accepted everything up to here
         assert response.status_code == 413
         assert response.json()["size"] == PAYLOAD_LIMIT_BYTES + 1
 
@@ -226,7 +226,7 @@ async def test_paths_of_another_service(bare: httpx.AsyncClient) -> None:
 async def test_an_execution_whose_workflow_is_forgotten_is_there_already(
     api: httpx.AsyncClient,
 ) -> None:
-    """As after a restart of the platform, before its workers have registered again."""
+    """As after a restart of the platform, before its workers register again."""
     execution_id = new_id()
     await run(api, "echo", execution_id=execution_id, input=1)
     response = await api.post(execute("forgotten"), json={"execution_id": execution_id})

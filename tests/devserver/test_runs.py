@@ -1,4 +1,4 @@
-"""The list of runs, and one run."""
+"""The list of runs, and single runs."""
 
 import asyncio
 from datetime import datetime, timedelta, timezone
@@ -14,7 +14,7 @@ RUNS = "/v1/workflows/runs"
 
 @pytest.fixture
 async def started(api: httpx.AsyncClient) -> list[str]:
-    """Five executions whose ids begin alike."""
+    """Five executions whose ids have a common prefix."""
     prefix = new_id()[:12]
     ids = [f"{prefix}-{number}" for number in range(5)]
     for execution_id in ids[:3]:
@@ -34,7 +34,7 @@ async def listed(api: httpx.AsyncClient, **query: Any) -> list[str]:
 
 
 async def until_listed(api: httpx.AsyncClient, ids: list[str], **query: Any) -> None:
-    """Temporal lists an execution a moment after it has started or ended."""
+    """Wait for the list: Temporal updates it a moment after a start or an end."""
     for _ in range(200):
         if await listed(api, **query) == ids:
             return

@@ -1,4 +1,4 @@
-"""Schedules on the platform, as they go over the wire."""
+"""Schedules on the platform, in their wire format."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ SCHEDULES = "/v1/workflows/schedules"
 
 
 async def make(api: httpx.AsyncClient, workflow: str = "echo", **schedule: Any) -> str:
-    """The path of a new schedule that never starts anything by itself."""
+    """Make a schedule that never starts anything by itself; return its path."""
     schedule_id = new_id()
     response = await api.post(
         SCHEDULES,
@@ -36,7 +36,7 @@ async def read(api: httpx.AsyncClient, path: str) -> dict[str, Any]:
 
 
 async def trigger(api: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """The execution that a trigger starts, when it has ended."""
+    """Trigger the schedule; return the execution after its end."""
     assert (await api.post(f"{path}/trigger")).status_code == 204
     for _ in range(200):
         if recent := (await read(api, path))["recent_executions"]:
@@ -164,7 +164,7 @@ async def test_a_list_is_paged_and_filtered(api: httpx.AsyncClient) -> None:
             if token is None:
                 return found
 
-    for _ in range(200):  # Temporal lists a schedule a moment after it was made
+    for _ in range(200):  # Temporal lists a schedule a moment after its creation
         if await listed(page_size=2) == ids:
             break
         await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Temporal as a child process: ready when it says so, gone when it should be."""
+"""Temporal as a child process: readiness, and removal."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ async def test_the_namespace_is_there_when_it_is_ready() -> None:
             DescribeNamespaceRequest(namespace="acme")
         )
         assert answer.namespace_info.name == "acme"
-        server.start()  # it runs already
+        server.start()  # it is running already
         assert len(pids_of(server.address)) == 2
     assert_gone(server.address, within=0.5)
     server.stop()
@@ -112,7 +112,7 @@ def test_nothing_is_left_when_the_owner_is_killed() -> None:
 
 
 def test_nothing_is_left_although_a_forked_child_lives_on() -> None:
-    """The child holds a copy of the pipe, so the pipe alone would not tell."""
+    """The child holds a copy of the pipe, so a closed pipe alone is not a signal."""
     fork = "child = os.fork()\nif not child: time.sleep(60)\nprint(child, flush=True)"
     with Script(SERVE.format(between=fork)) as script:
         child = int(script.line())

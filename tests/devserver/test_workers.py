@@ -1,4 +1,4 @@
-"""What workers ask, and what is known of workflows because of it."""
+"""Requests of workers, and the registered workflows that result from them."""
 
 from typing import Any
 
@@ -76,7 +76,7 @@ async def test_bad_registrations(bare: httpx.AsyncClient, body: dict[str, Any]) 
 
 
 async def test_which_registration_runs_a_workflow(bare: httpx.AsyncClient) -> None:
-    """The task queue is that of the definition, else the deployment's name."""
+    """The task queue is that of the definition, otherwise the deployment's name."""
     await bare.post(REGISTER, json=registration("routed", deployment="one"))
     await bare.post(REGISTER, json=registration("routed", deployment="two", task_queue="queue-2"))
 

@@ -1,4 +1,4 @@
-"""Making a client of boto3 is most of what an examination of a local server takes."""
+"""Speeds up doctor's tests: most of their time would go into creating boto3 clients."""
 
 from tests.storage.conftest import boto_models
 

@@ -1,4 +1,4 @@
-"""Settings to examine, and what is found."""
+"""Settings to examine, and the findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mistral_offload.workflows import WorkerSettings
 
 
 def block(config: BlobStorageConfig) -> dict[str, Any]:
-    """A configuration as the variables of a storage block have it."""
+    """Return a configuration as the variables of a storage block."""
     given = config.model_dump(exclude_unset=True)
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -32,7 +32,7 @@ def settings_for(
     floor: int = DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
     **others: Any,
 ) -> WorkerSettings:
-    """Settings with these stores, on the local platform."""
+    """Return settings with these stores, on the local platform."""
     given: dict[str, Any] = {
         "_env_file": None,
         "server_url": platform.server_url,
@@ -49,13 +49,13 @@ def settings_for(
 
 
 async def findings_of(settings: WorkerSettings, **options: Any) -> dict[str, Finding]:
-    """Every finding, by its id; small transfers, unless asked for otherwise."""
+    """Return every finding by id, with small transfers unless ``size`` is given."""
     options = {"size": 100_000, **options}
     return {finding.id: finding async for finding in examine(settings, **options)}
 
 
 def outcomes(findings: Mapping[str, Finding], start: str) -> dict[str, Outcome]:
-    """How the checks of one thing ended, by the rest of their ids."""
+    """Return the outcomes of the checks with a common id prefix, by the rest of their ids."""
     return {
         id.removeprefix(start): finding.outcome
         for id, finding in findings.items()
@@ -64,5 +64,5 @@ def outcomes(findings: Mapping[str, Finding], start: str) -> dict[str, Outcome]:
 
 
 def shown(findings: Mapping[str, Finding]) -> str:
-    """All that could be printed."""
+    """Return everything that could be printed."""
     return json.dumps([repr(finding) for finding in findings.values()], ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Checks at the same time, each within its time, none hiding another."""
+"""Checks run concurrently, each within its timeout, and none hides another."""
 
 from __future__ import annotations
 

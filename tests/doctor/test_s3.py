@@ -15,7 +15,7 @@ from tests.servers.scripted import ScriptedServer
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import s3_config
 
-from .examining import findings_of, outcomes, settings_for, shown
+from .examinations import findings_of, outcomes, settings_for, shown
 
 OK, WARNING, FAILED = Outcome.OK, Outcome.WARNING, Outcome.FAILED
 NOT_CHECKED = Outcome.NOT_CHECKED
@@ -38,7 +38,7 @@ def keys_in(seaweed: Seaweed, bucket: str) -> set[str]:
 
 
 def expire(seaweed: Seaweed, bucket: str, **days: int) -> None:
-    """Rules by prefix; dots stand for nothing."""
+    """Set expiry rules: ``payloads`` for their prefix, ``all`` for the whole bucket."""
     rules: list[Any] = [
         {
             "ID": name,
@@ -139,7 +139,7 @@ async def test_no_right_to_list(
 async def test_missing_blobs_are_told_as_forbidden(
     seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy, local_platform: LocalPlatform
 ) -> None:
-    """As S3 does without s3:ListBucket."""
+    """As S3 responds without s3:ListBucket."""
     seaweed_proxy.answer("GET", 403, DENIED, times=2)
     config = s3_config(seaweed, bucket, endpoint_url=seaweed_proxy.url)
     findings = await findings_of(settings_for(local_platform, payloads=config))

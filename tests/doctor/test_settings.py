@@ -1,4 +1,4 @@
-"""What is configured, what contradicts it, and which keys and packages it needs."""
+"""Configured features, contradictions, and required keys and packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Azure, Google Cloud Storage and a directory: what holds for them alone."""
+"""Checks specific to Azure, Google Cloud Storage and a directory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.storage.backends import AzureBackend, azure_config, gcs_config
 
-from .examining import findings_of, outcomes, settings_for, shown
+from .examinations import findings_of, outcomes, settings_for, shown
 
 OK, WARNING, FAILED = Outcome.OK, Outcome.WARNING, Outcome.FAILED
 NOT_CHECKED = Outcome.NOT_CHECKED
@@ -52,7 +52,7 @@ async def test_a_wrong_account_key(azurite: Azurite, local_platform: LocalPlatfo
 
 
 async def test_google(fake_gcs: FakeGCS, local_platform: LocalPlatform) -> None:
-    """This server keeps no rules."""
+    """This server does not support rules."""
     bucket = fake_gcs.make_bucket()
     config = gcs_config(fake_gcs, bucket)
     findings = await findings_of(settings_for(local_platform, payloads=config, fields=config))
@@ -65,7 +65,7 @@ async def test_google(fake_gcs: FakeGCS, local_platform: LocalPlatform) -> None:
 async def test_a_bucket_of_google_that_does_not_exist(
     fake_gcs: FakeGCS, local_platform: LocalPlatform
 ) -> None:
-    """Reading does not tell it from a missing blob."""
+    """A read cannot distinguish it from a missing blob."""
     config = gcs_config(fake_gcs, "no-such-bucket")
     findings = await findings_of(settings_for(local_platform, payloads=config))
     assert findings["payload_store.reach"].outcome is FAILED

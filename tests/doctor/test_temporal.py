@@ -1,4 +1,4 @@
-"""The platform and Temporal, up, down and otherwise."""
+"""The platform and Temporal: up, down and misconfigured."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.servers.process import free_ports
 from tests.servers.scripted import ScriptedServer
 from tests.servers.worker import WorkerProcess
 
-from .examining import findings_of, outcomes, settings_for, shown
+from .examinations import findings_of, outcomes, settings_for, shown
 
 OK, WARNING, FAILED = Outcome.OK, Outcome.WARNING, Outcome.FAILED
 NOT_CHECKED = Outcome.NOT_CHECKED
@@ -34,7 +34,7 @@ async def test_healthy(local_platform: LocalPlatform, local_worker: WorkerProces
         findings = await findings_of(settings)
         if findings["temporal.task_queue"].outcome is OK:
             break
-        await asyncio.sleep(0.1)  # it has registered, and asks for its first task any moment
+        await asyncio.sleep(0.1)  # it has registered, and polls for its first task any moment
     assert set(outcomes(findings, "platform.").values()) == {OK}
     assert set(outcomes(findings, "temporal.").values()) == {OK}
     assert local_platform.temporal_address in findings["platform.answer"].detail
@@ -84,7 +84,7 @@ async def test_the_platform_is_down(local_platform: LocalPlatform) -> None:
     assert findings["platform.answer"].outcome is FAILED
     assert "SERVER_URL" in str(findings["platform.answer"].remedy)
     assert set(outcomes(findings, "temporal.").values()) == {NOT_CHECKED}
-    # Temporal itself is looked at all the same, where it is known without the platform.
+    # Temporal itself is still checked if its address is known without the platform.
     settings = settings_for(
         local_platform,
         server_url=url,
@@ -98,7 +98,7 @@ async def test_the_platform_is_down(local_platform: LocalPlatform) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[ScriptedServer]:
-    """Says the key that it refuses."""
+    """Raises an error that contains the refused key."""
     body = json.dumps({"detail": "the-key-that-was-given is not valid"}).encode()
     head = b"HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\n"
     answer = head + b"content-length: %d\r\n\r\n%b" % (len(body), body)

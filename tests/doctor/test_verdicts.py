@@ -1,4 +1,4 @@
-"""What numbers mean, without asking anybody."""
+"""Verdicts on measured numbers, without any server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START = "data/temporal-payload/acme/"
      (-1000, "failed")],
 )  # fmt: skip
 def test_clocks(seconds: float, outcome: str) -> None:
-    """A write took two seconds, and the store tells whole ones."""
+    """A write took two seconds, and the store's clock has whole seconds."""
     modified = NOON + timedelta(seconds=seconds)
     verdict = judge_clock(modified, NOON, NOON + timedelta(seconds=2))
     assert verdict.outcome.value == outcome

@@ -1,1 +1,1 @@
-"""Faults between us and real servers, and what becomes of them; ``make faults`` prints a table."""
+"""Faults between this package and real servers; ``make faults`` prints a table of outcomes."""

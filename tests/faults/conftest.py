@@ -19,7 +19,7 @@ def recorder(request: pytest.FixtureRequest) -> Recorder:
 
 @pytest.fixture(params=["s3", "azure", "gcs"])
 def route(request: pytest.FixtureRequest) -> Iterator[Route]:
-    """A store behind a proxy, with little patience so that tests are short."""
+    """A store behind a proxy, with short timeouts to keep tests short."""
     server: Seaweed | Azurite | FakeGCS = request.getfixturevalue(
         {"s3": "seaweed", "azure": "azurite", "gcs": "fake_gcs"}[request.param]
     )

@@ -1,9 +1,8 @@
-"""Stores below a directory that cannot take more, in a process of its own: what comes of each use.
+"""Runs stores on a full directory in a separate process, and prints each outcome as JSON.
 
-``python -m tests.faults.on_a_full_disk limit DIRECTORY`` limits the size of files, and so does any
-write beyond it fail (EFBIG); ``… tmpfs DIRECTORY`` mounts a small file system there and fills it
-(ENOSPC), which needs a mount namespace of its own: ``unshare --user --map-root-user --mount``.
-Prints JSON.
+``python -m tests.faults.on_a_full_disk limit DIRECTORY`` limits the size of files, so that larger
+writes fail (EFBIG). ``… tmpfs DIRECTORY`` mounts a small file system there and fills it (ENOSPC),
+which needs its own mount namespace: ``unshare --user --map-root-user --mount``.
 """
 
 from __future__ import annotations

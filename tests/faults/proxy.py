@@ -1,4 +1,4 @@
-"""A way to a server on which things go wrong as ordered: the connection, the bytes, the time."""
+"""A proxy that injects ordered faults into connections, bytes and timing."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _DRIP_SECONDS = 0.02
 
 
 class Kind(str, Enum):
-    """What goes wrong with an exchange."""
+    """Kinds of faults in an exchange."""
 
     RESET_UPLOAD = "reset in the middle of an upload"
     RESET_DOWNLOAD = "reset in the middle of a download"
-    CUT_DOWNLOAD = "download cut, length as promised"
-    SHORT_DOWNLOAD = "download cut, length to match"
-    CORRUPT_UPLOAD = "a byte changed on the way up"
-    CORRUPT_DOWNLOAD = "a byte changed on the way down"
-    HOLD_ANSWER = "done, but never answered"
-    STALL = "no answer"
+    CUT_DOWNLOAD = "download cut, declared length kept"
+    SHORT_DOWNLOAD = "download cut, declared length reduced"
+    CORRUPT_UPLOAD = "a byte changed in an upload"
+    CORRUPT_DOWNLOAD = "a byte changed in a download"
+    HOLD_ANSWER = "done, response lost"
+    STALL = "no response"
     BUSY = "HTTP 503"
-    DRIP = "a slow drip"
+    DRIP = "a slow transfer"
 
 
 @dataclass
 class Ordered:
-    """A fault of the next exchanges of a method."""
+    """A fault for the next exchanges of a method."""
 
     kind: Kind
     method: str
@@ -47,12 +47,12 @@ class Ordered:
 
 
 class FaultProxy(CountingProxy):
-    """Forwards to a server on loopback; `order` says what goes wrong, `refuse` closes the door.
+    """Forwards to a server on loopback; `order` injects faults, `refusing` rejects connections.
 
     Attributes:
-        stall_seconds: how long an exchange that stalls takes until its connection is closed.
-        held: the paths of what the server has done and whose answer is held back.
-        choose: what goes wrong where nothing was ordered, if anything, by the request's method.
+        stall_seconds: time until the connection of a stalled exchange is closed.
+        held: paths of requests that the server has processed, with the response held back.
+        choose: returns the fault, if any, for a request's method when none was ordered.
     """
 
     def __init__(self, port: int) -> None:
@@ -64,19 +64,19 @@ class FaultProxy(CountingProxy):
         super().__init__(port)
 
     def order(self, kind: Kind, method: str, *, times: int = 1, path: str = "") -> None:
-        """Let the next exchanges of a method go wrong, on paths with such a part."""
+        """Order a fault for the next exchanges of a method, on paths that contain a text."""
         with self._lock:
             self._ordered.append(Ordered(kind, method, times, path))
 
     def heal(self) -> None:
-        """Forget what was ordered and is still to come."""
+        """Drop all ordered faults that are still pending."""
         with self._lock:
             self._ordered.clear()
             self._canned.clear()
 
     @contextlib.contextmanager
     def refusing(self, seconds: float) -> Iterator[None]:
-        """Refuse connections, and break those that are open, for a while."""
+        """Break open connections, and refuse new ones for ``seconds``; the block may be shorter."""
         address = self._listener.getsockname()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -185,13 +185,13 @@ class FaultProxy(CountingProxy):
 
 
 def _changed(data: bytes) -> bytes:
-    """The same bytes but for one, late enough to be in what was stored and not in its frame."""
+    """Change one byte, late enough to be in the stored content and not in its framing."""
     place = len(data) * 2 // 3
     return data[:place] + bytes([data[place] ^ 0x20]) + data[place + 1 :]
 
 
 def _reset(end: socket.socket) -> None:
-    """Close a connection as a crash does: with a reset, and whatever was under way is lost."""
+    """Close a connection as a crash does: with a reset that loses data in transit."""
     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     with contextlib.suppress(OSError):
         end.shutdown(socket.SHUT_RD)

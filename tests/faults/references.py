@@ -1,4 +1,4 @@
-"""Which blobs the histories of executions refer to."""
+"""Finds the blobs that the histories of executions refer to."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def referenced_keys(
     *,
     execution_ids: Iterable[str],
 ) -> set[str]:
-    """The keys of payloads and fields that the histories of executions refer to."""
-    # In a thread of its own, so that tests with and without an event loop may call it.
+    """Return the keys of payloads and fields that the histories of executions refer to."""
+    # In a separate thread, so that tests with and without an event loop can call it.
     with ThreadPoolExecutor(1) as thread:
         work = _referenced_keys(address, namespace, offloading, execution_ids)
         return thread.submit(asyncio.run, work).result()
@@ -41,7 +41,7 @@ async def _referenced_keys(
     offloading: PayloadOffloadingConfig,
     execution_ids: Iterable[str],
 ) -> set[str]:
-    # A store without any blob: it is asked for all that a payload refers to.
+    # An empty store, which records the keys that a payload refers to.
     store = MemoryStore()
     encoder = PayloadEncoder(
         offloading, encryption=PayloadEncryptionConfig(**ENCRYPTION), store=store
@@ -67,7 +67,7 @@ def _json_in(payload: Payload) -> Any:
 
 
 def _payloads(message: Message) -> Iterator[Payload]:
-    """The payloads anywhere in a message."""
+    """Yield the payloads anywhere in a message."""
     if isinstance(message, Payload):
         yield message
         return
@@ -86,7 +86,7 @@ def _payloads(message: Message) -> Iterator[Payload]:
 
 
 def _field_keys(value: Any) -> Iterator[str]:
-    """The keys of fields anywhere in a value."""
+    """Yield the keys of fields anywhere in a value."""
     if isinstance(value, dict):
         if isinstance(key := value.get("blob_ref"), str):
             yield key

@@ -1,4 +1,4 @@
-"""What the faults came to, collected from every test and printed as tables at the end."""
+"""Outcomes of the faults, collected from every test and printed as tables at the end."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ GROWTH = "growth"
 
 @dataclass(frozen=True)
 class Outcome:
-    """One fault, and what became of it.
+    """One fault, and its outcome.
 
     Attributes:
-        fault: what went wrong.
+        fault: the injected fault.
         where: the provider, or the process.
         result: recovered, or the error's name.
-        attempts: requests that the operation took, where they were counted.
-        seconds: how long it took.
+        attempts: requests of the operation, if counted.
+        seconds: duration of the operation.
     """
 
     fault: str
@@ -38,7 +38,7 @@ class Outcome:
 
 
 class Recorder:
-    """Notes outcomes in the test's report, which reaches the process that prints."""
+    """Records outcomes in the test's report, which is sent to the printing process."""
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._properties = request.node.user_properties
@@ -51,7 +51,7 @@ class Recorder:
     def observe(
         self, proxy: FaultProxy, fault: str, where: str, *, within: float
     ) -> Iterator[None]:
-        """Note what becomes of a fault that a proxy makes; whatever it is, it comes in time."""
+        """Record the outcome of a proxy's fault, and check that it comes in time."""
         proxy.clear()
         began = time.monotonic()
         result = "recovered"
@@ -72,12 +72,12 @@ class Recorder:
         ]
 
     def growth(self, row: Mapping[str, str]) -> None:
-        """Add a row to the table of what processes hold."""
+        """Add a row to the table of resources per process."""
         self._properties.append((GROWTH, dict(row)))
 
 
 def tables(properties: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[str]]]:
-    """The titles of all tables for which there is something, and their lines as Markdown."""
+    """Yield the titles of all non-empty tables, and their lines as Markdown."""
     rows: dict[str, list[dict[str, Any]]] = {}
     for name, row in properties:
         rows.setdefault(name, []).append(row)
@@ -86,7 +86,7 @@ def tables(properties: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[st
     if figures := rows.get(FIGURES):
         yield "soak", _table(figures)
     if growth := rows.get(GROWTH):
-        yield "soak: what processes hold, at half time and at the end", _table(growth)
+        yield "soak: resources of processes, at half time and at the end", _table(growth)
 
 
 def _order(row: dict[str, Any]) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""A store of each provider whose way to its real server leads through the fault proxy."""
+"""A store of each provider, connected to its real server through the fault proxy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UPLOADS = {"s3": "PUT", "azure": "PUT", "gcs": "POST"}
 
 @dataclass
 class Blob:
-    """Bytes and the key they belong under."""
+    """Bytes and their key."""
 
     data: bytes = field(default_factory=lambda: os.urandom(1_000_000))
     folder: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -47,10 +47,10 @@ class Route:
     """A store behind a proxy.
 
     Attributes:
-        provider: whose.
+        provider: name of the provider.
         upload: the HTTP method of a put.
-        store: goes through the proxy.
-        direct: the same store, past the proxy.
+        store: the store behind the proxy.
+        direct: the same store without the proxy.
     """
 
     provider: str
@@ -60,7 +60,7 @@ class Route:
     direct: BlobStore
 
     def cache(self) -> BlobCache:
-        """What every read and write of a payload goes through, with nothing in it yet."""
+        """Return the store wrapped in an empty cache, as payloads are read and written."""
         return BlobCache(self.store, memory_bytes=0)
 
 
@@ -90,5 +90,5 @@ def open_route(
         make(config(server, place, **settings, **behind)) as store,
         make(config(server, place)) as direct,
     ):
-        list(store.list("warm"))  # making its client takes seconds on a busy machine
+        list(store.list("warm"))  # creating its client takes seconds on a busy machine
         yield Route(store.provider, UPLOADS[store.provider], proxy, store, direct)

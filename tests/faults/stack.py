@@ -1,4 +1,4 @@
-"""Worker and client with both kinds of offloading and encryption on, as a user sets them up."""
+"""A worker and a client with both kinds of offloading and encryption, as a user sets them up."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _BLOCK = "".join(chr(33 + number * 7919 % 94) for number in range(4096)).replace
 
 
 def make_text(number: int, size: int) -> str:
-    """A text of its own for each number, made at no cost worth mentioning."""
+    """Make a distinct text for each number, at negligible cost."""
     start = f"{number:08d} "
     return start + (_BLOCK * (size // len(_BLOCK) + 1))[: size - len(start)]
 
 
 def turned(text: str, steps: int = 1) -> str:
-    """What the worker makes of it."""
+    """Return the result of the worker for a text."""
     return text[steps:] + text[:steps]
 
 
 def s3_storage(seaweed: Seaweed, bucket: str, **others: str) -> dict[str, str]:
-    """The storage block of a bucket."""
+    """Return the storage block of a bucket."""
     return {
         "storage_provider": "s3",
         "bucket_name": bucket,
@@ -49,7 +49,7 @@ def s3_storage(seaweed: Seaweed, bucket: str, **others: str) -> dict[str, str]:
 
 @dataclass
 class Stack:
-    """What belongs together: a platform and a storage block."""
+    """A platform and a storage block."""
 
     platform: Platform
     storage: Mapping[str, str]
@@ -57,7 +57,7 @@ class Stack:
     def worker(
         self, deployment: str | None = None, environment: Mapping[str, str] | None = None
     ) -> WorkerProcess:
-        """A worker that copies."""
+        """Start a worker that copies."""
         fields = "ACTIVITY_ATTRIBUTES_OFFLOADING__"
         variables = {
             **{
@@ -81,7 +81,7 @@ class Stack:
         )
 
     def client(self, **options: Any) -> Mistral:
-        """A client of the same store and key."""
+        """Make a client with the same store and key."""
         given: dict[str, Any] = {
             "server_url": self.platform.server_url,
             "workflow_payload_offloading": self.offloading(),
@@ -90,7 +90,7 @@ class Stack:
         return Mistral(self.platform.api_key, **(given | options))
 
     def offloading(self) -> PayloadOffloadingConfig:
-        """Where payloads go."""
+        """Return the offloading configuration."""
         return PayloadOffloadingConfig(
             storage_config=BlobStorageConfig(**self.storage), min_size_bytes=FLOOR_BYTES
         )

@@ -1,4 +1,4 @@
-"""Clocks that are wrong or jump: what is timed goes on as before, what is signed says why not."""
+"""Wrong and jumping clocks: timeouts are unaffected, refused signatures name the cause."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HOURS = [-5, 5]
 
 
 def clock_off_by(hours: float) -> AbstractContextManager[time_machine.Traveller]:
-    """The clock of this process, which goes on from there; what counts seconds does not notice."""
+    """Shift the clock of this process; monotonic time is unaffected."""
     return time_machine.travel(datetime.now(timezone.utc) + timedelta(hours=hours))
 
 
@@ -59,7 +59,7 @@ def test_s3_does_not_take_a_signature_of_another_time(
             ):
                 use(store)
             seconds = time.monotonic() - began
-            assert seconds < 2  # not tried again: it would not help
+            assert seconds < 2  # not retried, because it would not help
             fault = f"{name}: clock {hours:+} h"
             recorder.note(Outcome(fault, "s3", type(caught.value).__name__, None, seconds))
         assert store.get("k") == b"data"
@@ -81,7 +81,7 @@ def test_retries_take_their_time_whatever_the_clock_says(recorder: Recorder, hou
     told = re.search(r"attempts in ([\d.]+) s", str(caught.value))
     assert told is not None
     assert float(told[1]) == pytest.approx(seconds, abs=0.5)
-    fault = f"get, for good: no answer, and the clock jumps {hours:+} h"
+    fault = f"get, permanent: no response, and the clock jumps {hours:+} h"
     recorder.note(Outcome(fault, "retries", "StorageUnavailableError", None, seconds))
 
 
@@ -98,7 +98,7 @@ def test_a_pause_that_a_server_names_by_the_time_is_counted_by_its_clock(
         route.proxy.answer(method, 503, fields=fields)
     route.direct.put("k", b"data")
     began = time.monotonic()
-    if route.provider == "s3":  # which would refuse the signature: so it is the server that is off
+    if route.provider == "s3":  # S3 would refuse the signature, so the server's clock is off
         off = {
             name: format_datetime(now + timedelta(hours=hours, seconds=second), usegmt=True)
             for second, name in enumerate(fields)
@@ -130,7 +130,7 @@ def test_what_a_cache_knows_does_not_age_with_the_clock(
         assert cache.put(digest, data, digest) is False
         assert cache.get(digest, digest) == data
         assert dict(store.requests) == {("put", digest): 1}
-        for _ in range(30):  # beyond the bound: the oldest go, by whichever clock
+        for _ in range(30):  # over the bound: the oldest are removed, whatever the clock
             more = os.urandom(9_000)
             name = hashlib.sha256(more).hexdigest()
             cache.put(name, more, name)

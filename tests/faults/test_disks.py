@@ -1,4 +1,4 @@
-"""Full disks: a store says so and leaves nothing behind; a cache is done without."""
+"""Full disks: a store raises an error and leaves no partial file; a cache is skipped."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def may_mount() -> bool:
         return False
 
 
-# A limit on the size of files is there on every machine.
+# A file size limit exists on every machine.
 WAYS = {"limit": "File too large"} | ({"tmpfs": "No space left on device"} if may_mount() else {})
 
 
@@ -40,18 +40,18 @@ def test_a_full_disk(tmp_path: Path, recorder: Recorder, way: str) -> None:
     assert "look at the disk's space" in store["said"]
     assert str(tmp_path / "blobs") in store["said"]
     assert "'some/large'" in store["said"]
-    assert store["left"] == ["small=blob"]  # nothing half written
+    assert store["left"] == ["small=blob"]  # no partial file
     assert store["kept"]
-    assert store["again"]  # what fits goes on being stored
+    assert store["again"]  # blobs that fit are still stored
 
     cache = told["cache"]
     assert cache["error"] == ""
     assert cache["same"]
     assert cache["left"] == []
-    assert ended.stderr.count("is not used fully") == 1  # said once, not for every blob
+    assert ended.stderr.count("is not used fully") == 1  # logged once, not for every blob
     assert WAYS[way] in ended.stderr
 
     said = WAYS[way].lower()
     recorder.note(Outcome(f"put: {said}", "local store", store["error"], 1, store["seconds"]))
     fault = f"put: {said}"
-    recorder.note(Outcome(fault, "cache directory", "done without it", None, cache["seconds"]))
+    recorder.note(Outcome(fault, "cache directory", "skipped", None, cache["seconds"]))

@@ -1,4 +1,4 @@
-"""Every fault on the way from a client to the platform: the right result once, or an error."""
+"""Every fault between a client and the platform: the right result once, or an error."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tests.servers.worker import WorkerProcess
 
 RETRY_SECONDS = 3.0
 TIMEOUT_SECONDS = 1.5
-SLACK_SECONDS = 10.0  # on a busy machine; what is shown is that nothing hangs
+SLACK_SECONDS = 10.0  # for a busy machine; the test shows that nothing hangs
 BUSY = b'{"detail": "busy"}'
 PATIENCE = RetryConfig(backoff=BackoffStrategy(100, 500, 2.0, int(RETRY_SECONDS * 1000), 50))
 
 
 @dataclass
 class Way:
-    """A client whose way to the platform leads through a proxy, and a worker whose does not."""
+    """A client connected to the platform through a proxy, and a worker connected directly."""
 
     proxy: FaultProxy
     client: Mistral
@@ -72,7 +72,7 @@ def way(local_platform: LocalPlatform, stack: Stack, worker: WorkerProcess) -> I
     proxy = FaultProxy(int(local_platform.server_url.rpartition(":")[2]))
     timeout_ms = int(TIMEOUT_SECONDS * 1000)
     with stack.client(server_url=proxy.url, timeout_ms=timeout_ms, retry_config=PATIENCE) as client:
-        client.workflows.runs.list_runs()  # the connection is there, as it is after a while
+        client.workflows.runs.list_runs()  # the connection exists, as it does after a while
         yield Way(proxy, client, worker, stack)
     proxy.stop()
 
@@ -157,7 +157,7 @@ def test_a_stream_goes_on_where_it_broke(way: Way, recorder: Recorder) -> None:
 
 def test_a_platform_that_is_busy_for_good(way: Way, recorder: Recorder) -> None:
     way.proxy.answer("GET", 503, BUSY, times=1000)
-    with pytest.raises(ServerError, match="503"), way.observed(recorder, "wait, for good: 503"):
+    with pytest.raises(ServerError, match="503"), way.observed(recorder, "wait, permanent: 503"):
         way.wait("any")
 
 
@@ -165,7 +165,7 @@ def test_a_platform_that_nobody_reaches(way: Way, recorder: Recorder) -> None:
     with (
         way.proxy.refusing(RETRY_SECONDS + TIMEOUT_SECONDS),
         pytest.raises(APIConnectionError, match="no answer from"),
-        way.observed(recorder, "execute, for good: connection refused"),
+        way.observed(recorder, "execute, permanent: connection refused"),
     ):
         way.start("text")
 
@@ -174,7 +174,7 @@ def test_a_platform_that_never_answers(way: Way, recorder: Recorder) -> None:
     way.proxy.order(Kind.STALL, "GET", times=1000)
     with (
         pytest.raises(APITimeoutError, match="no answer from GET"),
-        way.observed(recorder, f"wait, for good: {Kind.STALL.value}"),
+        way.observed(recorder, f"wait, permanent: {Kind.STALL.value}"),
     ):
         way.wait("any")
 
@@ -182,11 +182,11 @@ def test_a_platform_that_never_answers(way: Way, recorder: Recorder) -> None:
 def test_the_time_of_a_wait_bounds_its_requests_too(
     way: Way, local_platform: LocalPlatform, recorder: Recorder
 ) -> None:
-    """By itself a request has minutes."""
+    """A request alone may take minutes."""
     way.proxy.order(Kind.STALL, "GET", times=1000)
     with (
         way.stack.client(server_url=way.proxy.url) as client,
         pytest.raises(APITimeoutError),
-        way.observed(recorder, "wait of 1 s at most, for good: no answer"),
+        way.observed(recorder, "wait of 1 s at most, permanent: no response"),
     ):
         client.workflows.wait_for_workflow_completion("any", timeout_seconds=1)

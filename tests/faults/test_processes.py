@@ -27,7 +27,7 @@ from tests.servers.process import free_ports
 from tests.servers.seaweed import Seaweed
 
 SIZE = 1_000_000
-SLACK_SECONDS = 10.0  # on a busy machine
+SLACK_SECONDS = 10.0  # for a busy machine
 LATER_SECONDS = 3.0
 
 
@@ -41,7 +41,7 @@ def proxy(seaweed: Seaweed) -> Iterator[FaultProxy]:
 def test_a_worker_killed_between_upload_and_completion(
     local_platform: LocalPlatform, seaweed: Seaweed, proxy: FaultProxy, recorder: Recorder
 ) -> None:
-    """The upload of a payload, and that of a field, at once."""
+    """One upload of a payload and one of a field, concurrently."""
     bucket = seaweed.make_bucket()
     client_side = Stack(local_platform, s3_storage(seaweed, bucket))
     worker_side = Stack(local_platform, s3_storage(seaweed, bucket, endpoint_url=proxy.url))
@@ -74,7 +74,7 @@ def test_a_worker_killed_between_upload_and_completion(
     assert [each.result for each in ended] == [{"result": turned(text)}] * 2
     for path in held:
         statuses = [each.status for each in proxy.requests if each.path == path][:2]
-        assert statuses == [200, 412]  # it was there: nothing was written a second time
+        assert statuses == [200, 412]  # it existed: nothing was written a second time
     with open_store(client_side.offloading().storage_config) as store:
         stored = {blob.key for blob in store.list()}
     referenced = referenced_keys(
@@ -83,13 +83,13 @@ def test_a_worker_killed_between_upload_and_completion(
         client_side.offloading(),
         execution_ids=[each.execution_id for each in executions],
     )
-    assert referenced == stored  # none missing, and none that nobody refers to
+    assert referenced == stored  # none missing, none orphaned
     fault = "SIGKILL between upload and completion"
-    recorder.note(Outcome(fault, "worker", "finished by another", None, seconds))
+    recorder.note(Outcome(fault, "worker", "finished by another worker", None, seconds))
 
 
 def test_a_platform_killed_while_clients_wait(tmp_path: Path, recorder: Recorder) -> None:
-    """One asks again and again, the other in one request; both go on when it is back."""
+    """One client polls, the other waits in one request; both continue when the platform is back."""
     port, temporal_port = free_ports(2)
     arguments = ["--port", str(port), "--temporal-port", str(temporal_port)]
     arguments += ["--db", str(tmp_path / "temporal.db")]
@@ -121,7 +121,7 @@ def test_a_platform_killed_while_clients_wait(tmp_path: Path, recorder: Recorder
         finally:
             worker.stop()
     assert results == [{"result": turned(text, 2)}] * 2
-    fault = "SIGKILL while clients wait, then started again"
+    fault = "SIGKILL while clients wait, then restarted"
     recorder.note(Outcome(fault, "platform", "recovered", None, seconds))
 
 
@@ -134,11 +134,11 @@ def assert_no_answer_in_time(stack: Stack, recorder: Recorder) -> None:
         seconds = time.monotonic() - began
     assert seconds < 2 + SLACK_SECONDS
     result = type(caught.value).__name__
-    recorder.note(Outcome("SIGKILL, and it stays away", "platform", result, None, seconds))
+    recorder.note(Outcome("SIGKILL, not restarted", "platform", result, None, seconds))
 
 
 def wait_until_running(client: Mistral, count: int) -> None:
-    """Until so many executions were started."""
+    """Wait until the given number of executions were started."""
     deadline = time.monotonic() + 30
     while len(client.workflows.runs.list_runs().executions) < count:
         assert time.monotonic() < deadline

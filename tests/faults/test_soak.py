@@ -1,4 +1,4 @@
-"""Hundreds of workflows while everything goes wrong, for ``SOAK_SECONDS``, by ``SOAK_SEED``."""
+"""Hundreds of workflows under random faults, for ``SOAK_SECONDS``, with ``SOAK_SEED``."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
 SEED = int(os.environ.get("SOAK_SEED", random.randrange(1_000_000)))
 AT_ONCE = 64
 PATIENCE_SECONDS = 150.0
-"""For the last workflows, once nothing goes wrong any more; on a busy machine."""
+"""Time for the last workflows after the faults have ended, on a busy machine."""
 
-# Little is kept in memory, so that what grows is not a cache; little patience, so that it is used.
+# A small memory cache, so that growth is not the cache; short timeouts, so that they are reached.
 STORAGE = {
     "cache_memory_bytes": "10000000",
     "connections": "4",
     "connect_timeout_seconds": "2",
     "read_timeout_seconds": "2",
 }
-# What was freed goes back to the system, so that what stays is in use.
+# Freed memory is returned to the system, so that the rest is in use.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
-# Pools fill up over time: to some sixty threads and forty files. Each workflow has some thirty
-# operations, so what one of these left behind would be many more.
+# Pools fill up over time, to some sixty threads and forty files. Each workflow has some thirty
+# operations, so a leak in one of them would show as many more.
 MOST_THREADS = MOST_FILES = 128
 MOST_MORE_MEGABYTES = 200
 
@@ -60,7 +60,7 @@ class Driver:
         self.pid = self._process.pid
 
     def happened(self) -> Happened:
-        """What it tells at its end; it bounds its time itself."""
+        """Wait for its end, which it bounds itself, and return its outcome."""
         assert self._process.stdout is not None
         said = self._process.stdout.readline()
         assert said, "the client ended without a word"
@@ -89,7 +89,7 @@ def fault_proxy(port: int) -> Iterator[FaultProxy]:
 
 @pytest.fixture
 def dev() -> Iterator[Dev]:
-    """A platform in a process of its own: the proxies have enough to do in this one."""
+    """A platform in a separate process, because the proxies keep this one busy."""
     with Dev() as dev:
         yield dev
 
@@ -141,10 +141,10 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
             "wrong, failed or stuck": str(len(happened.wrong) + len(happened.stuck)),
             "slowest": f"{happened.slowest:.1f} s",
             "faults": listed(chaos.done),
-            "errors the client was told, and went on": listed(happened.errors) or "none",
+            "errors the client got and retried": listed(happened.errors) or "none",
             "blobs referred to": str(len(referenced)),
             "of these missing": str(len(referenced - stored)),
-            "blobs nobody refers to": str(len(stored - referenced)),
+            "orphaned blobs": str(len(stored - referenced)),
         }
     )
     for who, held in before.items():

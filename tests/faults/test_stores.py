@@ -1,4 +1,4 @@
-"""Every fault on the way to every provider: the right bytes in the end, or an error in time."""
+"""Every fault between a store and its provider: the right bytes in the end, or an error in time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.faults.report import Recorder
 from tests.faults.routes import READ_TIMEOUT_SECONDS, RETRY_SECONDS, Blob, Route, open_route
 from tests.servers.seaweed import Seaweed
 
-SLACK_SECONDS = 10.0  # on a busy machine; what is shown is that nothing hangs
+SLACK_SECONDS = 10.0  # for a busy machine; the test shows that nothing hangs
 BUSY = {
     "s3": b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>slow down</Message></Error>",
     "azure": b"<?xml version='1.0'?><Error><Code>ServerBusy</Code><Message>busy</Message></Error>",
@@ -78,10 +78,10 @@ def test_a_write_that_was_changed_on_the_way_is_never_read_as_something_else(
     with observed(route, recorder, f"put: {Kind.CORRUPT_UPLOAD.value}"):
         cache.put(blob.key, blob.data, blob.digest)
     if route.direct.get(blob.key) != blob.data:
-        # This server does not check what it gets over plain HTTP; the reader does.
+        # This server does not check uploads over plain HTTP; the reader does.
         with pytest.raises(BlobCorruptedError), observed(route, recorder, "get: a changed blob"):
             cache.get(blob.key, blob.digest)
-        assert cache.put(blob.key, blob.data, blob.digest)  # mended by the next put
+        assert cache.put(blob.key, blob.data, blob.digest)  # fixed by the next put
     assert cache.get(blob.key, blob.digest) == blob.data
 
 
@@ -94,7 +94,7 @@ def test_uploads_that_are_always_changed_end_in_an_error(
         proxy.order(Kind.CORRUPT_UPLOAD, "PUT", times=1000)
         with (
             pytest.raises(BlobCorruptedError, match="other bytes"),
-            observed(route, recorder, f"put, for good: {Kind.CORRUPT_UPLOAD.value}"),
+            observed(route, recorder, f"put, permanent: {Kind.CORRUPT_UPLOAD.value}"),
         ):
             route.cache().put(blob.key, blob.data, blob.digest)
         assert list(route.direct.list()) == []
@@ -120,7 +120,7 @@ def test_a_door_that_stays_closed(route: Route, recorder: Recorder) -> None:
     with (
         route.proxy.refusing(RETRY_SECONDS),
         pytest.raises(StorageUnavailableError, match="given up after"),
-        observed(route, recorder, "get, for good: connection refused"),
+        observed(route, recorder, "get, permanent: connection refused"),
     ):
         route.cache().get("key", None)
 
@@ -132,8 +132,8 @@ def test_downloads_that_are_always_wrong_end_in_an_error(
     blob = Blob()
     route.direct.put(blob.key, blob.data)
     route.proxy.order(kind, "GET", times=1000)
-    fault = f"get, for good: {kind.value}"
-    # Google's answers carry a checksum, so there it is the way that is wrong, not the blob.
+    fault = f"get, permanent: {kind.value}"
+    # Google's responses carry a checksum, which shows that the transfer is wrong, not the blob.
     expected = (BlobCorruptedError, StorageUnavailableError)
     with pytest.raises(expected), observed(route, recorder, fault):
         route.cache().get(blob.key, blob.digest)
@@ -197,13 +197,13 @@ def test_a_server_that_never_answers(route: Route, recorder: Recorder) -> None:
     route.proxy.order(Kind.STALL, "GET", times=1000)
     with (
         pytest.raises(StorageUnavailableError, match="given up after"),
-        observed(route, recorder, f"get, for good: {Kind.STALL.value}"),
+        observed(route, recorder, f"get, permanent: {Kind.STALL.value}"),
     ):
         route.cache().get(blob.key, blob.digest)
 
 
 def test_nothing_leaks(route: Route) -> None:
-    """Connections that faults broke are not kept; neither are their threads."""
+    """Broken connections and their threads are released."""
     blob = Blob()
     route.direct.put(blob.key, blob.data)
     for kind in (Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD) * 5:

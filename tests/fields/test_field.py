@@ -1,4 +1,4 @@
-"""One field: its value, its two places, and what pydantic makes of it."""
+"""A single field: its value, inline or offloaded, and its pydantic schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transfers: at the same time, once, to the right keys, and never what was not asked for."""
+"""Transfers: concurrent, once per blob, with the right keys, and never unrequested."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def field(text: str) -> OffloadableField[str]:
 
 
 class MeetingStore(MemoryStore):
-    """Goes on only when so many requests are there at the same time."""
+    """Blocks requests until the given number of them has arrived."""
 
     def __init__(self, parties: int) -> None:
         super().__init__()

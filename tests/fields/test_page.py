@@ -1,4 +1,4 @@
-"""The Python on docs/activity-fields.md, run."""
+"""Runs the Python of docs/activity-fields.md."""
 
 from __future__ import annotations
 

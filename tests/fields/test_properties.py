@@ -1,4 +1,4 @@
-"""For any value pydantic can carry: what comes back is what went in, and nothing is changed."""
+"""Round trips of any value pydantic can carry: equal on return, and the original unchanged."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def make_offloader(store: MemoryStore, min_size_bytes: int) -> FieldOffloader:
 
 
 def travel(value: Any, annotation: Any = None) -> Any:
-    """Through JSON, as between two workers."""
+    """Send a value through JSON, as between two workers."""
     return TypeAdapter(annotation or type(value)).validate_json(dump_json(value))
 
 
@@ -198,7 +198,7 @@ def test_outside_of_models(value: Any) -> None:
 
 
 class BrokenStore(MemoryStore):
-    """Takes so many blobs, then no more."""
+    """Accepts the given number of blobs, then fails."""
 
     def __init__(self, working_puts: int) -> None:
         super().__init__()

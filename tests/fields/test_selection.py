@@ -1,4 +1,4 @@
-"""Which fields move."""
+"""Selection of the fields to offload."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mistral_offload.fields.selection import Candidate, choose
         ([3_000, 5_000], 100, 8_100, [1]),
         ([3_000, 5_000], 100, 3_000, [0, 1]),
         ([3_000, 5_000], 9_000, 8_100, [0, 1]),
-        ([300, 20, 255, 256], 9_000, 1_000, [0, 3]),  # the others would grow
-        ([1, 20], 0, 1, [0, 1]),  # so low a floor wants everything out
+        ([300, 20, 255, 256], 9_000, 1_000, [0, 3]),  # the other fields would grow
+        ([1, 20], 0, 1, [0, 1]),  # so low a floor offloads everything
         ([1, 20], 0, 0, [0, 1]),
         ([], 9_000, 1_000, []),
     ],

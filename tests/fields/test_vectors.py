@@ -195,12 +195,12 @@ def plain(given: Any) -> Any:
 
 
 def as_recorded(text: bytes, uuid: str) -> Any:
-    """Keys with the uuid the official worker drew, in the place of the content address."""
+    """Replace content addresses in keys with the uuid that the official worker drew."""
     return load_json(CONTENT_ADDRESS.sub(f"/{uuid}/", text.decode()))
 
 
 def content(blob: bytes) -> Any:
-    """JSON by value; times by instant, which the official worker spells otherwise."""
+    """Normalize JSON; times become instants, which the official worker formats differently."""
     try:
         return load_json(re.sub(r"\+00:00\"", 'Z"', blob.decode()))
     except (PayloadDecodeError, UnicodeDecodeError):

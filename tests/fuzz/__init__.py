@@ -1,1 +1,1 @@
-"""What reads foreign bytes, given bytes nobody would send; ``make fuzz`` goes on for longer."""
+"""Fuzzing of all readers of untrusted bytes; ``make fuzz`` runs it for longer."""

@@ -1,7 +1,7 @@
-"""``make fuzz``: every target under a coverage-guided fuzzer for a few seconds each.
+"""``make fuzz`` runs every target under a coverage-guided fuzzer for a few seconds each.
 
-Each runs in a process of its own, bounded in time and memory. An input that brings out anything but
-an error of ours, or that takes too long, is printed as it can be pasted into a test.
+Each runs in a separate process, bounded in time and memory. An input that raises anything but an
+error of ours, or that takes too long, is printed in a form to paste into a test.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _START_SECONDS = 60
 
 
 def main() -> int:
-    """Fuzz all targets, or one; 0 when nothing was found."""
+    """Fuzz all targets, or one; return 0 if nothing was found."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=int, default=10, help="for each target")
     parser.add_argument("--one", help="only this target, in this process")
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def run(name: str, seconds: int) -> str:
-    """Fuzz one target in a process of its own; what it said."""
+    """Fuzz one target in a separate process; return its output."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         command = [sys.executable, "-m", "tests.fuzz.run", "--one", name]
         command += ["--seconds", str(seconds), "--folder", folder]

@@ -1,6 +1,6 @@
-"""What reads foreign bytes: each takes any bytes, and only errors of ours may come out of it.
+"""Readers of untrusted bytes: each accepts any bytes, and may raise only errors of ours.
 
-Every target has seeds: bytes that are fine, from which those that are almost fine are made.
+Every target has seeds, valid bytes from which almost valid ones are made.
 """
 
 from __future__ import annotations
@@ -210,11 +210,11 @@ def _response(status: int, body: bytes) -> httpx.Response:
 
 @dataclass(frozen=True)
 class Target:
-    """A reader of foreign bytes.
+    """A reader of untrusted bytes.
 
     Attributes:
-        read: takes any bytes.
-        seeds: bytes that are fine.
+        read: accepts any bytes.
+        seeds: valid bytes.
     """
 
     read: Callable[[bytes], None]

@@ -1,4 +1,4 @@
-"""A few hundred inputs a target, new ones each time; what once went wrong is kept here by name."""
+"""A few hundred new inputs per target and run; past failures are kept here by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fuzz.targets import TARGETS
 
 @st.composite
 def almost(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
-    """A seed with a few changes."""
+    """Draw a seed with a few changes."""
     data = draw(st.sampled_from(seeds))
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(data)))

@@ -1,4 +1,4 @@
-"""A bucket, what a worker would be told to use it, and payloads as that worker leaves them."""
+"""A bucket, a worker's variables for it, and payloads as that worker stores them."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Scene:
     """One bucket of SeaweedFS.
 
     Attributes:
-        folder: for files of variables.
-        prefix: of the store.
-        encryption: the variables of that group.
-        is_compressed: whether payloads are.
+        folder: directory for files of variables.
+        prefix: prefix of the store.
+        encryption: the encryption variables.
+        is_compressed: True if payloads are compressed.
     """
 
     seaweed: Seaweed
@@ -47,7 +47,7 @@ class Scene:
     temporal: str = "127.0.0.1:1"
 
     def config(self, *, encryption: dict[str, str] | None = None, **changes: str) -> str:
-        """A file of a worker's variables; ``changes`` are of the storage blocks."""
+        """Write a file of a worker's variables; ``changes`` apply to the storage blocks."""
         storage = {
             "bucket_name": self.bucket,
             "region_name": self.seaweed.region_name,
@@ -78,43 +78,43 @@ class Scene:
         return str(path)
 
     def settings(self, **changes: Any) -> WorkerSettings:
-        """The same, read."""
+        """Return the settings read from that file."""
         return FileSettings.read(Path(self.config(**changes)))
 
     def payload(self, value: Any, execution_id: str = "e", **changes: Any) -> Payload:
-        """A payload as it lies in a history, with its blob in the bucket."""
+        """Return a payload as in a history, after storing its blob in the bucket."""
         encoder: PayloadEncoder = self.settings(**changes).payload_encoder()
         context = PayloadContext(NAMESPACE, execution_id, execution_token=EXECUTION_TOKEN)
         (payload,) = asyncio.run(data_converter(encoder).encode([ContextValue(value, context)]))
         return payload
 
     def stored_keys(self) -> list[str]:
-        """All that is in the bucket."""
+        """Return all keys in the bucket."""
         return [blob.key for blob in self.store.list()]
 
     def get(self, key: str) -> bytes:
-        """What lies under a key of the bucket."""
+        """Return the object under a key of the bucket."""
         return self.store.get(key)
 
     def put(self, key: str, data: bytes) -> None:
-        """Put something in its place."""
+        """Replace the object under a key."""
         self.store.put(key, data, overwrite=True)
 
     def delete(self, key: str) -> None:
-        """Remove it."""
+        """Delete the object under a key."""
         self.store.delete(key)
 
     @cached_property
     def store(self) -> BlobStore:
-        """The whole bucket."""
+        """Open the whole bucket as a store."""
         return open_store(self.storage())
 
     def storage(self) -> BlobStorageConfig:
-        """The whole bucket, as a configuration."""
+        """Return a configuration of the whole bucket."""
         return s3_config(self.seaweed, self.bucket)
 
     def expire(self, days: int, prefix: str = "") -> None:
-        """Give the bucket a rule."""
+        """Set an expiry rule on the bucket."""
         client = self.seaweed.client()
         rule: Any = {"ID": "tidy-up", "Filter": {"Prefix": prefix}, "Status": "Enabled"}
         rule["Expiration"] = {"Days": days}

@@ -1,4 +1,4 @@
-"""Values made readable."""
+"""Readable display of values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the payloads of events are called; real histories are in tests/cli/test_inspect.py."""
+"""Names of event payloads; real histories are in tests/cli/test_inspect.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where blobs are looked for, and when they expire, in real buckets."""
+"""Lookup and expiry of blobs in real buckets."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def place(config: BlobStorageConfig, key: str = PAYLOAD) -> Place:
         ("data", f"data/{PAYLOAD}"),
         ("/data/", f"data/{PAYLOAD}"),
         ("temporal", f"temporal/{PAYLOAD}"),
-        ("temporal", PAYLOAD),  # it takes that for the prefix
+        ("temporal", PAYLOAD),  # treated as the prefix
     ],
 )
 async def test_prefixes(scene: Scene, prefix: str, stored_key: str) -> None:
@@ -77,7 +77,7 @@ async def test_prefixes(scene: Scene, prefix: str, stored_key: str) -> None:
 
 
 async def test_no_bucket(scene: Scene) -> None:
-    """S3 does not say so when it is asked for a blob's size only."""
+    """S3 does not report it in a HEAD request for a blob's size."""
     locator = Locator(scene.settings(bucket_name="no-such-bucket"))
     with pytest.raises(ContainerNotFoundError):
         await locator.find(BlobKey.of(PAYLOAD))
@@ -143,7 +143,7 @@ async def test_a_field(scene: Scene) -> None:
 
 
 async def test_fields_of_a_value(scene: Scene) -> None:
-    """Those that the blob of a payload refers to are looked at, too."""
+    """Fields that the blob of a payload refers to are included."""
     there, gone = field_key(b"1"), field_key(b"2")
     scene.put(there, b"1")
     value = {

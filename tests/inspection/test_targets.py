@@ -1,4 +1,4 @@
-"""What people copy from somewhere, and what it names."""
+"""Targets as copied by users, and the objects they name."""
 
 from __future__ import annotations
 

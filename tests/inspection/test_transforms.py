@@ -1,4 +1,4 @@
-"""Every way a payload can be encoded, undone with its options, and from its bytes alone."""
+"""Every encoding of a payload, decoded with its options and from its bytes alone."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def encryption(*keys: str, **values: Any) -> PayloadEncryptionConfig:
 def blob_of(
     config: PayloadEncryptionConfig | None, compressed: bool
 ) -> tuple[bytes, EncodedPayload]:
-    """What is stored, and what travels."""
+    """Return the stored bytes and the sent payload."""
     store = MemoryStore()
     offloading = PayloadOffloadingConfig(
         storage_config=BlobStorageConfig(bucket_name="b"), min_size_bytes=0
@@ -69,7 +69,7 @@ def test_the_bytes_tell_what_the_options_say(
     last = encoded.options.index(EncodingOption.OFFLOADED)
     undoing = Undoing(config or encryption(KEYS[0]), largest_bytes=LIMIT)
     followed = undoing.follow(blob, encoded.options[:last])
-    # A marked field in the clear looks like one that no key opens, so it is left out.
+    # A marked field in the clear looks like one that no key can decrypt, so it is excluded.
     assert followed.error is None
     assert json.loads(followed.data) == VALUE
     assert [each.name for each in followed.transforms] == [
@@ -85,7 +85,7 @@ def test_the_bytes_tell_what_the_options_say(
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("encrypted", [False, True])
 def test_without_marked_fields(compressed: bool, encrypted: bool) -> None:
-    """Also with keys that nothing was encrypted with."""
+    """Decoding also works when keys are given but nothing was encrypted."""
     config = encryption(*KEYS)
     encoder = PayloadEncoder(
         encryption=config if encrypted else None,

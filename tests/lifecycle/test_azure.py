@@ -1,4 +1,4 @@
-"""A management policy: nothing that runs here takes one, so its form is compared with Azure's."""
+"""Azure management policies; no server here accepts one, so the form is compared with Azure's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which buckets hold what is ours, and under which prefixes; and directories, which hold it too."""
+"""Buckets and directories that hold our blobs, and their prefixes."""
 
 from __future__ import annotations
 

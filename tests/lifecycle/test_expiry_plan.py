@@ -1,4 +1,4 @@
-"""What has to change, and what of it is warned about."""
+"""Planned changes to expiry rules, and warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PREFIX = "temporal-payload/"
 
 
 def document(*rules: dict[str, Any]) -> GCSDocument:
-    """Conditions under which objects are deleted."""
+    """Build an expiry configuration from conditions."""
     return GCSDocument({"rule": [{"action": {"type": "Delete"}, "condition": r} for r in rules]})
 
 

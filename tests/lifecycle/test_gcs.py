@@ -1,4 +1,4 @@
-"""The lifecycle of a bucket of Google's protocol, seen from outside without a library."""
+"""The lifecycle of a Google bucket, checked from outside without a library."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_an_answer_that_is_lost(gcs_buckets: GCSBuckets, gcs_buckets_proxy: Coun
     bucket = gcs_buckets.make_bucket()
     lifecycle = open_lifecycle(config_for(gcs_buckets_proxy.url, bucket))
     plan = lifecycle.plan([PREFIX], 45)
-    # It was written, the answer was lost, and so the next attempt meets a newer version.
+    # It was written, the response was lost, and so the next attempt meets a newer version.
     open_lifecycle(config_for(gcs_buckets.url, bucket)).apply(plan)
     gcs_buckets_proxy.answer("GET", 200, b'{"metageneration": "1"}')
     gcs_buckets_proxy.answer("PATCH", 412)

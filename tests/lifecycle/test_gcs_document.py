@@ -1,4 +1,4 @@
-"""The lifecycle member of a Google bucket: what is read from it, and that nothing gets lost."""
+"""Parsing the lifecycle member of a Google bucket, without losing foreign members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules mean for a key."""
+"""Effects of expiry rules on a key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lifecycle of a bucket of a real S3 server, seen from outside with boto3."""
+"""The lifecycle of a bucket on a real S3 server, checked from outside with boto3."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_the_second_time_nothing_is_written(
 def test_members_that_boto3_does_not_know(
     config: BlobStorageConfig, seaweed_proxy: CountingProxy
 ) -> None:
-    # No server here knows such a rule, so the proxy speaks for one that does.
+    # No server here supports such a rule, so the proxy responds instead.
     rule = "<ID>tides</ID><Filter><Moon>full</Moon></Filter><Flood><Height>3</Height></Flood>"
     tides = f"<Rule>{rule}</Rule>"
     body = f'<LifecycleConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{tides}'
@@ -149,7 +149,7 @@ def test_members_that_boto3_does_not_know(
     head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\n\r\n"
     with ScriptedServer((head + body).encode()) as server:
         away = open_lifecycle(config.model_copy(update={"endpoint_url": server.url}))
-        with pytest.raises(LifecycleChangedError):  # this server never changes its answer
+        with pytest.raises(LifecycleChangedError):  # this server always sends the same response
             away.apply(plan)
         (sent,) = [sent for head, sent in server.requests if head.first.startswith("PUT")]
     assert tides.encode() in sent

@@ -1,4 +1,4 @@
-"""The XML of a bucket's lifecycle: what is read from it, and that nothing gets lost."""
+"""Parsing the XML of a bucket's lifecycle, without losing foreign elements."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def offloading(min_size_bytes: int = 1) -> PayloadOffloadingConfig:
 
 
 def every_combination() -> Iterator[dict[str, Any]]:
-    """The arguments of every encoder that does something different."""
+    """Return the arguments of every distinct encoder configuration."""
     encryptions = [
         None,
         *(

@@ -1,4 +1,4 @@
-"""zstd in its envelope, and the bounds of unpacking it."""
+"""zstd in its envelope, and the limits of decompression."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def envelope(frame: bytes, **described: object) -> bytes:
 
 
 def unsized(data: bytes, level: int = 3) -> bytes:
-    """A frame as streaming writers make them, without the size of its content."""
+    """Return a frame as streaming writers make them, without the content size."""
     buffer = io.BytesIO()
     writer = zstandard.ZstdCompressor(level=level).stream_writer(buffer, closefd=False)
     writer.write(data)
@@ -52,7 +52,7 @@ def unsized(data: bytes, level: int = 3) -> bytes:
 
 @pytest.fixture(scope="module")
 def bomb() -> bytes:
-    """8 kB that unpack to 256 MiB, and say so."""
+    """Return 8 kB that unpack to 256 MiB, with the size declared."""
     packed = zstandard.ZstdCompressor(level=3).compress(bytes(256 * MIB))
     assert len(packed) < 16_384
     return packed
@@ -128,7 +128,7 @@ def test_a_frame_that_lies_about_its_size() -> None:
         b"\x81\xabcompression" + b"\xdc\xff\xff" + b"\xc0" * 0xFFFF,
         envelope(b""),
         envelope(b"no frame"),
-        envelope(b"\x50\x2a\x4d\x18\xff\xff\xff\x3f"),  # a skippable frame, said to be 1 GiB
+        envelope(b"\x50\x2a\x4d\x18\xff\xff\xff\x3f"),  # skippable frame, declared 1 GiB
         envelope(b"\x28\xb5\x2f\xfd"),
         envelope(b"x", level=True),
     ],

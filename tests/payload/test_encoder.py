@@ -1,4 +1,4 @@
-"""The encoder's steps together: there and back, under fire, and in which thread."""
+"""The encoder's steps combined: round trips, malformed input, and threads."""
 
 from __future__ import annotations
 

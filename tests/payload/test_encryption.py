@@ -1,4 +1,4 @@
-"""AES-GCM framing, key rotation, and marked fields, apart from recorded cases."""
+"""AES-GCM framing, key rotation, and marked fields, beyond the recorded cases."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_blob_looks_the_same_within_its_execution_only() -> None:
 
 def test_a_value_that_is_encoded_again_is_the_same_blob() -> None:
     store = MemoryStore()
-    for _ in range(3):  # a retry, a replay: by an encoder that remembers nothing
+    for _ in range(3):  # a retry or a replay, by an encoder without state
         encoder = PayloadEncoder(offloading(), encryption=encryption(), store=store)
         payload = encoder.encode(b'"value"', CONTEXT)
         assert encoder.decode(payload) == b'"value"'
@@ -68,7 +68,7 @@ def test_blobs_hold_ciphertext_in_the_order_that_official_readers_undo() -> None
     assert [option.value for option in payload.options] == ["encrypted", "offloaded", "encrypted"]
     (stat,) = store.list()
     assert SECRET.encode() not in store.get(stat.key)
-    # What the official client does with it: decrypt, fetch, decrypt.
+    # As the official client reads it: decrypt, fetch, decrypt.
     reference = json.loads(Cipher(encryption()).decrypt(payload.data))
     blob = store.get(reference["key"])
     assert json.loads(Cipher(encryption()).decrypt(blob)) == SECRET
@@ -196,7 +196,7 @@ def test_field_blobs() -> None:
     assert encoder.encode_field_blob(b'"5ec4e7"', namespace="acme", run_id="s") != blob
     assert b"5ec4e7" not in blob
     assert blob.startswith(HEADER)
-    for reader in (encoder, plain):  # what is written does not decide what can be read
+    for reader in (encoder, plain):  # the write settings do not limit what can be read
         assert reader.decode_field_blob(blob) == b'"5ec4e7"'
         assert reader.decode_field_blob(b'"plain"') == b'"plain"'
     with pytest.raises(EncryptionNotConfiguredError):
@@ -204,7 +204,7 @@ def test_field_blobs() -> None:
     with pytest.raises(PayloadDecryptionError):
         encoder.decode_field_blob(blob[:-1])
     with pytest.raises(UnicodeDecodeError):
-        json.loads(blob)  # a reader who does not know the form
+        json.loads(blob)  # a reader that does not know the form
 
 
 def test_no_error_and_no_object_shows_a_key() -> None:

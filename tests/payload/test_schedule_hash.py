@@ -1,4 +1,4 @@
-"""The hash of a schedule's input, against recorded ones."""
+"""Hashes of schedule inputs, against recorded ones."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ EVENT_SHAPES = {
     "event/error/value_is_object",
     "event/error/not_json_after_decrypt",
 }
-"""Cases about the envelope of events, not about what is in it."""
+"""Cases about the envelope of events, not its content."""
 ERRORS: dict[str, Any] = {
     "WorkflowPayloadOffloadingException": OffloadingNotConfiguredError,
     "WorkflowPayloadEncryptionException": (PayloadDecryptionError, EncryptionNotConfiguredError),
@@ -146,7 +146,7 @@ def test_encode(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
             encode(case, make_encoder(case, store))
         return
     if "error" in expected:
-        # Official: when the encoder is built. Ours: already when the configuration is.
+        # The official client raises when the encoder is built, ours when the configuration is.
         with pytest.raises(ConfigurationError, match=r"storage_config|main_key|secondary_key"):
             make_encoder(case, store)
         return
@@ -191,7 +191,7 @@ def original(case: Case) -> bytes:
 
 
 def readable(data: bytes) -> str:
-    """Equal for data that means the same, also where it has NaN or is not JSON."""
+    """Normalize data, so that equal meanings compare equal, even with NaN or without JSON."""
     try:
         return repr(json.loads(data))
     except ValueError:

@@ -1,1 +1,1 @@
-"""Real servers for the tests: started on free loopback ports, stopped by their own pid."""
+"""Real servers for the tests, started on free loopback ports and stopped by pid."""

@@ -24,12 +24,12 @@ _INSTALL_SECONDS = 300
 class Azurite:
     """A running blob service with one account, all in memory.
 
-    Given a certificate it speaks https and takes tokens as well as keys; it looks at audience,
-    issuer and times of a token, not at its signature.
+    With a certificate it serves https and accepts tokens as well as keys; it checks audience,
+    issuer and times of a token, not its signature.
 
     Attributes:
-        url: of the account.
-        port: the same port as a number.
+        url: URL of the account.
+        port: the port of ``url``.
         account_key: the well-known key of the only account.
     """
 
@@ -46,7 +46,7 @@ class Azurite:
         self.url = f"{scheme}://127.0.0.1:{self.port}/{self.account_name}"
         command: list[str | Path] = ["node", _PROGRAM, "--blobHost", "127.0.0.1"]
         command += ["--blobPort", str(self.port), "--silent", "--inMemoryPersistence"]
-        # It reports its use to its makers otherwise, and refuses clients newer than itself.
+        # By default it sends telemetry, and refuses clients newer than itself.
         command += ["--disableTelemetry", "--skipApiVersionCheck"]
         if certificate:
             command += ["--oauth", "basic", "--cert", certificate[0], "--key", certificate[1]]
@@ -58,24 +58,24 @@ class Azurite:
         )
 
     def connection_string(self, *, url: str | None = None, key: str | None = None) -> str:
-        """What a user would copy from the portal; ``url`` leads to another way to the account."""
+        """Return a connection string as from the portal; ``url`` replaces the account's URL."""
         return (
             f"DefaultEndpointsProtocol=http;AccountName={self.account_name};"
             f"AccountKey={key or self.account_key};BlobEndpoint={url or self.url};"
         )
 
     def through(self, address: str) -> str:
-        """The account's URL at another address, such as a proxy's."""
+        """Return the account's URL at another address, such as a proxy's."""
         return f"{address}/{self.account_name}"
 
     def client(self) -> BlobServiceClient:
-        """A plain client, to look at the account from outside. Close it."""
+        """Return a plain client to inspect the account; the caller closes it."""
         from azure.storage.blob import BlobServiceClient
 
         return BlobServiceClient.from_connection_string(self.connection_string())
 
     def make_container(self) -> str:
-        """Create a container with a name of its own."""
+        """Create a container with a unique name; return the name."""
         name = f"container-{uuid.uuid4().hex[:12]}"
         with self.client() as client:
             client.create_container(name)
@@ -88,7 +88,7 @@ class Azurite:
 
 
 def _install() -> None:
-    """Bring ``node_modules`` to what the lock file says, once for all processes."""
+    """Install ``node_modules`` as in the lock file, once for all processes."""
     wanted = hashlib.sha256((_FOLDER / "package-lock.json").read_bytes()).hexdigest()
     installed = _FOLDER / "node_modules" / ".installed"
     with open(Path(tempfile.gettempdir()) / f"npm-{wanted[:16]}.lock", "w") as lock:

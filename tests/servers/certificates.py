@@ -1,4 +1,4 @@
-"""A certificate for loopback that is its own authority."""
+"""A self-signed certificate for loopback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:
-    """Write certificate and key into a directory; returns both paths."""
+    """Write certificate and key into a directory; return both paths."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,4 +1,4 @@
-"""Chromium and its driver, Debian's packages, installed on first use."""
+"""Chromium and its driver from Debian's packages, installed on first use."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _PACKAGES = ("chromium", "chromium-driver", "fonts-dejavu-core")
 _INSTALL_SECONDS = 300
 _FLAGS = (
     "--headless=new",
-    "--no-sandbox",  # which root cannot have
+    "--no-sandbox",  # root cannot use the sandbox
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
-    # Nothing of it may ask for anything outside of this machine.
+    # The browser must not send requests outside this machine.
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
@@ -35,7 +35,7 @@ _FLAGS = (
 
 @contextmanager
 def open_browser() -> Iterator[Chrome]:
-    """A browser without a window, with a profile of its own."""
+    """Open a headless browser with its own profile."""
     from selenium.webdriver import Chrome, ChromeOptions
     from selenium.webdriver.chrome.service import Service
 
@@ -53,7 +53,7 @@ def open_browser() -> Iterator[Chrome]:
 
 
 def _install() -> None:
-    """Install what is missing; processes that test side by side take turns."""
+    """Install missing packages; parallel test processes take turns."""
     with (Path(tempfile.gettempdir()) / "mistral-offload-chromium.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if shutil.which("chromium") and shutil.which("chromedriver"):

@@ -1,4 +1,4 @@
-"""Servers as fixtures: one of each for a whole test session, a proxy for each test."""
+"""Fixtures for servers: one server per test session, one proxy per test."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def seaweed() -> Iterator[Seaweed]:
 
 @pytest.fixture(scope="session")
 def seaweed_bucket(seaweed: Seaweed) -> str:
-    """A bucket for all tests that use keys of their own."""
+    """A bucket shared by tests that use unique keys."""
     return seaweed.make_bucket()
 
 
 @pytest.fixture
 def seaweed_proxy(seaweed: Seaweed) -> Iterator[CountingProxy]:
-    """A way to SeaweedFS that counts; use its ``url`` as the endpoint."""
+    """A proxy that counts requests to SeaweedFS; use its ``url`` as the endpoint."""
     proxy = CountingProxy(seaweed.port)
     yield proxy
     proxy.stop()
@@ -48,13 +48,13 @@ def azurite() -> Iterator[Azurite]:
 
 @pytest.fixture(scope="session")
 def azurite_container(azurite: Azurite) -> str:
-    """A container for all tests that use keys of their own."""
+    """A container shared by tests that use unique keys."""
     return azurite.make_container()
 
 
 @pytest.fixture
 def azurite_proxy(azurite: Azurite) -> Iterator[CountingProxy]:
-    """A way to Azurite that counts; see ``Azurite.through``."""
+    """A proxy that counts requests to Azurite; see ``Azurite.through``."""
     proxy = CountingProxy(azurite.port)
     yield proxy
     proxy.stop()
@@ -70,13 +70,13 @@ def fake_gcs() -> Iterator[FakeGCS]:
 
 @pytest.fixture(scope="session")
 def fake_gcs_bucket(fake_gcs: FakeGCS) -> str:
-    """A bucket for all tests that use keys of their own."""
+    """A bucket shared by tests that use unique keys."""
     return fake_gcs.make_bucket()
 
 
 @pytest.fixture
 def fake_gcs_proxy(fake_gcs: FakeGCS) -> Iterator[CountingProxy]:
-    """A way to fake-gcs-server that counts; use its ``url`` as the endpoint."""
+    """A proxy that counts requests to fake-gcs-server; use its ``url`` as the endpoint."""
     proxy = CountingProxy(fake_gcs.port)
     yield proxy
     proxy.stop()
@@ -92,7 +92,7 @@ def gcs_buckets() -> Iterator[GCSBuckets]:
 
 @pytest.fixture
 def gcs_buckets_proxy(gcs_buckets: GCSBuckets) -> Iterator[CountingProxy]:
-    """A way to gcp-storage-emulator that counts; use its ``url`` as the endpoint."""
+    """A proxy that counts requests to gcp-storage-emulator; use its ``url`` as the endpoint."""
     proxy = CountingProxy(gcs_buckets.port)
     yield proxy
     proxy.stop()
@@ -107,7 +107,7 @@ def local_platform() -> Iterator[LocalPlatform]:
 
 @pytest.fixture(scope="session")
 def temporal(local_platform: LocalPlatform) -> TemporalReader:
-    """What that Temporal server keeps."""
+    """A reader of the histories on that Temporal server."""
     return TemporalReader(local_platform)
 
 

@@ -12,11 +12,11 @@ from tests.servers.process import ServerProcess, accepts_connections, free_ports
 
 
 class FakeGCS:
-    """A running server that keeps everything in memory and asks nobody for credentials.
+    """A running server that keeps everything in memory and requires no credentials.
 
     Attributes:
-        url: where the JSON API is spoken, plain HTTP.
-        port: the same port as a number.
+        url: URL of the JSON API, over plain HTTP.
+        port: the port of ``url``.
     """
 
     def __init__(self) -> None:
@@ -24,12 +24,12 @@ class FakeGCS:
         self.url = f"http://127.0.0.1:{self.port}"
         command: list[str | Path] = [_program(), "-scheme", "http", "-host", "127.0.0.1"]
         command += ["-port", str(self.port), "-external-url", self.url]
-        # The other backend, files, loses keys such as a//b.
+        # The file backend loses keys such as a//b.
         command += ["-backend", "memory", "-log-level", "warn"]
         self._process = ServerProcess(command, ready=lambda: accepts_connections(self.port))
 
     def make_bucket(self) -> str:
-        """Create a bucket with a name of its own."""
+        """Create a bucket with a unique name; return the name."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
         request = urllib.request.Request(
             f"{self.url}/storage/v1/b?project=tests",
@@ -40,7 +40,7 @@ class FakeGCS:
             return name
 
     def keys(self, bucket: str, start: str) -> set[str]:
-        """The keys in a bucket that begin with a text, asked for without any library."""
+        """Return the keys in a bucket with a prefix, without using any library."""
         url = f"{self.url}/storage/v1/b/{bucket}/o?prefix={quote(start, safe='')}"
         with urllib.request.urlopen(url, timeout=10) as answer:
             return {item["name"] for item in json.load(answer).get("items", ())}

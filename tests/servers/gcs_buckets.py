@@ -1,4 +1,4 @@
-"""gcp-storage-emulator, which keeps the lifecycle of buckets; fake-gcs-server does not."""
+"""gcp-storage-emulator, which stores the lifecycle of buckets; fake-gcs-server does not."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.servers.process import ServerProcess, accepts_connections, free_ports
 
 
 class GCSBuckets:
-    """A running server that keeps everything in memory and asks nobody for credentials.
+    """A running server that keeps everything in memory and requires no credentials.
 
-    It counts the versions of a bucket, and ignores conditions on them.
+    It counts the versions of a bucket, but ignores conditions on them.
 
     Attributes:
-        url: where the JSON API is spoken, plain HTTP.
-        port: the same port as a number.
+        url: URL of the JSON API, over plain HTTP.
+        port: the port of ``url``.
     """
 
     def __init__(self) -> None:
@@ -31,17 +31,17 @@ class GCSBuckets:
         self._process = ServerProcess(command, ready=lambda: accepts_connections(self.port))
 
     def make_bucket(self) -> str:
-        """Create a bucket with a name of its own."""
+        """Create a bucket with a unique name; return the name."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
         self._ask("POST", "?project=tests", {"name": name})
         return name
 
     def lifecycle(self, bucket: str) -> Any:
-        """A bucket's lifecycle, asked for without any library; None where it has none."""
+        """Return a bucket's lifecycle, without using any library; None if it has none."""
         return self._ask("GET", f"/{bucket}").get("lifecycle")
 
     def set_lifecycle(self, bucket: str, lifecycle: dict[str, Any]) -> None:
-        """As somebody else would."""
+        """Replace a bucket's lifecycle, as another program would."""
         self._ask("PATCH", f"/{bucket}", {"lifecycle": lifecycle})
 
     def stop(self) -> None:

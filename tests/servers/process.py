@@ -1,4 +1,4 @@
-"""A server as a child process: started on free ports, waited for, stopped by its own pid."""
+"""Runs a server as a child process: starts it, waits until it is ready, stops it by pid."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-# Below the range from which the kernel takes the ports of outgoing connections.
+# Below the range that the kernel uses for outgoing connections.
 _FIRST_PORT, _LAST_PORT = 15_000, 31_999
 _SHOWN_LOG_BYTES = 4_000
 
 
 class ServerFailedError(Exception):
-    """A server ended, or did not get ready within its time; the message ends with its log."""
+    """A server exited, or was not ready in time; the message ends with its log."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Distinct loopback TCP ports that nobody listens on right now."""
+    """Return distinct loopback TCP ports that are free right now."""
     ports: list[int] = []
     with contextlib.ExitStack() as held:
         while len(ports) < count:
@@ -37,7 +37,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def accepts_connections(port: int) -> bool:
-    """Whether something listens on this loopback port."""
+    """Return True if something listens on this loopback port."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1):
             return True
@@ -48,10 +48,10 @@ def accepts_connections(port: int) -> bool:
 class ServerProcess:
     """One child process and its log.
 
-    ``ready`` is asked again and again until it says True, within ``timeout`` seconds.
+    ``ready`` is called repeatedly until it returns True, for up to ``timeout`` seconds.
 
     Raises:
-        ServerFailedError: it ended before it was ready, or was not ready in time.
+        ServerFailedError: the process exited before it was ready, or was not ready in time.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class ServerProcess:
         return self._process.pid
 
     def log(self) -> str:
-        """The end of what the child wrote to stdout and stderr."""
+        """Return the end of the child's stdout and stderr."""
         if self._log.closed:
             return "(the log went with the process)"
         size = os.fstat(self._log.fileno()).st_size
@@ -93,12 +93,12 @@ class ServerProcess:
         return tail.decode(errors="replace")
 
     def full_log(self) -> str:
-        """All that the child wrote to stdout and stderr."""
+        """Return the child's complete stdout and stderr."""
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, 0).decode(errors="replace")
 
     def stop(self, *, grace: float = 5.0) -> None:
-        """End the child: ask it to, and after ``grace`` seconds kill it. Twice is fine."""
+        """Terminate the child, and kill it after ``grace`` seconds. May be called twice."""
         if self._process.poll() is None and grace > 0:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

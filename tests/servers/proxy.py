@@ -1,4 +1,4 @@
-"""An HTTP proxy on loopback that counts what passes, and can answer or slow down in its place."""
+"""An HTTP proxy on loopback that counts requests, and can respond itself or slow them down."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PIECE = 64 * 1024
 
 @dataclass(frozen=True)
 class Passed:
-    """One request that passed, with the status it was answered with.
+    """One forwarded request, with the status of its response.
 
-    ``fields`` are the request's headers, their names in lower case.
+    ``fields`` are the request's headers, with lower-case names.
     """
 
     method: str
@@ -31,7 +31,7 @@ class Passed:
 
 @dataclass
 class Canned:
-    """An answer the proxy gives itself instead of asking the server."""
+    """A response that the proxy sends itself instead of forwarding the request."""
 
     method: str
     status: int
@@ -45,14 +45,14 @@ class CountingProxy:
     """Forwards one request after the other on each connection to a server on loopback.
 
     Attributes:
-        url: the address to use instead of the server's.
-        requests: what passed, in the order of the answers.
-        connections: how many were opened.
-        cut_downloads: for each of the next downloads, after how many bytes its connection breaks.
-        most_at_once: how many of them were open at the same time.
-        delay_seconds: how long each request waits before it goes on.
-        most_requests_at_once: how many requests were under way at the same time.
-        upload_bytes_per_second: how fast request bodies are taken, or None for as fast as it goes.
+        url: the URL to use instead of the server's.
+        requests: forwarded requests, in the order of their responses.
+        connections: number of connections opened.
+        cut_downloads: for each of the next downloads, the bytes after which its connection breaks.
+        most_at_once: largest number of connections open at the same time.
+        delay_seconds: delay before each request is forwarded.
+        most_requests_at_once: largest number of requests in progress at the same time.
+        upload_bytes_per_second: rate at which request bodies are read, or None for no limit.
     """
 
     def __init__(self, port: int) -> None:
@@ -71,23 +71,23 @@ class CountingProxy:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        # What the kernel takes in beyond this, a slow reader has not taken.
+        # A small kernel buffer, so that a slow reader slows the sender.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._start(self._accept)
 
     @property
     def open_now(self) -> int:
-        """Connections that are open at this moment."""
+        """Return the number of open connections."""
         with self._lock:
             return len(self._open)
 
     def counts(self) -> Counter[str]:
-        """Requests that passed, by method."""
+        """Count the forwarded requests by method."""
         return Counter(request.method for request in self.requests)
 
     def clear(self) -> None:
-        """Forget what passed; connections that are open now stay open and are not counted again."""
+        """Reset the counts; open connections stay open and are not counted again."""
         with self._lock:
             self.requests.clear()
             self.connections = 0
@@ -104,12 +104,12 @@ class CountingProxy:
         skip: int = 0,
         fields: Mapping[str, str] | None = None,
     ) -> None:
-        """Answer the next requests of a method here, after so many that pass."""
+        """Respond to the next requests of a method here, after ``after`` forwarded ones."""
         with self._lock:
             self._canned.append(Canned(method, status, body, times, skip, fields or {}))
 
     def stop(self) -> None:
-        """Close every connection and wait for the threads. Twice is fine."""
+        """Close every connection and wait for the threads. May be called twice."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -159,7 +159,7 @@ class CountingProxy:
         answered: BinaryIO,
         number: int,
     ) -> bool:
-        """Pass one request and its answer on; False when the connection ends with it."""
+        """Forward one request and its response; return False if the connection ends with it."""
         request = Head.read(asked)
         if request is None:
             return False
@@ -217,7 +217,7 @@ class CountingProxy:
             response = Head.read(answered)
         if response is None:
             return False
-        self._passed(request, response.status, number)  # before the client can look
+        self._passed(request, response.status, number)  # before the client can check
         client.sendall(response.raw)
         cut = self.cut_downloads.pop(0) if method == "GET" and self.cut_downloads else None
         for piece in response.body(answered, of=method):
@@ -259,7 +259,7 @@ class Head:
 
     @classmethod
     def read(cls, source: BinaryIO) -> Head | None:
-        """The next head, or None at the end of the connection."""
+        """Read the next head; return None at the end of the connection."""
         lines = [source.readline()]
         while lines[-1] not in (b"\r\n", b""):
             lines.append(source.readline())
@@ -273,11 +273,11 @@ class Head:
 
     @property
     def status(self) -> int:
-        """The status of a response."""
+        """Return the status of a response."""
         return int(self.first.split(" ")[1])
 
     def body(self, source: BinaryIO, *, of: str = "") -> Iterator[bytes]:
-        """The bytes that follow, as they are framed; ``of`` is a response's request method."""
+        """Yield the framed bytes of the body; ``of`` is the request method of a response."""
         if self.first.startswith("HTTP/") and (of == "HEAD" or self.status in (204, 304)):
             return
         if self.fields.get("transfer-encoding", "").lower() == "chunked":

@@ -1,4 +1,4 @@
-"""A server that says the same to everybody, for what no real one can be made to do."""
+"""A server with fixed responses, for behaviour that no real server can be made to show."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.servers.proxy import Head
 
 
 class ScriptedServer:
-    """Reads a request, answers with the given bytes and hangs up; without any it stays silent.
+    """Reads a request, responds with the given bytes and hangs up; without bytes it stays silent.
 
     Attributes:
-        url: its address on loopback.
-        requests: heads and bodies that were read.
+        url: its URL on loopback.
+        requests: heads and bodies of the requests read.
     """
 
     def __init__(self, answer: bytes | None) -> None:

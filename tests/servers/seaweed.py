@@ -27,11 +27,11 @@ class Seaweed:
     """A running ``weed mini`` with a few users and its own folder.
 
     Attributes:
-        endpoint_url: where S3 is spoken, plain HTTP.
-        port: the same port as a number.
-        https_url: the same over TLS, with the certificate ``ca_file``.
-        ca_file: its own authority, for AWS_CA_BUNDLE.
-        access_key, secret_key: the user who may do everything.
+        endpoint_url: the S3 endpoint, over plain HTTP.
+        port: the port of ``endpoint_url``.
+        https_url: the endpoint over TLS, with the certificate ``ca_file``.
+        ca_file: the certificate authority, for AWS_CA_BUNDLE.
+        access_key, secret_key: a user with all permissions.
         listing_access_key: a user with the same secret key, who may only list keys.
         reading_access_key: a user with the same secret key, who may only read.
         browsing_access_key: a user with the same secret key, who may read and list.
@@ -53,7 +53,7 @@ class Seaweed:
         self._process = self._start()
 
     def client(self, *, tls: bool = False) -> S3Client:
-        """A plain boto3 client, to look at the bucket from outside. Close it."""
+        """Return a plain boto3 client to inspect the bucket; the caller closes it."""
         import boto3
 
         return boto3.Session().client(  # pyright: ignore[reportUnknownMemberType]
@@ -66,7 +66,7 @@ class Seaweed:
         )
 
     def make_bucket(self) -> str:
-        """Create a bucket with a name of its own."""
+        """Create a bucket with a unique name; return the name."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
         client = self.client()
         try:
@@ -76,12 +76,12 @@ class Seaweed:
         return name
 
     def log(self) -> str:
-        """The end of the server's log."""
+        """Return the end of the server's log."""
         return self._process.log()
 
     def stop(self) -> None:
         """Stop the server and remove its folder."""
-        self._process.stop(grace=0)  # a graceful end takes 2 s, and nobody reads the data again
+        self._process.stop(grace=0)  # a graceful stop takes 2 s, and the data is removed anyway
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _start(self) -> ServerProcess:

@@ -1,4 +1,4 @@
-"""What Temporal itself keeps of an execution."""
+"""Reads the histories that Temporal stores."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class TemporalReader:
     """Reads histories from the Temporal server of a platform, as they are stored.
 
     Attributes:
-        namespace: where the executions are.
+        namespace: namespace of the executions.
     """
 
     def __init__(self, platform: LocalPlatform) -> None:
@@ -22,12 +22,12 @@ class TemporalReader:
         self._address = platform.temporal_address
 
     def history_bytes(self, execution_id: str) -> int:
-        """Size of an execution's whole history."""
+        """Return the size of an execution's history in bytes."""
         return len(self.history_data(execution_id))
 
     def history_data(self, execution_id: str) -> bytes:
-        """An execution's whole history, as it is stored."""
-        # In a thread of its own, so that tests of both colours may call it.
+        """Return an execution's whole history as stored."""
+        # In a separate thread, so that sync and async tests can call it.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, self._history_data(execution_id)).result()
 

@@ -1,4 +1,4 @@
-"""The example worker as a process: what a user runs, with the settings a user gives."""
+"""Runs the example worker as a process, with a user's settings."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "worker" / "worker.py"
 
 
 class Platform(Protocol):
-    """Where the worker belongs: a `LocalPlatform`, or the command that runs one."""
+    """The worker's platform: a `LocalPlatform`, or the command that runs one."""
 
     @property
     def server_url(self) -> str:
-        """Where the REST API is."""
+        """URL of the REST API."""
         ...
 
     @property
     def api_key(self) -> str:
-        """A key it accepts."""
+        """An API key that it accepts."""
         ...
 
 
 class WorkerProcess:
-    """A worker of the local platform, on a task queue of its own.
+    """A worker of the local platform, on its own task queue.
 
     Attributes:
         deployment: its deployment, which is its task queue.
-        storage: the storage block it was given.
+        storage: its storage block.
     """
 
     def __init__(
@@ -72,21 +72,21 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id."""
+        """Process id of the worker."""
         return self._process.pid
 
     def kill(self) -> None:
-        """End it without any warning."""
+        """Kill the worker without warning."""
         os.kill(self.pid, signal.SIGKILL)
 
     def log(self) -> str:
-        """The end of what it printed."""
+        """Return the end of its output."""
         return self._process.log()
 
     def full_log(self) -> str:
-        """All that it printed."""
+        """Return its complete output."""
         return self._process.full_log()
 
     def stop(self) -> None:
-        """Ask it to end, and wait."""
+        """Terminate the worker, and wait."""
         self._process.stop(grace=15)

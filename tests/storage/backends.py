@@ -1,4 +1,4 @@
-"""The places a store can keep blobs in, each as the conformance suite needs it."""
+"""Backends of stores, prepared for the conformance suite."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.servers.seaweed import Seaweed
 
 
 class Backend(ABC):
-    """One container; every store that is opened here is closed with the test."""
+    """One container; every store opened here is closed with the test."""
 
     def __init__(self) -> None:
         self._opened: list[BlobStore] = []
@@ -36,11 +36,11 @@ class Backend(ABC):
 
     @abstractmethod
     def physical_keys(self, store: BlobStore, start: str) -> set[str]:
-        """The keys that are really there, seen past the store's own prefix."""
+        """Return the actual keys, without applying the store's own prefix."""
 
     @abstractmethod
     def make(self, prefix: str | None, connections: int) -> BlobStore:
-        """A store that the caller closes."""
+        """Make a store that the caller closes."""
 
 
 class MemoryBackend(Backend):
@@ -116,7 +116,7 @@ class GCSBackend(Backend):
 def s3_config(
     server: Seaweed, bucket: str, prefix: str | None = None, **settings: Any
 ) -> BlobStorageConfig:
-    """What a user would write to reach this server."""
+    """Return the configuration that a user would write for this server."""
     given: dict[str, Any] = {
         "storage_provider": StorageProvider.S3,
         "bucket_name": bucket,
@@ -132,7 +132,7 @@ def s3_config(
 def azure_config(
     server: Azurite, container: str, prefix: str | None = None, **settings: Any
 ) -> BlobStorageConfig:
-    """What a user would write to reach this server."""
+    """Return the configuration that a user would write for this server."""
     given: dict[str, Any] = {
         "storage_provider": StorageProvider.AZURE,
         "container_name": container,
@@ -145,7 +145,7 @@ def azure_config(
 def gcs_config(
     server: FakeGCS, bucket: str, prefix: str | None = None, **settings: Any
 ) -> BlobStorageConfig:
-    """What a user would write to reach this server."""
+    """Return the configuration that a user would write for this server."""
     given: dict[str, Any] = {
         "storage_provider": StorageProvider.GCS,
         "bucket_id": bucket,

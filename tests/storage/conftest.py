@@ -1,4 +1,4 @@
-"""Fixtures of the storage tests: each backend in turn, and keys nobody else uses."""
+"""Fixtures of the storage tests: each backend in turn, and unique keys."""
 
 from __future__ import annotations
 
@@ -61,5 +61,5 @@ def store(backend: Backend) -> BlobStore:
 
 @pytest.fixture
 def root() -> str:
-    """The first segment of a test's keys, for the bucket is shared."""
+    """A unique first segment for a test's keys, because the bucket is shared."""
     return f"test-{uuid.uuid4().hex[:12]}"

@@ -1,4 +1,4 @@
-"""What an error gives away: to a log or an error tracker, and to the garbage collector."""
+"""Data that an error reveals to a log or error tracker, or keeps alive in memory."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import traceback
 
 
 def shown(error: BaseException) -> str:
-    """All that a log or an error tracker could show of an error."""
+    """Return everything that a log or an error tracker could show of an error."""
     told = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(told.format()) + repr(error) + repr(error.__cause__)
 
 
 def kept(error: BaseException) -> list[object]:
-    """What an error keeps alive when its own frames are gone."""
+    """Return the objects an error keeps alive after its own frames are gone."""
     error.__traceback__ = None
     waiting: list[object] = [error]
     found: dict[int, object] = {}

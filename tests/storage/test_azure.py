@@ -1,4 +1,4 @@
-"""What is Azure's own: requests and connections, clients, signatures, tokens, large blobs."""
+"""Azure specifics: requests and connections, clients, signatures, tokens, large blobs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_one_request_for_each_operation(proxied: AzureStore, azurite_proxy: Coun
 def test_an_empty_blob_is_asked_for_twice(
     proxied: AzureStore, azurite_proxy: CountingProxy
 ) -> None:
-    """The SDK asks for a range, of which an empty blob has none."""
+    """The SDK requests a range, which an empty blob does not have."""
     proxied.put("empty", b"")
     assert proxied.get("empty") == b""
     assert azurite_proxy.counts() == {"PUT": 1, "GET": 2}
@@ -94,7 +94,7 @@ def test_as_many_connections_as_operations_at_once(
         store.put(f"k{number}", b"data")
         assert store.get(f"k{number}") == b"data"
 
-    for _ in range(2):  # threads that end leave nothing behind
+    for _ in range(2):  # ended threads leave nothing behind
         with ThreadPoolExecutor(20) as threads:
             list(threads.map(work, range(40)))
     assert azurite_proxy.connections <= 4
@@ -205,7 +205,7 @@ def test_a_shared_access_signature_is_enough_and_is_not_told(
     told = "".join(
         record.getMessage()
         for record in caplog.records
-        if not record.name.startswith("urllib3")  # tells whole addresses, see docs/storage.md
+        if not record.name.startswith("urllib3")  # logs whole URLs, see docs/storage.md
     )
     assert told
     assert secret not in told + repr(store) + repr(config) + repr(caught.value.__cause__)
@@ -251,7 +251,7 @@ def test_a_key_that_would_be_resolved_like_a_path_is_refused(proxied: AzureStore
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, str], match: str) -> None:
-    # The provider is another one, or the configuration itself would refuse most of them.
+    # With Azure as the provider, the configuration itself would refuse most of them.
     config = BlobStorageConfig(storage_provider=StorageProvider.LOCAL, path="/nowhere", **settings)
     with pytest.raises(StorageConfigError, match=match) as caught:
         AzureStore(config)

@@ -1,4 +1,4 @@
-"""How Azure fails: as errors of ours, in one request, within a bounded time, without a secret."""
+"""Azure failures: errors of ours, after one request, within a bounded time, without a secret."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_half_a_blob_is_asked_for_once(azurite: Azurite) -> None:
         before = time.monotonic()
         with pytest.raises(StorageUnavailableError, match="half of one"):
             store.get("k")
-        assert time.monotonic() - before < 0.9  # the SDK itself would wait a second and ask again
+        assert time.monotonic() - before < 0.9  # the SDK itself would wait a second and retry
         assert len(server.requests) == 1
 
 
@@ -242,6 +242,6 @@ def test_no_secret_is_shown(azurite: Azurite) -> None:
     del string, settings
     error = caught(store)
     assert isinstance(error, StorageUnavailableError)
-    assert error.__cause__ is None  # its text quotes the address, and so the signature
+    assert error.__cause__ is None  # its text quotes the URL, and so the signature
     for secret in ("pass%2Fword", "pass/word"):
         assert secret not in shown(error) + repr(store)

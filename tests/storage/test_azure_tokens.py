@@ -1,4 +1,4 @@
-"""An Azure store by account URL: tokens over https, one credential, asked once."""
+"""An Azure store by account URL: tokens over https, and one credential, used once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AUDIENCE = "https://storage.azure.com"
 
 
 class Identity:
-    """Stands in for DefaultAzureCredential, which would look for a cloud around this machine."""
+    """Replaces DefaultAzureCredential, which would look for a cloud environment."""
 
     def __init__(self, audience: str = AUDIENCE) -> None:
         self.audience = audience

@@ -1,4 +1,4 @@
-"""The cache: who asks the store, how often, and what happens when a cached byte is wrong."""
+"""The cache: number of requests to the store, and corrupted bytes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_what_the_store_does_not_have_is_read_from_others_and_put_here() -> None
     assert cache.get(digest, digest) == cache.get(digest, digest) == b"blob"
     asked = [dict(each.requests) for each in (store, *others)]
     assert asked == [{("get", digest): 1}] * 3
-    assert cache.put(digest, b"blob", digest) is True  # read elsewhere is not stored here
+    assert cache.put(digest, b"blob", digest) is True  # a read elsewhere does not store it here
     assert cache.put(digest, b"blob", digest) is False
     assert store.get(digest) == b"blob"
 
@@ -137,7 +137,7 @@ def test_memory_may_be_off() -> None:
 
 
 class SlowStore(MemoryStore):
-    """Answers only once somebody says so."""
+    """Responds only when released."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -205,7 +205,7 @@ def test_a_blob_known_but_lost_is_served_from_memory() -> None:
     digest = put(cache, b"blob")
     store.lose(digest)
     assert cache.get(digest, digest) == b"blob"
-    assert cache.put(digest, b"blob", digest) is False  # believed for an hour
+    assert cache.put(digest, b"blob", digest) is False  # assumed to exist for an hour
 
 
 def test_what_is_known_is_not_believed_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What every store does alike. Run unchanged against each backend."""
+"""Common behaviour of all stores, run unchanged against each backend."""
 
 from __future__ import annotations
 

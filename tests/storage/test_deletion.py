@@ -1,4 +1,4 @@
-"""Deleting many blobs: what cannot be deleted is named, and the rest is gone."""
+"""Deleting many blobs: failures are named, and the rest is deleted."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_s3_refuses_some_of_them(proxied: S3Store, seaweed_proxy: CountingProxy,
     assert failures["k-0"].key == f"{root}/k-0"
     assert "s3:DeleteObject" in str(failures["k-0"])
     assert "SomethingNew" in str(failures["k-3"])
-    assert seaweed_proxy.counts() == {"POST": 1, "DELETE": 1}  # the transient one, by itself
+    assert seaweed_proxy.counts() == {"POST": 1, "DELETE": 1}  # the transient one, alone
 
 
 @pytest.mark.parametrize(("status", "code"), [(501, "NotImplemented"), (405, "MethodNotAllowed")])

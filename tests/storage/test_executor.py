@@ -1,4 +1,4 @@
-"""Threads, event loops, forks and the end of a store. Run unchanged against each backend."""
+"""Threads, event loops, forks and closing of a store, run unchanged against each backend."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def _told(store: BlobStore) -> str:
 
 
 def in_child(work: Callable[[], str]) -> str:
-    """What the function returns in a forked child."""
+    """Return the function's result from a forked child."""
     read, write = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: forking with threads around
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: fork with threads
         child = os.fork()
     if child == 0:
         try:
@@ -164,7 +164,7 @@ async def test_a_hop_can_use_the_store(store: BlobStore, root: str) -> None:
 
 def test_a_dropped_store_gives_its_threads_back(backend: Backend, root: str) -> None:
     before = set(threading.enumerate())
-    store = backend.make(None, 4)  # one from open() would be kept
+    store = backend.make(None, 4)  # a store from open() would be kept
     asyncio.run(store.put_async(f"{root}/k", b"data"))
     threads = [thread for thread in threading.enumerate() if thread not in before]
     assert threads
@@ -174,7 +174,7 @@ def test_a_dropped_store_gives_its_threads_back(backend: Backend, root: str) -> 
         del store
         until = time.monotonic() + 5
         while dropped() is not None and time.monotonic() < until:
-            time.sleep(0.001)  # the thread lets go of its last call a moment after answering it
+            time.sleep(0.001)  # the thread keeps its last call for a moment
         assert dropped() is None, "the store is part of a cycle"
     finally:
         gc.enable()
@@ -184,7 +184,7 @@ def test_a_dropped_store_gives_its_threads_back(backend: Backend, root: str) -> 
 
 
 class SlowStore(MemoryStore):
-    """Every get takes a moment; remembers how many went on at once."""
+    """Delays every get, and records the largest number of concurrent gets."""
 
     def __init__(self, connections: int) -> None:
         super().__init__(connections=connections)

@@ -1,4 +1,4 @@
-"""From a configuration to its store, and what an import of all this costs."""
+"""Opening the store of a configuration, and the cost of the import."""
 
 from __future__ import annotations
 

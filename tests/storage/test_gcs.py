@@ -1,4 +1,4 @@
-"""What is Google Cloud Storage's own: requests and connections, checksums, where it connects to."""
+"""Google Cloud Storage specifics: requests and connections, checksums, endpoints."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def test_a_key_that_would_be_resolved_like_a_path(proxied: GCSStore) -> None:
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, str], match: str) -> None:
-    # The provider is another one, or the configuration itself would refuse the first.
+    # With Google as the provider, the configuration itself would refuse the first.
     config = BlobStorageConfig(storage_provider=StorageProvider.LOCAL, path="/nowhere", **settings)
     with pytest.raises(StorageConfigError, match=match) as caught:
         GCSStore(config)

@@ -1,4 +1,4 @@
-"""How Google Cloud Storage fails: as errors of ours, within a bounded time, without a secret."""
+"""Google Cloud Storage failures: errors of ours, within a bounded time, without a secret."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def answer(status: int, reason: str = "") -> bytes:
 
 
 def key_file(directory: Path, token_url: str) -> Path:
-    """A service account's key, as the console makes one."""
+    """Write a service account's key file, as the console creates it."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -84,7 +84,7 @@ def key_file(directory: Path, token_url: str) -> Path:
 
 @pytest.fixture
 def no_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep google-auth from asking Google, in the background, where the account's data may be."""
+    """Keep google-auth from looking up the account's regional boundary at Google."""
     monkeypatch.setattr(
         "google.oauth2.service_account.Credentials._is_regional_access_boundary_lookup_required",
         lambda _: False,
@@ -163,7 +163,7 @@ def test_a_bucket_that_does_not_exist(fake_gcs: FakeGCS) -> None:
             store.put("k", b"data")
         with pytest.raises(ContainerNotFoundError):
             list(store.list())
-        for read in (store.get, store.stat):  # no more is told, but in a text
+        for read in (store.get, store.stat):  # the response says no more, except as text
             with pytest.raises(BlobNotFoundError, match="when the bucket does not exist"):
                 read("k")
 

@@ -1,4 +1,4 @@
-"""What is the directory's own: names, permissions, links, half-written files."""
+"""Local directory specifics: names, permissions, links, partial files."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
 def test_a_directory_that_may_not_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(*_: object) -> int:  # tests may run as root, whom no permission stops
+    def denied(*_: object) -> int:  # tests may run as root, which ignores permissions
         raise PermissionError(errno.EACCES, "Permission denied")
 
     store = LocalStore(tmp_path)
@@ -181,7 +181,7 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_puts_and_deletes_of_one_folder_do_not_trip_each_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "_ATTEMPTS", 1000)  # it is the folder that may come and go here
+    monkeypatch.setattr(local, "_ATTEMPTS", 1000)  # here the folder itself may appear and disappear
     store = LocalStore(tmp_path)
     start = threading.Barrier(4)
 

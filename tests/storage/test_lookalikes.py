@@ -1,4 +1,4 @@
-"""Where the servers of these tests are not like the cloud, and which test stands in for it."""
+"""Differences between the test servers and the cloud, and the tests that cover them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the store of tests counts, and the faults it can be told to have."""
+"""The memory store: its request counts, and its simulated faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transient faults are met again, for a bounded time; others are not. What is common to stores."""
+"""Retries common to all stores: transient faults for a bounded time, others never."""
 
 from __future__ import annotations
 

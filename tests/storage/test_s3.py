@@ -1,4 +1,4 @@
-"""What is S3's own: requests, connections, checksums, and how the client is set up."""
+"""S3 specifics: requests, connections, checksums, and client setup."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MIB = 1024 * 1024
 def proxied(
     seaweed: Seaweed, seaweed_bucket: str, seaweed_proxy: CountingProxy, root: str
 ) -> Iterator[S3Store]:
-    """A store that goes through the counting proxy, with a prefix of its own."""
+    """A store behind the counting proxy, with a unique prefix."""
     config = s3_config(seaweed, seaweed_bucket, root, endpoint_url=seaweed_proxy.url, connections=8)
     with S3Store(config) as store:
         yield store
@@ -244,7 +244,7 @@ def test_tls(seaweed: Seaweed, seaweed_bucket: str, root: str) -> None:
             assert trusting.put(f"k{size}", bytes(size)) is True
             assert trusting.put(f"k{size}", bytes(size)) is False
             assert trusting.get(f"k{size}") == bytes(size)
-        # boto3 itself sends its checksum after a chunked body over TLS; ours goes before the body.
+        # Over TLS, boto3 sends its checksum after a chunked body; we send ours before the body.
         with contextlib.closing(seaweed.client()) as client:
             found = client.head_object(Bucket=seaweed_bucket, Key=f"{root}/k10")
             assert "ContentEncoding" not in found

@@ -1,4 +1,4 @@
-"""Servers that cannot create a blob only if there is none: found out, or named by a setting."""
+"""Servers without conditional writes: detected, or named by a setting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOT_IMPLEMENTED = (
 def refusing(
     seaweed: Seaweed, seaweed_bucket: str, seaweed_proxy: CountingProxy, root: str
 ) -> Iterator[S3Store]:
-    """A store whose server answers the first conditional write with 501."""
+    """Make a store whose server responds 501 to the first conditional write."""
     seaweed_proxy.answer("PUT", 501, NOT_IMPLEMENTED)
     with S3Store(s3_config(seaweed, seaweed_bucket, root, endpoint_url=seaweed_proxy.url)) as store:
         yield store
@@ -92,6 +92,6 @@ def test_a_server_known_to_ignore_conditions_is_asked_first(
         assert conditions(seaweed_proxy) == [None]
         assert store.get("k") == b"data"
         seaweed_proxy.answer("HEAD", 503)
-        with pytest.raises(StorageUnavailableError):  # not knowing, it does not write
+        with pytest.raises(StorageUnavailableError):  # no write while existence is unknown
             store.put("k", b"other")
         assert store.get("k") == b"data"

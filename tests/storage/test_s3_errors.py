@@ -1,4 +1,4 @@
-"""How S3 fails: as errors of ours, within a bounded time, without a secret."""
+"""S3 failures: errors of ours, within a bounded time, without a secret."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def proxied(
         seaweed, seaweed_bucket, root, endpoint_url=seaweed_proxy.url, retry_seconds=1
     )
     with S3Store(config) as store:
-        list(store.list())  # the time there is for retries does not go into making the client
+        list(store.list())  # creating the client must not use up the time for retries
         seaweed_proxy.clear()
         yield store
 
 
 def shown(error: BaseException) -> str:
-    """All that a log or an error tracker could show of an error."""
+    """Return everything that a log or an error tracker could show of an error."""
     told = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "".join(told.format()) + repr(error) + repr(error.__cause__)
 
@@ -99,7 +99,7 @@ def test_a_bucket_that_does_not_exist(seaweed: Seaweed) -> None:
             store.get("k")
         with pytest.raises(ContainerNotFoundError):
             list(store.list())
-        with pytest.raises(BlobNotFoundError):  # the answer to a HEAD has no body to tell more
+        with pytest.raises(BlobNotFoundError):  # the response to a HEAD has no body with details
             store.stat("k")
 
 
@@ -126,7 +126,7 @@ def test_an_endpoint_nobody_listens_at(seaweed: Seaweed) -> None:
 def test_an_endpoint_that_swallows_connections(seaweed: Seaweed) -> None:
     with contextlib.ExitStack() as open_now:
         full = open_now.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-        for _ in range(2):  # from the second on, nobody hears of a connection
+        for _ in range(2):  # further connections get no reply
             waiting = open_now.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
@@ -167,7 +167,7 @@ def test_a_server_is_not_asked_before_the_time_it_named(
     seaweed_proxy.answer("GET", 429, fields={"Retry-After": "1"}, times=1)
     before = time.monotonic()
     with pytest.raises(StorageUnavailableError, match="1 attempt ") as caught:
-        proxied.get("k")  # a second would be the whole time there is
+        proxied.get("k")  # retrying after 1 s would use up the time
     assert time.monotonic() - before < 0.5
     assert caught.value.retry_after == 1
 

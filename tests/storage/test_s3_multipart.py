@@ -1,4 +1,4 @@
-"""Blobs too large for one request: the requests they take, the memory, what a failure leaves."""
+"""Blobs too large for one request: requests, memory, and remains of failures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.storage.backends import s3_config
 
 MIB = 1024 * 1024
 
-# Three parts of the least size S3 takes, and a rest.
+# Three parts of the minimum size of S3, and a remainder.
 DATA = random.Random(3).randbytes(16 * MIB)
 BUSY = b"<Error><Code>SlowDown</Code><Message>m</Message></Error>"
 CONFLICT = b"<Error><Code>ConditionalRequestConflict</Code><Message>m</Message></Error>"
@@ -48,7 +48,7 @@ def proxied(
         seaweed, seaweed_bucket, root, endpoint_url=seaweed_proxy.url, retry_seconds=1
     )
     with S3Store(config) as store:
-        list(store.list())  # the time there is for retries does not go into making the client
+        list(store.list())  # creating the client must not use up the time for retries
         seaweed_proxy.clear()
         yield store
     with contextlib.closing(seaweed.client()) as client:
@@ -105,7 +105,7 @@ def test_racing_writers_leave_one_whole_blob(
 
     with ThreadPoolExecutor(3) as threads:
         won = list(threads.map(write, blobs))
-    # Two have won on SeaweedFS: it seems to judge the condition before it joins the parts.
+    # Two have won on SeaweedFS, which seems to check the condition before it joins the parts.
     assert any(won)
     assert proxied.get("k") in [data for data, has_won in zip(blobs, won, strict=True) if has_won]
     assert seaweed_proxy.most_at_once <= 12

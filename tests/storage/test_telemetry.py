@@ -1,4 +1,4 @@
-"""What OpenTelemetry is told, with instruments that only write down."""
+"""Telemetry data, recorded with stub OpenTelemetry instruments."""
 
 from __future__ import annotations
 

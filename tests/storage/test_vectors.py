@@ -1,4 +1,4 @@
-"""Where the official SDK keeps blobs, case by case: we read them all, and write the right key."""
+"""Key layouts of the official SDK, case by case: we read them all, and write the right key."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ DIFFERENCES = Differences(
         "*/encode/prefix_equals_root_and_namespace*": _AS_TEXT,
     }
 )
-# Google's SDK and Azure's are met with a 403 in the error tests of their stores.
+# The error tests of their stores cover a 403 with Google's SDK and Azure's.
 BACKENDS = {"s3": ("s3", "memory", "local"), "azure": ("azure",), "gcs": ("gcs",)}
 
 
 def cases(*ops: str) -> list[Any]:
-    """Each case with each backend it applies to; those of s3 also with the local ones."""
+    """Return each case with each backend it applies to; s3 cases also with the local ones."""
     return [
         pytest.param(backend, case, id=f"{backend}-{case['name']}")
         for case in load("storage_backends")
@@ -48,7 +48,7 @@ Stores = dict[tuple[str, str | None], BlobStore]
 
 @pytest.fixture(scope="module")
 def stores() -> Iterator[Stores]:
-    """The stores of the clouds, by prefix: most of the time would go into making clients."""
+    """Cloud stores by prefix, shared because creating clients takes most of the time."""
     opened: Stores = {}
     yield opened
     for store in opened.values():
@@ -65,13 +65,13 @@ def opened(backend: Backend, stores: Stores, prefix: str | None) -> BlobStore:
 
 
 class Place(NamedTuple):
-    """A store, and the same place seen without a prefix."""
+    """A store, and a view of the same place without a prefix."""
 
     store: BlobStore
     plain: BlobStore
 
     def blobs(self) -> dict[str, bytes]:
-        # Other tests keep theirs in the same bucket, below names that begin with "test-".
+        # Other tests use the same bucket, below names that begin with "test-".
         keys = [blob.key for blob in self.plain.list() if not blob.key.startswith("test-")]
         return {key: self.plain.get(key) for key in keys}
 
@@ -82,7 +82,7 @@ class Place(NamedTuple):
 
 @pytest.fixture
 def place(backend: Backend, case: Case, stores: Stores) -> Iterator[Place]:
-    """The place of a case, with what the case finds there."""
+    """The place of a case, with its existing blobs."""
     store = opened(backend, stores, case["storage"].get("prefix"))
     plain = opened(backend, stores, None)
     if isinstance(store, MemoryStore) and isinstance(plain, MemoryStore):
@@ -96,7 +96,7 @@ def place(backend: Backend, case: Case, stores: Stores) -> Iterator[Place]:
 
 
 def tidied(key: str) -> str:
-    """A key without empty segments: SeaweedFS and Azurite know no others."""
+    """Return a key without empty segments, which SeaweedFS and Azurite do not support."""
     return "/".join(segment for segment in key.split("/") if segment)
 
 
@@ -127,7 +127,7 @@ def test_encode(place: Place, case: Case) -> None:
 
 
 def _check_reading(place: Place, case: Case) -> None:
-    """What the official SDK has written is found, wherever it has put it."""
+    """Check that a blob of the official SDK is found under its key layout."""
     for official, text in case["objects_after"].items():
         key, data = case["expected"]["reference"]["key"], b64(text)
         place.plain.put(official, data)
@@ -154,7 +154,7 @@ def test_operations(place: Place, case: Case) -> None:
     store, key, expected = place.store, case["key"], case["expected"]
     if case["op"] == "get":
         assert store.get(key) == b64(expected["data_b64"])
-    elif case["op"] == "put":  # the official one always overwrites
+    elif case["op"] == "put":  # the official SDK always overwrites
         assert store.put(key, b64(case["data_b64"]), overwrite=True) is True
     elif expected["exists"]:
         assert store.stat(key).size == expected.get("size", store.stat(key).size)
@@ -177,7 +177,7 @@ def test_configurations_that_are_refused(case: Case) -> None:
 def test_a_server_that_answers_403(operation: str) -> None:
     refused = [c for c in load("storage_backends") if "server_status" in c]
     assert {case["server_status"] for case in refused} == {403}
-    store = MemoryStore()  # the stores of the clouds: see the tests of their errors
+    store = MemoryStore()  # cloud stores: see the tests of their errors
     store.fail("put", StorageAccessDeniedError)
     store.fail("get", StorageAccessDeniedError)
     with pytest.raises(StorageAccessDeniedError):

@@ -1,4 +1,4 @@
-"""The same Temporal server as for the tests of workflows."""
+"""Shares the Temporal server with the tests of workflows."""
 
 from tests.workflows.conftest import temporal_target
 

@@ -1,4 +1,4 @@
-"""Plain workflows and activities that move more than Temporal would carry."""
+"""Plain workflows and activities with more data than Temporal accepts."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Child:
 
 @workflow.defn
 class Sink:
-    """Counts what it is told."""
+    """Counts the characters of the signals it receives."""
 
     def __init__(self) -> None:
         self.seen = 0
@@ -124,7 +124,7 @@ class FanOut:
 
 @workflow.defn
 class Chain:
-    """Hands one value from activity to activity."""
+    """Passes one value from activity to activity."""
 
     @workflow.run
     async def run(self, size: int, steps: int) -> int:
@@ -136,7 +136,7 @@ class Chain:
 
 @workflow.defn
 class Kinds:
-    """One kind of payload after the other."""
+    """Sends one kind of payload after the other."""
 
     def __init__(self) -> None:
         self.told = ""
@@ -244,7 +244,7 @@ class Kinds:
 
 @workflow.defn
 class Forward:
-    """Sends an activity a reference to nothing."""
+    """Sends an activity a reference to a missing blob."""
 
     @workflow.run
     async def run(self) -> int:

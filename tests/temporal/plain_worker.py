@@ -1,4 +1,4 @@
-"""Plain temporalio clients and workers with the pieces of this package."""
+"""Plain temporalio clients and workers with this package's components."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ async def working(
 
 
 async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:
-    """Workflow tasks that did not succeed at the first attempt.
+    """Count the workflow tasks that did not succeed at the first attempt.
 
-    Without those that the server itself closes when more than a hundred events wait for a task to
-    end, as when many activities complete at once on a busy machine.
+    Excludes tasks that the server closes when more than a hundred events wait for a task to end, as
+    when many activities complete concurrently on a busy machine.
     """
     found: list[str] = []
     async for event in handle.fetch_history_events():

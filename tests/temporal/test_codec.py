@@ -1,4 +1,4 @@
-"""The codec and the converter, apart from recorded cases."""
+"""The codec and the converter, beyond the recorded cases."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_encoding_twice_is_encoding_once() -> None:
 
 
 class Meeting:
-    """An encoder whose calls go on only once all of them are there."""
+    """An encoder that blocks its calls until all of them have arrived."""
 
     def __init__(self, parties: int, *, failing: bytes = b"-") -> None:
         self._missing = parties

@@ -1,4 +1,4 @@
-"""Which context a value leaves with; the rest is in tests/workflows/test_contexts.py."""
+"""Contexts of outgoing values; the rest is in tests/workflows/test_contexts.py."""
 
 from __future__ import annotations
 

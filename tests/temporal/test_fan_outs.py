@@ -1,4 +1,4 @@
-"""Answers that add up: on a real Temporal server, with blobs on a real S3 server."""
+"""Responses whose total is too large: real Temporal server, blobs on a real S3 server."""
 
 from __future__ import annotations
 

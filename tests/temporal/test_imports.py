@@ -1,4 +1,4 @@
-"""Importing the worker half loads no cloud SDK, inside Temporal's sandbox neither."""
+"""Importing the worker half loads no cloud SDK, not even inside Temporal's sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blobs that are gone or wrong end what needs them, soon and with a reason; outages do not."""
+"""Missing or wrong blobs fail their users soon and with a reason; outages do not."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ async def test_an_outage_costs_its_own_length(rig: Rig) -> None:
     for operation in ("put", "get"):
         rig.store.fail(operation, StorageUnavailableError)
     works = [asyncio.create_task(run(kind)) for kind in kinds]
-    # Two of them, for a signal ends the one that gets it.
+    # Two executions, because a signal ends the one that receives it.
     signalled, asked = await rig.start("wait"), await rig.start("wait")
     told = asyncio.create_task(signalled.signal(Kinds.tell, "x" * SIZE))
     answered = asyncio.create_task(asked.query(Kinds.ask, "x" * SIZE))

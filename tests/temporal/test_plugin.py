@@ -1,4 +1,4 @@
-"""The plugin and the driver, as a plain temporalio user has them."""
+"""The plugin and the driver with plain temporalio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was written or read once is not asked for again: replays, restarts, queries."""
+"""Blobs are not transferred twice: replays, restarts, queries."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_another_worker_reads_each_blob_once_and_writes_nothing(
     for _ in range(2):
         replayed = await replaying.replay_workflow(history)
         assert replayed.replay_failure is None
-        # The first value is made by the workflow; the last result is read, but never sent on.
+        # The workflow makes the first value; the last result is read, but never passed on.
         assert made(store) == {"get": STEPS}
 
 
@@ -104,7 +104,7 @@ async def test_restarts_with_and_without_a_cache_directory(
     prefix = uuid4().hex
 
     def encoder(connections: int, directory: Path | None) -> PayloadEncoder:
-        # Another number of connections is another configuration, and so another cache.
+        # A different number of connections is a different configuration with its own cache.
         storage = BlobStorageConfig(
             bucket_name=seaweed_bucket,
             prefix=prefix,

@@ -1,4 +1,4 @@
-"""What leaves, and what stays, without a server."""
+"""Selection of payloads to offload, without a server."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_largest_leave_and_no_more_than_needed(sizes: list[int], room: int) 
     leave = [size for size in sizes if size >= floor]
     total = sum(size + 100 for size in stay) + 420 * len(leave)
     assert total <= room or all(size < SMALLEST_OFFLOADED_BYTES for size in stay)
-    # With one less of the smallest that leave, it would not fit.
+    # Without offloading the smallest of them, it would not fit.
     assert total - 420 * leave.count(floor) + (floor + 100) * leave.count(floor) > room
 
 
@@ -73,7 +73,7 @@ async def test_compression_is_not_fooled() -> None:
         store=store,
     )
     codec = OffloadingCodec(encoder).with_context(WORKFLOW)
-    # Compressed, both are below what was the threshold, and together still over the limit.
+    # Compressed, both are below the old threshold, and together still over the limit.
     given = [
         Payload(metadata={"encoding": b"json/plain"}, data=os.urandom(750_000).hex().encode())
         for _ in range(4)

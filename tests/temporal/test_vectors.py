@@ -218,7 +218,7 @@ async def check_encode(case: Case) -> None:
 
 
 def check_difference(case: Case, given: Sequence[Payload], encoded: Sequence[Payload]) -> None:
-    """What we write instead of what the official codec could not undo itself."""
+    """Check our encoding of payloads that the official codec encodes but could not decode."""
     (found,), (before,) = encoded, given
     expected = INSTEAD[case["name"]]
     added = {
@@ -246,7 +246,7 @@ async def check_decode(case: Case) -> None:
 
 
 def assert_decoded(found: Sequence[Payload], expected: Sequence[Any]) -> None:
-    """Ours keep the context in metadata, where the official codec rebuilds the outer JSON."""
+    """Compare decoded payloads; ours keep the context in metadata, not in the outer JSON."""
     for ours, wanted in zip(found, expected, strict=True):
         official = payload_of(wanted)
         if not carries_context(official):
@@ -269,7 +269,7 @@ def assert_same_value(found: Payload, expected: Payload) -> None:
 
 
 def meaning(data: bytes) -> Any:
-    """The value of JSON text, whoever wrote it; other data as it is."""
+    """Return the value of JSON text, or other data unchanged."""
     try:
         return json.loads(data)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Ordinary uses, and the types a checker must see. Checked by mypy and pyright, never run."""
+"""Ordinary uses and their expected types. Checked by mypy and pyright, never run."""
 
 # pyright: strict
 

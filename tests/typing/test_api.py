@@ -1,4 +1,4 @@
-"""The public types, by both checkers."""
+"""Public types, checked by mypy and pyright."""
 
 from __future__ import annotations
 

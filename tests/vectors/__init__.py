@@ -20,17 +20,17 @@ Case = dict[str, Any]
 
 @cache
 def load(name: str) -> list[Case]:
-    """All cases of one vector file."""
+    """Load all cases of one vector file."""
     return json.loads((Path(__file__).parent / f"{name}.json").read_text())["cases"]
 
 
 def parameters(cases: Iterable[Case]) -> list[Any]:
-    """The cases as pytest parameters, named as in the file."""
+    """Return the cases as pytest parameters, named as in the file."""
     return [pytest.param(case, id=case["name"]) for case in cases]
 
 
 class Differences(Mapping[str, str]):
-    """Name patterns of the cases where we differ on purpose, each with the reason."""
+    """Name patterns of cases where we differ intentionally, each with the reason."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
         self._reasons = dict(reasons)
@@ -48,19 +48,19 @@ class Differences(Mapping[str, str]):
         return len(self._reasons)
 
     def unused(self, cases: Iterable[Case]) -> set[str]:
-        """Patterns that match no case, and so list nothing."""
+        """Return the patterns that match no case."""
         names = [case["name"] for case in cases]
         return {pattern for pattern in self._reasons if not fnmatch.filter(names, pattern)}
 
 
 def encryption_of(config: Mapping[str, Any]) -> PayloadEncryptionConfig | None:
-    """The recorded encryption; blobs stay in the clear, as the official packages leave them."""
+    """Return the recorded encryption; blobs stay in the clear, as in the official packages."""
     recorded = config.get("encryption")
     return PayloadEncryptionConfig(**recorded, encrypt_blobs=False) if recorded else None
 
 
 def compression_of(config: Mapping[str, Any]) -> PayloadCompressionConfig | None:
-    """The recorded compression."""
+    """Return the recorded compression."""
     if "compression" not in config:
         return None
     recorded = dict(config["compression"])
@@ -69,7 +69,7 @@ def compression_of(config: Mapping[str, Any]) -> PayloadCompressionConfig | None
 
 
 def use_nonces(case: Case, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Let encryption take the recorded nonces in order; returns those not taken yet."""
+    """Make encryption use the recorded nonces in order; return those not used yet."""
     remaining = [bytes.fromhex(text) for text in case.get("nonces", [])]
     monkeypatch.setattr(encryption, encryption.new_nonce.__name__, lambda: remaining.pop(0))
     return remaining

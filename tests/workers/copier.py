@@ -1,4 +1,4 @@
-"""A worker that gives back what it is given, moved on by a letter at each step."""
+"""A worker that returns its input, shifted by one letter at each step."""
 
 import asyncio
 import os
@@ -8,10 +8,10 @@ import mistral_offload.workflows as workflows
 from mistral_offload.workflows import OffloadableField, OffloadableModel
 
 step = workflows.activity(
-    # From a worker's death in an activity to the next attempt of it.
+    # From a worker's death in an activity to the next attempt of the activity.
     start_to_close_timeout=timedelta(seconds=float(os.environ.get("STEP_SECONDS", "4"))),
     retry_policy=workflows.RetryPolicy(
-        maximum_attempts=0,  # without end
+        maximum_attempts=0,  # unlimited attempts
         maximum_interval=timedelta(seconds=5),
     ),
 )
@@ -66,7 +66,7 @@ class CopyLater:
 
 
 if __name__ == "__main__":
-    import time_machine  # here: the sandbox imports all that is above once for every workflow
+    import time_machine  # here: the sandbox imports all modules above per workflow
 
     if hours := os.environ.get("CLOCK_OFF_BY_HOURS"):
         wrong = datetime.now(timezone.utc) + timedelta(hours=float(hours))

@@ -1,4 +1,4 @@
-"""A worker that stops in the middle of its workflow when it is told to, to be killed there."""
+"""A worker that can pause in the middle of its workflow, to be killed there."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A worker whose every value is secret, and that logs all it can."""
+"""A worker with only secret values, which logs as much as it can."""
 
 import asyncio
 import logging
@@ -67,6 +67,6 @@ class Secretive:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.DEBUG)
-    # At DEBUG temporalio itself logs what activities say in heartbeats.
+    # At DEBUG, temporalio itself logs the heartbeats of activities.
     logging.getLogger("temporalio").setLevel(logging.INFO)
     asyncio.run(workflows.run_worker([Secretive]))

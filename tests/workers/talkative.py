@@ -1,4 +1,4 @@
-"""A worker whose workflow talks while it runs: signals, queries and updates of any size."""
+"""A worker whose workflow handles signals, queries and updates of any size."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""One Temporal server for all tests of a session that ask for it."""
+"""One Temporal server for all tests of a session that use it."""
 
 from __future__ import annotations
 

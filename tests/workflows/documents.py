@@ -1,4 +1,4 @@
-"""Workflows the tests run; a module of their own, because the sandbox imports it for every run."""
+"""Workflows of the tests, in a separate module because the sandbox imports it for every run."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Large:
 
 @workflow.define(name="silent")
 class Silent:
-    """Does nothing, and takes nothing."""
+    """Does nothing, without arguments."""
 
     @workflow.entrypoint
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""A workflow and activities as plain temporalio users write them."""
+"""A plain temporalio workflow with activities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows with offloadable fields; a module of their own, because the sandbox imports it."""
+"""Workflows with offloadable fields, in a separate module because the sandbox imports it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def clean(recording: Recording) -> Recording:
     audio = recording.audio.get_value()
     cleaned = Recording(name=recording.name, audio=OffloadableField(value=audio[::-1]))
     if attempts["clean", recording.name] == 1:
-        # As when the worker dies after the upload: the blob is there, the result is not.
+        # As when the worker dies after the upload: the blob exists, the result does not.
         await workflows_offloader().offload_async(cleaned, **place())
         raise RuntimeError("the first attempt always fails")
     return cleaned
@@ -48,7 +48,7 @@ async def clean(recording: Recording) -> Recording:
 
 @workflows.activity()
 def digest(recording: Recording) -> Digest:
-    """A plain function, in a thread of the worker."""
+    """Return a digest; a plain function, so it runs in a thread of the worker."""
     field = recording.audio
     found = hashlib.sha256(field.get_value()).hexdigest()
     return Digest(sha256=found, is_offloaded=field.is_offloaded, size=field.size_bytes)
@@ -120,7 +120,7 @@ def listen(recording: Recording) -> Recording:
     ),
 )
 async def resume(recording: Recording) -> list[str]:
-    """Fails twice; the last attempt has to find the details of the first."""
+    """Fail twice; the last attempt must see the heartbeat details of the first."""
     info = workflows.activity_info()
     if info.attempt == 1:
         workflows.heartbeat("half", 1)

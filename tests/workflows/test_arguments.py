@@ -1,4 +1,4 @@
-"""How JSON maps to parameters and results."""
+"""Mapping of JSON to parameters and results."""
 
 from __future__ import annotations
 

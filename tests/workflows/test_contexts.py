@@ -1,4 +1,4 @@
-"""Contexts as they lie in Temporal's history, byte by byte."""
+"""Contexts as stored in Temporal's history, byte for byte."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def context(execution_id: str) -> PayloadContext:
 
 
 def own(first_run_id: str, **more: str) -> dict[str, str]:
-    """What every payload of such an execution carries; nothing but what is listed here."""
+    """Return exactly the metadata that every payload of such an execution carries."""
     return {
         "encoding": "json/wf_v1",
         "encoding_options": "",
@@ -67,7 +67,7 @@ async def test_activities_get_the_token_and_echo_it(rig: Rig) -> None:
     assert [text_of(event.input.payloads[0]) for event in scheduled] == [with_token, with_token]
     assert [text_of(event.result.payloads[0]) for event in completed] == [with_token, with_token]
     assert scheduled[0].input.payloads[0].data == '{"name":"d","text":"é"}'.encode()
-    # Keyword arguments and defaults travel by position, one payload each.
+    # Keyword arguments and defaults are sent by position, one payload each.
     assert [payload.data for payload in scheduled[1].input.payloads] == [
         '{"name":"d","text":"É"}'.encode(),
         b'"s"',

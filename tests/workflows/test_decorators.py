@@ -1,4 +1,4 @@
-"""Decorated functions and classes outside a workflow, and what decorating refuses."""
+"""Decorated functions and classes outside a workflow, and refused decorations."""
 
 from __future__ import annotations
 

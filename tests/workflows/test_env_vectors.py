@@ -51,7 +51,7 @@ def empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def plain(value: Any) -> Any:
-    """A configuration as it was recorded: the members the official one has, secrets shown."""
+    """Return a configuration in its recorded form: only official members, with secrets shown."""
     if isinstance(value, BaseModel):
         members = {name: plain(getattr(value, name)) for name in type(value).model_fields}
         return {name: member for name, member in members.items() if member is not None}

@@ -1,4 +1,4 @@
-"""Workflows on the real Temporal server, started as the platform starts them."""
+"""Workflows on a real Temporal server, started as by the platform."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def test_five_megabytes_pass_through_two_activities(rig: Rig, store: Memor
     assert result == {"name": "big", "text": text.upper()}
     assert await rig.history_bytes(handle) < 20_000
     puts = [key for operation, key in store.requests if operation == "put"]
-    assert len(puts) == 2  # what went in, and what came out
+    assert len(puts) == 2  # input and result
     assert all(key.startswith(f"temporal-payload/{NAMESPACE}/{handle.id}/sha256:") for key in puts)
 
 

@@ -38,7 +38,7 @@ BYTES = recordings.MEGABYTES * 1_000_000
 
 
 class WatchedStore(MemoryStore):
-    """Notes the threads it is used in, and takes its time."""
+    """Records the threads it is used in, and delays each call."""
 
     def __init__(self, seconds: float = 0) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ async def test_twenty_megabytes_through_activities(rig: Rig, store: WatchedStore
         {"sha256": "", "is_offloaded": True, "size": BYTES},
     ]
     assert await rig.history_bytes(handle) < 20_000
-    # Two values, of which the second was made twice; what is written here is at hand here.
+    # Two values, the second made twice; blobs written by this worker are in its cache.
     assert recordings.attempts["clean", name] == 2
     assert [stat.size for stat in store.list()] == [BYTES, BYTES]
     assert counts(store) == {"put": 2, "list": 1}
@@ -112,7 +112,7 @@ async def test_twenty_megabytes_through_activities(rig: Rig, store: WatchedStore
 async def test_another_worker_reads_each_blob_once(
     temporal_target: str, rig: Rig, store: WatchedStore
 ) -> None:
-    """The blobs are not in its cache, and two of its arguments name the same one."""
+    """The blobs are not in its cache, and two of its arguments refer to the same one."""
     stored = await make_offloader(store).offload_async(
         recordings.Recording(name="n", audio=OffloadableField(value=b"\xff" * BYTES)),
         namespace="n",
@@ -139,7 +139,7 @@ async def test_reading_in_a_workflow_fails_it(rig: Rig, load: bool, store: Watch
 
 
 async def test_small_values_are_no_different(rig: Rig) -> None:
-    """Or a workflow would work until a value grows."""
+    """Otherwise a workflow would work until a value grows."""
     handle = await rig.start("small-in-workflow", {"name": "n"})
     with pytest.raises(WorkflowFailureError) as failed:
         await handle.result()

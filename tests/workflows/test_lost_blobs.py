@@ -1,4 +1,4 @@
-"""Decorated workflows and activities that need a blob which is gone."""
+"""Decorated workflows and activities that need a missing blob."""
 
 from __future__ import annotations
 

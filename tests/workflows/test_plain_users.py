@@ -1,4 +1,4 @@
-"""The pieces with a plain temporalio client and worker."""
+"""The components with a plain temporalio client and worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Client, local platform and worker together: everything a running execution can be asked."""
+"""Client, local platform and worker together: all operations on a running execution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Histories replay, and the sandbox leaves nothing behind."""
+"""Histories can be replayed, and the sandbox leaves nothing behind."""
 
 from __future__ import annotations
 

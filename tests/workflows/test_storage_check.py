@@ -1,4 +1,4 @@
-"""What a worker asks of its stores before it starts."""
+"""The worker's check of its stores before it starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BOTH = {"payloads": True, "fields": True}
 
 
 class GuardedStore(MemoryStore):
-    """Allows some operations; without listing, what is missing is refused as S3 does."""
+    """Allows some operations; without listing, a missing blob is refused as S3 does."""
 
     def __init__(self, allowed: Collection[str]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""``run_worker``: discovery, registration, heartbeats, the end."""
+"""``run_worker``: discovery, registration, heartbeats, shutdown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REF = {"workflow_id": "w", "workflow_version_id": "v", "workflow_registration_id
 
 
 class Stand:
-    """Answers as the platform does, and keeps what was asked."""
+    """Responds like the platform, and records the requests."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -172,7 +172,7 @@ async def test_discovery() -> None:
         assert await find_temporal(complete, platform) == TemporalAddress(
             "localhost:1", "mine", False
         )
-        assert len(stand.asked) == 2  # nothing left to ask
+        assert len(stand.asked) == 2  # no request left
     assert await find_temporal(settings(), None) == TemporalAddress(
         "localhost:7233", "mistral-workflows", False
     )

@@ -1,4 +1,4 @@
-"""Ordinary uses, pinned for the type checkers; run them over this file."""
+"""Ordinary uses, pinned for the type checkers, which are run over this file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executions as the platform starts and reads them: one payload, encoded elsewhere."""
+"""Executions as the platform starts and reads them: one payload, already encoded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMESPACE = "default"
 
 
 class Rig:
-    """A running worker, and a client that adds and undoes nothing of its own."""
+    """A running worker, and a client that neither encodes nor decodes."""
 
     def __init__(self, client: Client, task_queue: str, encoder: PayloadEncoder) -> None:
         self.client = client
@@ -60,7 +60,7 @@ class Rig:
         return read_value((await self.codec.decode([raw.payload]))[0])
 
     async def events(self, handle: WorkflowHandle[Any, Any]) -> dict[str, list[Any]]:
-        """Attributes of the history's events by kind, in order."""
+        """Return the attributes of the history's events by kind, in order."""
         found: dict[str, list[Any]] = {}
         async for event in handle.fetch_history_events():
             kind = event.WhichOneof("attributes")
@@ -84,7 +84,7 @@ async def running_worker(
     fields: FieldOffloader | None = None,
     options: WorkerOptions | None = None,
 ) -> AsyncGenerator[Rig]:
-    """``run_worker`` without a platform, on a task queue of its own."""
+    """Run ``run_worker`` without a platform, on its own task queue."""
     queue = f"tests-{uuid4().hex[:8]}"
     encoder = encoder or PayloadEncoder()
     working = asyncio.create_task(
@@ -112,5 +112,5 @@ async def running_worker(
 
 
 def text_of(payload: Payload) -> dict[str, str]:
-    """Metadata as text."""
+    """Return metadata as text."""
     return {key: value.decode() for key, value in payload.metadata.items()}

@@ -1,1 +1,1 @@
-"""Many workflows at once while everything goes wrong: their load, the faults, what is counted."""
+"""The soak: many concurrent workflows under random faults, with its load, faults and counts."""

@@ -1,4 +1,4 @@
-"""Random faults for a while: on the way to the store, on the way to the platform, on a worker."""
+"""Random faults for a while: between client and store or platform, and in a worker."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.faults.proxy import FaultProxy, Kind
 from tests.servers.worker import WorkerProcess
 
 _SHARE = 0.05
-"""Of the requests that go wrong; outages come on top of it."""
+"""Share of requests that fail; outages are added to it."""
 
 _KINDS = {
     "PUT": [Kind.RESET_UPLOAD, Kind.HOLD_ANSWER, Kind.STALL, Kind.BUSY],
     "POST": [Kind.RESET_UPLOAD, Kind.HOLD_ANSWER, Kind.STALL, Kind.BUSY],
     "GET": [Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD, Kind.STALL, Kind.DRIP, Kind.BUSY],
 }
-# Bytes that are wrong twice in a row are wrong for good, so these stand alone. Only of the store's:
-# half an answer of the platform is told as an error.
+# Bytes corrupted twice in a row are a permanent error, so these faults come alone. Only for the
+# store: half a response of the platform raises an error.
 _WRONG_BYTES = {
     "PUT": [Kind.CORRUPT_UPLOAD],
     "GET": [Kind.CORRUPT_DOWNLOAD, Kind.SHORT_DOWNLOAD],
@@ -62,7 +62,7 @@ class Chaos:
         platform.choose = self._choose
 
     def run(self, seconds: float) -> None:
-        """Kill the worker and cut the ways now and then, for some seconds."""
+        """Kill the worker and break connections now and then, for ``seconds``."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(_PAUSE_SECONDS)
@@ -72,7 +72,7 @@ class Chaos:
                 self._kill()
 
     def end(self) -> None:
-        """Let everything go right from now on."""
+        """Stop injecting faults."""
         for proxy in self._proxies:
             proxy.choose = lambda _: None
 

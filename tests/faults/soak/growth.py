@@ -1,4 +1,4 @@
-"""What a process holds: threads, file descriptors, memory."""
+"""Resources of a process: threads, file descriptors, memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psutil
 
 @dataclass(frozen=True)
 class Held:
-    """Of one process at one moment; memory is resident, in MB."""
+    """Resources of one process at one moment; resident memory in MB."""
 
     threads: int
     files: int
@@ -22,7 +22,7 @@ class Held:
             return cls(process.num_threads(), process.num_fds(), process.memory_info().rss / 1e6)
 
     def row(self, who: str, later: Held) -> dict[str, str]:
-        """A row of the table: from here to there."""
+        """Return a row of the table: from this moment to a later one."""
         return {
             "process": who,
             "threads": f"{self.threads} → {later.threads}",

@@ -1,6 +1,7 @@
-"""The client of the soak, a process of its own: starts workflows, waits, compares what comes back.
+"""The client process of the soak: starts workflows, waits, and compares the results.
 
-``python -m tests.faults.soak.load SETTINGS``, the settings as JSON; prints what happened as JSON.
+``python -m tests.faults.soak.load SETTINGS`` takes the settings as JSON and prints the outcome as
+JSON.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ _PAUSE_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class Settings:
-    """What the load is.
+    """Parameters of the load.
 
     Attributes:
-        server_url: the platform, as the client is to reach it.
+        server_url: the platform's URL for the client.
         storage: the storage block of the client.
-        deployment: where the workflows run.
-        seed: makes the same workflows again.
-        seconds: for how long new ones are started.
-        patience: for how many seconds after that the last ones may run.
-        at_once: how many run at a time.
+        deployment: deployment that runs the workflows.
+        seed: repeats the same workflows.
+        seconds: how long new workflows are started.
+        patience: how many seconds the last ones may run after that.
+        at_once: number of concurrent workflows.
     """
 
     server_url: str
@@ -54,15 +55,15 @@ class Settings:
 
 @dataclass
 class Happened:
-    """What became of it.
+    """Outcome of the load.
 
     Attributes:
-        executions: the ids of those that gave the right result.
-        wrong: those that gave another one, or failed, and how.
-        stuck: those that had not ended in time.
-        errors: what the client was told meanwhile, and went on after.
-        sizes: of the inputs, in bytes.
-        slowest: seconds that the slowest took.
+        executions: ids of executions with the right result.
+        wrong: executions with a wrong result, or failed, and the reason.
+        stuck: executions that had not ended in time.
+        errors: errors that the client got and retried after.
+        sizes: sizes of the inputs, in bytes.
+        slowest: seconds of the slowest execution.
     """
 
     executions: list[str] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Happened:
 
 
 class Load:
-    """Some tasks, each of which runs one workflow after the other."""
+    """Several tasks, each of which runs one workflow after the other."""
 
     def __init__(self, client: Mistral, settings: Settings) -> None:
         self.happened = Happened()
@@ -130,7 +131,7 @@ class Load:
         return (await self._insist(wait)).result
 
     async def _insist(self, call: Callable[[], Awaitable[T]]) -> T | Any:
-        """As a program does that has to get there: what is told is counted, and tried again."""
+        """Count errors and retry, as a program does that must succeed."""
         while True:
             try:
                 return await call()
@@ -139,13 +140,13 @@ class Load:
             except MistralOffloadError as error:
                 name = type(error).__name__
                 self.happened.errors[name] = self.happened.errors.get(name, 0) + 1
-                if name == "ConflictError":  # an attempt whose answer was lost had started it
+                if name == "ConflictError":  # an attempt whose response was lost had started it
                     return None
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _choose(seed: int, number: int) -> tuple[str, int]:
-    """Workflow and size: mostly small ones, and the extremes in any case."""
+    """Choose workflow and size: mostly small ones, but always the extremes."""
     names = list(WORKFLOWS)
     if number in _EXTREMES:
         return names[number % 2], _EXTREMES[number]
@@ -156,7 +157,7 @@ def _choose(seed: int, number: int) -> tuple[str, int]:
 
 
 class _There:
-    """The platform, as far as a client has to know it."""
+    """The platform, with only the attributes a client needs."""
 
     def __init__(self, server_url: str, api_key: str) -> None:
         self.server_url = server_url
@@ -169,7 +170,7 @@ async def main(settings: Settings) -> None:
         load = Load(client, settings)
         await load.run()
     print(json.dumps(asdict(load.happened)), flush=True)
-    sys.stdin.read()  # until it has been looked at
+    sys.stdin.read()  # until it has been checked
 
 
 if __name__ == "__main__":
