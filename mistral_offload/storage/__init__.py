@@ -1,6 +1,6 @@
 """Object stores: bytes in, bytes out. Importing this imports no cloud SDK.
 
-`S3Store` is in `mistral_offload.storage.s3`.
+`S3Store` is in `mistral_offload.storage.s3`, `AzureStore` in ``.azure``, `GCSStore` in ``.gcs``.
 """
 
 from mistral_offload.storage.factory import open_store
