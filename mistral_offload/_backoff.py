@@ -9,7 +9,7 @@ from itertools import count
 def backoff_pause(attempt: int, *, first: float, factor: float, longest: float) -> float:
     """Compute the pause after an attempt: ``first · factor^(attempt - 1)``, at most ``longest``.
 
-    Jitter is added by the caller, since each spreads its retries in its own way.
+    Callers add their own jitter.
 
     Args:
         attempt: number of the attempt that has just failed; the first is 1.
@@ -19,7 +19,7 @@ def backoff_pause(attempt: int, *, first: float, factor: float, longest: float) 
     """
     try:
         grown = first * float(factor) ** (attempt - 1)
-    except OverflowError:  # a float's range ends after some thousand attempts
+    except OverflowError:  # beyond the range of a float, after some thousand attempts
         return longest
     return min(grown, longest)
 

@@ -1,4 +1,4 @@
-"""Several things awaited at the same time, none of them left behind."""
+"""Concurrent awaiting that leaves no task running after a failure."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def gather_or_cancel(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """Results in order; after a failure the others are cancelled and waited for."""
-    if len(works) == 1:
-        return [await works[0]]
-    tasks = [asyncio.ensure_future(work) for work in works]
+async def gather_or_cancel(coroutines: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await coroutines concurrently and return their results in order.
+
+    After a failure the others are cancelled and awaited before the exception is raised.
+    """
+    if len(coroutines) == 1:
+        return [await coroutines[0]]
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
         return await asyncio.gather(*tasks)
     except BaseException:

@@ -1,7 +1,7 @@
-"""Moments in the headers of an answer, counted by the clock of the server that wrote them.
+"""Dates in response headers, measured by the clock of the server that wrote them.
 
-The clock of this machine may be off by hours. An answer says in its ``Date`` what its server takes
-the time for, so what it names is so and so far from there.
+The clock of this machine may be off by hours. A response carries the server's time in its ``Date``
+header, so a date in another header is taken relative to that.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 
-def moment_in(text: str | None) -> datetime | None:
-    """The moment that a header names, with a time zone; None if it names none."""
+def parse_http_date(text: str | None) -> datetime | None:
+    """Return the date in a header, with a time zone; None if the text is not a date."""
     try:
         found = parsedate_to_datetime(text or "")
     except (ValueError, TypeError, OverflowError):
@@ -19,21 +19,31 @@ def moment_in(text: str | None) -> datetime | None:
     return found.replace(tzinfo=timezone.utc) if found.tzinfo is None else found
 
 
-def seconds_until(text: str, *, answered: str | None) -> float | None:
-    """Seconds from an answer to a moment that it names; None if it names none.
+def seconds_until(text: str, *, response_date: str | None) -> float | None:
+    """Return the seconds from a response to a date in its headers; None if it is not a date.
 
     Args:
-        text: the moment.
-        answered: the answer's ``Date``; without one it was now, by the clock of this machine.
+        text: the header with the date.
+        response_date: the response's ``Date`` header; without one, the clock of this machine is
+            used.
     """
-    then = moment_in(text)
+    then = parse_http_date(text)
     if then is None:
         return None
-    now = moment_in(answered) or datetime.now(timezone.utc)
+    now = parse_http_date(response_date) or datetime.now(timezone.utc)
     return (then - now).total_seconds()
 
 
-def seconds_off(answered: str | None) -> float | None:
-    """By how many seconds this machine's clock and a server's differ; None without a ``Date``."""
-    theirs = moment_in(answered)
-    return None if theirs is None else abs((datetime.now(timezone.utc) - theirs).total_seconds())
+def clock_skew_seconds(response_date: str | None) -> float | None:
+    """Return the difference between this machine's clock and a server's, as an absolute value.
+
+    Args:
+        response_date: the ``Date`` header of a response that has just arrived.
+
+    Returns:
+        Seconds, or None if there is no such date.
+    """
+    server_time = parse_http_date(response_date)
+    if server_time is None:
+        return None
+    return abs((datetime.now(timezone.utc) - server_time).total_seconds())

@@ -1,6 +1,6 @@
-"""The configuration both halves share: where blobs go, and how payloads are kept secret and small.
+"""Configuration shared by client and worker: storage, offloading, encryption, compression.
 
-Field names and meaning are those of the official SDK, so that a configuration carries over.
+Field names and meanings are those of the official SDK, so that a configuration carries over.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = [
 
 
 class StorageProvider(str, Enum):
-    """Object stores a configuration can name."""
+    """Supported object stores."""
 
     S3 = "s3"
     AZURE = "azure"
@@ -56,13 +56,13 @@ class StorageProvider(str, Enum):
 
 
 class Config(BaseModel):
-    """Immutable and hashable; refuses unknown names; no error of it shows a value."""
+    """Base class: immutable, hashable, refuses unknown names, and shows no value in an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     error_class: ClassVar[type[ConfigurationError]] = ConfigurationError
 
-    if not TYPE_CHECKING:  # checkers keep the signature that pydantic makes from the fields
+    if not TYPE_CHECKING:  # type checkers see the signature that pydantic derives from the fields
 
         def __init__(self, **values: Any) -> None:
             try:
@@ -70,14 +70,25 @@ class Config(BaseModel):
                 return
             except ValidationError as error:
                 problem = self.error_class(_summary(type(self).__name__, error))
-            raise problem  # out here, or pydantic's error, and so the values, would hang on it
+            raise problem  # outside of the except block, or pydantic's error would show the values
 
 
 class BlobStorageConfig(Config):
-    """Where blobs are kept: one bucket, container or directory, and how to reach it.
+    """The bucket, container or directory for blobs, and how to reach it.
 
-    Only the fields of the chosen provider are read. What is left out is taken from the
+    Only the fields of the chosen provider are read. Settings that are left out come from the
     provider's own default chain (environment, profile, instance role).
+
+    Example::
+
+        BlobStorageConfig(bucket_name="payloads", region_name="eu-central-1", prefix="prod")
+        BlobStorageConfig(
+            storage_provider="azure",
+            container_name="payloads",
+            azure_storage_account_url="https://acme.blob.core.windows.net",
+        )
+        BlobStorageConfig(storage_provider="gcs", bucket_id="payloads")
+        BlobStorageConfig(storage_provider="local", path="/var/lib/payloads")
 
     Raises:
         StorageConfigError: a field the provider needs is missing, or two contradict each other.
@@ -86,23 +97,31 @@ class BlobStorageConfig(Config):
     error_class = StorageConfigError
 
     storage_provider: StorageProvider = StorageProvider.S3
-    prefix: str | None = Field(default=None, description="Put before every key, as a path.")
+    prefix: str | None = Field(default=None, description="Path put before every key.")
 
     bucket_name: str | None = Field(default=None, description="s3: the bucket.")
     region_name: str | None = Field(default=None, description="s3: its region.")
-    endpoint_url: str | None = Field(default=None, description="s3, gcs: another server.")
+    endpoint_url: str | None = Field(
+        default=None, description="s3, gcs: address of another server."
+    )
     aws_access_key_id: SecretStr | None = None
     aws_secret_access_key: SecretStr | None = None
     aws_session_token: SecretStr | None = None
-    profile_name: str | None = Field(default=None, description="s3: a profile of the AWS files.")
+    profile_name: str | None = Field(
+        default=None, description="s3: a profile in the AWS configuration files."
+    )
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    ca_bundle: Path | None = Field(default=None, description="s3: certificates to trust.")
-    sse_kms_key_id: str | None = Field(default=None, description="s3: encrypt with this KMS key.")
-    storage_class: str | None = Field(default=None, description="s3: of new blobs.")
+    ca_bundle: Path | None = Field(
+        default=None, description="s3: file with the certificates to trust."
+    )
+    sse_kms_key_id: str | None = Field(
+        default=None, description="s3: KMS key that encrypts new blobs."
+    )
+    storage_class: str | None = Field(default=None, description="s3: storage class of new blobs.")
     conditional_writes: bool = Field(
         default=True,
         description="s3: False for a server that ignores If-None-Match; one that refuses it is "
-        "found out.",
+        "detected.",
     )
 
     container_name: str | None = Field(default=None, description="azure: the container.")
@@ -110,8 +129,10 @@ class BlobStorageConfig(Config):
     azure_storage_account_url: str | None = None
 
     bucket_id: str | None = Field(default=None, description="gcs: the bucket.")
-    project: str | None = Field(default=None, description="gcs: billed for requests.")
-    service_account_path: Path | None = Field(default=None, description="gcs: a key file.")
+    project: str | None = Field(default=None, description="gcs: project billed for requests.")
+    service_account_path: Path | None = Field(
+        default=None, description="gcs: key file of a service account."
+    )
 
     path: Path | None = Field(default=None, description="local: the directory.")
 
@@ -119,33 +140,37 @@ class BlobStorageConfig(Config):
     connect_timeout_seconds: float = Field(default=5.0, gt=0)
     read_timeout_seconds: float = Field(default=60.0, gt=0)
     retry_seconds: float = Field(
-        default=DEFAULT_STORAGE_RETRY_SECONDS, ge=0, description="For transient faults, in all."
+        default=DEFAULT_STORAGE_RETRY_SECONDS,
+        ge=0,
+        description="Time limit for retries of one operation after transient faults, in seconds.",
     )
     cache_memory_bytes: int = Field(default=DEFAULT_CACHE_MEMORY_BYTES, ge=0)
     cache_directory: Path | None = Field(
-        default=None, description="Shared by the processes of one machine."
+        default=None, description="Disk cache shared by the processes of one machine."
     )
     cache_directory_bytes: int = Field(default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0)
 
     read_also: tuple[BlobStorageConfig, ...] = Field(
         default=(),
-        description="Where blobs are looked for that are not here, in this order, as while a "
-        "bucket is moved. Nothing is written there.",
+        description="Stores tried in this order for blobs that this one does not have, for example "
+        "while a bucket is moved. Nothing is written to them.",
     )
 
     @property
     def container(self) -> str:
-        """The bucket, container or directory, whatever the provider calls it."""
+        """Name of the bucket or container, or path of the directory."""
         return str(getattr(self, _CONTAINER_FIELD[self.storage_provider]))
 
     @property
     def description(self) -> str:
-        """Where blobs are kept and looked for, in words for a log: never a secret."""
+        """Text for a log: the stores that blobs are written to and read from, without secrets."""
         prefix = f", prefix {self.prefix!r}" if self.prefix else ""
-        place = f"{self.storage_provider.value} {self.container!r}{prefix}"
+        location = f"{self.storage_provider.value} {self.container!r}{prefix}"
         if not self.read_also:
-            return place
-        return f"{place} (read also {', '.join(config.description for config in self.read_also)})"
+            return location
+        return (
+            f"{location} (read also {', '.join(config.description for config in self.read_also)})"
+        )
 
     @model_validator(mode="after")
     def _check_provider_fields(self) -> Self:
@@ -162,11 +187,13 @@ class BlobStorageConfig(Config):
             )
         if bool(self.aws_access_key_id) != bool(self.aws_secret_access_key):
             raise ValueError(
-                "aws_access_key_id and aws_secret_access_key go together: give both, or neither "
+                "aws_access_key_id and aws_secret_access_key go together: set both, or neither "
                 "to use the AWS default chain"
             )
         if any(config.read_also for config in self.read_also):
-            raise ValueError("a store of read_also has no read_also of its own: list them all")
+            raise ValueError(
+                "a store in read_also cannot have its own read_also: put all stores into one list"
+            )
         return self
 
 
@@ -179,31 +206,37 @@ _CONTAINER_FIELD = {
 
 
 class PayloadOffloadingConfig(Config):
-    """Whole payloads from ``min_size_bytes`` on go to the store; a reference travels instead.
+    """Stores whole payloads of at least ``min_size_bytes``; a reference is sent instead.
 
-    ``min_size_bytes`` is a floor in bytes of JSON (after compression, where that is on). A payload
-    that could not be delivered otherwise is offloaded whatever the floor.
+    ``min_size_bytes`` is compared to the JSON text (after compression, if that is enabled). A
+    payload that could not be delivered otherwise is offloaded at any size.
+
+    Example::
+
+        PayloadOffloadingConfig(
+            storage_config=BlobStorageConfig(bucket_name="payloads"), min_size_bytes=512 * 1024
+        )
 
     Raises:
-        ConfigurationError: there is no storage block.
+        ConfigurationError: ``storage_config`` is missing.
     """
 
     storage_config: BlobStorageConfig
     min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
     allow_other_namespaces: bool = Field(
         default=False,
-        description="A worker reads blobs of every namespace of the store, not of its own only.",
+        description="Let a worker read blobs of every namespace in the store, not only of its own.",
     )
 
 
 class FieldOffloadingConfig(Config):
-    """Fields of activity results go to the store when the result has ``min_size_bytes`` or more.
+    """Stores fields of activity results if the whole result has at least ``min_size_bytes``.
 
-    ``min_size_bytes`` is a floor in bytes of JSON. A result that could not be delivered otherwise
-    has its fields offloaded whatever the floor.
+    ``min_size_bytes`` is compared to the JSON text. Fields of a result that could not be delivered
+    otherwise are offloaded at any size.
 
     Raises:
-        ConfigurationError: there is no storage block.
+        ConfigurationError: ``storage_config`` is missing.
     """
 
     storage_config: BlobStorageConfig
@@ -218,80 +251,87 @@ def _check_key(key: SecretStr) -> SecretStr:
         size = len(bytes.fromhex(key.get_secret_value()))
     except ValueError:
         raise ValueError(
-            "a key is written as hex digits, two a byte (mistral-offload keys new)"
+            "a key must be hex digits, two per byte (create one: mistral-offload keys new)"
         ) from None
     if size not in _AES_KEY_BYTES:
         raise ValueError(
-            f"a key has 16, 24 or 32 bytes, this one has {size} (mistral-offload keys new)"
+            f"a key must have 16, 24 or 32 bytes, not {size} (create one: mistral-offload keys new)"
         )
     return key
 
 
 EncryptionKey = Annotated[SecretStr, AfterValidator(_check_key)]
-"""An AES key in hex; blanks between the bytes are fine."""
+"""An AES key in hex; spaces between bytes are allowed."""
 
 
 class PayloadEncryptionMode(str, Enum):
-    """How much of a payload is encrypted."""
+    """Extent of encryption: whole payloads, or marked fields only."""
 
     FULL = "full"
     PARTIAL = "partial"
 
 
 class PayloadEncryptionConfig(Config):
-    """Payloads are encrypted with AES-GCM: as a whole, or the fields marked `EncryptedStrField`.
+    """Encrypts payloads with AES-GCM: whole ones, or only fields typed `EncryptedStrField`.
 
-    Give client and workers the same keys. To rotate, make the new key ``main_key`` and the old one
-    ``secondary_key``, everywhere; older ones go on opening what they encrypted as ``retired_keys``.
+    Client and workers need the same keys. To rotate, make the new key ``main_key`` and the old one
+    ``secondary_key`` everywhere; keep older keys as ``retired_keys`` to decrypt older payloads.
+
+    Example::
+
+        PayloadEncryptionConfig(mode="full", main_key=os.environ["PAYLOAD_KEY"])
 
     Raises:
-        ConfigurationError: a key is not hex, or not of 16, 24 or 32 bytes; it is not shown.
+        ConfigurationError: a key is not hex, or has not 16, 24 or 32 bytes; the text does not show
+            the key.
     """
 
     mode: PayloadEncryptionMode
-    main_key: EncryptionKey = Field(description="Encrypts, and is the first to decrypt with.")
-    secondary_key: EncryptionKey | None = Field(default=None, description="Only decrypts.")
+    main_key: EncryptionKey = Field(description="Encrypts; tried first to decrypt.")
+    secondary_key: EncryptionKey | None = Field(
+        default=None, description="Only decrypts; tried second."
+    )
     retired_keys: tuple[EncryptionKey, ...] = Field(
-        default=(), description="Only decrypt, tried in this order after the others."
+        default=(), description="Only decrypt; tried in this order after the others."
     )
     encrypt_blobs: bool | None = Field(
         default=None,
-        description="Encrypt what is offloaded, too; None: in full mode.",
+        description="Encrypt offloaded payloads too; None means only in full mode.",
     )
     encrypt_fields: bool = Field(
         default=False,
-        description="Encrypt the blobs of activity fields, which official workers cannot read.",
+        description="Encrypt the blobs of activity fields; official workers cannot read them.",
     )
 
     @property
     def keys(self) -> tuple[bytes, ...]:
-        """Every key, the main key first."""
+        """All keys as bytes, the main key first."""
         texts = [self.main_key, self.secondary_key, *self.retired_keys]
         return tuple(bytes.fromhex(text.get_secret_value()) for text in texts if text is not None)
 
     @property
     def is_full(self) -> bool:
-        """Whether payloads are encrypted as a whole."""
+        """True if whole payloads are encrypted."""
         return self.mode is PayloadEncryptionMode.FULL
 
     @property
     def blobs(self) -> bool:
-        """Whether what is offloaded is encrypted before."""
+        """True if payloads are encrypted before they are offloaded."""
         return self.is_full if self.encrypt_blobs is None else self.encrypt_blobs
 
 
 class ZstdConfig(Config):
-    """How zstd compresses: from level 1, fastest, to 22, smallest."""
+    """Settings of zstd: level 1 is the fastest, 22 gives the smallest output."""
 
     algorithm: Literal["zstd"] = "zstd"
     level: int = Field(default=3, ge=1, le=22)
 
 
 class PayloadCompressionConfig(Config):
-    """Payloads from ``min_size_bytes`` of JSON on are compressed, when that makes them smaller.
+    """Compresses payloads of at least ``min_size_bytes`` of JSON, if that makes them smaller.
 
-    Reading compressed payloads needs no configuration; ``max_decompressed_bytes`` bounds what one
-    of them may unpack to.
+    Reading compressed payloads needs no configuration; ``max_decompressed_bytes`` bounds the size
+    that one may unpack to.
 
     Raises:
         ConfigurationError: a level or size is out of range.
@@ -303,10 +343,10 @@ class PayloadCompressionConfig(Config):
 
 
 def _summary(name: str, error: ValidationError) -> str:
-    """One line per problem: where it is and what is wrong, never the value."""
+    """Return the problems as ``location: message``, without any value."""
     problems: list[str] = []
     for item in error.errors(include_input=False, include_url=False):
-        place = ".".join(str(part) for part in item["loc"])
+        location = ".".join(str(part) for part in item["loc"])
         text = item["msg"].removeprefix("Value error, ")
-        problems.append(f"{place}: {text}" if place else text)
+        problems.append(f"{location}: {text}" if location else text)
     return f"{name}: " + "; ".join(problems)

@@ -1,60 +1,60 @@
-"""The platform's numbers, in one place. Bytes unless a name says otherwise."""
+"""Limits of the platform and defaults of this package. Bytes unless a name says otherwise."""
 
 MIB = 1024 * 1024
 
 PAYLOAD_LIMIT_BYTES = 2 * MIB
-"""What the platform accepts for one argument list or result, metadata included."""
+"""Largest argument list or result that the platform accepts, metadata included."""
 
 METADATA_ALLOWANCE_BYTES = 1024
-"""Room left for what travels beside a value: encoding, namespace, execution id, options."""
+"""Allowance for the metadata beside a value: encoding, namespace, execution id, options."""
 
 INLINE_LIMIT_BYTES = PAYLOAD_LIMIT_BYTES - METADATA_ALLOWANCE_BYTES
-"""The largest value that can be delivered without offloading."""
+"""Largest value that can be delivered without offloading."""
 
 MESSAGE_BUDGET_BYTES = 7 * MIB // 2
-"""What the payloads of one workflow task's answer may have together; the server takes 4 MiB."""
+"""Bound of all payloads in one workflow task response together; the server accepts 4 MiB."""
 
 SMALLEST_OFFLOADED_BYTES = 2 * 1024
-"""Below this a reference is hardly smaller than the payload itself."""
+"""Size below which a reference is hardly smaller than the payload itself."""
 
 LOW_FLOOR_BYTES = 16 * 1024
-"""From which size payloads are offloaded when it is not known what else is in their message."""
+"""Offloading threshold for payloads whose message may hold other, unknown payloads."""
 
 DEFAULT_PAYLOAD_MIN_SIZE_BYTES = 2 * MIB
-"""From which size whole payloads are offloaded, unless the user sets another floor."""
+"""Default offloading threshold of whole payloads."""
 
 DEFAULT_FIELD_MIN_SIZE_BYTES = 1 * MIB
-"""From which model size activity fields are offloaded, unless the user sets another floor."""
+"""Default offloading threshold of activity fields, compared to the size of their model."""
 
 DEFAULT_COMPRESSION_MIN_SIZE_BYTES = 1 * MIB
-"""From which size payloads are compressed, unless the user sets another floor."""
+"""Default compression threshold of payloads."""
 
 DEFAULT_DECOMPRESSED_LIMIT_BYTES = 1024 * MIB
-"""The largest payload that a compressed one may unpack to, unless the user sets another limit."""
+"""Default bound of the size that a compressed payload may unpack to."""
 
 UNSIZED_FRAME_LIMIT_BYTES = 1 * MIB
-"""The same for a zstd frame that does not say how large its content is."""
+"""Bound of the size that a zstd frame without a content size may unpack to."""
 
 MAX_TRANSFORMS = 8
-"""Encoding options a payload may have. The encoder applies five at most."""
+"""Maximum number of encoding options of a payload. The encoder applies five at most."""
 
 INLINE_WORK_BYTES = 64 * 1024
-"""Payloads below this size are compressed and encrypted without leaving the event loop."""
+"""Size below which payloads are compressed and encrypted in the event loop's thread."""
 
 DEFAULT_STORAGE_CONNECTIONS = 16
-"""Threads of a store and connections of its HTTP pool: one number, so neither waits."""
+"""Threads of a store and connections of its HTTP pool: one number, so that neither waits."""
 
 DEFAULT_STORAGE_RETRY_SECONDS = 8.0
-"""How long a store operation goes on trying after a transient fault, first attempt included."""
+"""Time limit for retrying a store operation after transient faults, first attempt included."""
 
 DEFAULT_CACHE_MEMORY_BYTES = 256 * MIB
-"""Blobs kept in the memory of a process, least recently used dropped first."""
+"""Bound of the blobs kept in memory; the least recently used are dropped first."""
 
 DEFAULT_CACHE_DIRECTORY_BYTES = 4096 * MIB
-"""Blobs kept in the cache directory, when there is one."""
+"""Bound of the blobs kept in the cache directory, if one is configured."""
 
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 300.0
-"""Connect, read, write and pool timeout of a REST request, as in the official client."""
+"""Connect, read, write and pool timeout of a REST request, the same as in the official client."""
 
 DEFAULT_RETENTION_DAYS = 30
-"""How long Temporal keeps an ended execution, unless its namespace says otherwise."""
+"""Days that Temporal keeps a closed execution, unless its namespace is configured otherwise."""

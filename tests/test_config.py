@@ -45,7 +45,7 @@ from mistral_offload.limits import MIB
                 "bucket_name": "b",
                 "read_also": [{"bucket_name": "c", "read_also": [{"bucket_name": "d"}]}],
             },
-            "no read_also of its own",
+            "in read_also cannot have its own read_also",
         ),
     ],
 )

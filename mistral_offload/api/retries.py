@@ -92,7 +92,7 @@ def _asked_pause(headers: Mapping[str, str]) -> float:
     seconds = _number(text)
     if seconds > 0:
         return seconds
-    return seconds_until(text, answered=headers.get("date")) or 0
+    return seconds_until(text, response_date=headers.get("date")) or 0
 
 
 def _number(text: str | None) -> float:

@@ -14,7 +14,7 @@ from mistral_offload.errors import ConfigurationError
 from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 
 if TYPE_CHECKING:
-    from mistral_offload.lifecycle.bucket_locations import Place
+    from mistral_offload.lifecycle.bucket_locations import BucketLocation
     from mistral_offload.lifecycle.proposal import Proposal
 
 lifecycle = typer.Typer(help="When buckets remove blobs.", no_args_is_help=True)
@@ -138,11 +138,11 @@ def group() -> None:
 
 def _places(
     config: Path | None, namespaces: list[str] | None, *, read_also: bool = False
-) -> list[Place]:
-    from mistral_offload.lifecycle.bucket_locations import find_places
+) -> list[BucketLocation]:
+    from mistral_offload.lifecycle.bucket_locations import find_bucket_locations
 
     settings = load_settings(config)
-    places = find_places(
+    places = find_bucket_locations(
         settings.payload_offloading,
         settings.field_offloading,
         namespaces=namespaces or (),

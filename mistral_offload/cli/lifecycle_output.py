@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from mistral_offload.lifecycle.azure import POLICY_FILE
-from mistral_offload.lifecycle.bucket_locations import Place
+from mistral_offload.lifecycle.bucket_locations import BucketLocation
 from mistral_offload.lifecycle.expiry_plan import Change
 from mistral_offload.lifecycle.proposal import ManualPolicy, Proposal
 from mistral_offload.lifecycle.rules import ExpiryRule
@@ -22,7 +22,7 @@ _DONE = {Change.ADD: "added", Change.CHANGE: "changed", Change.KEEP: "kept"}
 def survey_document(survey: Survey, retention_days: int) -> dict[str, Any]:
     """A bucket's rules, as JSON members."""
     return {
-        **_bucket(survey.place),
+        **_bucket(survey.location),
         "rules": None if survey.rules is None else [asdict(rule) for rule in survey.rules],
         "prefixes": [
             {
@@ -40,7 +40,7 @@ def proposal_document(proposal: Proposal, *, applied: bool) -> dict[str, Any]:
     """What is planned or was done, as JSON members."""
     plan, policy = proposal.plan, proposal.policy
     return {
-        **_bucket(proposal.place),
+        **_bucket(proposal.location),
         "changes": proposal.changes,
         "applied": applied and plan is not None,
         "rules": [asdict(rule) for rule in plan.rules] if plan else [],
@@ -53,7 +53,7 @@ def proposal_document(proposal: Proposal, *, applied: bool) -> dict[str, Any]:
 def print_surveys(console: Console, surveys: Sequence[Survey], retention_days: int) -> None:
     """A bucket's rules, for people."""
     for survey in surveys:
-        _print_bucket(console, survey.place)
+        _print_bucket(console, survey.location)
         if survey.note:
             _print(console, f"  {survey.note}")
         for rule in survey.rules or ():
@@ -72,7 +72,7 @@ def print_surveys(console: Console, surveys: Sequence[Survey], retention_days: i
 def print_proposals(console: Console, proposals: Sequence[Proposal], *, applied: bool) -> None:
     """What is planned or was done, for people."""
     for proposal in proposals:
-        _print_bucket(console, proposal.place)
+        _print_bucket(console, proposal.location)
         if proposal.note:
             _print(console, f"  {proposal.note}")
         if proposal.policy:
@@ -96,12 +96,15 @@ def _print_policy(console: Console, policy: ManualPolicy) -> None:
     _print(console, f"\n  Then it replaces the whole policy: {policy.apply_command}")
 
 
-def _bucket(place: Place) -> dict[str, Any]:
-    return {"provider": place.config.storage_provider.value, "container": place.config.container}
+def _bucket(location: BucketLocation) -> dict[str, Any]:
+    return {
+        "provider": location.config.storage_provider.value,
+        "container": location.config.container,
+    }
 
 
-def _print_bucket(console: Console, place: Place) -> None:
-    config = place.config
+def _print_bucket(console: Console, location: BucketLocation) -> None:
+    config = location.config
     console.print(f"{config.storage_provider.value} {config.container}", style="bold", markup=False)
 
 

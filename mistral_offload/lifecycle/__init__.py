@@ -1,1 +1,1 @@
-"""Expiry rules of a bucket: read, planned, and set without touching the rules of others."""
+"""Expiry rules of buckets: read, plan and write them without touching rules of others."""

@@ -1,7 +1,7 @@
-"""Azure's management policies, which only its management API reads and writes.
+"""Azure's lifecycle management policies, which only its management API reads and writes.
 
-That API wants a subscription, a resource group and another role than blobs do, none of which a
-store has. So a policy is made here, and a person applies it.
+That API needs a subscription, a resource group and another role than blobs do; a store has none of
+them. So the policy is generated here, and applied by hand.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ _LONGEST_NAME = 256
 
 
 class AzureLifecycle(BucketLifecycle):
-    """A container of a storage account; `policy` is what it has to offer."""
+    """Expiry rules of an Azure container: generates a policy, and cannot read or write one."""
 
     provider = "azure"
 
     def policy(self, prefixes: Iterable[str], days: int) -> dict[str, Any]:
-        """The management policy under which blobs of each prefix are removed after so many days.
+        """Return the management policy that removes blobs under each prefix at an age of ``days``.
 
-        It holds our rules only, and Azure replaces the whole policy of the account: where there is
-        one, these rules are to be added to its own.
+        It contains our rules only. Azure replaces the account's whole policy: if there is one
+        already, add these rules to it.
         """
         return {"rules": [self._rule(prefix, days) for prefix in dict.fromkeys(prefixes)]}
 
     def commands(self) -> tuple[str, str]:
-        """What shows the account's present policy, and what replaces it by the file's."""
+        """Return two commands: show the account's policy, and replace it by ``policy.json``."""
         base = "az storage account management-policy"
         account = f"--account-name {account_name(self.config)} --resource-group GROUP"
         return (
@@ -47,7 +47,7 @@ class AzureLifecycle(BucketLifecycle):
         )
 
     def read(self) -> list[ExpiryRule]:
-        """Raises a LifecycleUnsupportedError."""
+        """Raise LifecycleUnsupportedError."""
         self._refuse()
 
     def plan(
@@ -57,30 +57,30 @@ class AzureLifecycle(BucketLifecycle):
         *,
         retention_days: int = DEFAULT_RETENTION_DAYS,
     ) -> Plan:
-        """Raises a LifecycleUnsupportedError."""
+        """Raise LifecycleUnsupportedError."""
         self._refuse()
 
     def apply(self, plan: Plan) -> None:
-        """Raises a LifecycleUnsupportedError."""
+        """Raise LifecycleUnsupportedError."""
         self._refuse()
 
     def _rule(self, prefix: str, days: int) -> dict[str, Any]:
-        place = f"{self.container}/{prefix}"
+        path = f"{self.container}/{prefix}"
         return {
             "enabled": True,
-            "name": _name_for(place),
+            "name": _name_for(path),
             "type": "Lifecycle",
             "definition": {
                 "actions": {"baseBlob": {"delete": {"daysAfterModificationGreaterThan": days}}},
-                "filters": {"blobTypes": ["blockBlob"], "prefixMatch": [place]},
+                "filters": {"blobTypes": ["blockBlob"], "prefixMatch": [path]},
             },
         }
 
     def _refuse(self) -> NoReturn:
         show, _ = self.commands()
         raise LifecycleUnsupportedError(
-            "Azure tells and takes expiry rules only through its management API, as management "
-            f"policy of the storage account. To see it: {show}",
+            "Azure's expiry rules can be read and set only through its management API, as the "
+            f"management policy of the storage account. To see it: {show}",
             provider=self.provider,
             container=self.container,
             key=None,
@@ -88,7 +88,7 @@ class AzureLifecycle(BucketLifecycle):
 
 
 def account_name(config: BlobStorageConfig) -> str:
-    """The storage account of a configuration, or ``ACCOUNT`` where that does not tell."""
+    """Return the storage account of a configuration, or ``ACCOUNT`` if it does not name one."""
     if config.azure_connection_string is not None:
         text = config.azure_connection_string.get_secret_value()
         pairs = (pair.partition("=") for pair in text.split(";"))
@@ -101,8 +101,8 @@ def account_name(config: BlobStorageConfig) -> str:
     return (urlsplit(url).hostname or "ACCOUNT").partition(".")[0]
 
 
-def _name_for(place: str) -> str:
-    """A name for a rule: Azure takes letters and digits, and wants it to be the only one."""
-    digest = hashlib.sha256(place.encode()).hexdigest()[:8]
-    words = "".join(word.capitalize() for word in re.findall("[A-Za-z0-9]+", place))
+def _name_for(path: str) -> str:
+    """Return a unique rule name of letters and digits, as Azure requires."""
+    digest = hashlib.sha256(path.encode()).hexdigest()[:8]
+    words = "".join(word.capitalize() for word in re.findall("[A-Za-z0-9]+", path))
     return f"mistralOffload{words}"[: _LONGEST_NAME - len(digest)] + digest

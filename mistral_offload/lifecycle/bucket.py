@@ -1,4 +1,4 @@
-"""The expiry rules of one bucket, whoever keeps it: what can be asked of every provider."""
+"""Interface to the expiry rules of one bucket, the same for every provider."""
 
 from __future__ import annotations
 
@@ -13,9 +13,17 @@ from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 
 
 class BucketLifecycle(ABC):
-    """Blocking; every call connects anew and leaves nothing open.
+    """Reads, plans and writes the expiry rules of one bucket.
 
-    Transient faults are tried again within the ``retry_seconds`` of the configuration.
+    The methods block. Each opens its own connection and closes it. Transient faults are retried
+    within the ``retry_seconds`` of the configuration.
+
+    Example::
+
+        lifecycle = open_lifecycle(config)
+        plan = lifecycle.plan(["prod/temporal-payload/"], days=45)
+        print(plan.warnings)
+        lifecycle.apply(plan)
 
     Attributes:
         provider: ``s3``, ``azure``, ``gcs`` or ``local``.
@@ -34,13 +42,13 @@ class BucketLifecycle(ABC):
 
     @abstractmethod
     def read(self) -> list[ExpiryRule]:
-        """Every rule of the bucket that removes blobs by their age, whoever wrote it.
+        """Return every rule of the bucket that removes blobs by age, including those of others.
 
         Raises:
-            LifecycleUnsupportedError: the provider does not tell.
-            StorageAccessDeniedError: the credentials do not allow it; names what they need.
-            ContainerNotFoundError: there is no such bucket.
-            StorageUnavailableError: no answer within the time.
+            LifecycleUnsupportedError: the rules cannot be read with the store's credentials.
+            StorageAccessDeniedError: the credentials lack a permission; the text names it.
+            ContainerNotFoundError: the bucket does not exist.
+            StorageUnavailableError: no response within the time.
         """
 
     @abstractmethod
@@ -51,25 +59,26 @@ class BucketLifecycle(ABC):
         *,
         retention_days: int = DEFAULT_RETENTION_DAYS,
     ) -> Plan:
-        """What it takes for blobs under each prefix to be removed after so many days.
+        """Plan the changes after which blobs under each prefix are removed at a certain age.
 
         Args:
-            prefixes: what the keys begin with, prefix of the store included.
-            days: the age in days at which blobs are to be removed.
-            retention_days: how long ended executions can be read; fewer days are warned about.
+            prefixes: prefixes of the physical keys (prefix of the store included).
+            days: age in days at which blobs are to be removed.
+            retention_days: days that closed executions stay readable; the plan warns if ``days`` is
+                less.
 
         Raises:
-            LifecycleUnsupportedError: the provider has no rules that can be set from here.
+            LifecycleUnsupportedError: the rules cannot be set with the store's credentials.
             StorageError: as for `read`.
         """
 
     @abstractmethod
     def apply(self, plan: Plan) -> None:
-        """Write what was planned; without a change, nothing is written.
+        """Write the planned rules; a plan without changes writes nothing.
 
         Raises:
-            LifecycleChangedError: the rules are not those the plan was made with, or not those
-                that were written: somebody else writes, too.
-            LifecycleUnsupportedError: the provider has no rules that can be set from here.
+            LifecycleChangedError: the rules changed after the plan was made, or the bucket does not
+                show the written rules: another client writes too.
+            LifecycleUnsupportedError: the rules cannot be set with the store's credentials.
             StorageError: as for `read`.
         """

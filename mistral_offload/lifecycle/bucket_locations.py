@@ -1,4 +1,4 @@
-"""Which buckets hold what this platform stores, and under which prefixes."""
+"""The buckets that hold blobs of this platform, and the prefixes they are stored under."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from mistral_offload.storage.prefix import KeyPrefix
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One bucket, and what in it is ours.
+class BucketLocation:
+    """One bucket, and the prefixes of our keys in it.
 
     Attributes:
-        config: how to reach it; where two settings name one bucket, the first of them.
-        prefixes: what our keys in it begin with, prefix of the store included.
+        config: how to reach it; if two settings name one bucket, the first of them.
+        prefixes: prefixes of our physical keys (prefix of the store included).
     """
 
     config: BlobStorageConfig
     prefixes: tuple[str, ...]
 
 
-def find_places(
+def find_bucket_locations(
     payloads: PayloadOffloadingConfig | None,
     fields: FieldOffloadingConfig | None,
     *,
     namespaces: Iterable[str] = (),
     read_also: bool = False,
-) -> list[Place]:
-    """The buckets that two settings name, each once.
+) -> list[BucketLocation]:
+    """Return the buckets named by the two settings, each once.
 
     Args:
         payloads: offloading of whole payloads.
         fields: offloading of activity fields.
-        namespaces: a prefix for each of them; without any, one for all.
-        read_also: whether to count buckets that are only read from.
+        namespaces: namespaces to return a prefix for; if empty, one prefix covers all.
+        read_also: True to include buckets that are only read from.
     """
     stores: list[tuple[BlobStorageConfig, str]] = []
     if payloads is not None:
@@ -52,24 +52,24 @@ def find_places(
     if fields is not None:
         stores.append((fields.storage_config, FIELD_ROOT))
     names = list(namespaces)
-    found: dict[tuple[str | None, ...], Place] = {}
+    found: dict[tuple[str | None, ...], BucketLocation] = {}
     for store, root in stores:
         for config in (store, *(store.read_also if read_also else ())):
-            bucket = _identity(config)
-            place = found.get(bucket, Place(config, ()))
-            prefixes = (*place.prefixes, *prefixes_of(config, root, names))
-            found[bucket] = Place(place.config, tuple(dict.fromkeys(prefixes)))
+            bucket = _bucket_identity(config)
+            location = found.get(bucket, BucketLocation(config, ()))
+            prefixes = (*location.prefixes, *prefixes_of(config, root, names))
+            found[bucket] = BucketLocation(location.config, tuple(dict.fromkeys(prefixes)))
     return list(found.values())
 
 
 def prefixes_of(config: BlobStorageConfig, root: str, namespaces: Iterable[str]) -> list[str]:
-    """What the keys below a root begin with: one prefix a namespace, or one for all."""
-    start = KeyPrefix(config.prefix).start
-    each = [start(f"{root}/{quote(name, safe='')}/") for name in namespaces]
-    return each or [start(f"{root}/")]
+    """Return the prefixes of physical keys below a root: one per namespace, or one for all."""
+    physical_prefix = KeyPrefix(config.prefix).physical_prefix
+    prefixes = [physical_prefix(f"{root}/{quote(name, safe='')}/") for name in namespaces]
+    return prefixes or [physical_prefix(f"{root}/")]
 
 
-def _identity(config: BlobStorageConfig) -> tuple[str | None, ...]:
-    """Equal for settings of one bucket, whatever prefix or credentials they have."""
+def _bucket_identity(config: BlobStorageConfig) -> tuple[str | None, ...]:
+    """Return a value that is equal for two settings of one bucket; ignores prefix, credentials."""
     account = account_name(config) if config.storage_provider is StorageProvider.AZURE else None
     return (config.storage_provider.value, config.container, config.endpoint_url, account)

@@ -1,4 +1,4 @@
-"""What a provider keeps of a bucket's lifecycle, whole, whoever wrote it. No I/O."""
+"""A bucket's complete lifecycle configuration, including rules we did not write. No I/O."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from mistral_offload.lifecycle.rules import ExpiryRule
 
 
 class LifecycleDocument(ABC):
-    """The rules of a bucket as its provider writes them; never changed in place.
+    """The rules of a bucket in its provider's format; immutable.
 
-    Providers replace the whole of it with every write, so it is kept whole: rules of others, and
-    members that this package knows nothing of, are written back as they were read. Two documents
-    are equal when they mean the same.
+    Every write replaces the complete configuration. So rules of others, and members unknown to this
+    package, are kept and written back as they were read. Two documents are equal if they have the
+    same meaning.
     """
 
     @property
     @abstractmethod
     def rules(self) -> tuple[ExpiryRule, ...]:
-        """The rules that remove blobs by their age, in the provider's order."""
+        """Return the rules that remove blobs by age, in the provider's order."""
 
     @abstractmethod
     def with_expiry(self, prefix: str, days: int) -> Self:
-        """The document with our rule for a prefix, in the place of the one it may have had."""
+        """Return a copy with our rule for a prefix, added or in place of the previous one."""
 
     @abstractmethod
     def __eq__(self, other: object) -> bool: ...

@@ -1,4 +1,4 @@
-"""From the rules that are there and those that are wanted to what has to change. No I/O."""
+"""Plans the changes from the present expiry rules to the wanted ones. No I/O."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 
 
 class Change(str, Enum):
-    """What happens to a rule of ours."""
+    """The change to one of our rules."""
 
     ADD = "add"
     CHANGE = "change"
@@ -21,13 +21,13 @@ class Change(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class PlannedRule:
-    """A rule of ours, as it will be.
+    """One of our rules after the change.
 
     Attributes:
-        prefix: what the keys begin with that it holds for, prefix of the store included.
-        days: the age in days at which blobs are removed.
-        change: what happens to it.
-        days_before: the days it has now; None when it is added.
+        prefix: prefix of the physical keys it applies to (prefix of the store included).
+        days: age in days at which blobs are removed.
+        change: how it differs from the present rule.
+        days_before: days of the present rule; None if there is none.
     """
 
     prefix: str
@@ -38,13 +38,13 @@ class PlannedRule:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be done to a bucket, and what of it may surprise.
+    """The changes to a bucket, and warnings about their effect.
 
     Attributes:
-        rules: ours, in the order they were asked for.
-        warnings: sentences for people.
-        before: the document the plan was made with.
-        after: the document that is to be written.
+        rules: our rules, in the order of the requested prefixes.
+        warnings: sentences for the user.
+        before: the document that the plan was made from.
+        after: the document to write.
     """
 
     rules: tuple[PlannedRule, ...]
@@ -54,7 +54,7 @@ class Plan:
 
     @property
     def changes(self) -> bool:
-        """Whether there is anything to do."""
+        """True if a rule has to be added or changed."""
         return any(rule.change is not Change.KEEP for rule in self.rules)
 
 
@@ -65,15 +65,16 @@ def plan_expiry(
     *,
     retention_days: int = DEFAULT_RETENTION_DAYS,
 ) -> Plan:
-    """What it takes for blobs under each prefix to be removed after so many days.
+    """Plan the changes after which blobs under each prefix are removed at a certain age.
 
-    Rules that are not asked for stay as they are, ours too.
+    Rules for other prefixes stay as they are, ours included.
 
     Args:
-        document: what the bucket has.
-        prefixes: what the keys begin with, prefix of the store included.
-        days: the age in days at which blobs are to be removed.
-        retention_days: how long ended executions can be read; fewer days are warned about.
+        document: the present configuration of the bucket.
+        prefixes: prefixes of the physical keys (prefix of the store included).
+        days: age in days at which blobs are to be removed.
+        retention_days: days that closed executions stay readable; the plan warns if ``days`` is
+            less.
     """
     after, rules = document, list[PlannedRule]()
     for prefix in dict.fromkeys(prefixes):
@@ -92,7 +93,7 @@ def _warnings(
     if days < retention_days:
         yield (
             f"{prefix}: {days} days are fewer than the retention of {retention_days}: executions "
-            "will lose payloads that can still be read"
+            "lose payloads while they can still be read"
         )
     if planned.days_before is not None and days < planned.days_before:
         yield (
@@ -102,15 +103,15 @@ def _warnings(
     for rule in rules:
         if not rule.enabled or rule.days >= days:
             continue
-        which = f"rule {rule.name!r}" if rule.name else "another rule"
-        which += f" for prefix {rule.prefix!r}" if rule.prefix else " for the whole bucket"
-        if rule.is_conditional and _overlap(prefix, rule.prefix):
-            yield f"{prefix}: {which} may remove blobs sooner, under conditions of its own"
+        other = f"rule {rule.name!r}" if rule.name else "another rule"
+        other += f" for prefix {rule.prefix!r}" if rule.prefix else " for the whole bucket"
+        if rule.is_conditional and _overlaps(prefix, rule.prefix):
+            yield f"{prefix}: {other} may remove blobs sooner, under its own conditions"
         elif prefix.startswith(rule.prefix):
-            yield f"{prefix}: {which} removes blobs sooner, after {rule.days} days"
+            yield f"{prefix}: {other} removes blobs sooner, after {rule.days} days"
         elif rule.prefix.startswith(prefix):
-            yield f"{prefix}: {which} removes some blobs sooner, after {rule.days} days"
+            yield f"{prefix}: {other} removes some blobs sooner, after {rule.days} days"
 
 
-def _overlap(one: str, other: str) -> bool:
+def _overlaps(one: str, other: str) -> bool:
     return one.startswith(other) or other.startswith(one)

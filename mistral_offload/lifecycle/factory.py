@@ -1,4 +1,4 @@
-"""From a configuration to the expiry rules of its bucket."""
+"""Opens the expiry rules of a configuration's bucket."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BY_PROVIDER: dict[StorageProvider, type[BucketLifecycle]] = {
 
 
 def open_lifecycle(config: BlobStorageConfig) -> BucketLifecycle:
-    """The expiry rules of the bucket that a configuration names. No request is made here.
+    """Open the expiry rules of the bucket that a configuration names. Makes no request.
 
     Raises:
         StorageConfigError: a setting cannot be used.

@@ -1,8 +1,8 @@
 """The ``lifecycle`` member of a Google Cloud Storage bucket.
 
 Its rules are ``{"action": {"type": "Delete"}, "condition": {"age": …, "matchesPrefix": […], …}}``.
-They have no names, so ours is known by its form: an age and one prefix, which ends where the keys
-of this platform begin.
+They have no names, so our rules are recognized by their form: an age and one prefix, which ends
+with a root of this platform's keys, or with a namespace below it.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ class GCSDocument(LifecycleDocument):
     """Expiry rules of a Google Cloud Storage bucket.
 
     Args:
-        lifecycle: the member as it was read; empty where the bucket has none.
+        lifecycle: the member as it was read; empty if the bucket has none.
     """
 
     def __init__(self, lifecycle: Mapping[str, Any]) -> None:
         self._lifecycle = copy.deepcopy(dict(lifecycle))
 
     def to_json(self) -> dict[str, Any]:
-        """The member as it is to be written."""
+        """Return the member to write."""
         return copy.deepcopy(self._lifecycle)
 
     @property
     def rules(self) -> tuple[ExpiryRule, ...]:
-        """The rules that delete; one with several prefixes counts once for each of them."""
+        """Return the rules that delete; one with several prefixes is returned once for each."""
         found = self._lifecycle.get("rule", [])
         return tuple(rule for entry in found for rule in _rules_of(entry))
 
     def with_expiry(self, prefix: str, days: int) -> GCSDocument:
-        """The document with our rule for a prefix, in the place of the one it may have had."""
-        ours = _written(prefix, days)
+        """Return a copy with our rule for a prefix, added or in place of the previous one."""
+        ours = _build_rule(prefix, days)
         entries: list[dict[str, Any]] = []
         for entry in self._lifecycle.get("rule", []):
             if not any(rule.is_ours and rule.prefix == prefix for rule in _rules_of(entry)):
@@ -68,19 +68,20 @@ def _rules_of(entry: Mapping[str, Any]) -> Iterator[ExpiryRule]:
     days = int(condition.pop("age", 0))
     prefixes = condition.pop("matchesPrefix", [""])
     if condition.get("isLive") is True:
-        del condition["isLive"]  # what is read is live
+        del condition["isLive"]  # the current version of a blob is live
     is_conditional = bool(condition) or "age" not in entry.get("condition", {})
     for prefix in prefixes:
         yield ExpiryRule(
             prefix,
             days,
             is_conditional=is_conditional,
-            is_ours=entry == _written(prefix, days) and _OUR_PREFIX.fullmatch(prefix) is not None,
+            is_ours=entry == _build_rule(prefix, days)
+            and _OUR_PREFIX.fullmatch(prefix) is not None,
         )
 
 
-def _written(prefix: str, days: int) -> dict[str, Any]:
-    """Our rule, as it is written and read again."""
+def _build_rule(prefix: str, days: int) -> dict[str, Any]:
+    """Return our rule in the form in which it is written and read back."""
     return {
         "action": {"type": "Delete"},
         "condition": {"age": days, "matchesPrefix": [prefix]},

@@ -1,4 +1,4 @@
-"""Directories, which remove nothing by themselves."""
+"""Directories, which have no expiry rules."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 
 
 class LocalLifecycle(BucketLifecycle):
-    """A directory: there are no rules, and none can be set."""
+    """Expiry rules of a directory: there are none, and none can be set."""
 
     provider = "local"
 
     def read(self) -> list[ExpiryRule]:
-        """No rules: nothing expires by itself."""
+        """Return no rules: nothing expires by itself."""
         return []
 
     def plan(
@@ -28,17 +28,17 @@ class LocalLifecycle(BucketLifecycle):
         *,
         retention_days: int = DEFAULT_RETENTION_DAYS,
     ) -> Plan:
-        """Raises a LifecycleUnsupportedError."""
+        """Raise LifecycleUnsupportedError."""
         self._refuse()
 
     def apply(self, plan: Plan) -> None:
-        """Raises a LifecycleUnsupportedError."""
+        """Raise LifecycleUnsupportedError."""
         self._refuse()
 
     def _refuse(self) -> NoReturn:
         raise LifecycleUnsupportedError(
-            "in a directory nothing expires by itself, and there is no rule to set: files are "
-            "removed by hand or by a job of the machine",
+            "a directory has no expiry rules, so nothing expires by itself: remove old files by "
+            "hand or by a scheduled job",
             provider=self.provider,
             container=self.container,
             key=None,

@@ -1,4 +1,4 @@
-"""What is proposed for a bucket: a plan that can be applied, or a policy that a person applies."""
+"""A proposal for a bucket: a plan that can be applied, or a policy to apply by hand."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 
 from mistral_offload.errors import LifecycleUnsupportedError
 from mistral_offload.lifecycle.azure import AzureLifecycle
-from mistral_offload.lifecycle.bucket_locations import Place
+from mistral_offload.lifecycle.bucket_locations import BucketLocation
 from mistral_offload.lifecycle.expiry_plan import Plan
 from mistral_offload.lifecycle.factory import open_lifecycle
 
 
 @dataclass(frozen=True, slots=True)
 class ManualPolicy:
-    """What a person has to apply.
+    """A policy that has to be applied by hand.
 
     Attributes:
         document: the policy, as JSON members.
-        show_command: prints the policy that is there, which the other command would replace.
-        apply_command: sets the policy that is in the file it names.
+        show_command: command that prints the present policy, which ``apply_command`` replaces.
+        apply_command: command that sets the policy in the file it names.
     """
 
     document: dict[str, Any]
@@ -29,47 +29,47 @@ class ManualPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """For one bucket: a plan, or else a note that says why there is none.
+    """A plan for one bucket, or a note with the reason why there is none.
 
     Attributes:
-        place: the bucket, and what in it is ours.
-        plan: what `apply` does; None where nothing can be done from here.
-        policy: what a person can do instead, where there is something.
-        note: why nothing can be done from here.
+        location: the bucket, and the prefixes of our keys.
+        plan: the changes that `apply` writes; None if the store's credentials cannot set rules.
+        policy: the policy to apply by hand instead, if there is one.
+        note: the reason why there is no plan.
     """
 
-    place: Place
+    location: BucketLocation
     plan: Plan | None = None
     policy: ManualPolicy | None = None
     note: str | None = None
 
     @property
     def changes(self) -> bool | None:
-        """Whether there is anything to do; None where that is not known."""
+        """True if rules have to change; None if that is not known."""
         return None if self.plan is None else self.plan.changes
 
     def apply(self) -> None:
-        """Do what can be done from here; blocking.
+        """Write the plan, if there is one; blocks.
 
         Raises:
             StorageError: see `BucketLifecycle.apply`.
         """
         if self.plan is not None:
-            open_lifecycle(self.place.config).apply(self.plan)
+            open_lifecycle(self.location.config).apply(self.plan)
 
 
-def propose(place: Place, days: int, *, retention_days: int) -> Proposal:
-    """What it takes for the blobs of a place to be removed after so many days; blocking.
+def propose(location: BucketLocation, days: int, *, retention_days: int) -> Proposal:
+    """Propose how blobs in a bucket come to be removed at an age of ``days``; blocks.
 
     Raises:
-        StorageError: the present rules cannot be read; see the classes below it.
+        StorageError: the present rules could not be read; see the subclasses.
     """
-    lifecycle = open_lifecycle(place.config)
+    lifecycle = open_lifecycle(location.config)
     try:
-        plan = lifecycle.plan(place.prefixes, days, retention_days=retention_days)
+        plan = lifecycle.plan(location.prefixes, days, retention_days=retention_days)
     except LifecycleUnsupportedError as error:
         policy = None
         if isinstance(lifecycle, AzureLifecycle):
-            policy = ManualPolicy(lifecycle.policy(place.prefixes, days), *lifecycle.commands())
-        return Proposal(place, policy=policy, note=str(error))
-    return Proposal(place, plan)
+            policy = ManualPolicy(lifecycle.policy(location.prefixes, days), *lifecycle.commands())
+        return Proposal(location, policy=policy, note=str(error))
+    return Proposal(location, plan)

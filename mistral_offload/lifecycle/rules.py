@@ -1,4 +1,4 @@
-"""An expiry rule, whoever keeps it, and what rules mean for a key. No I/O."""
+"""Expiry rules of any provider, and the rule that applies to a key. No I/O."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ class ExpiryRule:
     """A rule that removes blobs of a certain age.
 
     Attributes:
-        prefix: what the keys begin with that it holds for, prefix of the store included; all keys
+        prefix: prefix of the physical keys it applies to (prefix of the store included); all keys
             if empty.
-        days: the age in days at which blobs are removed.
-        name: what the provider calls it, if it has names.
-        enabled: whether it is in force.
-        is_conditional: it holds for some of those keys only (by tag, size, version, …), so whether
-            it holds for a given blob is not known.
-        is_ours: whether this package has written it.
+        days: age in days at which blobs are removed.
+        name: the provider's name for it, if it has one.
+        enabled: True if it is in force.
+        is_conditional: True if it applies only to some of those keys (by tag, size, version, …), so
+            that it is unknown for a given blob.
+        is_ours: True if this package wrote it.
     """
 
     prefix: str
@@ -34,22 +34,19 @@ class ExpiryRule:
 
 
 def rule_for(key: str, rules: Iterable[ExpiryRule]) -> ExpiryRule | None:
-    """The rule by which the blob under a physical key is removed; None if it is kept for ever.
+    """Return the rule that removes the blob under a physical key; None if it never expires.
 
-    The shortest of those that are in force and hold for it without condition.
+    Of the enabled, unconditional rules that apply, it is the one with the fewest days.
     """
-    fitting = (
+    applicable = (
         rule
         for rule in rules
         if rule.enabled and not rule.is_conditional and key.startswith(rule.prefix)
     )
-    return min(fitting, key=lambda rule: rule.days, default=None)
+    return min(applicable, key=lambda rule: rule.days, default=None)
 
 
 def days_for(key: str, rules: Iterable[ExpiryRule]) -> int | None:
-    """After how many days the blob under a physical key is removed; None if it is kept for ever.
-
-    By the rule that `rule_for` finds.
-    """
+    """Return the days after which `rule_for` removes a blob; None if it never expires."""
     rule = rule_for(key, rules)
     return None if rule is None else rule.days

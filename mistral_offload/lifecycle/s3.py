@@ -1,4 +1,4 @@
-"""The lifecycle configuration of an S3 bucket."""
+"""Reads and writes the lifecycle configuration of an S3 bucket."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.lifecycle.document import LifecycleDocument
-from mistral_offload.lifecycle.editable import Fetched, ReadableLifecycle
+from mistral_offload.lifecycle.editable import ReadableLifecycle, VersionedDocument
 from mistral_offload.lifecycle.s3_document import S3Document
 from mistral_offload.storage._s3_client import connect
-from mistral_offload.storage._s3_errors import Target, error_code, failure_of
+from mistral_offload.storage._s3_errors import Target, error_code, translate_error
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -23,10 +23,10 @@ _MINIMUM_SIZE = "TransitionDefaultMinimumObjectSize"
 
 
 class S3Lifecycle(ReadableLifecycle):
-    """Expiry rules of an S3 bucket, or of anything that speaks its protocol.
+    """Expiry rules of a bucket of S3, or of a server that implements its protocol.
 
-    S3 replaces the whole configuration and knows no condition for it. What somebody else writes
-    between our last look and our write is lost; it is looked at again just before, and afterwards.
+    S3 replaces the whole configuration and supports no condition. Changes that another client makes
+    between our last read and our write are lost; we read just before the write, and verify after.
     """
 
     provider = "s3"
@@ -36,17 +36,17 @@ class S3Lifecycle(ReadableLifecycle):
         given = (config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token)
         self._known_secrets = tuple(secret.get_secret_value() for secret in given if secret)
 
-    def _fetch(self) -> Fetched:
+    def _fetch(self) -> VersionedDocument:
         with self._client() as client:
             client.meta.events.register("after-call.s3.GetBucketLifecycleConfiguration", _keep_xml)
             try:
-                answer = client.get_bucket_lifecycle_configuration(Bucket=self.container)
+                response = client.get_bucket_lifecycle_configuration(Bucket=self.container)
             except client.exceptions.ClientError as error:
                 if error_code(error) != _NONE:
                     raise
-                return Fetched(S3Document())
-        known = cast("dict[str, Any]", answer)
-        return Fetched(S3Document(known[_XML], minimum_size=known.get(_MINIMUM_SIZE)))
+                return VersionedDocument(S3Document())
+        known = cast("dict[str, Any]", response)
+        return VersionedDocument(S3Document(known[_XML], minimum_size=known.get(_MINIMUM_SIZE)))
 
     def _write(self, document: LifecycleDocument, version: str | None) -> None:
         assert isinstance(document, S3Document)  # noqa: S101 - what was fetched
@@ -65,10 +65,10 @@ class S3Lifecycle(ReadableLifecycle):
             )
             client.put_bucket_lifecycle_configuration(Bucket=self.container, **request)
 
-    def _failure(self, error: Exception, operation: str) -> MistralOffloadError | None:
+    def _translate_error(self, error: Exception, operation: str) -> MistralOffloadError | None:
         endpoint, region = self.config.endpoint_url, self.config.region_name
         server = endpoint or (f"region {region}" if region else "the default region")
-        return failure_of(error, Target(operation, self.container, None, server))
+        return translate_error(error, Target(operation, self.container, None, server))
 
     def _secrets(self) -> Collection[str]:
         return self._known_secrets

@@ -1,10 +1,10 @@
 """The lifecycle configuration of an S3 bucket, as XML.
 
-As XML and not as boto3 reads it: what boto3 does not know yet, it would drop, and the next write
-would take it from the bucket. Every rule has an ``ID``; ours begin with ``mistral-offload:``.
+It is kept as XML, not parsed by boto3, which would drop elements that it does not know, so that the
+next write would remove them. Every rule has an ``ID``; ours begin with ``mistral-offload:``.
 
-A rule names its prefix in a ``Filter`` or, as S3 did at first, directly; one configuration cannot
-have both forms, so ours takes the one that is there.
+A rule has its prefix in a ``Filter`` or, in the original form, directly in the ``Rule``. One
+configuration cannot mix both forms, so our rules use the one that is present.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from typing import Any
-from xml.etree import ElementTree  # botocore has read the same text with it before
+from xml.etree import ElementTree  # botocore has parsed the same text with it
 from xml.etree.ElementTree import Element, SubElement
 
 from mistral_offload.lifecycle.document import LifecycleDocument
@@ -24,19 +24,19 @@ _LONGEST_ID = 255
 _NAMESPACE_MARK = "xmlns"
 
 NONCURRENT_DAYS = 7
-"""After how many days a versioned bucket drops what was deleted or has expired."""
+"""Days after which a versioned bucket drops objects that were deleted or have expired."""
 
 ABORT_DAYS = 1
-"""After how many days parts of an upload that was never finished are removed."""
+"""Days after which the parts of an unfinished multipart upload are removed."""
 
 
 class S3Document(LifecycleDocument):
     """Expiry rules of an S3 bucket.
 
     Args:
-        xml: the configuration as it was read, or None where the bucket has none.
-        minimum_size: what the answer said of the smallest objects that change their storage class,
-            which is told apart from the rest; None if nothing.
+        xml: the configuration as it was read, or None if the bucket has none.
+        minimum_size: the member ``TransitionDefaultMinimumObjectSize`` of the response, which S3
+            keeps outside of the XML and which is written back; None if there was none.
     """
 
     def __init__(self, xml: bytes | None = None, *, minimum_size: str | None = None) -> None:
@@ -44,41 +44,43 @@ class S3Document(LifecycleDocument):
         self.minimum_size = minimum_size
 
     def to_xml(self) -> bytes:
-        """The configuration as it is to be written."""
+        """Return the configuration to write."""
         return self._xml
 
     @property
     def rules(self) -> tuple[ExpiryRule, ...]:
-        """The rules that remove current objects.
+        """Return the rules that remove current objects.
 
-        One that does so at a date, not at an age, has 0 days and is conditional.
+        A rule with a date instead of an age is returned with 0 days and as conditional.
         """
         return tuple(rule for entry in self._root().iterfind("Rule") for rule in _rules_of(entry))
 
     def with_expiry(self, prefix: str, days: int) -> S3Document:
-        """The document with our rule for a prefix, in the place of the one it may have had."""
+        """Return a copy with our rule for a prefix, added or in place of the previous one."""
         root = self._root()
         is_legacy = any(entry.find("Prefix") is not None for entry in root.iterfind("Rule"))
-        ours = _written(prefix, days, is_legacy=is_legacy)
-        for place, entry in enumerate(root):
+        ours = _build_rule(prefix, days, is_legacy=is_legacy)
+        for position, entry in enumerate(root):
             if entry.findtext("ID") == id_for(prefix):
-                if _meaning(entry) == _meaning(ours):
+                if _canonical(entry) == _canonical(ours):
                     return self
-                root[place] = ours
+                root[position] = ours
                 break
         else:
             root.append(ours)
         return S3Document(ElementTree.tostring(root, "utf-8"), minimum_size=self.minimum_size)
 
     def __eq__(self, other: object) -> bool:
-        # Not the minimum size: a bucket that had no configuration has none, and then S3's default.
-        return isinstance(other, S3Document) and _meaning(self._root()) == _meaning(other._root())
+        # Without the minimum size: it is None before a first write, and S3's default afterwards.
+        return isinstance(other, S3Document) and _canonical(self._root()) == _canonical(
+            other._root()
+        )
 
     def __hash__(self) -> int:
-        return hash(repr(_meaning(self._root())))
+        return hash(repr(_canonical(self._root())))
 
     def _root(self) -> Element:
-        """The configuration with plain names: its namespace is an attribute, as it was written."""
+        """Return the parsed XML with plain element names; the namespace becomes an attribute."""
         root = ElementTree.fromstring(self._xml)  # noqa: S314 - see the import
         namespace, mark, _ = root.tag.rpartition("}")
         for part in root.iter():
@@ -89,7 +91,7 @@ class S3Document(LifecycleDocument):
 
 
 def id_for(prefix: str) -> str:
-    """What our rule for a prefix is called; a prefix that is too long for S3 goes by its digest."""
+    """Return the ID of our rule for a prefix; one too long for S3 contains a digest instead."""
     name = _OURS + prefix
     if len(name) <= _LONGEST_ID:
         return name
@@ -99,7 +101,7 @@ def id_for(prefix: str) -> str:
 def _rules_of(entry: Element) -> Iterator[ExpiryRule]:
     days, date = entry.findtext("Expiration/Days"), entry.findtext("Expiration/Date")
     if days is None and date is None:
-        return  # it removes old versions or markers of what was deleted, or nothing
+        return  # it removes old versions or delete markers, or nothing
     filters = [*entry.iterfind("Filter/And"), *entry.iterfind("Filter")]
     prefixes = (part.findtext("Prefix") for part in (*filters, entry))
     conditions = {child.tag for part in filters for child in part} - {"Prefix", "And"}
@@ -114,10 +116,10 @@ def _rules_of(entry: Element) -> Iterator[ExpiryRule]:
     )
 
 
-def _written(prefix: str, days: int, *, is_legacy: bool) -> Element:
-    """Our rule: expiry, and what else keeps bytes that nobody reads.
+def _build_rule(prefix: str, days: int, *, is_legacy: bool) -> Element:
+    """Return our rule: expiry, plus removal of old versions and of unfinished uploads.
 
-    Expiry in a versioned bucket only hides an object; its versions have to expire as well.
+    In a versioned bucket, expiry only hides an object; its versions have to expire as well.
     """
     rule = Element("Rule")
     _add(rule, "ID", id_for(prefix))
@@ -133,9 +135,9 @@ def _add(parent: Element, name: str, text: str) -> None:
     SubElement(parent, name).text = text
 
 
-def _meaning(element: Element) -> Any:
-    """What elements have in common that mean the same: no order, no namespace, no indentation."""
-    children = sorted((_meaning(child) for child in element), key=repr)
+def _canonical(element: Element) -> Any:
+    """Return a value that is equal for elements that differ in order, namespace or whitespace."""
+    children = sorted((_canonical(child) for child in element), key=repr)
     text = "" if children else element.text or ""
     attributes = sorted(pair for pair in element.items() if pair[0] != _NAMESPACE_MARK)
     return (element.tag, text, attributes, children)

@@ -1,4 +1,4 @@
-"""Clients of one Azure container: one for each operation that runs at the same time."""
+"""Clients of one Azure container: one per concurrent operation."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 ONE_REQUEST_BYTES = 256 * MIB
-"""Up to here a blob is put and got in one request: what every version of the service takes."""
+"""Largest blob transferred in one request, in bytes; every version of the service accepts it."""
 
 _BLOCK_BYTES = 64 * MIB
 
-_RENEWED_BEFORE_SECONDS = 300
+_RENEW_BEFORE_SECONDS = 300
+"""Remaining lifetime below which a token is replaced."""
 
 
 class Clients:
-    """Lends a client to one operation at a time, the one that came back last first.
+    """Pool of clients: each is lent to one operation at a time, the last returned first.
 
-    Azure's client makes no promise of thread safety; one that is lent has no other user. There are
-    never more of them, nor of their connections, than operations at once, whatever threads these
-    run in. They share one credential.
+    Azure does not promise that its client is thread-safe, so a client has one user at a time. There
+    are never more clients, or connections, than concurrent operations. All share one credential.
 
     Attributes:
-        server: whom they ask, in words for an error.
+        server: the account's address, as text for an error message.
     """
 
     def __init__(self, config: BlobStorageConfig) -> None:
         self._config = config
         self._idle: list[ContainerClient] = []
-        self._making = threading.Lock()
+        self._credential_lock = threading.Lock()
         self._credential: SharedToken | None = None
         self.server = "the account of azure_connection_string"
 
     @contextmanager
     def lend(self) -> Generator[ContainerClient]:
-        """A client for the time of one operation.
+        """Lend a client for the duration of one operation.
 
         Raises:
             MissingExtraError: Azure's packages are not installed.
@@ -54,20 +54,20 @@ class Clients:
         try:
             client = self._idle.pop()
         except IndexError:
-            client = self._make()
+            client = self._create()
         try:
             yield client
         finally:
             self._idle.append(client)
 
     def close(self) -> None:
-        """Close every client and the credential; none may be lent at this time."""
+        """Close every client and the credential; no client may be in use."""
         while self._idle:
             self._idle.pop().close()
         if self._credential is not None:
             self._credential.close()
 
-    def _make(self) -> ContainerClient:
+    def _create(self) -> ContainerClient:
         try:
             from azure.storage.blob import ContainerClient
 
@@ -90,7 +90,9 @@ class Clients:
         if config.azure_connection_string is None:
             self.server = config.azure_storage_account_url or ""
             return ContainerClient(
-                config.azure_storage_account_url or "", credential=self._shared(), **settings
+                config.azure_storage_account_url or "",
+                credential=self._shared_credential(),
+                **settings,
             )
         try:
             client = ContainerClient.from_connection_string(
@@ -101,14 +103,14 @@ class Clients:
         address = urlsplit(client.url) if client is not None else None
         if client is None or address is None or not address.hostname:
             raise StorageConfigError(
-                "azure_connection_string is malformed: copy it anew, whole, from the storage "
+                "azure_connection_string is malformed: copy all of it again from the storage "
                 "account's access keys or shared access signature"
             )
         self.server = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
         return client
 
-    def _shared(self) -> SharedToken:
-        with self._making:
+    def _shared_credential(self) -> SharedToken:
+        with self._credential_lock:
             if self._credential is None:
                 try:
                     from azure.identity import DefaultAzureCredential
@@ -119,22 +121,22 @@ class Clients:
 
 
 class SharedToken:
-    """A credential that asks once for all clients; by itself each of them would ask."""
+    """A credential that requests each token once for all clients, and keeps it."""
 
     def __init__(self, credential: TokenCredential) -> None:
         self._credential = credential
         self._tokens: dict[object, AccessToken] = {}
-        self._asking = threading.Lock()
+        self._lock = threading.Lock()
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
-        """A token that is good for some minutes yet."""
-        if options.get("claims"):  # the service refused the one we have
+        """Return a token that is valid for at least five more minutes."""
+        if options.get("claims"):  # the service refused the current token
             return self._credential.get_token(*scopes, **options)
-        kind = scopes, *sorted(options.items())
-        with self._asking:
-            token = self._tokens.get(kind)
-            if token is None or token.expires_on - time.time() < _RENEWED_BEFORE_SECONDS:
-                token = self._tokens[kind] = self._credential.get_token(*scopes, **options)
+        cache_key = scopes, *sorted(options.items())
+        with self._lock:
+            token = self._tokens.get(cache_key)
+            if token is None or token.expires_on - time.time() < _RENEW_BEFORE_SECONDS:
+                token = self._tokens[cache_key] = self._credential.get_token(*scopes, **options)
             return token
 
     def close(self) -> None:
@@ -145,30 +147,30 @@ class SharedToken:
 
 
 def check_account_url(url: str) -> None:
-    """Refuse an account URL that is none, or that carries a secret.
+    """Refuse an account URL that is not an https address, or that contains a secret.
 
     Raises:
-        StorageConfigError: it cannot be used.
+        StorageConfigError: the URL cannot be used.
     """
     parts = urlsplit(url)
     if parts.query or parts.username is not None or parts.password is not None:
         raise StorageConfigError(
-            "azure_storage_account_url must not carry a signature or a password: a shared access "
-            "signature goes into azure_connection_string, as SharedAccessSignature=…"
+            "azure_storage_account_url must not contain a signature or a password: put a shared "
+            "access signature into azure_connection_string, as SharedAccessSignature=…"
         )
     if parts.scheme != "https" or not parts.hostname:
         raise StorageConfigError(
             f"azure_storage_account_url {url!r} is not an https address, and tokens are sent over "
-            "https only; another server goes into azure_connection_string, as BlobEndpoint=…"
+            "https only; put another server into azure_connection_string, as BlobEndpoint=…"
         )
 
 
-def secrets_of(connection_string: str) -> tuple[str, ...]:
-    """The parts of a connection string that nobody may see, in every spelling."""
+def secrets_in(connection_string: str) -> tuple[str, ...]:
+    """Return the key and signature in a connection string, the latter in both its encodings."""
     fields = (field.partition("=") for field in connection_string.split(";"))
     values = {name.strip().lower(): value.strip() for name, _, value in fields}
     key, signature = values.get("accountkey"), values.get("sharedaccesssignature", "")
     pairs = [pair.partition("=") for pair in signature.lstrip("?").split("&")]
-    spelled = [value for name, _, value in pairs if name == "sig"]
+    encoded = [value for name, _, value in pairs if name == "sig"]
     decoded = [value for name, value in parse_qsl(signature.lstrip("?")) if name == "sig"]
-    return tuple(secret for secret in (key, *spelled, *decoded) if secret)
+    return tuple(secret for secret in (key, *encoded, *decoded) if secret)

@@ -1,4 +1,4 @@
-"""What Azure says when something fails, as errors of ours: by code, status and class only."""
+"""Translates errors of Azure and its SDK into ours, by code, status and class only."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from mistral_offload.storage._http_errors import is_untrusted
+from mistral_offload.storage._http_errors import is_untrusted_certificate
 
 
 class Target(NamedTuple):
-    """What a failed request was about."""
+    """The operation, container and key of a failed request."""
 
     operation: str
     container: str
     key: str | None
     server: str
-    """The account's address, in words."""
+    """The account's address, as text for an error message."""
     by_connection_string: bool
 
 
 ErrorKind = type[StorageError | StorageConfigError]
 
-ALREADY_THERE = frozenset(("BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"))
-"""Codes of a create that found a blob. Other 409 and 412 answers are about leases, tiers, holds."""
+BLOB_EXISTS = frozenset(("BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"))
+"""Codes for a create that found a blob. Other 409s and 412s are about leases, tiers or holds."""
 
 _NOT_FOUND = (
     "nothing is stored under this key: it was never written, was deleted, or expired by a "
     "lifecycle rule; reader and writer need the same container and prefix"
 )
 _NO_CONTAINER = (
-    "the container does not exist: create it, or mend container_name or the storage account"
+    "the container does not exist: create it, or fix container_name or the storage account"
 )
 _INVALID = (
     "the credentials are not valid: check the key or signature in azure_connection_string, or the "
@@ -47,10 +47,10 @@ _ROLE = (
     "the credentials do not allow this: they need the role 'Storage Blob Data Contributor' on the "
     "container, or a signature with read, create, write, delete and list"
 )
-_NETWORK = "the storage account does not let this network, protocol or kind of credential in"
-_BUSY = "the server cannot take the request now: try again later"
+_NETWORK = "the storage account does not allow this network, protocol or kind of credential"
+_BUSY = "the server cannot handle the request now: retry later"
 _NAME = "Azure does not allow container_name, prefix or key as they are"
-_ARCHIVED = "the blob is archived: rehydrate it before it is used"
+_ARCHIVED = "the blob is archived: rehydrate it before using it"
 _HELD = "a lease, a snapshot or an immutability policy of the container protects the blob"
 
 _BY_CODE: dict[str, tuple[ErrorKind, str]] = {
@@ -71,7 +71,7 @@ _BY_CODE: dict[str, tuple[ErrorKind, str]] = {
     "KeyBasedAuthenticationNotPermitted": (StorageAccessDeniedError, _NETWORK),
     "PublicAccessNotPermitted": (StorageAccessDeniedError, _NETWORK),
     "AccountIsDisabled": (StorageAccessDeniedError, _NETWORK),
-    # The account's firewall answers with this one, and some servers on a failed signature.
+    # Sent by the account's firewall, and by some servers for a wrong signature.
     "AuthorizationFailure": (StorageAccessDeniedError, f"{_INVALID}; or {_NETWORK}"),
     "InvalidResourceName": (StorageConfigError, _NAME),
     "InvalidUri": (StorageConfigError, _NAME),
@@ -84,22 +84,22 @@ _BY_CODE: dict[str, tuple[ErrorKind, str]] = {
     "ServerBusy": (StorageUnavailableError, _BUSY),
     "InternalError": (StorageUnavailableError, _BUSY),
     "OperationTimedOut": (StorageUnavailableError, _BUSY),
-    "ConditionNotMet": (StorageUnavailableError, "the blob was replaced while it was read"),
+    "ConditionNotMet": (StorageUnavailableError, "the blob was replaced while it was being read"),
 }
 
 
-def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
-    """The error of ours for what Azure's packages raised, or None when it is not theirs."""
+def translate_error(error: Exception, target: Target) -> MistralOffloadError | None:
+    """Return the error of this package for an exception of Azure's SDK, or None for any other."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
     if not isinstance(error, AzureError):
         return None
     if isinstance(error, HttpResponseError) and error.status_code is not None:
         code, status = error_code(error), error.status_code
-        kind, text = _answered(code, status, target)
+        kind, text = _classify_response(code, status, target)
         text = f"{text} ({target.operation}: {code or 'no code'}, HTTP {status})"
     else:
-        kind, text = _not_answered(error, target)
+        kind, text = _classify_exception(error, target)
         text = f"{text} ({target.operation}: {type(error).__name__})"
     if issubclass(kind, StorageConfigError):
         return kind(f"{text} (azure container {target.container!r}, {target.server})")
@@ -107,12 +107,12 @@ def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
 
 
 def error_code(error: Exception) -> str:
-    """The code of an error answer, or the empty string."""
+    """Return the code of an error response, or the empty string."""
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code) or "")
 
 
-def _answered(code: str, status: int, target: Target) -> tuple[ErrorKind, str]:
+def _classify_response(code: str, status: int, target: Target) -> tuple[ErrorKind, str]:
     if code in _BY_CODE:
         return _BY_CODE[code]
     if status in (401, 403):
@@ -121,26 +121,26 @@ def _answered(code: str, status: int, target: Target) -> tuple[ErrorKind, str]:
         reads = target.operation in ("get", "stat")
         return (BlobNotFoundError, _NOT_FOUND) if reads else (ContainerNotFoundError, _NO_CONTAINER)
     if status in (408, 429) or status >= 500:
-        return StorageUnavailableError, f"{_BUSY}; it was {target.server}"
+        return StorageUnavailableError, f"{_BUSY}; server: {target.server}"
     return StorageError, "the server refused the request"
 
 
-def _not_answered(error: Exception, target: Target) -> tuple[ErrorKind, str]:
+def _classify_exception(error: Exception, target: Target) -> tuple[ErrorKind, str]:
     from azure.core.exceptions import ClientAuthenticationError
 
     if isinstance(error, ClientAuthenticationError):
         if target.by_connection_string:
             return StorageConfigError, "AccountKey in azure_connection_string is not an account key"
         return StorageAccessDeniedError, (
-            "no credentials were found, or they were refused: give azure_connection_string, or an "
-            "environment, workload, managed or developer identity that DefaultAzureCredential finds"
+            "no credentials were found, or they were refused: set azure_connection_string, or give "
+            "DefaultAzureCredential an environment, workload, managed or developer identity"
         )
-    if is_untrusted(error):
+    if is_untrusted_certificate(error):
         return StorageConfigError, (
-            "the server's certificate is not trusted: REQUESTS_CA_BUNDLE names the file of its "
-            "authority"
+            "the server's certificate is not trusted: set REQUESTS_CA_BUNDLE to the file with the "
+            "certificate of its authority"
         )
     return StorageUnavailableError, (
-        f"no answer, or half of one, from {target.server}: check the network, the account's name "
-        "and any proxy"
+        f"no response, or an incomplete one, from {target.server}: check the network, the name of "
+        "the account and any proxy"
     )

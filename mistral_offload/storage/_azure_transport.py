@@ -1,4 +1,4 @@
-"""How Azure's clients send and receive bytes. Imports the SDK: only for where a client is made."""
+"""HTTP transport of Azure's clients. Imports the SDK, so import it only to create a client."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _WITH_BODY = (200, 206)
 
 
 class WholeBodyTransport(HttpTransport[Any, Any]):
-    """Reads each blob at once, within the request.
+    """Reads the whole body of a blob within the request.
 
-    The SDK reads in small chunks, lets a list grow to eight times the blob's size for them, and
-    when the connection breaks meanwhile it asks twice more by itself, a second apart. Client CPU
-    for 64 MiB: 116 ms its way, 40 ms this way.
+    The SDK itself reads in small chunks, collects them in a list of up to eight times the blob's
+    size, and retries twice, a second apart, if the connection breaks meanwhile. Client CPU for
+    64 MiB: 116 ms with the SDK's reader, 40 ms with this one.
     """
 
     def __init__(self, *, connect_timeout: float, read_timeout: float) -> None:
@@ -32,14 +32,14 @@ class WholeBodyTransport(HttpTransport[Any, Any]):
         )
 
     def send(self, request: Any, **kwargs: Any) -> Any:
-        """Send a request; the body of a blob is here when this returns."""
+        """Send a request, and read the body if the response is a blob."""
         response = self._wrapped.send(request, **kwargs)
         if kwargs.get("stream") and response.status_code in _WITH_BODY:
             response.stream_download = _WholeBody(response).as_stream
         return response
 
     def open(self) -> None:
-        """Connections open with the first request."""
+        """Do nothing: connections open with the first request."""
 
     def close(self) -> None:
         """Close the connection."""
@@ -50,25 +50,28 @@ class WholeBodyTransport(HttpTransport[Any, Any]):
 
 
 class _WholeBody:
-    """What the SDK takes for the stream of a response; it also hangs its properties here."""
+    """A body that was read already, as the stream the SDK expects; it sets ``properties`` on it."""
 
     def __init__(self, response: Any) -> None:
         self.response = response
         self.request = response.request
         self.properties: object = None
-        answered: requests.Response = response.internal_response
+        received: requests.Response = response.internal_response
         try:
-            self._content = cast("bytes", answered.raw.read(decode_content=False))
+            self._content = cast("bytes", received.raw.read(decode_content=False))
         except urllib3.exceptions.HTTPError as error:
             raise ServiceResponseError(error, error=error) from error
         finally:
-            answered.close()
+            received.close()
         self.content_length = len(self._content)
 
     def as_stream(self, *_: object, **__: object) -> _WholeBody:
-        """Itself, whatever the SDK says about how to read."""
+        """Return this object; the SDK's options for reading do not apply."""
         return self
 
     def __iter__(self) -> Iterator[bytes]:
-        content, self._content = self._content, b""  # the SDK's cycles would keep it for long
+        content, self._content = (
+            self._content,
+            b"",
+        )  # the SDK's reference cycles would keep it for long
         yield content

@@ -1,9 +1,9 @@
-"""One session per Google Cloud Storage store, with its pool, its credentials and its address.
+"""Creates the session of a Google Cloud Storage store: pool, credentials and address.
 
-Made of google-auth and the documented JSON API. google-cloud-storage is not used: measured with
-version 3.17, it makes two requests of an upload above 8 MiB, looks the bucket up in threads of
-its own, at the start and again after misses, copies a body to frame it and reads a download in
-pieces of 8 KiB: client CPU for 8 MiB there and back is 25 ms, against 7 ms here.
+Uses google-auth and the documented JSON API instead of google-cloud-storage. Measured with version
+3.17, that package splits an upload above 8 MiB into two requests, looks the bucket up in its own
+threads (at the start and again after misses), copies a body to frame it, and reads a download in
+pieces of 8 KiB. Client CPU for 8 MiB up and down: 25 ms, against 7 ms here.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ if TYPE_CHECKING:
 
 OBJECTS_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 BUCKETS_SCOPE = "https://www.googleapis.com/auth/devstorage.full_control"
-"""What it takes to change a bucket itself, by Google's reference of ``buckets.patch``."""
+"""Scope needed to change a bucket itself (Google's reference of ``buckets.patch``)."""
 
 _EMULATOR = "STORAGE_EMULATOR_HOST"
 _MTLS_SERVER = "https://storage.mtls.googleapis.com"
 
 
-class Connected(NamedTuple):
-    """What carries a store's requests, and where to."""
+class Connection(NamedTuple):
+    """A session, and the address of the server that it sends requests to."""
 
     session: Session
     server: str
 
 
-def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connected:
-    """Make the session and ask for its first token, if it needs one.
+def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connection:
+    """Create the session and request its first token, if it needs one.
 
-    ``scope`` is what the token may be used for, at most.
+    Args:
+        config: the bucket and its credentials.
+        scope: OAuth scope of the token.
 
     Raises:
         MissingExtraError: google-auth or requests is not installed.
@@ -53,22 +55,24 @@ def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connect
     session: Any = cast("Any", AuthorizedSession)(credentials)
     for scheme in ("http://", "https://"):
         session.mount(scheme, PooledAdapter(config.connections))
-    session.configure_mtls_channel()  # does nothing unless the machine has such certificates
-    own = _MTLS_SERVER if session.is_mtls else f"https://storage.{credentials.universe_domain}"
-    server = endpoint_of(config) or own
-    # One thread asks for the first token here, and one in the background for each next one. Left
-    # alone, every thread asks that finds none.
+    session.configure_mtls_channel()  # no effect unless the machine has client certificates
+    default_server = (
+        _MTLS_SERVER if session.is_mtls else f"https://storage.{credentials.universe_domain}"
+    )
+    server = endpoint_of(config) or default_server
+    # The first token is requested here, each next one in the background. By default, every thread
+    # that finds no valid token would request one.
     timeout = (config.connect_timeout_seconds, config.read_timeout_seconds)
     credentials.with_non_blocking_refresh()
     credentials.before_request(partial(cast("Any", Request)(), timeout=timeout), "GET", server, {})
-    return Connected(session, server)
+    return Connection(session, server)
 
 
 def endpoint_of(config: BlobStorageConfig) -> str | None:
-    """Where the requests go, or None for Google's own.
+    """Return the configured server address, or None for Google's own.
 
     Raises:
-        StorageConfigError: it is not an http(s) address, or carries a password.
+        StorageConfigError: it is not an http(s) address, or contains a password.
     """
     given = config.endpoint_url or os.environ.get(_EMULATOR)
     if not given:
@@ -78,7 +82,7 @@ def endpoint_of(config: BlobStorageConfig) -> str | None:
     parts = urlsplit(endpoint)
     if parts.username is not None or parts.password is not None or parts.query:
         raise StorageConfigError(
-            f"{name} must not carry a user name, a password or a query: credentials go into the "
+            f"{name} must not contain a user name, a password or a query: credentials go into the "
             "file of service_account_path"
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -98,8 +102,8 @@ def _credentials(config: BlobStorageConfig, scope: str) -> Any:
             )
         except (OSError, ValueError) as error:
             raise StorageConfigError(
-                f"service_account_path {str(config.service_account_path)!r} is not a service "
-                f"account's key file that can be read ({type(error).__name__})"
+                f"service_account_path {str(config.service_account_path)!r} is not a readable "
+                f"key file of a service account ({type(error).__name__})"
             ) from None
     given = config.endpoint_url
     if urlsplit(given).scheme == "http" if given else os.environ.get(_EMULATOR):

@@ -1,4 +1,4 @@
-"""What Google Cloud Storage says when something fails, as errors of ours: by class and status."""
+"""Translates errors of Google Cloud Storage and google-auth into ours, by class and status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from mistral_offload.storage._http_errors import is_untrusted
+from mistral_offload.storage._http_errors import is_untrusted_certificate
 
 if TYPE_CHECKING:
     from requests import Response
@@ -22,7 +22,7 @@ _SHOWN_CHARACTERS = 500
 
 
 class RefusedError(Exception):
-    """An error answer as it came, before it is one of ours."""
+    """An error response that has not been translated yet."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(f"HTTP {response.status_code}: {response.text[:_SHOWN_CHARACTERS]}")
@@ -31,7 +31,7 @@ class RefusedError(Exception):
 
 
 class Target(NamedTuple):
-    """What a failed request was about."""
+    """The operation, bucket and key of a failed request."""
 
     operation: str
     bucket: str
@@ -44,10 +44,10 @@ ErrorKind = type[StorageError | StorageConfigError]
 _NOT_FOUND = (
     "nothing is stored under this key: it was never written, was deleted, or expired by a "
     "lifecycle rule; reader and writer need the same bucket and prefix. Google Cloud Storage "
-    "answers the same when the bucket does not exist"
+    "responds the same if the bucket does not exist"
 )
-_NO_BUCKET = "the bucket does not exist: create it, or mend bucket_id"
-_BUSY = "the server cannot take the request now: try again later"
+_NO_BUCKET = "the bucket does not exist: create it, or fix bucket_id"
+_BUSY = "the server cannot handle the request now: retry later"
 
 _PERMISSION = {
     "put": "storage.objects.create, and storage.objects.delete to overwrite",
@@ -60,19 +60,19 @@ _PERMISSION = {
 }
 
 
-def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
-    """The error of ours for what google-auth and requests raised, or None when it is not theirs."""
+def translate_error(error: Exception, target: Target) -> MistralOffloadError | None:
+    """Return this package's error for one of google-auth or requests, or None for any other."""
     import requests
     import urllib3
     from google.auth.exceptions import GoogleAuthError
 
     if isinstance(error, RefusedError):
-        kind, text = _answered(error.status_code, target)
+        kind, text = _classify_response(error.status_code, target)
         text = f"{text} ({target.operation}: HTTP {error.status_code})"
     elif isinstance(
         error, (GoogleAuthError, requests.RequestException, urllib3.exceptions.HTTPError)
     ):
-        kind, text = _not_answered(error, target)
+        kind, text = _classify_exception(error, target)
         text = f"{text} ({target.operation}: {type(error).__name__})"
     else:
         return None
@@ -81,60 +81,59 @@ def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
     return kind(text, provider="gcs", container=target.bucket, key=target.key)
 
 
-def _answered(status: int, target: Target) -> tuple[ErrorKind, str]:
+def _classify_response(status: int, target: Target) -> tuple[ErrorKind, str]:
     if status == 401:
         return StorageAccessDeniedError, (
-            "the credentials are not valid, or there are none: check service_account_path or the "
-            "default credentials, and this machine's clock"
+            "the credentials are missing or not valid: check service_account_path or the default "
+            "credentials, and this machine's clock"
         )
     if status == 403:
-        return StorageAccessDeniedError, _denied(target.operation)
+        return StorageAccessDeniedError, _permission_message(target.operation)
     if status == 404:
         reads = target.operation in ("get", "stat")
         return (BlobNotFoundError, _NOT_FOUND) if reads else (ContainerNotFoundError, _NO_BUCKET)
     if status in (408, 409, 429) or status >= 500:
-        return StorageUnavailableError, f"{_BUSY}; it was {target.server}"
+        return StorageUnavailableError, f"{_BUSY}; server: {target.server}"
     if 300 <= status < 400:
-        return StorageConfigError, "the server sends us elsewhere: mend endpoint_url"
+        return StorageConfigError, "the server redirects to another address: fix endpoint_url"
     return StorageError, (
-        "the server refused the request: check bucket_id; a bucket whose requester pays needs "
-        "project"
+        "the server refused the request: check bucket_id; a requester-pays bucket needs project"
     )
 
 
-def _denied(operation: str) -> str:
+def _permission_message(operation: str) -> str:
     role = "Storage Admin" if operation.endswith("lifecycle") else "Storage Object User"
     text = (
-        f"the credentials do not allow this: they need {_PERMISSION[operation]}, as the role "
-        f"{role!r} on the bucket has it"
+        f"the credentials do not allow this: they need {_PERMISSION[operation]}, for example by "
+        f"the role {role!r} on the bucket"
     )
     if operation in ("get", "stat"):
-        text += "; without storage.objects.list, the answer is the same when there is no such key"
+        text += "; without storage.objects.list, the response is the same if the key does not exist"
     return text
 
 
-def _not_answered(error: Exception, target: Target) -> tuple[ErrorKind, str]:
+def _classify_exception(error: Exception, target: Target) -> tuple[ErrorKind, str]:
     import requests
     from google.auth import exceptions as auth
 
-    if is_untrusted(error):
+    if is_untrusted_certificate(error):
         return StorageConfigError, (
-            "the server's certificate is not trusted: REQUESTS_CA_BUNDLE names the file of its "
-            "authority"
+            "the server's certificate is not trusted: set REQUESTS_CA_BUNDLE to the file with the "
+            "certificate of its authority"
         )
     if isinstance(error, auth.DefaultCredentialsError):
         return StorageAccessDeniedError, (
-            "no credentials were found: give service_account_path, or run where Google's default "
-            "credentials are (GOOGLE_APPLICATION_CREDENTIALS, gcloud, a role of the machine)"
+            "no credentials were found: set service_account_path, or provide Google's default "
+            "credentials (GOOGLE_APPLICATION_CREDENTIALS, gcloud, a role of the machine)"
         )
     if isinstance(error, auth.RefreshError) and not getattr(error, "retryable", False):
         return StorageAccessDeniedError, (
-            "the credentials were refused: the key may be deleted or the account disabled, or this "
-            "machine's clock is wrong"
+            "the credentials were refused: check that the key is not deleted, that the account is "
+            "not disabled, and this machine's clock"
         )
     if isinstance(error, requests.RequestException) and isinstance(error, ValueError):
-        # Never sent, or not answered in the language of this service.
-        return StorageConfigError, f"{target.server} is not Google Cloud Storage: mend endpoint_url"
+        # Never sent, or the response is not of this API.
+        return StorageConfigError, f"{target.server} is not Google Cloud Storage: fix endpoint_url"
     return StorageUnavailableError, (
-        f"no answer, or half of one, from {target.server}: check the network and any proxy"
+        f"no response, or an incomplete one, from {target.server}: check the network and any proxy"
     )

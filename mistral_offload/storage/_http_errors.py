@@ -1,4 +1,4 @@
-"""What the errors of ``requests``, and of the SDKs above it, carry besides their text."""
+"""Removes requests from the errors of ``requests`` and of the SDKs that use it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
-# Where an error keeps its request: the blob as its body, a token or a signature in its headers, and
-# the frames of the SDK, which hold both.
-_HOLDERS = frozenset(
+# Attributes that lead to the request, with the blob in its body and a token or signature in its
+# headers, or to frames of the SDK, which hold both.
+_ATTRIBUTES = frozenset(
     (
         "request",
         "response",
@@ -26,32 +26,33 @@ _HOLDERS = frozenset(
 )
 
 
-def forget_requests(error: BaseException) -> None:
-    """Take the request from an error and from all that it was made of.
+def strip_requests(error: BaseException) -> None:
+    """Remove the request from an error and from all errors it was raised from.
 
-    Its text stays, and for how long the server asked not to be asked again.
+    The text stays, and so does the ``retry-after`` header of the response.
     """
-    for link in list(_links(error)):
+    for link in list(_chain(error)):
         link.__traceback__ = None
-        for name in _HOLDERS & vars(link).keys():
-            setattr(link, name, _pause_in(getattr(link, name)))
+        for name in _ATTRIBUTES & vars(link).keys():
+            setattr(link, name, _keep_retry_after(getattr(link, name)))
 
 
-def is_untrusted(error: BaseException) -> bool:
-    """Whether the server's certificate was the reason."""
-    return any(isinstance(link, ssl.SSLCertVerificationError) for link in _links(error))
+def is_untrusted_certificate(error: BaseException) -> bool:
+    """Return True if the request failed because the server's certificate is not trusted."""
+    return any(isinstance(link, ssl.SSLCertVerificationError) for link in _chain(error))
 
 
-def _pause_in(answer: object) -> object:
-    headers: Any = getattr(answer, "headers", None)
+def _keep_retry_after(response: object) -> object:
+    """Return a response with the headers that tell how long to wait, or None if there are none."""
+    headers: Any = getattr(response, "headers", None)
     if not isinstance(headers, Mapping) or not isinstance(headers.get("retry-after"), str):  # pyright: ignore
         return None
     kept = {name: headers.get(name) for name in ("retry-after", "date")}  # pyright: ignore
     return SimpleNamespace(headers=kept)
 
 
-def _links(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was made of: these libraries also keep causes in arguments."""
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all errors it was raised from, also those in its arguments."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:

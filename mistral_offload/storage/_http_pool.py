@@ -1,6 +1,6 @@
-"""Connections of the SDKs that speak HTTP through ``requests``: Azure's and Google's.
+"""Connection pool of the SDKs that use ``requests``: Azure's and Google's.
 
-Imported where a client is made, so that importing a store imports no SDK.
+Imported where a client is created, so that importing a store imports no SDK.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _KEEPALIVE_SECONDS = 60
 
 
 class Pieces:
-    """A request body of several parts, sent one after the other and never copied together.
+    """A request body of several parts, sent in pieces and never joined in memory.
 
-    Bytes given as they are must leave within the connect timeout as a whole; a piece of them has
-    that time for itself, and so a large blob gets through a slow line.
+    A body given as bytes has to be sent within the connect timeout as a whole. Each piece has that
+    timeout for itself, so a large blob gets through on a slow connection.
     """
 
     def __init__(self, *parts: bytes) -> None:
@@ -43,24 +43,24 @@ class Pieces:
 
 
 class PooledAdapter(HTTPAdapter):
-    """Keeps a connection for each request that may run at once; repeats nothing by itself."""
+    """Keeps one connection per concurrent request; does not retry by itself."""
 
     def __init__(self, connections: int) -> None:
         super().__init__(pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """As in the base class, and notice when the other end of an idle connection is gone."""
+        """Create the pool with TCP keep-alive, which detects idle connections that have died."""
         super().init_poolmanager(*args, socket_options=_socket_options(), **kwargs)
 
     def close(self) -> None:
-        """Close the connections, and not when the garbage collector comes by."""
+        """Close the connections now, rather than when they are garbage-collected."""
         manager: Any = self.poolmanager
-        for key in manager.pools.keys():  # noqa: SIM118 - it is no dictionary
+        for key in manager.pools.keys():  # noqa: SIM118 - not a dictionary
             manager.pools[key].close()
         super().close()
 
     def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """As in the base class, with large bodies in pieces."""
+        """Send a request, with a large body in pieces."""
         if isinstance(request.body, bytes) and len(request.body) > PIECE_BYTES:
             request.body = cast("Iterable[bytes]", Pieces(request.body))
         return super().send(request, *args, **kwargs)
@@ -69,6 +69,6 @@ class PooledAdapter(HTTPAdapter):
 def _socket_options() -> list[tuple[int, int, int]]:
     options = list(cast("list[tuple[int, int, int]]", HTTPConnection.default_socket_options))
     options.append((socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1))
-    if hasattr(socket, "TCP_KEEPIDLE"):  # the systems' own default is two hours
+    if hasattr(socket, "TCP_KEEPIDLE"):  # the systems' default is two hours
         options.append((socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_SECONDS))
     return options

@@ -1,10 +1,10 @@
-"""Keys as file names that mean the same on every operating system, and back again.
+"""Maps keys to file names that are valid on every operating system, and back.
 
-Names are made of ``a-z 0-9 _ -``; every other byte of a segment is ``%`` and two hex digits, so
-nothing depends on upper and lower case, on Unicode forms, on dots at an end. The last name ends in
-``=blob``: the keys ``a`` and ``a/b`` can both exist. An empty segment is ``=``. A long segment is
-spread over several folders, of which all but the last end in ``=``. Windows keeps some names for
-devices; their first letter is written as a number.
+Names consist of ``a-z 0-9 _ -``; every other byte of a segment is ``%`` and two hex digits. So
+nothing depends on letter case, Unicode normalization or trailing dots. The last name ends in
+``=blob``, so the keys ``a`` and ``a/b`` can both exist. An empty segment is ``=``. A long segment
+is split over several folders, of which all but the last end in ``=``. The first letter of a name
+that Windows reserves for a device is escaped as well.
 
     temporal-payload/acme/Exec/sha256:cf9f…  →  temporal-payload/acme/%45xec/sha256%3acf9f…=blob
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 BLOB_ENDING = "=blob"
 
-# Well under the 143 bytes that an encrypted home folder leaves of a file name.
+# Well under the 143 bytes that an encrypted home folder leaves for a file name.
 _LONGEST_NAME = 120
 
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789_-")
@@ -28,43 +28,44 @@ _ESCAPE = re.compile(r"%([0-9a-f]{2})")
 
 
 def names_of(key: str) -> list[str]:
-    """Folders and file of a key.
+    """Return the folder names of a key, followed by its file name.
 
     Raises:
-        ValueError: the key has no UTF-8 form.
+        ValueError: the key cannot be encoded as UTF-8.
     """
     *folders, last = key.split("/")
-    names = [name for folder in folders for name in _names(folder)]
-    *parts, end = _names(last)
+    names = [name for folder in folders for name in _escape(folder)]
+    *parts, end = _escape(last)
     return [*names, *parts, (end if last else "") + BLOB_ENDING]
 
 
 def folders_of(prefix: str) -> list[str]:
-    """The folders in which all keys lie that begin with ``prefix``."""
-    return [name for folder in prefix.split("/")[:-1] for name in _names(folder)]
+    """Return the names of the folder that contains every key that begins with ``prefix``."""
+    return [name for folder in prefix.split("/")[:-1] for name in _escape(folder)]
 
 
 def key_of(names: Sequence[str]) -> str | None:
-    """The key whose folders and file these are, or None when they are somebody else's."""
+    """Return the key that `names_of` maps to these names, or None if there is none."""
     *folders, last = names
     if not last.endswith(BLOB_ENDING):
         return None
     segments: list[str] = []
-    begun = ""
+    unfinished = ""  # the parts so far of a segment that is split over folders
     for name in (*folders, last.removesuffix(BLOB_ENDING)):
         if name != "=" and name.endswith("="):
-            begun += name[:-1]
+            unfinished += name[:-1]
             continue
-        segment = _unescaped(begun + ("" if name == "=" else name))
+        segment = _unescape(unfinished + ("" if name == "=" else name))
         if segment is None:
             return None
         segments.append(segment)
-        begun = ""
+        unfinished = ""
     key = "/".join(segments)
     return key if names_of(key) == list(names) else None
 
 
-def _names(segment: str) -> list[str]:
+def _escape(segment: str) -> list[str]:
+    """Return the names of one segment: one name, or several if the segment is long."""
     if not segment:
         return ["="]
     names = [""]
@@ -79,7 +80,7 @@ def _names(segment: str) -> list[str]:
     return names
 
 
-def _unescaped(name: str) -> str | None:
+def _unescape(name: str) -> str | None:
     if not _NAME.fullmatch(name):
         return None
     raw = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), name).encode("latin-1")

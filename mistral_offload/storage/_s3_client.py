@@ -1,4 +1,4 @@
-"""One boto3 client per store, set up so that a body is hashed once and nothing waits for ever."""
+"""Creates the boto3 client of a store: each body is hashed once, every request has timeouts."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _SIGNER = "mistral-offload-s3v4"
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
 
-class Connected(NamedTuple):
-    """A client, and the texts it knows that no error may quote."""
+class Connection(NamedTuple):
+    """A client, and the secrets among its credentials, which no error may quote."""
 
     client: S3Client
     secrets: tuple[str, ...]
 
 
-def connect(config: BlobStorageConfig) -> Connected:
-    """Make the client; costs some 60 ms, and may ask the machine's role for credentials.
+def connect(config: BlobStorageConfig) -> Connection:
+    """Create the client; takes about 60 ms, and may request credentials of the machine's role.
 
     Raises:
         MissingExtraError: boto3 is not installed.
-        StorageConfigError: boto3 refuses the endpoint, or there is no CA bundle where one is named.
+        StorageConfigError: boto3 refuses the endpoint, or the CA bundle does not exist.
     """
     try:
         import boto3
@@ -51,37 +51,37 @@ def connect(config: BlobStorageConfig) -> Connected:
         profile_name=config.profile_name,
     )
 
-    def make(endpoint_url: str | None) -> S3Client:
+    def create(endpoint_url: str | None) -> S3Client:
         settings = _settings(config, endpoint_url)
         verify = str(config.ca_bundle) if config.ca_bundle else None
         try:
-            return session.client(  # pyright: ignore[reportUnknownMemberType] - of other services
+            return session.client(  # pyright: ignore[reportUnknownMemberType] - overloads of other services
                 "s3", endpoint_url=endpoint_url, config=settings, verify=verify
             )
         except ValueError:
             raise StorageConfigError(
-                f"endpoint_url {endpoint_url!r} is not one that boto3 accepts"
+                f"boto3 does not accept endpoint_url {endpoint_url!r}"
             ) from None
 
-    client = make(config.endpoint_url)
+    client = create(config.endpoint_url)
     found = client.meta.endpoint_url
     if config.endpoint_url is None and not is_aws(found):
-        # The environment or the profile names another server: it wants the same treatment.
+        # The environment or the profile names another server: it needs the same settings.
         client.close()
-        client = make(found)
+        client = create(found)
     _sign_with_known_digest(client)
     for operation in _UPLOADS:
-        client.meta.events.register(f"before-sign.s3.{operation}", _send_at_once)
+        client.meta.events.register(f"before-sign.s3.{operation}", _skip_expect_continue)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
     secrets: list[str | None] = []
     credentials = session.get_credentials()
-    if type(credentials) is Credentials:  # what a role hands out is fetched anew when it is read
+    if type(credentials) is Credentials:  # reading those of a role would fetch new ones
         secrets = [credentials.access_key, credentials.secret_key, credentials.token]
-    return Connected(client, tuple(secret for secret in secrets if secret))
+    return Connection(client, tuple(secret for secret in secrets if secret))
 
 
 def is_aws(endpoint_url: str) -> bool:
-    """Whether an endpoint is one of Amazon's own."""
+    """Return True if an endpoint is one of Amazon's own."""
     return (urlsplit(endpoint_url).hostname or "").endswith(_AWS_DOMAINS)
 
 
@@ -94,27 +94,27 @@ def _settings(config: BlobStorageConfig, endpoint_url: str | None) -> Config:
 
     style = config.addressing_style
     if style == "auto" and endpoint_url and not is_aws(endpoint_url):
-        style = "path"  # only Amazon is sure to know a bucket by its host name
+        style = "path"  # only Amazon is sure to resolve a bucket by host name
     return Config(
         connect_timeout=config.connect_timeout_seconds,
         read_timeout=config.read_timeout_seconds,
-        retries={"mode": "standard", "total_max_attempts": 1},  # the store does that
+        retries={"mode": "standard", "total_max_attempts": 1},  # the store retries
         max_pool_connections=config.connections,
         tcp_keepalive=True,
         s3=None if style == "auto" else {"addressing_style": style},
-        # A put brings its own checksum; what was read is checked against its key.
+        # A put has its own checksum; a blob that was read is verified against its key.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
 
 
 def _sign_with_known_digest(client: S3Client) -> None:
-    """Let the signature of a put reuse the SHA-256 that is sent as its checksum.
+    """Make the signature of a put reuse the SHA-256 that is sent as its checksum.
 
-    botocore hashes the body for the signature itself, over https too once a checksum is given.
-    Client CPU per MB of a 32 MB put, SHA-256 of the caller not counted: botocore's defaults
-    1.08 ms; our checksum 0.87 ms; our checksum and this 0.24 ms. Leaving the payload unsigned
-    would cost the same 0.3 ms, but a bucket's policy may forbid it.
+    Otherwise botocore hashes the body again for the signature, also over https if a checksum is
+    given. Client CPU per MB of a 32 MB put, without the caller's SHA-256: botocore's defaults
+    1.08 ms; with our checksum 0.87 ms; with our checksum and this signer 0.24 ms. An unsigned
+    payload would cost about the same (0.3 ms), but a bucket's policy may forbid it.
     """
     from botocore.auth import AUTH_TYPE_MAPS, S3SigV4Auth
 
@@ -135,17 +135,17 @@ def _choose_signer(
     return _SIGNER if plain else None
 
 
-def _send_at_once(request: AWSRequest, **_: object) -> None:
-    """Do not wait for "100 Continue" before a body.
+def _skip_expect_continue(request: AWSRequest, **_: object) -> None:
+    """Send the body without waiting for "100 Continue".
 
-    After an early answer, such as the 412 of a blob that is there, botocore before 1.44 reads the
-    next answer on that connection wrongly and stalls for a read timeout (boto/botocore#3755).
+    After an early response, such as the 412 for a key that is taken, botocore before 1.44 misreads
+    the next response on that connection and stalls for a read timeout (boto/botocore#3755).
     """
     del request.headers["Expect"]
 
 
 def _add_md5(request: AWSRequest, **_: object) -> None:
-    """Send the checksum that every server knows; boto3 sends a CRC32, which older ones do not."""
+    """Add Content-MD5, which every server supports; boto3 sends a CRC32, unknown to older ones."""
     body = request.body
     if isinstance(body, bytes):
         digest = hashlib.md5(body, usedforsecurity=False).digest()

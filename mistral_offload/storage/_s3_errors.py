@@ -1,11 +1,11 @@
-"""What S3 and botocore say when something fails, as errors of ours: by code and status only."""
+"""Translates errors of S3 and botocore into ours, by code, status and class only."""
 
 from __future__ import annotations
 
 import ssl
 from typing import NamedTuple
 
-from mistral_offload._http_dates import seconds_off
+from mistral_offload._http_dates import clock_skew_seconds
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
@@ -19,13 +19,13 @@ from mistral_offload.errors import (
 
 
 class Target(NamedTuple):
-    """What a failed request was about."""
+    """The operation, bucket and key of a failed request."""
 
     operation: str
     bucket: str
     key: str | None
     server: str
-    """Region or endpoint, in words."""
+    """Region or endpoint, as text for an error message."""
 
 
 NOT_FOUND = (
@@ -33,15 +33,17 @@ NOT_FOUND = (
     "lifecycle rule; reader and writer need the same bucket and prefix"
 )
 
-_NO_BUCKET = "the bucket does not exist: create it, or mend bucket_name, region_name, endpoint_url"
+_NO_BUCKET = "the bucket does not exist: create it, or fix bucket_name, region_name or endpoint_url"
 _INVALID = "the credentials are not valid: check the access key, its secret and any session token"
 _EXPIRED = "the credentials have expired: renew them"
-_REGION = "the bucket is in another region, or not behind this endpoint: mend region_name"
-_DIGEST = "the server received other bytes than were sent, or was given the wrong sha256"
-_BUSY = "the server cannot take the request now: try again later"
+_REGION = (
+    "the bucket is in another region or behind another endpoint: fix region_name or endpoint_url"
+)
+_DIGEST = "the server received other bytes than were sent, or the sha256 argument was wrong"
+_BUSY = "the server cannot handle the request now: retry later"
 
 _TOO_SKEWED = "RequestTimeTooSkewed"
-_MOST_SECONDS_OFF = 15 * 60
+_MAX_SKEW_SECONDS = 15 * 60
 
 _BY_CODE: dict[str, tuple[type[StorageError | StorageConfigError], str]] = {
     "NoSuchKey": (BlobNotFoundError, NOT_FOUND),
@@ -55,17 +57,17 @@ _BY_CODE: dict[str, tuple[type[StorageError | StorageConfigError], str]] = {
     "TokenRefreshRequired": (StorageAccessDeniedError, _EXPIRED),
     _TOO_SKEWED: (
         StorageAccessDeniedError,
-        "this machine's clock and the server's are too far apart: set the clock",
+        "this machine's clock differs too much from the server's: set the clock",
     ),
-    "InvalidObjectState": (StorageError, "the blob is archived: restore it before it is read"),
-    "InvalidBucketName": (StorageConfigError, "bucket_name is not a name S3 allows"),
+    "InvalidObjectState": (StorageError, "the blob is archived: restore it before reading it"),
+    "InvalidBucketName": (StorageConfigError, "bucket_name is not a valid S3 bucket name"),
     "AuthorizationHeaderMalformed": (StorageConfigError, _REGION),
     "PermanentRedirect": (StorageConfigError, _REGION),
     "TemporaryRedirect": (StorageConfigError, _REGION),
     "IllegalLocationConstraintException": (StorageConfigError, _REGION),
     "NotImplemented": (
         StorageConfigError,
-        "the server does not know conditional writes or another part of the request",
+        "the server does not support conditional writes or another part of the request",
     ),
     "KMS.DisabledException": (StorageConfigError, "the bucket's KMS key is disabled"),
     "KMS.NotFoundException": (StorageConfigError, "the bucket's KMS key does not exist"),
@@ -81,14 +83,14 @@ _BY_CODE: dict[str, tuple[type[StorageError | StorageConfigError], str]] = {
     "ConditionalRequestConflict": (StorageUnavailableError, _BUSY),
     "NoSuchUpload": (
         StorageError,
-        "somebody or a lifecycle rule has aborted the upload: put the blob again",
+        "the upload was aborted by a lifecycle rule or another client: put the blob again",
     ),
 }
 
 _STATUS_IN_BATCH = {"AccessDenied": 403, "InternalError": 500, "ServiceUnavailable": 503}
 
 _PERMISSION = {
-    "put": "s3:PutObject",  # creates, fills and joins uploads in parts, too
+    "put": "s3:PutObject",  # covers multipart uploads too
     "get": "s3:GetObject",
     "stat": "s3:GetObject",
     "delete": "s3:DeleteObject",
@@ -98,16 +100,16 @@ _PERMISSION = {
 }
 
 
-def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
-    """The error of ours for what boto3 raised, or None when it is not boto3's."""
+def translate_error(error: Exception, target: Target) -> MistralOffloadError | None:
+    """Return the error of this package for an exception of boto3, or None for any other."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     if isinstance(error, ClientError):
-        code = _TOO_SKEWED if _is_clock_off(error) else error_code(error)
-        kind, text = _answered(code, http_status(error), target)
+        code = _TOO_SKEWED if _is_clock_skewed(error) else error_code(error)
+        kind, text = _classify_response(code, http_status(error), target)
         text = f"{text} ({target.operation}: {error_code(error)}, HTTP {http_status(error)})"
     elif isinstance(error, BotoCoreError):
-        kind, text = _not_answered(error, target)
+        kind, text = _classify_exception(error, target)
         text = f"{text} ({target.operation}: {type(error).__name__})"
     else:
         return None
@@ -116,9 +118,9 @@ def failure_of(error: Exception, target: Target) -> MistralOffloadError | None:
     return kind(text, provider="s3", container=target.bucket, key=target.key)
 
 
-def refusal_of(code: str, target: Target) -> StorageError:
-    """The error of ours for one key of a batch that was refused, by its code alone."""
-    kind, text = _answered(code, _STATUS_IN_BATCH.get(code, 400), target)
+def translate_code(code: str, target: Target) -> StorageError:
+    """Return the error for one key of a batch that was refused; a batch gives only its code."""
+    kind, text = _classify_response(code, _STATUS_IN_BATCH.get(code, 400), target)
     if issubclass(kind, StorageConfigError):
         kind = StorageError
     text = f"{text} ({target.operation}: {code})"
@@ -126,24 +128,24 @@ def refusal_of(code: str, target: Target) -> StorageError:
 
 
 def error_code(error: Exception) -> str:
-    """The code of an S3 error answer; the status again where the answer has no body."""
+    """Return the code of an S3 error response; without a body, that is the status."""
     response = getattr(error, "response", {})
     return str(response.get("Error", {}).get("Code", ""))
 
 
 def http_status(error: Exception) -> int:
-    """The HTTP status of an error answer."""
+    """Return the HTTP status of an error response."""
     response = getattr(error, "response", {})
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
-def _answered(
+def _classify_response(
     code: str, status: int, target: Target
 ) -> tuple[type[StorageError | StorageConfigError], str]:
     if code in _BY_CODE:
         return _BY_CODE[code]
     if status in (401, 403):
-        return StorageAccessDeniedError, _denied(target.operation)
+        return StorageAccessDeniedError, _permission_message(target.operation)
     if status == 404:
         reads = target.operation in ("get", "stat")
         return (BlobNotFoundError, NOT_FOUND) if reads else (ContainerNotFoundError, _NO_BUCKET)
@@ -152,36 +154,36 @@ def _answered(
     if status == 501:
         return _BY_CODE["NotImplemented"]
     if status in (408, 409, 429) or status >= 500:
-        return StorageUnavailableError, f"{_BUSY}; it was {target.server}"
+        return StorageUnavailableError, f"{_BUSY}; server: {target.server}"
     return StorageError, "the server refused the request"
 
 
-def _is_clock_off(error: Exception) -> bool:
-    """Whether the clock is why a request was refused: the answer to a HEAD has no code."""
+def _is_clock_skewed(error: Exception) -> bool:
+    """Return True if a wrong clock explains a 403 without a code, as a HEAD request gets it."""
     if http_status(error) != 403 or error_code(error) not in ("", "403"):
         return False
     response = getattr(error, "response", {})
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    off = seconds_off(headers.get("date"))
-    return off is not None and off > _MOST_SECONDS_OFF
+    skew = clock_skew_seconds(headers.get("date"))
+    return skew is not None and skew > _MAX_SKEW_SECONDS
 
 
-def _denied(operation: str) -> str:
+def _permission_message(operation: str) -> str:
     text = f"the credentials do not allow this: they need {_PERMISSION[operation]}"
     if operation in ("get", "stat"):
-        text += "; without s3:ListBucket, S3 answers the same when the key does not exist"
+        text += "; without s3:ListBucket, S3 responds the same if the key does not exist"
     return text
 
 
-def _not_answered(
+def _classify_exception(
     error: Exception, target: Target
 ) -> tuple[type[StorageError | StorageConfigError], str]:
     from botocore import exceptions
 
     if isinstance(error, (exceptions.NoCredentialsError, exceptions.PartialCredentialsError)):
         return StorageAccessDeniedError, (
-            "no credentials were found: give aws_access_key_id and aws_secret_access_key, or an "
-            "environment, profile or role that the AWS default chain finds"
+            "no credentials were found: set aws_access_key_id and aws_secret_access_key, or give "
+            "the AWS default chain an environment, a profile or a role"
         )
     if isinstance(
         error,
@@ -194,16 +196,17 @@ def _not_answered(
         ),
     ):
         return StorageAccessDeniedError, "the AWS default chain could not get credentials"
-    if isinstance(error, exceptions.SSLError) and _is_untrusted(error):
+    if isinstance(error, exceptions.SSLError) and _is_untrusted_certificate(error):
         return StorageConfigError, (
-            "the server's certificate is not trusted: name its authority's file in ca_bundle"
+            "the server's certificate is not trusted: set ca_bundle to the file with the "
+            "certificate of its authority"
         )
     if isinstance(error, exceptions.HTTPClientError) and isinstance(
         error.kwargs.get("error"), ValueError
     ):
-        # Never sent: http.client refused a header, most likely one made of a credential.
+        # Never sent: http.client refused a header, most likely one built from a credential.
         return StorageConfigError, (
-            "the request cannot be sent: look for line breaks in the credentials"
+            "the request cannot be sent: check the credentials for line breaks"
         )
     if isinstance(
         error,
@@ -214,12 +217,12 @@ def _not_answered(
         ),
     ):
         return StorageUnavailableError, (
-            f"no answer from {target.server}: check the network, endpoint_url and any proxy"
+            f"no response from {target.server}: check the network, endpoint_url and any proxy"
         )
-    return StorageConfigError, "boto3 cannot use these settings"
+    return StorageConfigError, "boto3 rejects these settings"
 
 
-def _is_untrusted(error: Exception) -> bool:
+def _is_untrusted_certificate(error: Exception) -> bool:
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, ssl.SSLCertVerificationError):

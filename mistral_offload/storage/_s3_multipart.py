@@ -1,4 +1,4 @@
-"""One S3 object from several requests: parts that go side by side, joined at the end."""
+"""Multipart uploads to S3: splits a large blob and uploads its parts concurrently."""
 
 from __future__ import annotations
 
@@ -13,64 +13,64 @@ from typing import NamedTuple
 MIB = 1024 * 1024
 
 MULTIPART_BYTES = 64 * MIB
-"""A blob larger than this goes in parts."""
+"""Size above which a blob is uploaded in parts."""
 
 _PART_BYTES = 16 * MIB
 _MOST_PARTS = 10_000
-_MOST_AT_ONCE = 4
+_CONCURRENT_PARTS = 4
 _PIECE_BYTES = 256 * 1024
 
 
 class Part(NamedTuple):
-    """A stretch of a blob; ``number`` counts from 1."""
+    """One part of a blob; ``number`` counts from 1."""
 
     number: int
     data: memoryview
 
     @property
     def checksum(self) -> str:
-        """Its SHA-256, as S3 writes it."""
+        """The SHA-256 in base64, as S3 expects it."""
         return base64.b64encode(hashlib.sha256(self.data).digest()).decode()
 
 
 class PartReader(io.RawIOBase):
-    """The bytes of a part as a file: sent in pieces, never copied as a whole."""
+    """A file over the bytes of a part: it is read in pieces, never copied as a whole."""
 
     def __init__(self, data: memoryview) -> None:
         self._data = data
-        self._at = 0
+        self._position = 0
 
     def __len__(self) -> int:
         return len(self._data)
 
     def readable(self) -> bool:
-        """True."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """True: a signature may want to look at the bytes first."""
+        """Return True: signing may read the bytes first."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place, as in every file."""
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}[whence]
-        self._at = start + offset
-        return self._at
+        """Set the position, as in `io.IOBase.seek`."""
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._data)}[whence]
+        self._position = start + offset
+        return self._position
 
     def tell(self) -> int:
-        """The place reached."""
-        return self._at
+        """Return the position."""
+        return self._position
 
     def read(self, size: int = -1, /) -> bytes:
-        """The next piece; http.client asks for 16 KiB at a time, which is slow."""
-        end = len(self._data) if size < 0 else self._at + max(size, _PIECE_BYTES)
-        piece = bytes(self._data[self._at : end])
-        self._at += len(piece)
+        """Return the next 256 KiB or more: http.client asks for 16 KiB, which is slow."""
+        end = len(self._data) if size < 0 else self._position + max(size, _PIECE_BYTES)
+        piece = bytes(self._data[self._position : end])
+        self._position += len(piece)
         return piece
 
 
-def split(data: bytes) -> list[Part]:
-    """The parts of a blob; none is copied."""
+def split_into_parts(data: bytes) -> list[Part]:
+    """Split a blob into parts of at least 16 MiB, at most 10,000, without copying it."""
     size = max(_PART_BYTES, -(-len(data) // _MOST_PARTS))
     view = memoryview(data)
     return [
@@ -79,18 +79,18 @@ def split(data: bytes) -> list[Part]:
     ]
 
 
-def send_all(parts: list[Part], send: Callable[[Part], None], *, connections: int) -> None:
-    """Send every part, some at the same time: in this thread and in a few for the occasion.
+def upload_all(parts: list[Part], upload: Callable[[Part], None], *, connections: int) -> None:
+    """Upload every part, several at a time: in this thread and in a few temporary ones.
 
-    None of the threads is the store's, so a store whose threads are all busy with large blobs
-    does not wait for itself; its turns still bound how many requests run. After the first failure
-    no other part is begun, and it is raised when the running ones have ended.
+    None of them belongs to the store, so a store whose threads are all busy with large blobs does
+    not wait for itself; its slots still bound the running requests. After the first failure no
+    further part is started; the exception is raised when the running ones have ended.
     """
     waiting = iter(parts)
     lock = threading.Lock()
     failures: list[BaseException] = []
 
-    def take() -> Iterator[Part]:
+    def take_parts() -> Iterator[Part]:
         while True:
             with lock:
                 part = None if failures else next(waiting, None)
@@ -100,26 +100,26 @@ def send_all(parts: list[Part], send: Callable[[Part], None], *, connections: in
 
     def work() -> None:
         try:
-            for part in take():
-                send(part)
+            for part in take_parts():
+                upload(part)
         except BaseException as error:
             with lock:
                 failures.append(error.with_traceback(None))
 
-    helpers = [
+    threads = [
         threading.Thread(
             target=contextvars.copy_context().run,
             args=(work,),
             name="mistral-offload-s3-part",
             daemon=True,
         )
-        for _ in range(min(_MOST_AT_ONCE, connections, len(parts)) - 1)
+        for _ in range(min(_CONCURRENT_PARTS, connections, len(parts)) - 1)
     ]
-    for helper in helpers:
-        helper.start()
+    for thread in threads:
+        thread.start()
     work()
-    for helper in helpers:
-        helper.join()
+    for thread in threads:
+        thread.join()
     if failures:
         try:
             raise failures[0]

@@ -13,24 +13,34 @@ from mistral_offload.storage._azure_client import (
     ONE_REQUEST_BYTES,
     Clients,
     check_account_url,
-    secrets_of,
+    secrets_in,
 )
-from mistral_offload.storage._azure_errors import ALREADY_THERE, Target, error_code, failure_of
-from mistral_offload.storage._http_errors import forget_requests
+from mistral_offload.storage._azure_errors import BLOB_EXISTS, Target, error_code, translate_error
+from mistral_offload.storage._http_errors import strip_requests
 from mistral_offload.storage.store import BlobStat, BlobStore, Page
 
 
 class AzureStore(BlobStore):
     """Keeps each blob as one block blob of a container.
 
-    Signs with what ``azure_connection_string`` has, an account key or a shared access signature;
-    with ``azure_storage_account_url`` it asks DefaultAzureCredential for tokens. A blob goes and
-    comes in one request, above 256 MiB in pieces. The service is not asked for checksums: they
-    cost more than the transfer, and what is read is checked against its key.
+    Requests are signed with the account key or shared access signature in
+    ``azure_connection_string``; with ``azure_storage_account_url`` they carry tokens of
+    DefaultAzureCredential. A blob is transferred in one request, above 256 MiB in pieces. The
+    service's own checksums are not used: they cost more than the transfer, and a blob that was read
+    is verified against its key.
+
+    Example::
+
+        config = BlobStorageConfig(
+            storage_provider="azure",
+            container_name="payloads",
+            azure_storage_account_url="https://acme.blob.core.windows.net",
+        )
+        store = open_store(config)  # an AzureStore
 
     Raises:
-        StorageConfigError: there is no container name, or not exactly one of connection string and
-            account URL, or the latter is not an https address.
+        StorageConfigError: the container name is missing, not exactly one of connection string and
+            account URL is given, or the URL is not an https address.
     """
 
     provider = "azure"
@@ -53,7 +63,7 @@ class AzureStore(BlobStore):
         )
         self._config = config
         self._clients = Clients(config)
-        # A client is full of cycles: left to itself, it keeps its socket for long.
+        # A client has reference cycles, which would keep its socket open for long.
         self._disconnect = weakref.finalize(self, self._clients.close)
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
@@ -64,9 +74,9 @@ class AzureStore(BlobStore):
             try:
                 client.upload_blob(key, data, length=len(data), overwrite=overwrite)
             except HttpResponseError as error:
-                if overwrite or error_code(error) not in ALREADY_THERE:
+                if overwrite or error_code(error) not in BLOB_EXISTS:
                     raise
-                forget_requests(error)  # it refers to itself, and so to the blob
+                strip_requests(error)  # the error refers to itself, and so to the blob
                 return False
         return True
 
@@ -97,7 +107,7 @@ class AzureStore(BlobStore):
                 if error_code(error) != "BlobNotFound":
                     raise
 
-    def _page(self, prefix: str, token: str | None) -> Page:
+    def _list_page(self, prefix: str, token: str | None) -> Page:
         with self._clients.lend() as client:
             found = client.list_blobs(name_starts_with=prefix or None, include=["metadata"])
             pages = cast("Any", found).by_page(token)
@@ -109,7 +119,7 @@ class AzureStore(BlobStore):
             ]
             return Page(blobs, pages.continuation_token or None)
 
-    def _failure(
+    def _translate_error(
         self, error: Exception, operation: str, key: str | None
     ) -> MistralOffloadError | None:
         target = Target(
@@ -119,23 +129,23 @@ class AzureStore(BlobStore):
             self._clients.server,
             by_connection_string=self._config.azure_connection_string is not None,
         )
-        failure = failure_of(error, target)
+        failure = translate_error(error, target)
         if failure is not None:
-            forget_requests(error)
+            strip_requests(error)
         return failure
 
     def _secrets(self) -> Collection[str]:
         given = self._config.azure_connection_string
-        return secrets_of(given.get_secret_value()) if given else ()
+        return secrets_in(given.get_secret_value()) if given else ()
 
-    def _release(self) -> None:
+    def _close_connections(self) -> None:
         self._disconnect()
 
     def _require_sendable(self, key: str) -> None:
-        """Refuse what would be resolved like a path on its way, and so be another blob."""
+        """Refuse a key that would be resolved like a path, and so name another blob."""
         if not {".", ".."}.isdisjoint(key.split("/")):
             raise StorageError(
-                "Azure cannot keep a key with a '.' or '..' between its slashes",
+                "Azure cannot store a key with a segment '.' or '..'",
                 provider=self.provider,
                 container=self._container,
                 key=key,

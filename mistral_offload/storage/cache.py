@@ -1,8 +1,8 @@
-"""Content-addressed blobs, each fetched and written once.
+"""Cache around a store of content-addressed blobs: each is fetched and written once.
 
-Around any store: memory (least recently used, bounded in bytes), optionally a directory that the
-processes of one machine share, one request for callers who want the same blob at once, and a memo
-of the blobs that are known to be stored, so that writing one of them again costs no request.
+It has a memory cache (least recently used, bounded in bytes); optionally a directory shared by the
+processes of one machine; single flight, so that concurrent callers for the same blob make one
+request; and a memo of the keys known to be stored, so that writing one of them again makes none.
 """
 
 from __future__ import annotations
@@ -28,21 +28,32 @@ from mistral_offload.storage.store import BlobStore
 
 _KNOWN_KEYS = 20_000
 _KNOWN_SECONDS = 3600.0
-"""How long a blob is believed to be there; expiry policies and clean-ups work in days."""
+"""Time after which a stored blob is checked again; expiry rules and clean-ups work in days."""
 
 
 class BlobCache:
-    """Blobs by key and the SHA-256 that they must hash to; safe to share between threads.
+    """Caches blobs by key and expected SHA-256; safe to share between threads.
 
-    A put of a blob that is known to be stored costs no request, one that another process stored
-    costs one. What is stored is not looked at then: should it be cut or changed, the next read
-    says so with a BlobCorruptedError, and the put after that replaces it.
+    A put of a blob that is known to be stored makes no request; one that another process stored
+    costs one request. Neither verifies the stored bytes: if they were truncated or changed, the
+    next read raises BlobCorruptedError, and the put after that replaces them.
 
-    What the store does not have is looked for in the stores of ``read_also``, one request each. It
-    is not taken for stored then: a put of it writes it to the store.
+    A blob that was read or written here is not read again while it stays in memory or in the
+    directory.
 
-    ``memory_bytes`` of 0 keeps nothing in memory. A blob that was read or written here is not read
-    again while it stays in memory or in the directory.
+    Example::
+
+        cache = BlobCache(store)
+        digest = hashlib.sha256(data).hexdigest()
+        cache.put(key, data, digest)
+        cache.get(key, digest)  # from memory
+
+    Args:
+        store: where blobs are written and read.
+        read_also: stores that are tried, in order, for a blob that ``store`` does not have, one
+            request each. Such a blob does not count as stored: a put writes it to ``store``.
+        memory_bytes: bound of the memory cache; 0 keeps nothing in memory.
+        directory: disk cache.
     """
 
     def __init__(
@@ -58,37 +69,44 @@ class BlobCache:
         self._memory_bytes = memory_bytes
         self._directory = directory
         self._lock = threading.Lock()
-        self._memory: OrderedDict[str, _Held] = OrderedDict()
-        self._held_bytes = 0
+        self._memory: OrderedDict[str, _CachedBlob] = OrderedDict()
+        self._memory_used = 0
         self._known: OrderedDict[str, float] = OrderedDict()
         self._damaged: set[str] = set()
         self._reading: SingleFlight[bytes] = SingleFlight()
         self._writing: SingleFlight[bool] = SingleFlight()
 
     def put(self, key: str, data: bytes, digest: str) -> bool:
-        """Store a blob unless it is known to be there; ``digest`` is its SHA-256 in hex.
+        """Store a blob unless it is known to be stored.
+
+        Args:
+            key: key of the blob.
+            data: content of the blob.
+            digest: SHA-256 of the data in hex.
 
         Returns:
-            Whether this call wrote it.
+            True if this call wrote the blob.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: the blob could not be written.
         """
-        # Through `run`: in a forked child the locks below may be held by nobody who is there.
+        # Through `run`, which refuses a forked child: there the locks below may stay held for ever.
         return self.store.run(self._put, key, data, digest)
 
     def get(self, key: str, digest: str | None, *, largest: int | None = None) -> bytes:
-        """Read a blob from memory, the directory or the store, whichever has it first.
+        """Read a blob from memory, from the directory or from the store, in this order.
 
-        Without a digest the blob must be one that never changes: it is not checked, and not kept in
-        the directory, whose files are named by digest. With ``largest``, in bytes, the store is
-        asked for the size first, one request more.
+        Args:
+            key: key of the blob.
+            digest: expected SHA-256 in hex. With None the blob must be one that never changes; it
+                is not verified, and not kept in the directory, whose files are named by digest.
+            largest: maximum size in bytes; checked first, with one extra request.
 
         Raises:
             BlobNotFoundError: nothing is stored under the key.
-            PayloadTooLargeError: it has more bytes than ``largest``.
+            PayloadTooLargeError: the blob is larger than ``largest``.
             BlobCorruptedError: the stored bytes do not hash to the digest.
-            StorageError: it could not be read.
+            StorageError: the blob could not be read.
         """
         return self.store.run(self._get, key, digest, largest)
 
@@ -96,74 +114,74 @@ class BlobCache:
         if self._is_known(key):
             return False
         with self._lock:
-            damaged = key in self._damaged  # what was found there is not what belongs there
-        written = self._writing.do(
+            damaged = key in self._damaged  # a read found bytes that do not hash to the digest
+        written = self._writing.run(
             (key, damaged), lambda: self.store.put(key, data, sha256=digest, overwrite=damaged)
         )
         if damaged:
             with self._lock:
                 self._damaged.discard(key)
-        self._note_stored(key)
-        self._hold(key, data, digest)
+        self._mark_stored(key)
+        self._cache(key, data, digest)
         if written:
             telemetry.count_blob("offloaded", len(data), self.store.provider)
         return written
 
     def _get(self, key: str, digest: str | None, largest: int | None) -> bytes:
         with self._lock:
-            held = self._memory.get(key)
-            if held is not None and digest in (held.digest, None):
+            cached = self._memory.get(key)
+            if cached is not None and digest in (cached.digest, None):
                 self._memory.move_to_end(key)
-                telemetry.count_blob("cached", len(held.data), self.store.provider)
-                return held.data
-        return self._reading.do((key, digest, largest), lambda: self._read(key, digest, largest))
+                telemetry.count_blob("cached", len(cached.data), self.store.provider)
+                return cached.data
+        return self._reading.run((key, digest, largest), lambda: self._read(key, digest, largest))
 
     def _read(self, key: str, digest: str | None, largest: int | None) -> bytes:
         if self._directory is not None and digest is not None:
             data = self._directory.get(digest)
             if data is not None:
-                self._remember(key, data, digest)
+                self._cache_in_memory(key, data, digest)
                 telemetry.count_blob("cached", len(data), self.store.provider)
                 return data
         source, data = self._fetch(key, largest)
         if digest is None:
-            self._remember(key, data, None)
+            self._cache_in_memory(key, data, None)
             return data
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
-            # On its way, perhaps; a second look costs little beside a workflow that fails.
+            # Perhaps changed in transit; a second read costs little beside a failed workflow.
             source, data = self._fetch(key, largest)
             found = hashlib.sha256(data).hexdigest()
         is_own = source is self.store
         if found != digest:
             if is_own:
-                self._note_damage(key)
+                self._mark_damaged(key)
             raise BlobCorruptedError(
-                f"the stored {len(data):,} bytes hash to {found}, not to what their key says: they "
-                "were changed or cut after they were written",
+                f"the stored {len(data):,} bytes hash to {found}, not to the digest in their key: "
+                "they were changed or truncated after they were written",
                 provider=source.provider,
                 container=source.container,
                 key=key,
             )
         if is_own:
-            self._note_stored(key, intact=True)
-        self._hold(key, data, digest)
+            self._mark_stored(key, intact=True)
+        self._cache(key, data, digest)
         return data
 
     def _fetch(self, key: str, largest: int | None) -> tuple[BlobStore, bytes]:
-        """Read a blob from the first store that has it, and say which."""
+        """Read a blob from the first store that has it; return that store and the bytes."""
         try:
             return self.store, self._read_from(self.store, key, largest)
         except BlobNotFoundError:
-            self._forget(key)
+            self._unmark_stored(key)
             if not self._read_also:
                 raise
         for other in self._read_also:
             with suppress(BlobNotFoundError):
                 return other, self._read_from(other, key, largest)
         raise BlobNotFoundError(
-            f"nothing is stored under this key, nor in the {len(self._read_also)} of read_also: it "
-            "was never written, was deleted or has expired, or it lies in another bucket",
+            f"nothing is stored under this key, nor in read_also ({len(self._read_also)} tried): "
+            "it was never written, was deleted or has expired, or is in another bucket",
             provider=self.store.provider,
             container=self.store.container,
             key=key,
@@ -177,36 +195,36 @@ class BlobCache:
                     f"the blob under key {key!r}",
                     size=size,
                     limit=largest,
-                    remedy="Whoever reads it has set this limit.",
+                    remedy="The reader has set this limit.",
                 )
         data = store.get(key)
         telemetry.count_blob("fetched", len(data), store.provider)
         return data
 
-    def _note_stored(self, key: str, *, intact: bool = False) -> None:
-        """Let the next put of a blob ask nobody; ``intact`` when it was looked at."""
+    def _mark_stored(self, key: str, *, intact: bool = False) -> None:
+        """Make the next put of a blob skip the request; ``intact``: its bytes were verified."""
         with self._lock:
             if intact:
-                self._damaged.discard(key)  # mended by somebody
-            if key not in self._damaged:  # somebody may have read it just now
+                self._damaged.discard(key)  # another process replaced it
+            if key not in self._damaged:  # a concurrent read may have found damage
                 self._known[key] = time.monotonic()
                 self._known.move_to_end(key)
             while len(self._known) > _KNOWN_KEYS:
                 self._known.popitem(last=False)
 
-    def _hold(self, key: str, data: bytes, digest: str) -> None:
-        """Keep a blob at hand."""
-        self._remember(key, data, digest)
+    def _cache(self, key: str, data: bytes, digest: str) -> None:
+        """Keep a blob in memory and in the directory."""
+        self._cache_in_memory(key, data, digest)
         if self._directory is not None:
             self._directory.put(digest, data)
 
-    def _forget(self, key: str) -> None:
-        """Let the next put of a blob write it."""
+    def _unmark_stored(self, key: str) -> None:
+        """Make the next put of a blob write it."""
         with self._lock:
             self._known.pop(key, None)
 
-    def _note_damage(self, key: str) -> None:
-        """Let the next put of a blob replace what is there."""
+    def _mark_damaged(self, key: str) -> None:
+        """Make the next put of a blob overwrite the stored bytes."""
         with self._lock:
             self._known.pop(key, None)
             while len(self._damaged) >= _KNOWN_KEYS:
@@ -218,21 +236,21 @@ class BlobCache:
             since = self._known.get(key)
             return since is not None and time.monotonic() - since < _KNOWN_SECONDS
 
-    def _remember(self, key: str, data: bytes, digest: str | None) -> None:
+    def _cache_in_memory(self, key: str, data: bytes, digest: str | None) -> None:
         if not self._memory_bytes or len(data) > self._memory_bytes:
             return
         with self._lock:
             replaced = self._memory.pop(key, None)
             if replaced is not None:
-                self._held_bytes -= len(replaced.data)
-            self._memory[key] = _Held(data, digest)
-            self._held_bytes += len(data)
-            while self._held_bytes > self._memory_bytes:
+                self._memory_used -= len(replaced.data)
+            self._memory[key] = _CachedBlob(data, digest)
+            self._memory_used += len(data)
+            while self._memory_used > self._memory_bytes:
                 _, dropped = self._memory.popitem(last=False)
-                self._held_bytes -= len(dropped.data)
+                self._memory_used -= len(dropped.data)
 
 
-class _Held(NamedTuple):
+class _CachedBlob(NamedTuple):
     data: bytes
     digest: str | None
-    """What the data was checked against, if it was."""
+    """SHA-256 that the data was verified against; None if it was not verified."""

@@ -1,8 +1,8 @@
-"""Blobs on the disk of one machine, shared by its processes.
+"""Disk cache of blobs, shared by the processes of one machine.
 
-Files are named by the digest of what they hold and checked when they are read, so a crash, a
-concurrent writer or a fault of the disk costs a download, never a wrong byte. Nothing here can fail
-an operation: without the directory there is only more to fetch.
+Files are named by the digest of their content and verified when they are read. So a crash, a
+concurrent writer or a disk fault costs a download, never a wrong byte. No error of the cache fails
+an operation: without the directory, more blobs are fetched.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from mistral_offload.limits import DEFAULT_CACHE_DIRECTORY_BYTES
 
 _logger = logging.getLogger(__name__)
 
-_OURS = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{16}-[0-9a-f]{16}")
+_OUR_FILES = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{16}-[0-9a-f]{16}")
 _UNFINISHED_SECONDS = 3600.0
-"""After which time a file that was not finished is one that a crash has left."""
+"""Age from which an unfinished file is taken to be left over from a crash."""
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
-_SLACK = 0.9
-"""To which share of the bound the directory is cleared, so that not every write has to look."""
+_CLEAR_TO_SHARE = 0.9
+"""Share of the bound down to which files are removed, so that not every write has to scan."""
 
 
 class CacheDirectory:
-    """At most about ``max_bytes`` of blobs, those not used for longest removed first."""
+    """Keeps about ``max_bytes`` of blobs at most; removes the least recently used first."""
 
     def __init__(self, path: Path, *, max_bytes: int = DEFAULT_CACHE_DIRECTORY_BYTES) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._room = 0
-        """Bytes that may be written before the directory has to be looked through."""
+        self._bytes_until_scan = 0
+        """Bytes that may be written before the directory has to be scanned again."""
         self._warned = False
 
     def get(self, digest: str) -> bytes | None:
-        """The blob with this SHA-256 (hex), or None."""
+        """Return the blob with this SHA-256 (hex), or None."""
         file = self._file(digest)
         try:
             data = file.read_bytes()
@@ -56,12 +56,12 @@ class CacheDirectory:
             self._warn(error)
             return None
         with contextlib.suppress(OSError):  # another user's file, or just removed
-            os.utime(file)  # used just now
+            os.utime(file)  # marks it as used
         return data
 
     def put(self, digest: str, data: bytes) -> None:
-        """Keep a blob, unless it is there already or too large for the directory."""
-        if len(data) > self._max_bytes * _SLACK:
+        """Store a blob, unless it is present already or too large for the directory."""
+        if len(data) > self._max_bytes * _CLEAR_TO_SHARE:
             return
         file = self._file(digest)
         try:
@@ -87,19 +87,19 @@ class CacheDirectory:
 
     def _make_room(self, size: int) -> None:
         with self._lock:
-            self._room -= size
-            if self._room >= 0:
+            self._bytes_until_scan -= size
+            if self._bytes_until_scan >= 0:
                 return
-            held = self._clear_to(int(self._max_bytes * _SLACK) - size)
-            # Other processes write too: look again after a tenth of the bound at the latest.
-            self._room = min(self._max_bytes - held - size, self._max_bytes // 10)
+            held = self._clear_to(int(self._max_bytes * _CLEAR_TO_SHARE) - size)
+            # Other processes write too: scan again after a tenth of the bound at the latest.
+            self._bytes_until_scan = min(self._max_bytes - held - size, self._max_bytes // 10)
 
     def _clear_to(self, allowed: int) -> int:
-        """Remove what was not used for longest until at most so many bytes are left."""
+        """Remove the least recently used files beyond ``allowed`` bytes; return the bytes kept."""
         found: list[tuple[float, int, Path]] = []
         abandoned = time.time() - _UNFINISHED_SECONDS
         for file in self._path.glob("*/*"):
-            if not _OURS.fullmatch(file.name):  # somebody else's files are not for us to remove
+            if not _OUR_FILES.fullmatch(file.name):  # never remove files of others
                 continue
             with contextlib.suppress(OSError):  # another process may have removed it
                 status = file.stat()
@@ -119,4 +119,8 @@ class CacheDirectory:
     def _warn(self, error: OSError) -> None:
         if not self._warned:
             self._warned = True
-            _logger.warning("cache directory %s is not used fully: %s", self._path, error)
+            _logger.warning(
+                "cache directory %s failed, so more blobs are fetched from the store: %s",
+                self._path,
+                error,
+            )

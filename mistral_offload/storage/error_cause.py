@@ -1,15 +1,15 @@
-"""What of a foreign error may be chained to ours."""
+"""Strips secrets and tracebacks from SDK errors before they are chained to ours."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
 
-def presentable_cause(error: BaseException, secrets: Collection[str]) -> BaseException | None:
-    """The error as it may be shown below ours, or None when its text quotes a secret.
+def sanitize_cause(error: BaseException, secrets: Collection[str]) -> BaseException | None:
+    """Return the error without tracebacks, or None when its text quotes a secret.
 
-    It loses its frames, and so do the errors it was raised from: the frames of an SDK hold keys
-    and signed headers in their variables, which error trackers send along.
+    The errors it was raised from lose their tracebacks too: the frames of an SDK hold keys and
+    signed headers in their variables, which error trackers send along.
     """
     pieces = {piece for secret in secrets for piece in secret.split()}
     for link in _chain(error):
@@ -21,6 +21,7 @@ def presentable_cause(error: BaseException, secrets: Collection[str]) -> BaseExc
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, its causes and its contexts, each once."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
     while waiting:

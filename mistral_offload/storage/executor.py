@@ -1,4 +1,4 @@
-"""What every store is made of, whatever it stores: its process, its threads, its end."""
+"""Base of every store: its threads, its request slots, its process, and closing it once."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ T = TypeVar("T")
 
 
 class StoreExecutor:
-    """Threads that start with the first hop, turns to take, and a close that happens once.
+    """Owns a store's threads, limits its concurrent requests, and closes once.
 
-    A store dropped without a close gives its threads back as well: an executor ends its threads
-    when it is collected, and nothing that waits in them refers to the store.
+    Threads start with the first ``…_async`` call. A store that is dropped without being closed
+    releases its threads as well: an executor ends its threads when it is collected, and nothing
+    that waits in them refers to the store.
 
     Attributes:
         provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.
@@ -40,7 +41,7 @@ class StoreExecutor:
         self._closed = False
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._turns = threading.BoundedSemaphore(connections)
+        self._slots = threading.BoundedSemaphore(connections)
         self._threads: ThreadPoolExecutor | None = None
         self._thread_ids: set[int] = set()
 
@@ -51,11 +52,11 @@ class StoreExecutor:
 
     @property
     def closed(self) -> bool:
-        """Whether it was closed, or belongs to the process this one was forked from."""
+        """True after `close`, and in a process forked from the one that opened the store."""
         return self._closed or os.getpid() != self._pid
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function right here; the twin of `run_async`.
+        """Call a function in the current thread; the sync form of `run_async`.
 
         Raises:
             StoreClosedError: the store is closed.
@@ -67,8 +68,8 @@ class StoreExecutor:
         """Call a blocking function in the store's own threads.
 
         For work that belongs to a store operation, such as hashing what is put: several blocking
-        calls in one hop. A call that waits for a thread is given up when its task is cancelled; one
-        that runs already runs to its end.
+        calls in one hop. Cancelling the task drops a call that still waits for a thread; one that
+        is already running runs to its end.
 
         Raises:
             StoreClosedError: the store is closed.
@@ -85,16 +86,16 @@ class StoreExecutor:
                 self._threads = ThreadPoolExecutor(
                     self._connections,
                     thread_name_prefix=f"mistral-offload-{self.provider}",
-                    initializer=_enlist,
+                    initializer=_add_current_thread,
                     initargs=(self._thread_ids,),
                 )
             future = self._threads.submit(work)
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """End running operations, then give up threads and connections. Twice is fine.
+        """Wait for running operations, then release threads and connections; idempotent.
 
-        What waits for its turn, and every later use, gets a StoreClosedError.
+        Operations that wait for a slot, and every later use, raise StoreClosedError.
         """
         if os.getpid() != self._pid:  # threads and connections are the parent's
             return
@@ -107,12 +108,12 @@ class StoreExecutor:
         if threads is not None:
             threads.shutdown(wait=threading.get_ident() not in self._thread_ids)
         for _ in range(self._connections):
-            self._turns.acquire()
-        self._release()
-        self._turns.release(self._connections)
+            self._slots.acquire()
+        self._close_connections()
+        self._slots.release(self._connections)
 
     async def close_async(self) -> None:
-        """As `close`, in a thread."""
+        """Async form of `close`; runs in a thread."""
         await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:
@@ -138,8 +139,8 @@ class StoreExecutor:
     ) -> None:
         await self.close_async()
 
-    def _release(self) -> None:
-        """Close connections. Called once; no operation is running."""
+    def _close_connections(self) -> None:
+        """Close connections. Called once, while no operation is running."""
 
     def _require_open(self, key: str | None = None) -> None:
         if os.getpid() != self._pid:
@@ -154,5 +155,5 @@ class StoreExecutor:
         raise StoreClosedError(text, provider=self.provider, container=self._container, key=key)
 
 
-def _enlist(thread_ids: set[int]) -> None:
+def _add_current_thread(thread_ids: set[int]) -> None:
     thread_ids.add(threading.get_ident())

@@ -1,4 +1,4 @@
-"""From a configuration to its store: one per configuration and process."""
+"""Opens the store of a configuration: one per configuration and process."""
 
 from __future__ import annotations
 
@@ -22,11 +22,16 @@ _caches: WeakValueDictionary[tuple[BlobStorageConfig, int], BlobCache] = WeakVal
 
 
 def open_store(config: BlobStorageConfig) -> BlobStore:
-    """The store of a configuration; every caller with an equal one gets the same store.
+    """Open the store of a configuration; equal configurations share one store. Makes no request.
 
-    It lives as long as somebody refers to it, then its threads and connections are given up. So
-    drop it rather than close it: a close ends it for all who share it, and the next call makes
-    another one. No request is made here.
+    A store lives as long as it is referenced; then its threads and connections are released. Drop
+    it rather than close it: closing ends it for everyone who shares it, and the next call opens a
+    new one.
+
+    Example::
+
+        store = open_store(BlobStorageConfig(storage_provider="s3", bucket_name="payloads"))
+        store.put("greeting", b"hello")
 
     Raises:
         StorageConfigError: a setting is missing or cannot be used.
@@ -35,19 +40,19 @@ def open_store(config: BlobStorageConfig) -> BlobStore:
     with _lock:
         store = _stores.get(key)
         if store is None or store.closed:
-            store = _stores[key] = _make(config)
+            store = _stores[key] = _create_store(config)
         return store
 
 
 def open_cache(config: BlobStorageConfig) -> BlobCache:
-    """The cache around the store of a configuration, shared and released like the store.
+    """Open the cache around a configuration's store, shared and released like the store.
 
     Raises:
         StorageConfigError: a setting is missing or cannot be used.
     """
     key = (config, os.getpid())
     store = open_store(config)
-    also = tuple(open_store(other) for other in config.read_also)
+    read_also = tuple(open_store(other) for other in config.read_also)
     with _lock:
         cache = _caches.get(key)
         if cache is None or cache.store is not store:
@@ -58,14 +63,14 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
                 )
             cache = _caches[key] = BlobCache(
                 store,
-                read_also=also,
+                read_also=read_also,
                 memory_bytes=config.cache_memory_bytes,
                 directory=directory,
             )
         return cache
 
 
-def _make(config: BlobStorageConfig) -> BlobStore:
+def _create_store(config: BlobStorageConfig) -> BlobStore:
     match config.storage_provider:
         case StorageProvider.S3:
             return S3Store(config)
@@ -79,8 +84,8 @@ def _make(config: BlobStorageConfig) -> BlobStore:
             return LocalStore(config.path, prefix=config.prefix, connections=config.connections)
 
 
-def _forget() -> None:
-    """Start anew in a forked child, where another thread may have held the lock."""
+def _reset_after_fork() -> None:
+    """Replace the lock in a forked child, where another thread may have held it."""
     global _lock
     _lock = threading.Lock()
     _stores.clear()
@@ -88,4 +93,4 @@ def _forget() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_reset_after_fork)

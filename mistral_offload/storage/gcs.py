@@ -1,4 +1,4 @@
-"""Blobs in a Google Cloud Storage bucket, by one request of its JSON API for each operation."""
+"""Blobs in a Google Cloud Storage bucket; one request of its JSON API per operation."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from mistral_offload.storage._gcs_client import Connected, connect, endpoint_of
-from mistral_offload.storage._gcs_errors import RefusedError, Target, failure_of
-from mistral_offload.storage._http_errors import forget_requests
+from mistral_offload.storage._gcs_client import Connection, connect, endpoint_of
+from mistral_offload.storage._gcs_errors import RefusedError, Target, translate_error
+from mistral_offload.storage._http_errors import strip_requests
 from mistral_offload.storage.store import BlobStat, BlobStore, Page
 
 if TYPE_CHECKING:
@@ -35,14 +35,19 @@ _PAGE_FIELDS = f"items({_BLOB_FIELDS}),nextPageToken"
 
 
 class GCSStore(BlobStore):
-    """Keeps each blob as one object of a bucket, checked by its CRC32C on both ways.
+    """Keeps each blob as one object of a bucket, verified by its CRC32C in both directions.
 
-    Credentials are the key file of ``service_account_path`` or Google's default ones; there are
-    none for an ``endpoint_url`` with http and for the server of STORAGE_EMULATOR_HOST. ``project``
-    pays for the requests where the bucket's owner does not.
+    Credentials come from the key file of ``service_account_path`` or are Google's default ones.
+    None are sent to an ``endpoint_url`` with http or to the server of STORAGE_EMULATOR_HOST.
+    ``project`` is billed for the requests to a requester-pays bucket.
+
+    Example::
+
+        config = BlobStorageConfig(storage_provider="gcs", bucket_id="payloads")
+        store = open_store(config)  # a GCSStore
 
     Raises:
-        StorageConfigError: there is no bucket id, or the endpoint is not an http(s) address.
+        StorageConfigError: the bucket id is missing, or the endpoint is not an http(s) address.
     """
 
     provider = "gcs"
@@ -60,56 +65,56 @@ class GCSStore(BlobStore):
         self._config = config
         self._timeout = (config.connect_timeout_seconds, config.read_timeout_seconds)
         self._connecting = threading.Lock()
-        self._connected: Connected | None = None
+        self._connected: Connection | None = None
         self._disconnect: weakref.finalize[[], GCSStore] | None = None
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         self._require_sendable(key)
-        connected = self._client  # first: it says what is missing when the next line would fail
+        connected = self._client  # first: raises MissingExtraError where the next line would fail
         from mistral_offload.storage._http_pool import Pieces
 
-        about = {"name": key}
+        metadata = {"name": key}
         checksum = _crc32c(data)
         if checksum is not None:
-            about["crc32c"] = checksum
+            metadata["crc32c"] = checksum
         boundary = secrets.token_hex(16)
         start = (
             f"--{boundary}\r\ncontent-type: application/json; charset=utf-8\r\n\r\n"
-            f"{json.dumps(about)}\r\n"
+            f"{json.dumps(metadata)}\r\n"
             f"--{boundary}\r\ncontent-type: application/octet-stream\r\n\r\n"
         )
         parameters = {"uploadType": "multipart"}
         if not overwrite:
             parameters["ifGenerationMatch"] = "0"
-        with self._ask(
+        with self._request(
             connected,
             "POST",
             "/upload/storage/v1",
             parameters,
             data=Pieces(start.encode(), data, f"\r\n--{boundary}--\r\n".encode()),
             headers={"content-type": f"multipart/related; boundary={boundary}"},
-        ) as answer:
-            if answer.status_code == 412 and not overwrite:
+        ) as response:
+            if response.status_code == 412 and not overwrite:
                 return False
-            _require_success(answer)
+            _require_success(response)
             return True
 
     def _get(self, key: str) -> bytes:
-        with self._ask(
+        with self._request(
             self._client,
             "GET",
             "/download/storage/v1",
             {"alt": "media"},
             key=key,
-            headers={"accept-encoding": "gzip"},  # as it is stored, whatever others stored
+            headers={"accept-encoding": "gzip"},  # the bytes as stored, even if compressed
             stream=True,
-        ) as answer:
-            _require_success(answer)
-            data = cast("bytes", answer.raw.read(decode_content=False))
-            expected = _crc32c_in(answer.headers.get("x-goog-hash", ""))
+        ) as response:
+            _require_success(response)
+            data = cast("bytes", response.raw.read(decode_content=False))
+            expected = _crc32c_in(response.headers.get("x-goog-hash", ""))
         if expected is not None and _crc32c(data) not in (None, expected):
             raise StorageUnavailableError(
-                "the bytes were damaged on their way: their CRC32C is not the one the server has",
+                "the bytes were damaged in transit: their CRC32C differs from the server's",
                 provider=self.provider,
                 container=self._container,
                 key=key,
@@ -117,40 +122,40 @@ class GCSStore(BlobStore):
         return data
 
     def _stat(self, key: str) -> BlobStat:
-        with self._ask(
+        with self._request(
             self._client, "GET", "/storage/v1", {"fields": _BLOB_FIELDS}, key=key
-        ) as answer:
-            _require_success(answer)
-            return _stat_of(answer.json())
+        ) as response:
+            _require_success(response)
+            return _stat_of(response.json())
 
     def _delete(self, key: str) -> None:
-        with self._ask(self._client, "DELETE", "/storage/v1", {}, key=key) as answer:
-            if answer.status_code != 404:
-                _require_success(answer)
+        with self._request(self._client, "DELETE", "/storage/v1", {}, key=key) as response:
+            if response.status_code != 404:
+                _require_success(response)
 
-    def _page(self, prefix: str, token: str | None) -> Page:
+    def _list_page(self, prefix: str, token: str | None) -> Page:
         parameters = {"prefix": prefix, "maxResults": str(_PAGE_BLOBS), "fields": _PAGE_FIELDS}
         if token:
             parameters["pageToken"] = token
-        with self._ask(self._client, "GET", "/storage/v1", parameters) as answer:
-            _require_success(answer)
-            found = answer.json()
+        with self._request(self._client, "GET", "/storage/v1", parameters) as response:
+            _require_success(response)
+            found = response.json()
             return Page(
                 [_stat_of(item) for item in found.get("items", ())], found.get("nextPageToken")
             )
 
-    def _failure(
+    def _translate_error(
         self, error: Exception, operation: str, key: str | None
     ) -> MistralOffloadError | None:
         server = self._connected.server if self._connected else "Google's credentials service"
-        failure = failure_of(error, Target(operation, self._container, key, server))
+        failure = translate_error(error, Target(operation, self._container, key, server))
         if failure is not None:
-            forget_requests(error)
+            strip_requests(error)
         return failure
 
     @property
-    def _client(self) -> Connected:
-        """The store's one session, made when it is first needed; many threads may use it."""
+    def _client(self) -> Connection:
+        """Return the store's one session, created on first use and shared by all threads."""
         if self._connected is None:
             with self._connecting:
                 if self._connected is None:
@@ -159,13 +164,13 @@ class GCSStore(BlobStore):
                     self._connected = connected
         return self._connected
 
-    def _release(self) -> None:
+    def _close_connections(self) -> None:
         if self._disconnect is not None:
             self._disconnect()
 
-    def _ask(
+    def _request(
         self,
-        connected: Connected,
+        connected: Connection,
         method: str,
         api: str,
         parameters: dict[str, str],
@@ -173,7 +178,7 @@ class GCSStore(BlobStore):
         key: str | None = None,
         **options: Any,
     ) -> Response:
-        """One request about the objects of the bucket, or about one of them."""
+        """Send one request about the objects of the bucket, or about the one under ``key``."""
         url = f"{connected.server}{api}/b/{quote(self._container, safe='')}/o"
         if key is not None:
             self._require_sendable(key)
@@ -190,19 +195,19 @@ class GCSStore(BlobStore):
         )
 
     def _require_sendable(self, key: str) -> None:
-        """Refuse what would be resolved like a path on its way, and so be the bucket itself."""
+        """Refuse a key that would be resolved like a path, and so name the bucket itself."""
         if key in (".", ".."):
             raise StorageError(
-                "Google Cloud Storage cannot keep a key that is '.' or '..'",
+                "Google Cloud Storage cannot store a key that is '.' or '..'",
                 provider=self.provider,
                 container=self._container,
                 key=key,
             )
 
 
-def _require_success(answer: Response) -> None:
-    if not 200 <= answer.status_code < 300:
-        raise RefusedError(answer)
+def _require_success(response: Response) -> None:
+    if not 200 <= response.status_code < 300:
+        raise RefusedError(response)
 
 
 def _stat_of(item: dict[str, str]) -> BlobStat:
@@ -210,7 +215,7 @@ def _stat_of(item: dict[str, str]) -> BlobStat:
 
 
 def _crc32c(data: bytes) -> str | None:
-    """As Google writes it; None where only the slow form in Python is installed."""
+    """Return the checksum in base64, or None without the fast (C) implementation."""
     import google_crc32c
 
     library = cast("Any", google_crc32c)
@@ -220,6 +225,6 @@ def _crc32c(data: bytes) -> str | None:
 
 
 def _crc32c_in(header: str) -> str | None:
-    """The CRC32C in a header ``crc32c=…,md5=…``."""
+    """Return the CRC32C in a header ``crc32c=…,md5=…``, or None."""
     pairs = (pair.strip().partition("=") for pair in header.split(","))
     return next((value for name, _, value in pairs if name == "crc32c"), None)

@@ -12,7 +12,7 @@ from mistral_offload.storage.store import BlobStore
 
 
 class LazyCache:
-    """Opens the shared cache of a configuration once, whichever thread asks first.
+    """Opens the shared cache of a configuration once, on the first call from any thread.
 
     Args:
         config: the storage to open.

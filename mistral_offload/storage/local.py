@@ -24,16 +24,26 @@ from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
 from mistral_offload.storage._local_names import folders_of, key_of, names_of
 from mistral_offload.storage.store import BlobStat, BlobStore, Page
 
-# How often a folder is made again that a concurrent delete of its last blob has just removed.
+# Attempts to write into a folder that concurrent deletes of its last blob keep removing.
 _ATTEMPTS = 5
 
 
 class LocalStore(BlobStore):
     """Keeps each blob as one file, readable by its owner only.
 
-    The directory is made with the first put. A blob is written beside its place, synced to the
-    disk and linked there, so that no reader and no crash ever sees a part of one. On a file system
-    without hard links two writers of one key at the same moment may both be told that they wrote.
+    The first put creates the directory. A blob is written to a temporary file in the same folder,
+    synced to disk and then linked under its name, so neither a reader nor a crash ever sees part of
+    one. On a file system without hard links, two concurrent writers of one key may both get True.
+
+    Example::
+
+        store = LocalStore("~/blobs")
+        store.put("a/b", b"data")  # True
+
+    Args:
+        directory: where the files are kept; ``~`` is expanded.
+        prefix: path put before every key.
+        connections: maximum number of concurrent operations.
     """
 
     provider = "local"
@@ -57,7 +67,7 @@ class LocalStore(BlobStore):
         try:
             if overwrite:
                 os.replace(temporary, path)
-            elif not _claim(temporary, path):
+            elif not _link_if_absent(temporary, path):
                 return False
         finally:
             with suppress(FileNotFoundError):
@@ -76,40 +86,42 @@ class LocalStore(BlobStore):
         path = self._path_of(key)
         with suppress(FileNotFoundError):
             os.unlink(path)
-        # Folders have no meaning of their own here, as in the other stores.
+        # Remove empty folders: as in the other stores, only blobs exist.
         with suppress(OSError):
             while (path := os.path.dirname(path)) != self._root:
                 os.rmdir(path)
 
-    def _page(self, prefix: str, token: str | None) -> Page:
+    def _list_page(self, prefix: str, token: str | None) -> Page:
         folders = folders_of(prefix)
-        return Page([blob for blob in self._below(folders) if blob.key.startswith(prefix)])
+        return Page([blob for blob in self._blobs_below(folders) if blob.key.startswith(prefix)])
 
-    def _failure(
+    def _translate_error(
         self, error: Exception, operation: str, key: str | None
     ) -> MistralOffloadError | None:
         if not isinstance(error, OSError):
             return None
-        said = os.strerror(error.errno) if error.errno else type(error).__name__
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
         if isinstance(error, FileNotFoundError) and operation in ("get", "stat"):
             return self._error(BlobNotFoundError, "nothing is stored under this key", key)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return self._error(
                 StorageAccessDeniedError,
-                f"{operation} is not allowed ({said}): this process needs to read and write the "
-                "directory and what is below it",
+                f"{operation} is not allowed ({reason}): this process needs permission to read and "
+                "write the directory and everything below it",
                 key,
             )
         if isinstance(error, (FileNotFoundError, NotADirectoryError, FileExistsError)):
             return StorageConfigError(
-                f"the directory {self.container!r} cannot be used ({said}): its path must lead to "
-                "a directory, or to where one can be made"
+                f"the directory {self.container!r} cannot be used ({reason}): its path must name a "
+                "directory, or a place where one can be created"
             )
         if error.errno == errno.ENAMETOOLONG:
-            return self._error(StorageError, f"the key is too long for this disk ({said})", key)
+            return self._error(
+                StorageError, f"the key is too long for this file system ({reason})", key
+            )
         return self._error(
             StorageUnavailableError,
-            f"{operation} failed ({said}): look at the disk's space and health",
+            f"{operation} failed ({reason}): check the disk's free space and health",
             key,
         )
 
@@ -128,14 +140,14 @@ class LocalStore(BlobStore):
         if os.path.realpath(path) != path:
             raise self._error(
                 StorageAccessDeniedError,
-                f"refused to follow a symbolic link in {path!r}: blobs may not lead out of the "
-                "directory",
+                f"refused to follow a symbolic link in {path!r}: it could lead out of the "
+                "store's directory",
                 key,
             )
         return path
 
-    def _below(self, folders: list[str]) -> Iterator[BlobStat]:
-        """Every blob below some folders; what this store has not written is passed over."""
+    def _blobs_below(self, folders: list[str]) -> Iterator[BlobStat]:
+        """Yield every blob below the folders; skip files that this store did not write."""
         try:
             entries = os.scandir(self._path(folders))
         except FileNotFoundError:
@@ -144,7 +156,7 @@ class LocalStore(BlobStore):
             for entry in entries:
                 names = [*folders, entry.name]
                 if entry.is_dir(follow_symlinks=False):
-                    yield from self._below(names)
+                    yield from self._blobs_below(names)
                 elif entry.is_file(follow_symlinks=False) and (key := key_of(names)) is not None:
                     with suppress(FileNotFoundError):
                         yield _stat_of(key, entry.stat(follow_symlinks=False))
@@ -155,9 +167,9 @@ def _stat_of(key: str, found: os.stat_result) -> BlobStat:
 
 
 def _write_beside(folder: str, data: bytes) -> str:
-    """Write a temporary file, whole and synced. No key's file name begins with a dot."""
+    """Write a temporary file and sync it. No key maps to a file name that begins with a dot."""
     path = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
-    file = _create(path)
+    file = _create_file(path)
     try:
         with open(file, "wb", buffering=0) as out:
             rest = memoryview(data)
@@ -171,7 +183,7 @@ def _write_beside(folder: str, data: bytes) -> str:
     return path
 
 
-def _create(path: str) -> int:
+def _create_file(path: str) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     for attempt in range(_ATTEMPTS):
         try:
@@ -180,11 +192,11 @@ def _create(path: str) -> int:
             if attempt == _ATTEMPTS - 1:
                 raise
             with suppress(FileNotFoundError):
-                _make_folder(os.path.dirname(path))
+                _create_folder(os.path.dirname(path))
     raise AssertionError
 
 
-def _make_folder(path: str) -> None:
+def _create_folder(path: str) -> None:
     parent = os.path.dirname(path)
     try:
         os.mkdir(path, stat.S_IRWXU)
@@ -193,17 +205,17 @@ def _make_folder(path: str) -> None:
     except FileNotFoundError:
         if parent == path:
             raise
-        _make_folder(parent)
+        _create_folder(parent)
         with suppress(FileExistsError):
             os.mkdir(path, stat.S_IRWXU)
     _sync_folder(parent)
 
 
-def _claim(temporary: str, path: str) -> bool:
-    """Give a written file its name, unless the name is taken."""
+def _link_if_absent(temporary: str, path: str) -> bool:
+    """Link a written file under its name; return False if the name is taken."""
     try:
         if os.name == "nt":
-            os.rename(temporary, path)  # refuses an existing name there
+            os.rename(temporary, path)  # fails on Windows if the name exists
         else:
             os.link(temporary, path)
     except FileExistsError:
@@ -218,7 +230,7 @@ def _claim(temporary: str, path: str) -> bool:
 
 
 def _sync_folder(path: str) -> None:
-    """Make new names in a folder survive a crash, where the system can."""
+    """Sync a folder so that new names in it survive a crash, where the system supports it."""
     if os.name == "nt":
         return
     with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Blobs in a dictionary: the store of tests, with faults to order."""
+"""Blobs in a dictionary: the store for tests, with faults that a test can inject."""
 
 from __future__ import annotations
 
@@ -22,16 +22,24 @@ Operation = Literal["put", "get", "stat", "delete", "list"]
 
 
 class MemoryStore(BlobStore):
-    """Keeps blobs in this process, counts what is asked of it, and fails when told to.
+    """Keeps blobs in this process, counts requests, and fails on demand.
 
-    `fail` and `delay` order faults of coming requests, `truncate` and `lose` harm what is stored,
-    `heal` ends the faults. With the default ``retry_seconds`` of 0 an ordered fault reaches the
-    caller at once; with more, a StorageUnavailableError is tried again as in the other stores.
+    `fail` and `delay` inject faults into coming requests, `truncate` and `lose` damage stored
+    blobs, `heal` ends the faults. With the default ``retry_seconds`` of 0 an injected fault reaches
+    the caller at once; with more, a StorageUnavailableError is retried as in the other stores.
+
+    Example::
+
+        store = MemoryStore()
+        store.fail("put", call=1)
+        with pytest.raises(StorageUnavailableError):
+            store.put("a", b"data")
+        assert store.requests["put", "a"] == 1
 
     Attributes:
-        requests: how often each ``(operation, key)`` was asked for, with the key as it is kept,
-            prefix included; the operations are ``put``, ``get``, ``stat``, ``delete`` and
-            ``list``. Failed requests count. Clear it between two parts of a test.
+        requests: number of requests per ``(operation, key)``, with the physical key (prefix
+            included); the operations are ``put``, ``get``, ``stat``, ``delete`` and ``list``.
+            Failed requests count. Clear it between two parts of a test.
     """
 
     provider = "memory"
@@ -50,7 +58,7 @@ class MemoryStore(BlobStore):
         self.requests: Counter[tuple[str, str]] = Counter()
         self._blobs: dict[str, tuple[bytes, datetime]] = {}
         self._faults: list[_Fault] = []
-        self._changing = threading.Lock()
+        self._state_lock = threading.Lock()
 
     # Faults
 
@@ -61,76 +69,79 @@ class MemoryStore(BlobStore):
         *,
         call: int | None = None,
     ) -> None:
-        """Let coming requests of an operation fail, before they change anything.
+        """Make coming requests of an operation fail, before they change anything.
 
         Args:
             operation: ``put``, ``get``, ``stat``, ``delete`` or ``list``.
-            error: what is raised; a class of storage error is given a text, the container and the
-                key.
+            error: the exception to raise; a class of storage error is instantiated with a text,
+                the container and the key.
             call: 1 for the next request of the operation, 2 for the one after it, and so on; None
-                for every one.
+                for all of them.
+
+        Raises:
+            ValueError: ``call`` is less than 1.
         """
-        self._order(_Fault(operation, call, error=error))
+        self._add_fault(_Fault(operation, call, error=error))
 
     def delay(self, operation: Operation, seconds: float, *, call: int | None = None) -> None:
-        """Let coming requests of an operation take so much longer; ``call`` as in `fail`."""
-        self._order(_Fault(operation, call, seconds=seconds))
+        """Delay coming requests of an operation by ``seconds``; ``call`` as in `fail`."""
+        self._add_fault(_Fault(operation, call, seconds=seconds))
 
     def truncate(self, key: str, size: int) -> None:
-        """Cut a stored blob off after ``size`` bytes.
+        """Cut off a stored blob after ``size`` bytes.
 
         Raises:
             BlobNotFoundError: nothing is stored under the key.
         """
-        place = self._prefix.join(key)
-        with self._changing:
-            data, modified = self._found(place)
-            self._blobs[place] = data[:size], modified
+        physical_key = self._prefix.join(key)
+        with self._state_lock:
+            data, modified = self._find(physical_key)
+            self._blobs[physical_key] = data[:size], modified
 
     def lose(self, key: str) -> None:
-        """Drop a stored blob, as an expiry rule would; no request is counted."""
-        with self._changing:
+        """Remove a stored blob as an expiry rule would; counts no request."""
+        with self._state_lock:
             self._blobs.pop(self._prefix.join(key), None)
 
     def heal(self) -> None:
-        """End every ordered fault and delay; harmed blobs stay as they are."""
-        with self._changing:
+        """End every injected fault and delay; damaged blobs stay damaged."""
+        with self._state_lock:
             self._faults.clear()
 
-    def _order(self, fault: _Fault) -> None:
+    def _add_fault(self, fault: _Fault) -> None:
         if fault.call is not None and fault.call < 1:
-            raise ValueError(f"calls are counted from 1, which {fault.call} is not")
-        with self._changing:
+            raise ValueError(f"call is counted from 1, not {fault.call}")
+        with self._state_lock:
             self._faults.append(fault)
 
-    # What every backend implements
+    # Backend methods
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
-        self._arrive("put", key)
+        self._begin_request("put", key)
         blob = bytes(data), datetime.now(timezone.utc)
-        with self._changing:
+        with self._state_lock:
             if key in self._blobs and not overwrite:
                 return False
             self._blobs[key] = blob
             return True
 
     def _get(self, key: str) -> bytes:
-        self._arrive("get", key)
-        return self._found(key)[0]
+        self._begin_request("get", key)
+        return self._find(key)[0]
 
     def _stat(self, key: str) -> BlobStat:
-        self._arrive("stat", key)
-        data, modified = self._found(key)
+        self._begin_request("stat", key)
+        data, modified = self._find(key)
         return BlobStat(key, len(data), modified)
 
     def _delete(self, key: str) -> None:
-        self._arrive("delete", key)
-        with self._changing:
+        self._begin_request("delete", key)
+        with self._state_lock:
             self._blobs.pop(key, None)
 
-    def _page(self, prefix: str, token: str | None) -> Page:
-        self._arrive("list", prefix)
-        with self._changing:
+    def _list_page(self, prefix: str, token: str | None) -> Page:
+        self._begin_request("list", prefix)
+        with self._state_lock:
             blobs = sorted(self._blobs.items())
         return Page(
             [
@@ -140,27 +151,27 @@ class MemoryStore(BlobStore):
             ]
         )
 
-    def _failure(
+    def _translate_error(
         self, error: Exception, operation: str, key: str | None
     ) -> MistralOffloadError | None:
         return None
 
-    def _arrive(self, operation: Operation, key: str) -> None:
-        """Every request passes here first."""
-        with self._changing:
+    def _begin_request(self, operation: Operation, key: str) -> None:
+        """Count a request and apply the faults injected for it. Every request passes here first."""
+        with self._state_lock:
             self.requests[operation, key] += 1
-            met = [fault for fault in self._faults if fault.meets(operation)]
+            due = [fault for fault in self._faults if fault.count_request(operation)]
             self._faults = [fault for fault in self._faults if fault.call != 0]
-        for fault in met:
+        for fault in due:
             if fault.seconds:
                 time.sleep(fault.seconds)
-        for fault in met:
+        for fault in due:
             if isinstance(fault.error, type):
-                raise self._error(fault.error, f"this {operation} was ordered to fail", key)
+                raise self._error(fault.error, f"an injected fault made this {operation} fail", key)
             if fault.error is not None:
                 raise fault.error.with_traceback(None)  # or it would grow with each request
 
-    def _found(self, key: str) -> tuple[bytes, datetime]:
+    def _find(self, key: str) -> tuple[bytes, datetime]:
         try:
             return self._blobs[key]
         except KeyError:
@@ -175,12 +186,12 @@ class MemoryStore(BlobStore):
 class _Fault:
     operation: Operation
     call: int | None
-    """How many requests until the one it is for, or None for all; 0 when it is over."""
+    """Number of requests until the one that fails, or None for all; 0 when the fault is over."""
     error: Exception | type[StorageError] | None = None
     seconds: float = 0.0
 
-    def meets(self, operation: Operation) -> bool:
-        """Count one request; whether the fault is for it."""
+    def count_request(self, operation: Operation) -> bool:
+        """Count one request, and return True if the fault applies to it."""
         if operation != self.operation:
             return False
         if self.call is None:

@@ -1,13 +1,14 @@
-"""The prefix of a configuration: joined to keys here, exactly once, and taken off here."""
+"""The configured key prefix: the one place where it is added to keys and removed from them."""
 
 from __future__ import annotations
 
 
 class KeyPrefix:
-    """A path put before every key, segment by segment.
+    """A path put before every logical key to give the physical key, segment by segment.
 
-    ``data``, ``data/`` and ``/data`` are the same prefix: the key ``a/b`` is kept as ``data/a/b``.
-    The prefix is always added, also to a key that happens to begin with the same text.
+    ``data``, ``data/`` and ``/data`` are the same prefix: the key ``a/b`` is stored as
+    ``data/a/b``. The prefix is always added, also to a key that happens to begin with the same
+    text.
     """
 
     def __init__(self, prefix: str | None) -> None:
@@ -18,29 +19,29 @@ class KeyPrefix:
         return self._text.rstrip("/")
 
     def join(self, key: str) -> str:
-        """The physical key of a logical one.
+        """Return the physical key of a logical one.
 
         Raises:
             ValueError: the key is empty.
         """
         if not key:
-            raise ValueError("a blob needs a key; the empty string is none")
+            raise ValueError("a blob needs a key; the empty string is not a key")
         return self._text + key
 
     def join_as_official(self, key: str) -> str:
-        """Where the official SDK keeps a key.
+        """Return the physical key that the official SDK uses for a logical one.
 
-        It compares plain text: no prefix is added to a key that begins with the same characters,
-        and a slash at either end of the prefix stays in the key.
+        It compares plain text: a key that begins with the same characters gets no prefix, and a
+        slash at either end of the prefix stays in the key.
         """
         if not self._given or key.startswith(self._given):
             return key
         return f"{self._given}/{key}"
 
-    def start(self, text: str) -> str:
-        """What the physical keys begin with whose logical ones begin with ``text``."""
+    def physical_prefix(self, text: str) -> str:
+        """Return the text that begins each physical key whose logical key begins with ``text``."""
         return self._text + text
 
     def strip(self, physical_key: str) -> str:
-        """The logical key of a physical one."""
+        """Return the logical key of a physical one."""
         return physical_key.removeprefix(self._text)

@@ -1,4 +1,4 @@
-"""Going on after a transient fault, for a bounded time, with growing and random pauses."""
+"""Retries after transient faults: for a bounded time, with growing, randomized pauses."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 2.0
 
 
-class Patience:
-    """How long a store tries again what failed with a StorageUnavailableError.
+class RetryPolicy:
+    """Retries what failed with a StorageUnavailableError, within a time limit.
 
-    ``seconds`` are counted from the start of the first attempt; 0 means a single attempt. Another
-    attempt is begun only if there is time left for it to take as long as the last one, so that an
-    endpoint which lets every connection time out does not cost one timeout more than was allowed.
-    ``interrupted`` ends a pause at once; the attempt that follows is expected to refuse.
+    A retry is started only if the limit leaves time for it to take as long as the attempt before.
+    So an endpoint that lets every connection time out does not overrun the limit by one timeout.
+
+    Args:
+        seconds: the limit, counted from the start of the first attempt; 0 means a single attempt.
+        interrupted: ends a pause at once when set; the attempt that follows is expected to refuse.
+        extra: name of the extra that installs tenacity, for the error when it is missing.
     """
 
     def __init__(self, seconds: float, interrupted: threading.Event, *, extra: str) -> None:
@@ -43,14 +46,15 @@ class Patience:
         self._interrupted = interrupted
         self._extra = extra
 
-    def persist(self, attempt: Callable[[], T]) -> T:
-        """The outcome of the first attempt that is not a transient fault.
+    def run(self, attempt: Callable[[], T]) -> T:
+        """Call ``attempt`` until it succeeds, fails for good, or the time is used up.
 
         Raises:
-            StorageUnavailableError: there was none in time; the text says how often was tried.
+            StorageUnavailableError: no attempt succeeded in time; the text gives the number of
+                attempts and the seconds spent.
             MissingExtraError: tenacity, which comes with the extra, is not installed.
         """
-        began = time.monotonic()
+        started = time.monotonic()
         try:
             return attempt()
         except StorageUnavailableError as error:
@@ -59,7 +63,7 @@ class Patience:
             # Without its frames, here and below: they refer to the blob, and to the error itself.
             first = error.with_traceback(None)
         try:
-            return self._go_on(attempt, first, began)
+            return self._retry(attempt, first, started)
         except MistralOffloadError as error:
             failure = error.with_traceback(None)
         finally:
@@ -69,39 +73,41 @@ class Patience:
         finally:
             del failure
 
-    def _go_on(self, attempt: Callable[[], T], failure: StorageUnavailableError, began: float) -> T:
+    def _retry(
+        self, attempt: Callable[[], T], failure: StorageUnavailableError, started: float
+    ) -> T:
         try:
             from tenacity import Retrying, retry_if_exception_type
         except ImportError:
-            raise MissingExtraError("trying again after a fault", self._extra) from failure
-        attempt_began, failure_provider = began, failure.provider
+            raise MissingExtraError("retrying after a transient fault", self._extra) from failure
+        attempt_started, provider = started, failure.provider
 
-        def rest(seconds: float) -> None:
-            telemetry.count_retry(failure_provider)
+        def sleep(seconds: float) -> None:
+            telemetry.count_retry(provider)
             self._interrupted.wait(seconds)
 
         def is_too_late(state: RetryCallState) -> bool:
             now = time.monotonic()
-            as_the_last = now - attempt_began
-            if now + state.upcoming_sleep + as_the_last <= began + self._seconds:
-                _logger.debug("trying again in %.2f s: %s", state.upcoming_sleep, _last(state))
+            last_duration = now - attempt_started
+            if now + state.upcoming_sleep + last_duration <= started + self._seconds:
+                _logger.debug("retrying in %.2f s: %s", state.upcoming_sleep, _last_failure(state))
                 return False
-            _tell_effort(_last(state), state.attempt_number, now - began)
+            _append_attempts(_last_failure(state), state.attempt_number, now - started)
             return True
 
-        turns = Retrying(
+        retrying = Retrying(
             retry=retry_if_exception_type(StorageUnavailableError),
             wait=_pause_after,
             stop=is_too_late,
-            sleep=rest,
+            sleep=sleep,
             reraise=True,
         )
         try:
-            for turn in turns:
-                with turn:
-                    if turn.retry_state.attempt_number == 1:
+            for retry in retrying:
+                with retry:
+                    if retry.retry_state.attempt_number == 1:
                         raise failure
-                    attempt_began = time.monotonic()
+                    attempt_started = time.monotonic()
                     return attempt()
         finally:
             del failure
@@ -109,7 +115,7 @@ class Patience:
 
 
 def requested_pause(error: BaseException) -> float | None:
-    """The seconds an error answer of any SDK asks to wait (``retry-after``), or None."""
+    """Return the seconds that an SDK's error response asks to wait (``retry-after``), or None."""
     response: Any = getattr(error, "response", None)
     if isinstance(response, Mapping):  # botocore's
         headers: Any = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})  # pyright: ignore
@@ -117,12 +123,12 @@ def requested_pause(error: BaseException) -> float | None:
         headers = getattr(response, "headers", None)
     if not isinstance(headers, Mapping):
         return None
-    text, answered = headers.get("retry-after"), headers.get("date")  # pyright: ignore
+    text, date = headers.get("retry-after"), headers.get("date")  # pyright: ignore
     if not isinstance(text, str):
         return None
     if text.strip().isdigit():
         return float(text)
-    pause = seconds_until(text, answered=answered if isinstance(answered, str) else None)
+    pause = seconds_until(text, response_date=date if isinstance(date, str) else None)
     return None if pause is None else max(0.0, pause)
 
 
@@ -131,17 +137,18 @@ def _pause_after(state: RetryCallState) -> float:
         state.attempt_number, first=_FIRST_PAUSE_SECONDS, factor=2, longest=_LONGEST_PAUSE_SECONDS
     )
     pause = longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads those who failed together
-    requested = _last(state).retry_after
+    requested = _last_failure(state).retry_after
     return pause if requested is None else max(pause, requested)
 
 
-def _last(state: RetryCallState) -> StorageUnavailableError:
+def _last_failure(state: RetryCallState) -> StorageUnavailableError:
     failure = state.outcome.exception() if state.outcome else None
     assert isinstance(failure, StorageUnavailableError)  # noqa: S101 - what is retried
     return failure
 
 
-def _tell_effort(failure: StorageUnavailableError, attempts: int, seconds: float) -> None:
-    times = "attempt" if attempts == 1 else "attempts"
-    said, *rest = failure.args
-    failure.args = (f"{said}; given up after {attempts} {times} in {seconds:.1f} s", *rest)
+def _append_attempts(failure: StorageUnavailableError, attempts: int, seconds: float) -> None:
+    """Add the number of attempts and the time they took to an error's text."""
+    noun = "attempt" if attempts == 1 else "attempts"
+    text, *rest = failure.args
+    failure.args = (f"{text}; gave up after {attempts} {noun} in {seconds:.1f} s", *rest)

@@ -1,4 +1,4 @@
-"""Blobs in an S3 bucket, or in anything that speaks its protocol."""
+"""Blobs in a bucket of S3, or of a server that implements its protocol."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import hashlib
 import logging
 import threading
 import weakref
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -21,21 +22,20 @@ from mistral_offload.errors import (
     StorageUnavailableError,
     StoreClosedError,
 )
-from mistral_offload.storage._s3_batches import UNKNOWN_TO_SERVER, delete_batch, in_batches
 from mistral_offload.storage._s3_client import connect
 from mistral_offload.storage._s3_errors import (
     Target,
     error_code,
-    failure_of,
     http_status,
-    refusal_of,
+    translate_code,
+    translate_error,
 )
 from mistral_offload.storage._s3_multipart import (
     MULTIPART_BYTES,
     Part,
     PartReader,
-    send_all,
-    split,
+    split_into_parts,
+    upload_all,
 )
 from mistral_offload.storage.store import BlobStat, BlobStore, Page
 
@@ -46,23 +46,34 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("mistral_offload.storage")
 
 _PAGE_BLOBS = 1000
+_BATCH_KEYS = 1000
+"""Keys that one DeleteObjects request may have."""
+
+_NO_BATCHES = ("NotImplemented", "MethodNotAllowed")
+"""Error codes of servers without DeleteObjects."""
 
 
 class S3Store(BlobStore):
     """Keeps each blob as one object of a bucket, with its SHA-256 as the checksum.
 
-    What the configuration leaves out (credentials, region, CA bundle, proxy) comes from the AWS
-    default chain. Buckets are addressed by path where the endpoint is not Amazon's, unless
-    ``addressing_style`` says otherwise. A blob over 64 MiB goes in parts, four at a time; then its
-    checksum is made of theirs.
+    Settings that are not configured (credentials, region, CA bundle, proxy) come from the AWS
+    default chain. Buckets are addressed by path if the endpoint is not Amazon's, unless
+    ``addressing_style`` is set. A blob over 64 MiB is uploaded in parts, four at a time; its
+    checksum is then computed from theirs.
 
-    Where the server refuses conditional writes (501), this store asks whether a blob is there
-    before it puts one. A server that ignores the condition looks like one that obeys: it writes
-    the same bytes to a content-addressed key again, which does no harm but the transfer;
-    ``conditional_writes=False`` avoids it.
+    If the server refuses conditional writes (501), this store checks whether a blob exists before
+    each put. A server that ignores the condition cannot be told from one that honours it: it writes
+    the same bytes to a content-addressed key again, which costs only the transfer;
+    ``conditional_writes=False`` avoids that.
+
+    Example::
+
+        config = BlobStorageConfig(bucket_name="payloads", endpoint_url="http://localhost:9000")
+        store = open_store(config)  # an S3Store
+        store.put("a/b", b"data")
 
     Raises:
-        StorageConfigError: there is no bucket name, or the endpoint is not an http(s) address.
+        StorageConfigError: the bucket name is missing, or the endpoint is not an http(s) address.
     """
 
     provider = "s3"
@@ -79,7 +90,7 @@ class S3Store(BlobStore):
         )
         self._bucket = config.bucket_name
         self._config = config
-        self._is_conditional = config.conditional_writes
+        self._writes_conditionally = config.conditional_writes
         self._connecting = threading.Lock()
         self._connected: S3Client | None = None
         self._disconnect: weakref.finalize[[], S3Store] | None = None
@@ -93,18 +104,18 @@ class S3Store(BlobStore):
             "Key": key,
             "Body": data,
             "ChecksumSHA256": base64.b64encode(digest).decode(),
-            **self._kept_how(),
+            **self._object_settings(),
         }
         if overwrite:
             self._client.put_object(**request)
             return True
-        if not self._is_conditional and self._exists(key):
+        if not self._writes_conditionally and self._exists(key):
             return False
-        return self._create(key, partial(self._client.put_object, **request))
+        return self._create_if_absent(key, partial(self._client.put_object, **request))
 
-    def _create(self, key: str, write: Callable[..., object]) -> bool:
-        """Make a write that may not replace anything; says whether it was made."""
-        if self._is_conditional:
+    def _create_if_absent(self, key: str, write: Callable[..., object]) -> bool:
+        """Write a blob unless the key is taken; return True if it was written."""
+        if self._writes_conditionally:
             try:
                 write(IfNoneMatch="*")
             except self._client.exceptions.ClientError as error:
@@ -112,7 +123,7 @@ class S3Store(BlobStore):
                     raise
                 if http_status(error) == 412:
                     return False
-                # A 409: another writer is at the key just now, and may yet fail. Or a 501.
+                # 409: a concurrent writer is at the key, and may still fail. 501: not implemented.
                 if self._exists(key):
                     return False
                 if http_status(error) == 409:
@@ -120,48 +131,51 @@ class S3Store(BlobStore):
             else:
                 return True
         write()
-        if self._is_conditional:
-            self._is_conditional = False
+        if self._writes_conditionally:
+            self._writes_conditionally = False
             _logger.warning(
-                "the server of s3 bucket %s knows no conditional writes: each put asks first "
-                "whether the blob is there, and two writers at once may both write it",
+                "the server of s3 bucket %s does not support conditional writes: each put first "
+                "checks whether the blob exists, and two concurrent writers may both write it",
                 self._bucket,
             )
         return True
 
-    def _write(self, place: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
+    def _write(self, physical_key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         if len(data) <= MULTIPART_BYTES:
-            return super()._write(place, data, sha256, overwrite)
-        # One request more, against sending all of it to hear that it was there.
-        if not overwrite and self._perform("put", place, partial(self._exists, place)):
+            return super()._write(physical_key, data, sha256, overwrite)
+        # One extra request, to avoid uploading all of it before the server says the key is taken.
+        exists = partial(self._exists, physical_key)
+        if not overwrite and self._perform("put", physical_key, exists):
             return False
-        upload = self._perform("put", place, partial(self._begin_upload, place))
+        upload = self._perform("put", physical_key, partial(self._create_upload, physical_key))
         try:
-            parts = split(data)
+            parts = split_into_parts(data)
             sent: list[CompletedPartTypeDef] = []
 
             def send(part: Part) -> None:
-                request = partial(self._send_part, place, upload, part, part.checksum)
-                sent.append(self._perform("put", place, request))
+                request = partial(self._upload_part, physical_key, upload, part, part.checksum)
+                sent.append(self._perform("put", physical_key, request))
 
-            send_all(parts, send, connections=self._connections)
+            upload_all(parts, send, connections=self._connections)
             sent.sort(key=lambda part: part.get("PartNumber", 0))
-            join = partial(self._join_parts, place, upload, sent, overwrite)
-            written = self._perform("put", place, join)
+            complete = partial(self._complete_upload, physical_key, upload, sent, overwrite)
+            written = self._perform("put", physical_key, complete)
         except BaseException:
-            self._abandon(place, upload)
+            self._abort_upload(physical_key, upload)
             raise
         if not written:
-            self._abandon(place, upload)
+            self._abort_upload(physical_key, upload)
         return written
 
-    def _begin_upload(self, key: str) -> str:
-        begun = self._client.create_multipart_upload(
-            Bucket=self._bucket, Key=key, ChecksumAlgorithm="SHA256", **self._kept_how()
+    def _create_upload(self, key: str) -> str:
+        created = self._client.create_multipart_upload(
+            Bucket=self._bucket, Key=key, ChecksumAlgorithm="SHA256", **self._object_settings()
         )
-        return begun["UploadId"]
+        return created["UploadId"]
 
-    def _send_part(self, key: str, upload: str, part: Part, checksum: str) -> CompletedPartTypeDef:
+    def _upload_part(
+        self, key: str, upload: str, part: Part, checksum: str
+    ) -> CompletedPartTypeDef:
         sent = self._client.upload_part(
             Bucket=self._bucket,
             Key=key,
@@ -172,10 +186,10 @@ class S3Store(BlobStore):
         )
         return {"PartNumber": part.number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
 
-    def _join_parts(
+    def _complete_upload(
         self, key: str, upload: str, parts: list[CompletedPartTypeDef], overwrite: bool
     ) -> bool:
-        join = partial(
+        complete = partial(
             self._client.complete_multipart_upload,
             Bucket=self._bucket,
             Key=key,
@@ -184,45 +198,46 @@ class S3Store(BlobStore):
         )
         try:
             if overwrite:
-                join()
+                complete()
                 return True
-            return self._create(key, join)
+            return self._create_if_absent(key, complete)
         except self._client.exceptions.ClientError as error:
-            # An attempt whose answer was lost has done it already.
+            # An earlier attempt, whose response was lost, has completed it already.
             if error_code(error) != "NoSuchUpload" or not self._exists(key):
                 raise
             return overwrite
 
-    def _abandon(self, key: str, upload: str) -> None:
-        """Give up the parts that were sent; in one attempt, for something else failed already."""
+    def _abort_upload(self, key: str, upload: str) -> None:
+        """Remove the uploaded parts; in one attempt, since another request has failed already."""
         client = self._client
 
         def abort() -> None:
-            with suppress(client.exceptions.NoSuchUpload):  # joined, and only the answer was lost
+            with suppress(client.exceptions.NoSuchUpload):  # completed, only the response was lost
                 client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
 
         try:
-            if self.closed:  # in spite of that: nobody else would, and parts cost money
+            if self.closed:  # abort even so: nothing else would, and parts cost money
                 abort()
                 client.close()
             else:
                 self._attempt("put", key, abort)
         except Exception as error:
             _logger.warning(
-                "parts of key %s are left in s3 bucket %s until a lifecycle rule removes them: %s",
+                "parts of key %s stay in s3 bucket %s until a lifecycle rule removes them: %s",
                 key,
                 self._bucket,
                 type(error).__name__,
             )
 
-    def _kept_how(self) -> dict[str, Any]:
-        """What a new object is told of its encryption and storage class."""
-        kept: dict[str, Any] = {}
+    def _object_settings(self) -> dict[str, Any]:
+        """Return the request parameters for encryption and storage class of a new object."""
+        settings: dict[str, Any] = {}
         if self._config.sse_kms_key_id:
-            kept |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self._config.sse_kms_key_id}
+            settings["ServerSideEncryption"] = "aws:kms"
+            settings["SSEKMSKeyId"] = self._config.sse_kms_key_id
         if self._config.storage_class:
-            kept["StorageClass"] = self._config.storage_class
-        return kept
+            settings["StorageClass"] = self._config.storage_class
+        return settings
 
     def _get(self, key: str) -> bytes:
         body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
@@ -239,42 +254,53 @@ class S3Store(BlobStore):
         try:
             self._client.delete_object(Bucket=self._bucket, Key=key)
         except self._client.exceptions.ClientError as error:
-            if error_code(error) != "NoSuchKey":  # S3 itself says nothing, others do
+            if error_code(error) != "NoSuchKey":  # S3 itself succeeds, others fail
                 raise
 
-    def _delete_all(self, places: Mapping[str, str]) -> dict[str, StorageError]:
+    def _delete_all(self, physical_keys: Mapping[str, str]) -> dict[str, StorageError]:
         failures: dict[str, StorageError] = {}
-        again: dict[str, str] = {}  # one by one
-        keys = {place: key for key, place in places.items()}
-        for batch in in_batches(list(keys)):
+        singly: dict[str, str] = {}  # keys to delete one by one
+        keys = {physical_key: key for key, physical_key in physical_keys.items()}
+        for batch in _in_batches(keys):
             try:
                 refused = self._perform("delete", None, partial(self._delete_batch, batch))
             except StoreClosedError:
                 raise
             except StorageError as error:
-                failures |= dict.fromkeys((keys[place] for place in batch), error)
+                failures |= dict.fromkeys((keys[physical_key] for physical_key in batch), error)
                 continue
             if refused is None:
-                again |= {keys[place]: place for place in batch}
+                singly |= {keys[physical_key]: physical_key for physical_key in batch}
                 continue
-            for place, code in refused.items():
-                failure = refusal_of(code, Target("delete", self._bucket, place, ""))
+            for physical_key, code in refused.items():
+                failure = translate_code(code, Target("delete", self._bucket, physical_key, ""))
                 if isinstance(failure, StorageUnavailableError):
-                    again[keys[place]] = place
+                    singly[keys[physical_key]] = physical_key
                 else:
-                    failures[keys[place]] = failure
-        return failures | (super()._delete_all(again) if again else {})
+                    failures[keys[physical_key]] = failure
+        return failures | (super()._delete_all(singly) if singly else {})
 
     def _delete_batch(self, batch: list[str]) -> dict[str, str] | None:
-        """The codes of keys that were refused; None from a server that deletes one by one only."""
-        try:
-            return delete_batch(self._client, self._bucket, batch)
-        except self._client.exceptions.ClientError as error:
-            if error_code(error) not in UNKNOWN_TO_SERVER:
-                raise
-        return None
+        """Delete objects in one request.
 
-    def _page(self, prefix: str, token: str | None) -> Page:
+        Returns:
+            The error codes of the keys that were refused, or None if the server has no such
+            request.
+        """
+        try:
+            response = self._client.delete_objects(
+                Bucket=self._bucket,
+                Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
+            )
+        except self._client.exceptions.ClientError as error:
+            if error_code(error) not in _NO_BATCHES:
+                raise
+            return None
+        errors = response.get("Errors", ())
+        refused = {error.get("Key", ""): error.get("Code", "") for error in errors}
+        return {key: code for key, code in refused.items() if code != "NoSuchKey"}
+
+    def _list_page(self, prefix: str, token: str | None) -> Page:
         request: ListObjectsV2RequestTypeDef = {
             "Bucket": self._bucket,
             "Prefix": prefix,
@@ -287,30 +313,30 @@ class S3Store(BlobStore):
         blobs = [BlobStat(entry["Key"], entry["Size"], entry["LastModified"]) for entry in entries]
         return Page(blobs, found.get("NextContinuationToken"))
 
-    def _failure(
+    def _translate_error(
         self, error: Exception, operation: str, key: str | None
     ) -> MistralOffloadError | None:
         endpoint, region = self._config.endpoint_url, self._config.region_name
         server = endpoint or (f"region {region}" if region else "the default region")
-        return failure_of(error, Target(operation, self._bucket, key, server))
+        return translate_error(error, Target(operation, self._bucket, key, server))
 
     def _secrets(self) -> Collection[str]:
         return self._known_secrets
 
     @property
     def _client(self) -> S3Client:
-        """The store's one client, made when it is first needed: making one is not thread-safe."""
+        """Return the store's one client, created on first use: creating one is not thread-safe."""
         if self._connected is None:
             with self._connecting:
                 if self._connected is None:
                     client, secrets = connect(self._config)
                     self._known_secrets += secrets
-                    # A client is full of cycles: left to itself, it keeps its sockets for long.
+                    # A client has reference cycles, which would keep its sockets open for long.
                     self._disconnect = weakref.finalize(self, client.close)
                     self._connected = client
         return self._connected
 
-    def _release(self) -> None:
+    def _close_connections(self) -> None:
         if self._disconnect is not None:
             self._disconnect()
 
@@ -318,10 +344,17 @@ class S3Store(BlobStore):
         try:
             self._client.head_object(Bucket=self._bucket, Key=key)
         except self._client.exceptions.ClientError as error:
-            if http_status(error) in (403, 404):  # without s3:ListBucket, what is missing is a 403
+            if http_status(error) in (403, 404):  # without s3:ListBucket, a missing key is a 403
                 return False
             raise
         return True
+
+
+def _in_batches(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the keys in lists that one DeleteObjects request can take."""
+    rest = iter(keys)
+    while batch := list(islice(rest, _BATCH_KEYS)):
+        yield batch
 
 
 def _check_endpoint(endpoint_url: str | None) -> None:
@@ -330,7 +363,7 @@ def _check_endpoint(endpoint_url: str | None) -> None:
     parts = urlsplit(endpoint_url)
     if parts.username is not None or parts.password is not None:
         raise StorageConfigError(
-            "endpoint_url must not carry a user name or password: credentials go into "
+            "endpoint_url must not contain a user name or password: credentials go into "
             "aws_access_key_id and aws_secret_access_key"
         )
     if parts.scheme not in ("http", "https") or not parts.hostname:

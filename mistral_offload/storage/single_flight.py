@@ -1,4 +1,4 @@
-"""Work that many threads want at once is done by the first of them, for all."""
+"""Single flight: of equal calls that overlap in time, one does the work for all."""
 
 from __future__ import annotations
 
@@ -12,50 +12,50 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """Joins equal calls that overlap in time; nothing is remembered afterwards."""
+    """Joins equal calls that overlap in time; keeps no result afterwards."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: dict[Hashable, Future[T]] = {}
 
-    def do(self, key: Hashable, work: Callable[[], T]) -> T:
-        """The outcome of the work: of this call, or of one that runs already under the key.
+    def run(self, key: Hashable, work: Callable[[], T]) -> T:
+        """Return the result of ``work``, or of a call with the same key that is already running.
 
-        Whoever joins runs in a thread of its own, as the first one does, so nobody waits for a
-        thread that is not there. An error of the work is everybody's; when the first caller is
-        interrupted, that is its own affair, and another one does the work.
+        The first caller does the work in its own thread and the others wait in theirs, so nothing
+        depends on a free thread. All of them get the result, or the exception. If the first caller
+        is interrupted (an exception that is not an ``Exception``), another one does the work.
         """
-        mine: Future[T] = Future()
-        running = mine
+        own: Future[T] = Future()
+        running = own
         try:
             while True:
                 with self._lock:
-                    running = self._running.setdefault(key, mine)
-                if running is mine:
-                    return self._lead(key, mine, work)
+                    running = self._running.setdefault(key, own)
+                if running is own:
+                    return self._run_first(key, own, work)
                 with suppress(CancelledError):
                     return running.result()
         finally:
             # An error refers to this frame, and both of these to the error.
-            del mine, running
+            del own, running
 
-    def _lead(self, key: Hashable, mine: Future[T], work: Callable[[], T]) -> T:
+    def _run_first(self, key: Hashable, own: Future[T], work: Callable[[], T]) -> T:
         try:
             outcome = work()
         except BaseException as error:
-            self._leave(key)
+            self._remove(key)
             if isinstance(error, Exception):
-                mine.set_exception(error)
+                own.set_exception(error)
             else:
-                mine.cancel()
+                own.cancel()
             raise
         else:
-            self._leave(key)
-            mine.set_result(outcome)
+            self._remove(key)
+            own.set_result(outcome)
             return outcome
         finally:
-            del mine, work
+            del own, work
 
-    def _leave(self, key: Hashable) -> None:
+    def _remove(self, key: Hashable) -> None:
         with self._lock:
             del self._running[key]

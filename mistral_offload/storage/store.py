@@ -1,7 +1,7 @@
 """The one interface of every object store: bytes in, bytes out, atomic.
 
-Written once, blocking, because the SDKs block. An ``…_async`` method is one hop to the store's own
-threads. There are as many of them as connections, so neither waits for the other.
+Written once, blocking, because the SDKs block. Each ``…_async`` method makes one hop to the store's
+own threads. A store has as many threads as connections, so neither waits for the other.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from mistral_offload.errors import (
 )
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
 from mistral_offload.storage import telemetry
-from mistral_offload.storage.error_cause import presentable_cause
+from mistral_offload.storage.error_cause import sanitize_cause
 from mistral_offload.storage.executor import StoreExecutor
 from mistral_offload.storage.prefix import KeyPrefix
-from mistral_offload.storage.retries import Patience, requested_pause
+from mistral_offload.storage.retries import RetryPolicy, requested_pause
 
 T = TypeVar("T")
 
@@ -47,12 +47,12 @@ _logger = logging.getLogger("mistral_offload.storage")
 
 @dataclass(frozen=True, slots=True)
 class BlobStat:
-    """What a store knows of a blob without reading it.
+    """Metadata of a blob, known without reading it.
 
     Attributes:
         key: the key it was put under, without the prefix of the store.
-        size: in bytes.
-        modified: when it was last written, with a time zone.
+        size: size in bytes.
+        modified: time of the last write, with a time zone.
     """
 
     key: str
@@ -61,7 +61,7 @@ class BlobStat:
 
 
 class Page(NamedTuple):
-    """One answer of a listing: blobs, and the token of the next page if there is one."""
+    """One page of a listing: blobs, and the token of the next page, or None after the last."""
 
     blobs: Sequence[BlobStat]
     next_token: str | None = None
@@ -70,19 +70,29 @@ class Page(NamedTuple):
 class BlobStore(StoreExecutor, ABC):
     """Blobs under keys, in one bucket, container or directory.
 
-    May be used by many threads and event loops at once; at most ``connections`` operations run at
-    a time, the others wait for their turn. Nothing is opened before the first use. A store belongs
-    to the process that made it.
+    Safe to share between threads and event loops. At most ``connections`` operations run at a time;
+    further ones wait. Nothing is opened before the first use. A store belongs to the process that
+    created it: a forked child opens its own.
 
-    A request that meets a transient fault is repeated within ``retry_seconds``, pauses included;
-    0, as here, means one attempt. Nobody's turn is kept during a pause.
+    A request that meets a transient fault is retried within ``retry_seconds``, pauses included; 0,
+    the default here, means one attempt. A pause holds no connection.
 
-    A blob that is not where it belongs is also looked for where the official SDK would have put it,
-    when its rule for prefixes means another place: one request more, after a miss only.
+    After a miss, a read also tries the key under which the official SDK would have stored the blob,
+    if its prefix rule leads to a different one (one extra request).
 
-    A backend implements ``_put``, ``_get``, ``_stat``, ``_delete`` and ``_page`` on physical keys
-    (prefix included), each in one attempt with whatever its SDK raises; ``_failure`` names what
-    was raised; ``_release`` closes connections. ``_delete_all`` may be done better.
+    Example::
+
+        store = open_store(config)
+        store.put("reports/2024", b"...")  # True: written
+        store.get("reports/2024")  # b"..."
+        [blob.key for blob in store.list("reports/")]  # ["reports/2024"]
+        await store.get_async("reports/2024")  # b"..."
+        store.delete("reports/2024")
+
+    To add a backend, implement ``_put``, ``_get``, ``_stat``, ``_delete`` and ``_list_page`` on
+    physical keys (prefix included), each as one attempt that raises whatever its SDK raises;
+    ``_translate_error``, which maps those exceptions to ours; and ``_close_connections``. Override
+    ``_delete_all`` where the provider can delete several blobs in one request.
 
     Attributes:
         provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.
@@ -99,7 +109,7 @@ class BlobStore(StoreExecutor, ABC):
         super().__init__(container, connections)
         self._prefix = KeyPrefix(prefix)
         extra = self.provider if self.provider in ("s3", "azure", "gcs") else "storage"
-        self._patience = Patience(retry_seconds, self._closing, extra=extra)
+        self._retry_policy = RetryPolicy(retry_seconds, self._closing, extra=extra)
 
     def __repr__(self) -> str:
         prefix = f", prefix={str(self._prefix)!r}" if str(self._prefix) else ""
@@ -110,114 +120,125 @@ class BlobStore(StoreExecutor, ABC):
     def put(
         self, key: str, data: bytes, *, sha256: str | None = None, overwrite: bool = False
     ) -> bool:
-        """Store a blob, whole or not at all; in one request, unless it is very large.
+        """Store a blob atomically; in one request, unless it is very large.
 
-        Without ``overwrite`` it is created only if nothing is stored under the key: of several
-        writers at once exactly one wins. ``sha256`` is the hex digest of the data, for callers who
-        have it already; a store that checks uploads then need not hash them again.
+        Example::
+
+            store.put("a/b", b"data")  # True
+            store.put("a/b", b"other")  # False: the key is taken, nothing is written
+            store.put("a/b", b"other", overwrite=True)  # True
+
+        Args:
+            key: key of the blob, without the prefix of the store.
+            data: content of the blob.
+            sha256: hex digest of the data, if the caller has it already; a store that checks
+                uploads then need not hash them again.
+            overwrite: replace a blob that is stored under the key. By default a blob is created
+                only if the key is free: of several concurrent writers exactly one succeeds.
 
         Returns:
-            Whether this call wrote it: False means it was there already. (False, too, after a
-            connection broke and the repeated request met what the first one had written.)
+            True if this call wrote the blob, False if the key was taken. (Also False when a
+            connection broke and the retry met the blob that the first attempt had written.)
 
         Raises:
-            StorageError: see the classes below it.
+            ValueError: the key is empty.
+            StorageError: the blob could not be written; see the subclasses.
         """
-        place = self._prefix.join(key)
+        physical_key = self._prefix.join(key)
         with suppress(BlobCorruptedError):
-            return self._write(place, data, sha256, overwrite)
-        # The server got other bytes: changed on their way, perhaps. If not, it says so again.
-        return self._write(place, data, sha256, overwrite)
+            return self._write(physical_key, data, sha256, overwrite)
+        # The server received other bytes, perhaps changed in transit. If not, it fails again.
+        return self._write(physical_key, data, sha256, overwrite)
 
     async def put_async(
         self, key: str, data: bytes, *, sha256: str | None = None, overwrite: bool = False
     ) -> bool:
-        """As `put`, in the store's own threads."""
+        """Async form of `put`; runs in the store's own threads."""
         return await self.run_async(self.put, key, data, sha256=sha256, overwrite=overwrite)
 
     def get(self, key: str) -> bytes:
-        """Read a blob, whole.
+        """Read a whole blob.
 
         Raises:
             BlobNotFoundError: nothing is stored under the key.
-            StorageError: see the classes below it.
+            StorageError: the blob could not be read; see the subclasses.
         """
-        return self._find("get", key, self._get)
+        return self._read_with_fallback("get", key, self._get)
 
     async def get_async(self, key: str) -> bytes:
-        """As `get`, in the store's own threads."""
+        """Async form of `get`; runs in the store's own threads."""
         return await self.run_async(self.get, key)
 
     def stat(self, key: str) -> BlobStat:
-        """Size and age of a blob, without reading it.
+        """Return size and age of a blob without reading it.
 
         Raises:
             BlobNotFoundError: nothing is stored under the key.
-            StorageError: see the classes below it.
+            StorageError: the request failed; see the subclasses.
         """
-        return replace(self._find("stat", key, self._stat), key=key)
+        return replace(self._read_with_fallback("stat", key, self._stat), key=key)
 
     async def stat_async(self, key: str) -> BlobStat:
-        """As `stat`, in the store's own threads."""
+        """Async form of `stat`; runs in the store's own threads."""
         return await self.run_async(self.stat, key)
 
     def delete(self, key: str) -> None:
-        """Remove a blob; one that is not there is fine.
+        """Remove a blob; a missing one is not an error.
 
         Raises:
-            StorageError: see the classes below it.
+            StorageError: the blob could not be removed; see the subclasses.
         """
-        place = self._prefix.join(key)
-        self._perform("delete", place, partial(self._delete, place))
+        physical_key = self._prefix.join(key)
+        self._perform("delete", physical_key, partial(self._delete, physical_key))
 
     async def delete_async(self, key: str) -> None:
-        """As `delete`, in the store's own threads."""
+        """Async form of `delete`; runs in the store's own threads."""
         await self.run_async(self.delete, key)
 
     def delete_many(self, keys: Iterable[str]) -> dict[str, StorageError]:
-        """Remove blobs, several at a time; those that are not there are fine.
+        """Remove blobs, several at a time; missing ones are not an error.
 
         Returns:
-            What could not be removed, by key, and why; all others are gone.
+            The blobs that could not be removed, by key, with the error. All others are removed.
 
         Raises:
             ConfigurationError: a setting is wrong or a package missing; nothing is removed.
             StoreClosedError: the store is closed.
         """
         self._require_open()
-        places = {key: self._prefix.join(key) for key in keys}
-        return self._delete_all(places) if places else {}
+        physical_keys = {key: self._prefix.join(key) for key in keys}
+        return self._delete_all(physical_keys) if physical_keys else {}
 
     async def delete_many_async(self, keys: Iterable[str]) -> dict[str, StorageError]:
-        """As `delete_many`, in the store's own threads."""
+        """Async form of `delete_many`; runs in the store's own threads."""
         return await self.run_async(self.delete_many, keys)
 
     def list(self, prefix: str = "") -> Iterator[BlobStat]:
-        """The blobs whose key begins with ``prefix``, in the provider's order.
+        """Yield the blobs whose key begins with ``prefix``, in the provider's order.
 
-        One request a page, made when the page is reached.
+        Each page is requested when the iteration reaches it.
 
         Raises:
-            StorageError: see the classes below it.
+            StorageError: a page could not be read; see the subclasses.
         """
         self._require_open()
-        return self._walk(prefix)
+        return self._iterate_pages(prefix)
 
     async def list_async(self, prefix: str = "") -> AsyncIterator[BlobStat]:
-        """As `list`, one hop to the store's own threads a page."""
-        page = await self.run_async(self._next_page, prefix, None)
+        """Async form of `list`; one hop to the store's own threads per page."""
+        page = await self.run_async(self._fetch_page, prefix, None)
         while True:
             for blob in page.blobs:
-                yield self._logical(blob)
+                yield self._with_logical_key(blob)
             if page.next_token is None:
                 return
-            page = await self.run_async(self._next_page, prefix, page.next_token)
+            page = await self.run_async(self._fetch_page, prefix, page.next_token)
 
     # What a backend implements
 
     @abstractmethod
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
-        """Store atomically; True when written, False when something was there already."""
+        """Store atomically; return True when written, False when the key was taken."""
 
     @abstractmethod
     def _get(self, key: str) -> bytes: ...
@@ -229,103 +250,107 @@ class BlobStore(StoreExecutor, ABC):
     def _delete(self, key: str) -> None: ...
 
     @abstractmethod
-    def _page(self, prefix: str, token: str | None) -> Page:
-        """Physical keys that begin with ``prefix``: the first page, or the one of the token."""
+    def _list_page(self, prefix: str, token: str | None) -> Page:
+        """List physical keys that begin with ``prefix``: the first page, or that of the token."""
 
     @abstractmethod
-    def _failure(
+    def _translate_error(
         self, error: Exception, operation: str, key: str | None
     ) -> MistralOffloadError | None:
-        """The error of ours that stands for a foreign one, or None to let it through."""
+        """Return the error of this package for an SDK's exception, or None to let it through."""
 
     def _secrets(self) -> Collection[str]:
-        """Texts that no error may quote."""
+        """Return the texts that no error may quote."""
         return ()
 
-    # What the operations share
+    # Shared by the operations
 
-    def _write(self, place: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
-        """Put in one request; a backend may make several of a very large blob."""
-        return self._perform("put", place, partial(self._put, place, data, sha256, overwrite))
+    def _write(self, physical_key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
+        """Put a blob in one request; a backend may override this to split a very large blob."""
+        put = partial(self._put, physical_key, data, sha256, overwrite)
+        return self._perform("put", physical_key, put)
 
-    def _delete_all(self, places: Mapping[str, str]) -> dict[str, StorageError]:
-        """Delete physical keys, named by their logical ones; a backend may do it in fewer requests.
+    def _delete_all(self, physical_keys: Mapping[str, str]) -> dict[str, StorageError]:
+        """Delete blobs one by one, given their physical keys by logical key.
 
-        In threads for the occasion, since all of the store's own may wait for this; its turns still
-        bound how many requests run.
+        A backend may override this to need fewer requests. Uses temporary threads, because all of
+        the store's own may be waiting for this call; ``_slots`` still bounds the running requests.
         """
 
-        def attempt(place: str) -> StorageError | None:
+        def attempt(physical_key: str) -> StorageError | None:
             try:
-                self._perform("delete", place, partial(self._delete, place))
+                self._perform("delete", physical_key, partial(self._delete, physical_key))
             except StoreClosedError:
                 raise
             except StorageError as error:
                 return error.with_traceback(None)
             return None
 
-        with ThreadPoolExecutor(min(self._connections, len(places))) as threads:
-            begun = {
-                key: threads.submit(contextvars.copy_context().run, attempt, place)
-                for key, place in places.items()
+        with ThreadPoolExecutor(min(self._connections, len(physical_keys))) as threads:
+            started = {
+                key: threads.submit(contextvars.copy_context().run, attempt, physical_key)
+                for key, physical_key in physical_keys.items()
             }
-        outcomes = {key: future.result() for key, future in begun.items()}
+        outcomes = {key: future.result() for key, future in started.items()}
         return {key: error for key, error in outcomes.items() if error is not None}
 
-    def _find(self, operation: str, key: str, read: Callable[[str], T]) -> T:
-        place, official = self._prefix.join(key), self._prefix.join_as_official(key)
+    def _read_with_fallback(self, operation: str, key: str, read: Callable[[str], T]) -> T:
+        """Read under our physical key and, after a miss, under that of the official SDK."""
+        physical_key, official_key = self._prefix.join(key), self._prefix.join_as_official(key)
         try:
-            return self._perform(operation, place, partial(read, place))
+            return self._perform(operation, physical_key, partial(read, physical_key))
         except BlobNotFoundError as error:
-            if official == place:
+            if official_key == physical_key:
                 raise
             missing = error.with_traceback(None)
         try:
             with suppress(BlobNotFoundError):
-                return self._perform(operation, official, partial(read, official))
+                return self._perform(operation, official_key, partial(read, official_key))
             raise missing
         finally:
             del missing
 
     def _perform(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
-        """Make one request, again and again after transient faults, while there is time."""
+        """Make a request, with retries after transient faults and with telemetry."""
         with telemetry.operation(operation, self.provider, self._container, key):
-            return self._patience.persist(partial(self._attempt, operation, key, request))
+            return self._retry_policy.run(partial(self._attempt, operation, key, request))
 
     def _attempt(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
-        """Make one request when its turn comes. Every request of every store passes here."""
+        """Make one request as soon as a slot is free. Every request of every store passes here."""
         self._require_open(key)
-        with self._turns:
-            self._require_open(key)  # it may have been closed meanwhile
+        with self._slots:
+            self._require_open(key)  # it may have been closed while waiting
             _logger.debug("%s %s %s, key %s", operation, self.provider, self._container, key)
             try:
                 return request()
             except MistralOffloadError:
                 raise
             except Exception as error:
-                failure = self._failure(error, operation, key)
+                failure = self._translate_error(error, operation, key)
                 if failure is None:
                     raise
-                failure.__cause__ = presentable_cause(error, self._secrets())
+                failure.__cause__ = sanitize_cause(error, self._secrets())
                 if isinstance(failure, StorageUnavailableError):
                     failure.retry_after = requested_pause(error)
         try:
-            raise failure  # out here, or the foreign error would hang on it twice, as its context
+            raise failure  # outside of the except block, which would also set __context__
         finally:
             del failure  # it refers to this frame, and so to the blob
 
-    def _next_page(self, prefix: str, token: str | None) -> Page:
-        place = self._prefix.start(prefix)
-        return self._perform("list", place or None, partial(self._page, place, token))
+    def _fetch_page(self, prefix: str, token: str | None) -> Page:
+        physical_prefix = self._prefix.physical_prefix(prefix)
+        return self._perform(
+            "list", physical_prefix or None, partial(self._list_page, physical_prefix, token)
+        )
 
-    def _walk(self, prefix: str) -> Iterator[BlobStat]:
+    def _iterate_pages(self, prefix: str) -> Iterator[BlobStat]:
         token: str | None = None
         while True:
-            page = self._next_page(prefix, token)
-            yield from map(self._logical, page.blobs)
+            page = self._fetch_page(prefix, token)
+            yield from map(self._with_logical_key, page.blobs)
             token = page.next_token
             if token is None:
                 return
 
-    def _logical(self, blob: BlobStat) -> BlobStat:
+    def _with_logical_key(self, blob: BlobStat) -> BlobStat:
         return replace(blob, key=self._prefix.strip(blob.key))

@@ -37,7 +37,7 @@ def test_a_full_disk(tmp_path: Path, recorder: Recorder, way: str) -> None:
     store = told["store"]
     assert store["error"] == "StorageUnavailableError"
     assert f"put failed ({WAYS[way]})" in store["said"]
-    assert "look at the disk's space" in store["said"]
+    assert "check the disk's free space" in store["said"]
     assert str(tmp_path / "blobs") in store["said"]
     assert "'some/large'" in store["said"]
     assert store["left"] == ["small=blob"]  # no partial file
@@ -48,7 +48,7 @@ def test_a_full_disk(tmp_path: Path, recorder: Recorder, way: str) -> None:
     assert cache["error"] == ""
     assert cache["same"]
     assert cache["left"] == []
-    assert ended.stderr.count("is not used fully") == 1  # logged once, not for every blob
+    assert ended.stderr.count("cache directory") == 1  # logged once, not for every blob
     assert WAYS[way] in ended.stderr
 
     said = WAYS[way].lower()

@@ -119,7 +119,7 @@ def test_a_part_of_a_very_large_blob_that_is_lost_is_sent_again(
 def test_a_door_that_stays_closed(route: Route, recorder: Recorder) -> None:
     with (
         route.proxy.refusing(RETRY_SECONDS),
-        pytest.raises(StorageUnavailableError, match="given up after"),
+        pytest.raises(StorageUnavailableError, match=r"after \d+ attempts? in [\d.]+ s"),
         observed(route, recorder, "get, permanent: connection refused"),
     ):
         route.cache().get("key", None)
@@ -196,7 +196,7 @@ def test_a_server_that_never_answers(route: Route, recorder: Recorder) -> None:
     blob = Blob()
     route.proxy.order(Kind.STALL, "GET", times=1000)
     with (
-        pytest.raises(StorageUnavailableError, match="given up after"),
+        pytest.raises(StorageUnavailableError, match=r"after \d+ attempts? in [\d.]+ s"),
         observed(route, recorder, f"get, permanent: {Kind.STALL.value}"),
     ):
         route.cache().get(blob.key, blob.digest)

@@ -50,8 +50,8 @@ class MeetingStore(MemoryStore):
         super().__init__()
         self._barrier = threading.Barrier(parties, timeout=10)
 
-    def _arrive(self, operation: str, key: str) -> None:
-        super()._arrive(operation, key)
+    def _begin_request(self, operation: str, key: str) -> None:
+        super()._begin_request(operation, key)
         self._barrier.wait()
 
 

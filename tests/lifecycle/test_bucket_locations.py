@@ -14,7 +14,7 @@ from mistral_offload.config import (
     StorageProvider,
 )
 from mistral_offload.errors import LifecycleUnsupportedError
-from mistral_offload.lifecycle.bucket_locations import Place, find_places
+from mistral_offload.lifecycle.bucket_locations import BucketLocation, find_bucket_locations
 from mistral_offload.lifecycle.factory import open_lifecycle
 
 
@@ -31,38 +31,42 @@ def fields(storage: BlobStorageConfig) -> FieldOffloadingConfig:
 
 
 def test_nothing_is_offloaded() -> None:
-    assert find_places(None, None) == []
+    assert find_bucket_locations(None, None) == []
 
 
 def test_one_bucket_for_both() -> None:
     first, second = s3(prefix="/data/"), s3(prefix="more/fields", region_name="eu-west-3")
-    assert find_places(payloads(first), fields(second)) == [
-        Place(first, ("data/temporal-payload/", "more/fields/temporal-activity-payload/"))
+    assert find_bucket_locations(payloads(first), fields(second)) == [
+        BucketLocation(first, ("data/temporal-payload/", "more/fields/temporal-activity-payload/"))
     ]
 
 
 def test_two_buckets() -> None:
     one, other = s3(), s3("two")
-    assert find_places(payloads(one), fields(other)) == [
-        Place(one, ("temporal-payload/",)),
-        Place(other, ("temporal-activity-payload/",)),
+    assert find_bucket_locations(payloads(one), fields(other)) == [
+        BucketLocation(one, ("temporal-payload/",)),
+        BucketLocation(other, ("temporal-activity-payload/",)),
     ]
     elsewhere = s3(endpoint_url="http://127.0.0.1:9")
-    assert len(find_places(payloads(one), fields(elsewhere))) == 2
+    assert len(find_bucket_locations(payloads(one), fields(elsewhere))) == 2
 
 
 def test_namespaces_as_they_are_in_keys() -> None:
-    (place,) = find_places(payloads(s3()), None, namespaces=["acme.prod", "a/b c", "acme.prod"])
+    (place,) = find_bucket_locations(
+        payloads(s3()), None, namespaces=["acme.prod", "a/b c", "acme.prod"]
+    )
     assert place.prefixes == ("temporal-payload/acme.prod/", "temporal-payload/a%2Fb%20c/")
 
 
 def test_buckets_that_are_only_read_from() -> None:
     old = s3("old")
     store = s3(read_also=(old,))
-    assert find_places(payloads(store), None) == [Place(store, ("temporal-payload/",))]
-    assert find_places(payloads(store), None, read_also=True) == [
-        Place(store, ("temporal-payload/",)),
-        Place(old, ("temporal-payload/",)),
+    assert find_bucket_locations(payloads(store), None) == [
+        BucketLocation(store, ("temporal-payload/",))
+    ]
+    assert find_bucket_locations(payloads(store), None, read_also=True) == [
+        BucketLocation(store, ("temporal-payload/",)),
+        BucketLocation(old, ("temporal-payload/",)),
     ]
 
 
@@ -75,7 +79,7 @@ def test_containers_of_two_accounts() -> None:
         )
         for account in ("acme", "emca")
     )
-    assert len(find_places(payloads(one), fields(other))) == 2
+    assert len(find_bucket_locations(payloads(one), fields(other))) == 2
 
 
 def test_a_directory_expires_nothing(tmp_path: Path) -> None:

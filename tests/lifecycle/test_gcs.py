@@ -90,7 +90,7 @@ def test_somebody_else_writes_at_the_same_time(
     lifecycle = open_lifecycle(config_for(gcs_buckets_proxy.url, bucket))
     plan = lifecycle.plan([PREFIX], 45)
     gcs_buckets_proxy.answer("PATCH", 412)  # the emulator ignores the condition
-    with pytest.raises(LifecycleChangedError, match="somebody else"):
+    with pytest.raises(LifecycleChangedError, match="does not show the lifecycle rules"):
         lifecycle.apply(plan)
 
 

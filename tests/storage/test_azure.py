@@ -214,9 +214,10 @@ def test_a_shared_access_signature_is_enough_and_is_not_told(
 def test_a_key_that_would_be_resolved_like_a_path_is_refused(proxied: AzureStore) -> None:
     for key in ("..", "a/../b", "./a", "temporal-payload/../../sha256:00"):
         for use in (proxied.get, proxied.stat, proxied.delete):
-            with pytest.raises(StorageError, match="cannot keep a key"):
+            with pytest.raises(StorageError, match="cannot store a key") as caught:
                 use(key)
-        with pytest.raises(StorageError, match="cannot keep a key"):
+            assert (caught.value.key or "").endswith(key)
+        with pytest.raises(StorageError, match="cannot store a key"):
             proxied.put(key, b"")
 
 
@@ -246,7 +247,7 @@ def test_a_key_that_would_be_resolved_like_a_path_is_refused(proxied: AzureStore
                 "container_name": "c",
                 "azure_storage_account_url": "https://a.blob.core.windows.net/?sv=1&sig=pass-word",
             },
-            "must not carry a signature",
+            "azure_storage_account_url must not contain a signature",
         ),
     ],
 )

@@ -18,7 +18,7 @@ from mistral_offload.errors import (
     StorageUnavailableError,
 )
 from mistral_offload.limits import MIB
-from mistral_offload.storage._azure_errors import Target, failure_of
+from mistral_offload.storage._azure_errors import Target, translate_error
 from mistral_offload.storage.azure import AzureStore
 from tests.servers.azurite import Azurite
 from tests.servers.process import free_ports
@@ -118,7 +118,7 @@ def test_a_server_that_stays_silent(azurite: Azurite) -> None:
     with ScriptedServer(None) as server, at(server.url, azurite, read_timeout_seconds=0.3) as store:
         before = time.monotonic()
         for use in (store.get, store.stat, lambda key: store.put(key, b"")):
-            with pytest.raises(StorageUnavailableError, match="no answer"):
+            with pytest.raises(StorageUnavailableError, match=r"no response.*http://127\.0\.0\.1"):
                 use("k")
         assert time.monotonic() - before < 3
         assert len(server.requests) == 3
@@ -127,7 +127,7 @@ def test_a_server_that_stays_silent(azurite: Azurite) -> None:
 def test_half_a_blob_is_asked_for_once(azurite: Azurite) -> None:
     with ScriptedServer(HALF_A_BLOB) as server, at(server.url, azurite) as store:
         before = time.monotonic()
-        with pytest.raises(StorageUnavailableError, match="half of one"):
+        with pytest.raises(StorageUnavailableError, match="incomplete"):
             store.get("k")
         assert time.monotonic() - before < 0.9  # the SDK itself would wait a second and retry
         assert len(server.requests) == 1
@@ -208,7 +208,7 @@ def test_a_read_that_is_refused(proxied: AzureStore, azurite_proxy: CountingProx
 
 def test_a_foreign_error_is_left_alone() -> None:
     target = Target("get", "c", "k", "server", by_connection_string=True)
-    assert failure_of(ZeroDivisionError(), target) is None
+    assert translate_error(ZeroDivisionError(), target) is None
 
 
 def test_an_error_keeps_neither_the_blob_nor_the_request(

@@ -193,12 +193,12 @@ class SlowStore(MemoryStore):
         self.started = threading.Event()
 
     def _get(self, key: str) -> bytes:
-        with self._changing:
+        with self._state_lock:
             self.running += 1
             self.most = max(self.most, self.running)
         self.started.set()
         time.sleep(0.02)
-        with self._changing:
+        with self._state_lock:
             self.running -= 1
         return super()._get(key)
 
@@ -270,7 +270,7 @@ def test_no_blob_is_kept_alive_by_an_error() -> None:
         def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
             raise OSError("no")
 
-        def _failure(self, error: Exception, operation: str, key: str | None) -> StoreClosedError:
+        def _translate_error(self, error: Exception, operation: str, key: str | None) -> StoreClosedError:
             return StoreClosedError("x", provider="p", container="c", key=key)
 
     class Blob(bytes):

@@ -217,8 +217,9 @@ def test_a_key_that_would_be_resolved_like_a_path(proxied: GCSStore) -> None:
     )
     with GCSStore(config) as store:
         for use in (store.get, store.stat, store.delete, lambda key: store.put(key, b"")):
-            with pytest.raises(StorageError, match="cannot keep a key"):
+            with pytest.raises(StorageError, match="cannot store a key") as caught:
                 use("..")
+            assert caught.value.key == ".."
 
 
 @pytest.mark.parametrize(
@@ -227,7 +228,10 @@ def test_a_key_that_would_be_resolved_like_a_path(proxied: GCSStore) -> None:
         ({}, "bucket_id"),
         ({"bucket_id": "b", "endpoint_url": "localhost:4443"}, "endpoint_url"),
         ({"bucket_id": "b", "endpoint_url": "ftp://host"}, "endpoint_url"),
-        ({"bucket_id": "b", "endpoint_url": "https://user:pass-word@host"}, "must not carry"),
+        (
+            {"bucket_id": "b", "endpoint_url": "https://user:pass-word@host"},
+            "endpoint_url must not contain",
+        ),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(settings: dict[str, str], match: str) -> None:

@@ -21,7 +21,7 @@ from mistral_offload.errors import (
     StorageUnavailableError,
 )
 from mistral_offload.limits import MIB
-from mistral_offload.storage._gcs_errors import Target, failure_of
+from mistral_offload.storage._gcs_errors import Target, translate_error
 from mistral_offload.storage.gcs import GCSStore
 from tests.servers.gcs import FakeGCS
 from tests.servers.process import free_ports
@@ -164,7 +164,7 @@ def test_a_bucket_that_does_not_exist(fake_gcs: FakeGCS) -> None:
         with pytest.raises(ContainerNotFoundError):
             list(store.list())
         for read in (store.get, store.stat):  # the response says no more, except as text
-            with pytest.raises(BlobNotFoundError, match="when the bucket does not exist"):
+            with pytest.raises(BlobNotFoundError, match="bucket does not exist"):
                 read("k")
 
 
@@ -183,14 +183,14 @@ def test_a_server_that_stays_silent() -> None:
     with ScriptedServer(None) as server, at(server.url, read_timeout_seconds=0.3) as store:
         before = time.monotonic()
         for use in (store.get, store.stat, store.delete, lambda key: store.put(key, b"")):
-            with pytest.raises(StorageUnavailableError, match="no answer"):
+            with pytest.raises(StorageUnavailableError, match=r"no response.*http://127\.0\.0\.1"):
                 use("k")
         assert time.monotonic() - before < 3
         assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize(
-    ("said", "match"), [(HALF_A_BLOB, "half of one"), (DAMAGED, "damaged on their way")]
+    ("said", "match"), [(HALF_A_BLOB, "incomplete"), (DAMAGED, "damaged.*CRC32C")]
 )
 def test_a_blob_that_does_not_arrive_whole(said: bytes, match: str) -> None:
     with ScriptedServer(said) as server, at(server.url) as store:
@@ -282,7 +282,7 @@ def test_a_refused_get_says_what_a_missing_list_permission_does() -> None:
 
 
 def test_a_foreign_error_is_left_alone() -> None:
-    assert failure_of(ZeroDivisionError(), Target("get", "b", "k", "server")) is None
+    assert translate_error(ZeroDivisionError(), Target("get", "b", "k", "server")) is None
 
 
 def test_an_error_does_not_keep_the_blob(proxied: GCSStore, fake_gcs_proxy: CountingProxy) -> None:

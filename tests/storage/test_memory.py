@@ -50,7 +50,9 @@ def test_every_request_fails_until_healed() -> None:
     store = MemoryStore("the-store", prefix="data")
     store.fail("put")
     for _ in range(2):
-        with pytest.raises(StorageUnavailableError, match="ordered to fail") as caught:
+        with pytest.raises(
+            StorageUnavailableError, match="injected fault made this put fail"
+        ) as caught:
             store.put("k", b"data")
         assert (caught.value.container, caught.value.key) == ("the-store", "data/k")
     store.heal()

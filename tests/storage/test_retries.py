@@ -71,8 +71,8 @@ def test_a_fault_that_does_not_end_is_raised_in_time_with_the_effort() -> None:
     assert time.monotonic() - before < 1
     attempts = store.requests["get", "k"]
     assert attempts >= 2
-    assert f"given up after {attempts} attempts in 0." in str(caught.value)
-    assert str(caught.value).count("given up") == 1
+    assert f"after {attempts} attempts in 0." in str(caught.value)
+    assert str(caught.value).count(" attempts in ") == 1
     assert caught.value.__context__ is None
 
 
@@ -81,7 +81,7 @@ def test_an_attempt_that_would_end_too_late_is_not_begun() -> None:
     store.fail("get")
     store.delay("get", 0.3)
     before = time.monotonic()
-    with pytest.raises(StorageUnavailableError, match=r"given up after 1 attempt in 0\.3 s"):
+    with pytest.raises(StorageUnavailableError, match=r"after 1 attempt in 0\.3 s"):
         store.get("k")
     assert time.monotonic() - before < 0.5
 

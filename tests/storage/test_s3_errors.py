@@ -23,7 +23,7 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from mistral_offload.storage._s3_errors import Target, failure_of
+from mistral_offload.storage._s3_errors import Target, translate_error
 from mistral_offload.storage.s3 import S3Store
 from tests.servers.process import free_ports
 from tests.servers.proxy import CountingProxy
@@ -106,7 +106,7 @@ def test_a_bucket_that_does_not_exist(seaweed: Seaweed) -> None:
 def test_a_bucket_name_that_cannot_be() -> None:
     with (
         S3Store(BlobStorageConfig(bucket_name="no spaces allowed")) as store,
-        pytest.raises(StorageConfigError, match="boto3 cannot use these settings"),
+        pytest.raises(StorageConfigError, match=r"boto3 rejects .*no spaces allowed"),
     ):
         store.get("k")
 
@@ -120,7 +120,7 @@ def test_an_endpoint_nobody_listens_at(seaweed: Seaweed) -> None:
             store.put("k", b"data")
         assert time.monotonic() - before < 1.5
         assert caught.value.key == "k"
-        assert re.search(r"given up after [2-9] attempts in [01]\.\d s$", str(caught.value))
+        assert re.search(r"after [2-9] attempts in [01]\.\d s$", str(caught.value))
 
 
 def test_an_endpoint_that_swallows_connections(seaweed: Seaweed) -> None:
@@ -141,7 +141,7 @@ def test_an_endpoint_that_swallows_connections(seaweed: Seaweed) -> None:
         with S3Store(config) as store, pytest.raises(StorageUnavailableError) as caught:
             store.get("k")
         assert time.monotonic() - before < 1.5
-        assert "given up after 2 attempts" in str(caught.value)
+        assert "after 2 attempts in" in str(caught.value)
         assert "ConnectTimeoutError" in str(caught.value)
 
 
@@ -157,7 +157,7 @@ def test_a_busy_server_is_asked_again_and_then_given_up(
         proxied.get("k")
     asked = seaweed_proxy.counts()["GET"]
     assert 3 <= asked <= 5  # after pauses of 0.1, 0.2, 0.4 s and less: within the second
-    assert f"given up after {asked} attempts" in str(caught.value)
+    assert f"after {asked} attempts in" in str(caught.value)
 
 
 def test_a_server_is_not_asked_before_the_time_it_named(
@@ -237,7 +237,7 @@ def test_a_conflict_that_does_not_end_is_given_up(
 
 
 def test_a_digest_that_is_not_the_datas(proxied: S3Store) -> None:
-    with pytest.raises(BlobCorruptedError, match="wrong sha256"):
+    with pytest.raises(BlobCorruptedError, match="sha256"):
         proxied.put("k", b"data", sha256="0" * 64)
     with pytest.raises(BlobNotFoundError):
         proxied.get("k")
@@ -276,14 +276,14 @@ def test_answers_are_told_by_code_and_status(
         },
         "Op",
     )
-    failure = failure_of(answer, Target(operation, "the-bucket", "the-key", "region r"))
+    failure = translate_error(answer, Target(operation, "the-bucket", "the-key", "region r"))
     assert type(failure) is expected
     assert "the-bucket" in str(failure)
     assert f"HTTP {status}" in str(failure)
 
 
 def test_a_foreign_error_is_left_alone() -> None:
-    assert failure_of(ZeroDivisionError(), Target("get", "b", "k", "s")) is None
+    assert translate_error(ZeroDivisionError(), Target("get", "b", "k", "s")) is None
 
 
 SECRET = "secret-that-nobody-may-see"

@@ -170,13 +170,13 @@ def test_an_end_that_is_refused_gives_the_upload_up(
 def test_somebody_else_who_was_first(
     proxied: S3Store, seaweed_proxy: CountingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    join = proxied._join_parts  # pyright: ignore[reportPrivateUsage]
+    join = proxied._complete_upload  # pyright: ignore[reportPrivateUsage]
 
     def late(*args: Any) -> bool:
         proxied.put("k", b"theirs")
         return join(*args)
 
-    monkeypatch.setattr(proxied, "_join_parts", late)
+    monkeypatch.setattr(proxied, "_complete_upload", late)
     assert proxied.put("k", DATA) is False
     assert proxied.get("k") == b"theirs"
     assert seaweed_proxy.counts()["DELETE"] == 1
@@ -195,7 +195,7 @@ def test_an_end_whose_answer_was_lost(
     monkeypatch: pytest.MonkeyPatch,
     overwrite: bool,
 ) -> None:
-    join = proxied._join_parts  # pyright: ignore[reportPrivateUsage]
+    join = proxied._complete_upload  # pyright: ignore[reportPrivateUsage]
     lost: list[bool] = []
 
     def losing(*args: Any) -> bool:
@@ -205,7 +205,7 @@ def test_an_end_whose_answer_was_lost(
         seaweed_proxy.answer("POST", 404, NO_UPLOAD)
         return join(*args)
 
-    monkeypatch.setattr(proxied, "_join_parts", losing)
+    monkeypatch.setattr(proxied, "_complete_upload", losing)
     assert proxied.put("k", DATA, overwrite=overwrite) is overwrite
     assert lost == [True]
     assert proxied.get("k") == DATA
@@ -250,7 +250,7 @@ def test_parts_cover_the_blob_within_s3s_count(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(_s3_multipart, "_MOST_PARTS", 7)
     for size in (1, 10, 11, 69, 70, 71, 500):
         data = bytes(range(250)) * 2
-        parts = _s3_multipart.split(data[:size])
+        parts = _s3_multipart.split_into_parts(data[:size])
         assert b"".join(part.data for part in parts) == data[:size]
         assert [part.number for part in parts] == list(range(1, len(parts) + 1))
         assert len(parts) <= 7

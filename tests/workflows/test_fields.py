@@ -45,8 +45,8 @@ class WatchedStore(MemoryStore):
         self.seconds = seconds
         self.threads: set[str] = set()
 
-    def _arrive(self, operation: str, key: str) -> None:
-        super()._arrive(operation, key)
+    def _begin_request(self, operation: str, key: str) -> None:
+        super()._begin_request(operation, key)
         self.threads.add(threading.current_thread().name)
         time.sleep(self.seconds)
 

@@ -32,8 +32,8 @@ class GuardedStore(MemoryStore):
         super().__init__()
         self._allowed = allowed
 
-    def _arrive(self, operation: str, key: str) -> None:
-        super()._arrive(operation, key)
+    def _begin_request(self, operation: str, key: str) -> None:
+        super()._begin_request(operation, key)
         missing = operation == "get" and key not in self._blobs and "list" not in self._allowed
         if operation not in self._allowed or missing:
             raise StorageAccessDeniedError("no", provider="memory", container="m", key=key)
