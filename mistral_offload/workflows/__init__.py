@@ -1,4 +1,37 @@
-"""What a worker author imports: ``import mistral_offload.workflows as workflows``."""
+"""Write workflows and activities, and run them in a worker.
+
+Example::
+
+    import asyncio
+
+    import mistral_offload.workflows as workflows
+
+
+    class Transcript(workflows.OffloadableModel):
+        title: str
+        text: workflows.OffloadableField[str]
+
+
+    @workflows.activity
+    async def transcribe(url: str) -> Transcript:
+        return Transcript(title=url, text=workflows.OffloadableField(value="a long text"))
+
+
+    @workflows.activity
+    async def count_words(transcript: Transcript) -> int:
+        return len(transcript.text.get_value().split())
+
+
+    @workflows.workflow.define(name="transcription")
+    class Transcription:
+        @workflows.workflow.entrypoint
+        async def run(self, url: str) -> int:
+            return await count_words(await transcribe(url))
+
+
+    if __name__ == "__main__":
+        asyncio.run(workflows.run_worker([Transcription]))
+"""
 
 from importlib.util import find_spec
 
