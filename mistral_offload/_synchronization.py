@@ -56,7 +56,7 @@ async def warn_if_blocking_loop_async() -> None:
 
 
 def warn_if_blocking_loop() -> None:
-    """Warn, once a process, when a blocking method runs in the thread of a running event loop.
+    """Warn, once per process, if a blocking method runs in the thread of a running event loop.
 
     Raises:
         RuntimeWarning: if warnings are turned into errors.
@@ -119,7 +119,7 @@ class LoopLimiter:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._of_loop: WeakKeyDictionary[object, tuple[asyncio.Semaphore, asyncio.Lock]] = (
+        self._per_loop: WeakKeyDictionary[object, tuple[asyncio.Semaphore, asyncio.Lock]] = (
             WeakKeyDictionary()
         )
 
@@ -127,9 +127,9 @@ class LoopLimiter:
     async def slot_async(self) -> AsyncGenerator[None, None]:
         """Wait for a free slot, and release it on exit."""
         loop = asyncio.get_running_loop()
-        if loop not in self._of_loop:
-            self._of_loop[loop] = asyncio.Semaphore(self._size), asyncio.Lock()
-        slots, entrance = self._of_loop[loop]
+        if loop not in self._per_loop:
+            self._per_loop[loop] = asyncio.Semaphore(self._size), asyncio.Lock()
+        slots, entrance = self._per_loop[loop]
         async with slots:
             async with entrance:
                 await asyncio.sleep(0)

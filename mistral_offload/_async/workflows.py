@@ -30,7 +30,7 @@ from mistral_offload.errors import WorkflowTimeoutError
 _CONFLICT = 409
 
 _SHORTEST_POLL_SECONDS = 5.0
-"""Least time limit of a poll, also of one that starts just before the caller's timeout."""
+"""Shortest timeout of a poll, which one that starts just before the deadline gets."""
 
 ExecuteResult = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
 """The execution that was started, or its result when the call waited for it."""

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 751ef3840870b9da
+# sha256 of the rest: b307604a6e59d6e5
 
 """``client.workflows``: start workflows and wait for their results."""
 
@@ -34,7 +34,7 @@ from mistral_offload.errors import WorkflowTimeoutError
 _CONFLICT = 409
 
 _SHORTEST_POLL_SECONDS = 5.0
-"""Least time limit of a poll, also of one that starts just before the caller's timeout."""
+"""Shortest timeout of a poll, which one that starts just before the deadline gets."""
 
 ExecuteResult = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
 """The execution that was started, or its result when the call waited for it."""

@@ -1,4 +1,4 @@
-"""Completion of executions: their status and responses as a result, an error or another poll."""
+"""Waiting for executions: completed, failed or still running, and the pauses between polls."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def has_completed(execution: WorkflowExecutionResponse) -> bool:
 
 
 def execution_error(response: httpx.Response) -> WorkflowError | None:
-    """Return the error for the execution that an error response reports on.
+    """Return the error of the execution itself that an error response reports, or None.
 
-    The platform responds so to a start request with ``wait_for_result``. None when the body does
-    not describe an execution, that is, when the request itself failed.
+    The platform sends such a response to a start request with ``wait_for_result``. None means that
+    the body describes no execution: the request itself failed.
     """
     try:
         body = load_json(response.content)

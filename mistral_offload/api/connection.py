@@ -151,10 +151,12 @@ def read_service_account_token(path: Path) -> str:
         token = path.read_text().strip()
     except OSError as error:
         raise ServiceAccountTokenError(
-            f"MISTRAL_SA_TOKEN_PATH names {str(path)!r}, which cannot be read: {error.strerror}"
+            f"the token file {str(path)!r} (MISTRAL_SA_TOKEN_PATH) cannot be read: {error.strerror}"
         ) from error
     if not token:
-        raise ServiceAccountTokenError(f"MISTRAL_SA_TOKEN_PATH names {str(path)!r}, which is empty")
+        raise ServiceAccountTokenError(
+            f"the token file {str(path)!r} (MISTRAL_SA_TOKEN_PATH) is empty"
+        )
     return token
 
 

@@ -1,4 +1,4 @@
-"""HTTP responses turned into models or into errors, and failed requests into errors."""
+"""Conversion of HTTP responses to models or errors, and of failed requests to errors."""
 
 from __future__ import annotations
 

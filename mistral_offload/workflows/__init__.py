@@ -38,7 +38,7 @@ from importlib.util import find_spec
 from mistral_offload.errors import MissingExtraError
 
 if find_spec("temporalio") is None or find_spec("pydantic_settings") is None:
-    raise MissingExtraError("the worker half of mistral_offload", "worker")
+    raise MissingExtraError("mistral_offload.workflows", "worker")
 
 from temporalio.activity import heartbeat
 from temporalio.activity import info as activity_info

@@ -72,7 +72,7 @@ class InputMapping:
         if data is None:
             raise PayloadDecodeError("the input must be JSON, not bytes or a protobuf message")
         if len(data) <= _LONGEST_NULL and data.strip() == b"null":
-            return self._read_nothing()
+            return self._read_null()
         if self._model is not None:
             return {self._model: self._reader.read(data)}
         names = self._signature.names
@@ -80,8 +80,11 @@ class InputMapping:
             return {names[0]: self._bare_reader.read(data)}
         return dict(self._reader.read(data))
 
-    def _read_nothing(self) -> dict[str, Any]:
-        """Return the arguments for a null or missing input: None if a lone parameter allows it."""
+    def _read_null(self) -> dict[str, Any]:
+        """Return the arguments for a null or missing input.
+
+        A lone required parameter becomes None if its type allows it; all others need a default.
+        """
         names = self._signature.names
         if len(names) == 1 and self._signature.is_required(names[0]):
             if self._model is not None:

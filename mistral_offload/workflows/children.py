@@ -55,7 +55,7 @@ class ChildExecution(Generic[R]):
         await self._handle.signal(name, args=[] if value is None else [value])
 
     def cancel(self) -> bool:
-        """Request cancellation of the child."""
+        """Request cancellation of the child; return False when it has ended already."""
         return self._handle.cancel()
 
     async def _read(self) -> R:

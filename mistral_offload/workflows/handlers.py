@@ -1,4 +1,4 @@
-"""Methods that Temporal calls on a workflow class, which decode payloads for the author's ones."""
+"""Methods that Temporal calls on a workflow class: decode payloads, call the author's method."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _add(cls: type, function: Callable[..., Any], decorate: Callable[[Any], Any]
 def _entrypoint(handler: Handler, failures: tuple[type[Exception], ...]) -> Callable[..., Any]:
     async def run(self: Any, *payloads: Any) -> Any:
         args, kwargs = _arguments(handler, payloads)
-        with _failing_on(failures):
+        with _convert_to_failures(failures):
             result = await handler.method(self, *args, **kwargs)
         return handler.result.write(result)
 
@@ -66,7 +66,7 @@ def _signal(handler: Handler, failures: tuple[type[Exception], ...]) -> Callable
                 raise
             temporalio.workflow.logger.warning("Signal dropped: %s", error.message)
             return
-        with _failing_on(failures):
+        with _convert_to_failures(failures):
             await _result_of(handler, self, args, kwargs)
 
     return _named(receive, handler)
@@ -83,7 +83,7 @@ def _query(handler: Handler) -> Callable[..., Any]:
 def _update(handler: Handler, failures: tuple[type[Exception], ...]) -> Callable[..., Any]:
     async def apply(self: Any, *payloads: Any) -> Any:
         args, kwargs = _arguments(handler, payloads)
-        with _failing_on(failures):
+        with _convert_to_failures(failures):
             return await _result_of(handler, self, args, kwargs)
 
     return _named(apply, handler)
@@ -125,7 +125,7 @@ def _arguments(handler: Handler, payloads: Sequence[Any]) -> tuple[list[Any], di
 
 
 @contextmanager
-def _failing_on(types: tuple[type[Exception], ...]) -> Generator[None]:
+def _convert_to_failures(types: tuple[type[Exception], ...]) -> Generator[None]:
     """Convert the author's exceptions of these types into failures, which Temporal does not retry.
 
     Temporal's own list of failure types is not used: with ``Exception`` in it, Temporal would also
