@@ -1,1 +1,1 @@
-"""Writes the blocking twin of the async code; a development tool, not part of the wheel."""
+"""Generates the sync twin of the async code; a development tool, not part of the wheel."""

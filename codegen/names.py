@@ -1,4 +1,4 @@
-"""How a name of the async colour becomes the name of its twin."""
+"""Translation of names from async code to its sync twin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DOC_ASYNC_WORD = re.compile(r"\w*(?:(?<![a-z])(?:async|await|coroutine)|Async|A
 
 
 def rename_table(sources: Iterable[Source], foreign: Mapping[str, str]) -> dict[str, str]:
-    """Compute every rename from the names the sources use and the classes they define."""
+    """Return all renames, computed from the names the sources use and the classes they define."""
     table = names_of_unasync()
     for source in sources:
         used = {token.text for token in source.names}
@@ -33,34 +33,34 @@ def rename_table(sources: Iterable[Source], foreign: Mapping[str, str]) -> dict[
 
 
 def names_of_unasync() -> dict[str, str]:
-    """The renames that unasync makes by itself."""
+    """Return the renames built into unasync."""
     return dict(unasync.Rule("", "").token_replacements)
 
 
 def defined_classes(source: Source) -> set[str]:
-    """The classes called ``AsyncXyz`` or ``_AsyncXyz`` that a module defines."""
+    """Return the classes named ``AsyncXyz`` or ``_AsyncXyz`` that a module defines."""
     classes = (node.name for node in ast.walk(source.tree) if isinstance(node, ast.ClassDef))
     return {name for name in classes if is_async_class(name)}
 
 
 def is_async_class(name: str) -> bool:
-    """Whether a name reads ``AsyncXyz``; unasync makes ``SyncXyz`` of it, existing or not."""
+    """Return True for a name like ``AsyncXyz``; unasync renames every one to ``SyncXyz``."""
     return _ASYNC_CLASS.match(name) is not None
 
 
 def is_async(name: str) -> bool:
-    """Whether a name has no business in blocking code."""
+    """Return True for a name that must not occur in sync code."""
     return bool(_ASYNC_WORD.search(name) or _ASYNC_METHOD.fullmatch(name))
 
 
 def docstring_twin(text: str, table: Mapping[str, str]) -> str:
-    """Translate the names and the examples in a docstring."""
+    """Return a docstring with its names and examples translated."""
     text = _DOC_ASYNC.sub("", _DOC_AWAIT.sub("", text))
     return _DOC_NAME.sub(lambda match: table.get(match[0], match[0]), text)
 
 
 def async_words(docstring: str) -> Iterable[re.Match[str]]:
-    """Find the words that are not true of blocking code."""
+    """Yield the words in a docstring that are not true of sync code."""
     return _DOC_ASYNC_WORD.finditer(docstring)
 
 

@@ -1,4 +1,4 @@
-"""What the async sources may not hold, because its translation would be wrong."""
+"""Checks of the async sources for code that would be translated wrongly."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 def find_problems(
     sources: Sequence[Source], table: Mapping[str, str], foreign: Mapping[str, str]
 ) -> list[Problem]:
-    """List everything in the sources that would be translated wrongly."""
+    """Return every place in the sources that would be translated wrongly."""
     problems = list(_foreign_entries(sources, foreign))
     for source in sources:
         in_source = [
@@ -46,7 +46,7 @@ def _foreign_entries(sources: Sequence[Source], foreign: Mapping[str, str]) -> I
         yield Problem("", 0, f"FOREIGN_NAMES: no source uses {name!r}; remove the entry")
     for source in sources:
         for name in sorted(defined_classes(source) & foreign.keys()):
-            message = f"class {name} is ours, but FOREIGN_NAMES lists its name as foreign"
+            message = f"class {name} is defined here, so FOREIGN_NAMES must not list it"
             yield source.problem(1, message)
 
 
@@ -60,12 +60,15 @@ def _imports(source: Source) -> Iterator[Problem]:
             continue
         for module in modules:
             if module.split(".")[0] in _LOOPS:
-                message = f"imports {module}; what differs by colour belongs outside this folder"
+                message = (
+                    f"imports {module}; code that differs between async and sync belongs outside "
+                    "this folder"
+                )
                 yield source.problem(node.lineno, message)
 
 
 def _glued_keywords(source: Source) -> Iterator[Problem]:
-    # unasync drops whatever token follows the keyword, believing it to be a space.
+    # unasync drops the token after the keyword, assuming it is a space.
     for token, following in pairwise(source.tokens):
         if token.text in ("async", "await") and following.kind != "UNIMPORTANT_WS":
             message = f"no space after {token.text!r}; run ruff format on the source"
@@ -80,23 +83,24 @@ def _names(source: Source, table: Mapping[str, str]) -> Iterator[Problem]:
             yield source.problem(token.line, message)
         elif twin is not None and (keyword.iskeyword(twin) or not twin.strip("_")):
             yield source.problem(
-                token.line, f"{token.text} would become {twin!r}, which is no name"
+                token.line, f"{token.text} would become {twin!r}, which is not a valid name"
             )
 
 
 def _fstrings(source: Source, table: Mapping[str, str]) -> Iterator[Problem]:
-    # f-strings stay as they are, so that each Python writes the same; see `sources.tokenize`.
+    # f-strings are not translated, so that every Python version generates the same text; see
+    # `sources.tokenize`.
     for fstring in _outer_fstrings(source.tree):
         fields = (node for node in ast.walk(fstring) if isinstance(node, ast.FormattedValue))
         words = {word for field in fields for word in _WORD.findall(ast.unparse(field.value))}
         for word in sorted(words):
             if word in table or is_async(word):
-                message = f"{word!r} inside an f-string; assign it to a variable before"
+                message = f"{word!r} inside an f-string; assign it to a variable first"
                 yield source.problem(fstring.lineno, message)
 
 
 def _outer_fstrings(node: ast.AST) -> Iterator[ast.JoinedStr]:
-    # Before Python 3.12 only the outermost f-string knows its line.
+    # Before Python 3.12 only the outermost f-string has a line number.
     if isinstance(node, ast.JoinedStr):
         yield node
         return
@@ -110,7 +114,7 @@ def _docstrings(source: Source, table: Mapping[str, str]) -> Iterator[Problem]:
             text = docstring_twin(token.text, table)
             for match in async_words(text):
                 line = token.line + text.count("\n", 0, match.start())
-                message = f"docstring says {match[0]!r}, which is untrue of the blocking twin"
+                message = f"docstring says {match[0]!r}, which is not true of the sync twin"
                 yield source.problem(line, message)
 
 
@@ -121,7 +125,7 @@ def _collisions(source: Source, table: Mapping[str, str]) -> Iterator[Problem]:
             for name, module, line in _bound_names(scope):
                 twin = table.get(name, name)
                 owner, owner_module = owners.setdefault(twin, (name, module))
-                # Both halves of a pair from one module are one import in the twin.
+                # A pair foo_async/foo imported from one module becomes a single import.
                 if owner != name and not (module and module == owner_module):
                     message = f"{owner} and {name} would both be called {twin}"
                     yield source.problem(line, message)

@@ -1,4 +1,4 @@
-"""The async sources, read once, and what may be wrong with them."""
+"""The async source modules, read once, and problems found in them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ FOLDER_NAMES: Mapping[str, str] = {"_async": "_sync"}
 
 
 class Pair(NamedTuple):
-    """A folder that is translated, and the folder that holds the outcome."""
+    """A source folder and the target folder of its translation."""
 
     source: str
     target: str
 
 
 class Token(NamedTuple):
-    """A piece of source text; the texts of all tokens together are the source."""
+    """A token of source text; the texts of all tokens joined are the source."""
 
     kind: str
     text: str
@@ -31,7 +31,7 @@ class Token(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong, and where."""
+    """A problem and its place."""
 
     path: str
     line: int
@@ -42,7 +42,7 @@ class Problem(NamedTuple):
 
 
 class RefusedError(Exception):
-    """The sources cannot be translated; carries every problem found, not only the first."""
+    """The sources cannot be translated; ``problems`` lists all problems found."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -61,11 +61,11 @@ class Source:
 
     @property
     def names(self) -> Iterator[Token]:
-        """The NAME tokens, keywords among them."""
+        """The NAME tokens, including keywords."""
         return (token for token in self.tokens if token.kind == "NAME")
 
     def is_docstring(self, token: Token) -> bool:
-        """Whether a token is a string that stands alone: a docstring, or one of an attribute."""
+        """Return True for a string that is a statement: a docstring of anything or an attribute."""
         return token.kind == "STRING" and (token.line, token.column) in self._docstring_offsets
 
     @cached_property
@@ -79,7 +79,7 @@ class Source:
         }
 
     def problem(self, line: int, message: str) -> Problem:
-        """A problem in this file."""
+        """Return a problem in this file."""
         return Problem(self.path, line, message)
 
 
@@ -87,7 +87,7 @@ def read_sources(root: Path, pairs: Iterable[Pair]) -> list[Source]:
     """Read every module of the source folders.
 
     Raises:
-        RefusedError: A folder is missing, or a file in it cannot have a twin.
+        RefusedError: a folder is missing, or a file in it cannot be translated.
     """
     sources: list[Source] = []
     problems: list[Problem] = []
@@ -106,7 +106,7 @@ def read_sources(root: Path, pairs: Iterable[Pair]) -> list[Source]:
 
 
 def list_files(folder: Path) -> list[str]:
-    """Every file below a folder, sorted, without caches and hidden files."""
+    """Return every file below a folder, sorted, without caches and hidden files."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(
         path.as_posix()
@@ -118,8 +118,8 @@ def list_files(folder: Path) -> list[str]:
 def tokenize(text: str) -> list[Token]:
     """Split a text into tokens, each f-string as one STRING.
 
-    Python 3.12 and later give the tokens inside an f-string, earlier ones do not. Joining them
-    makes every later step see the same on all of them.
+    Python 3.12 and later also tokenize the inside of an f-string. Joining these tokens makes the
+    result the same on every version.
     """
     tokens: list[Token] = []
     parts: list[Token] = []
@@ -140,9 +140,11 @@ def _join(parts: Sequence[Token]) -> Token:
 
 def _read_source(root: Path, path: str, target: str, name: str) -> Source:
     if not name.endswith(".py"):
-        raise RefusedError([Problem(path, 1, "not a Python module; only modules have a twin")])
+        raise RefusedError(
+            [Problem(path, 1, "not a Python module; only modules can be translated")]
+        )
     if "async" in name.lower():
-        message = "the folder names the colour, the file must not: rename it without 'async'"
+        message = "the folder name already says async: rename the file without 'async'"
         raise RefusedError([Problem(path, 1, message)])
     text = (root / path).read_text(encoding="utf-8")
     try:

@@ -1,22 +1,22 @@
-"""Write the blocking twin of the async code, or check that it is up to date.
+"""Generate the sync twin of the async code, or check that it is up to date.
 
-    python -m codegen.sync_twin            writes what changed, removes what has no source
-    python -m codegen.sync_twin --check    compares whole trees, exits 1 when they differ
+    python -m codegen.sync_twin            write changed files, remove files without a source
+    python -m codegen.sync_twin --check    compare whole trees, exit 1 if they differ
 
-One naming law: what awaits ends in ``_async``, and its twin is the same name without it. The table
-of renames is computed from the sources:
+The naming rule: a function that awaits ends in ``_async``, and its twin has the same name without
+this suffix. The table of renames is computed from the sources:
 
-- every name that ends in ``_async`` loses it; the folder ``_async`` becomes ``_sync``;
+- every name that ends in ``_async`` loses the suffix; the folder ``_async`` becomes ``_sync``;
 - every class ``AsyncXyz`` that the sources define becomes ``SyncXyz``;
-- `FOREIGN_NAMES` lists the names that are not ours; one that no source uses is an error.
+- `FOREIGN_NAMES` lists renames of names defined elsewhere; an entry no source uses is an error.
 
-Strings stay as they are, with two exceptions. A string that is exactly a renamed name is renamed,
-as in ``__all__``. In docstrings the renamed names are translated, ``await`` goes from before a
-call and ``async`` from before ``with``, ``for`` and ``def``, so that examples stay true; a
-docstring that says something async even then is refused. Comments are not looked at.
+Strings are not translated, with two exceptions. A string that equals a renamed name is renamed, as
+in ``__all__``. In docstrings, renamed names are translated, and ``await`` before a call and
+``async`` before ``with``, ``for`` and ``def`` are removed, so that examples stay valid. A docstring
+that still contains an async word is refused. Comments are not checked.
 
-What would be translated wrongly is refused, with file and line: see `codegen.refusals`. Nothing is
-written then. A target folder belongs to the generator: whatever else is in it is removed.
+Code that would be translated wrongly is refused with file and line (see `codegen.refusals`), and
+nothing is written. A target folder belongs to the generator, which removes all other files in it.
 """
 
 from __future__ import annotations
@@ -44,14 +44,18 @@ FOREIGN_NAMES: Mapping[str, str] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the outcome is the exit code."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the blocking twin.")
-    parser.add_argument("--check", action="store_true", help="compare only, exit 1 on a difference")
+    """Run the command line and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=COMMAND, description="Generate the sync twin of the async code."
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 if a file differs"
+    )
     return run(ROOT, PAIRS, FOREIGN_NAMES, check=parser.parse_args(arguments).check)
 
 
 def run(root: Path, pairs: Sequence[Pair], foreign: Mapping[str, str], *, check: bool) -> int:
-    """Check or generate, say what was found, and return the exit code."""
+    """Check or generate, print the differences found, and return the exit code."""
     try:
         expected = translate(root, read_sources(root, pairs), foreign)
     except RefusedError as refused:
@@ -59,20 +63,20 @@ def run(root: Path, pairs: Sequence[Pair], foreign: Mapping[str, str], *, check:
         return 1
     found = compare(root, pairs, expected)
     for path, difference in found.items():
-        print(f"{'' if check else 'mended '}{path}: {difference}")
+        print(f"{'' if check else 'fixed '}{path}: {difference}")
     if not check:
         write(root, expected, found)
         return 0
     if found:
-        print(f"\nTo mend: {COMMAND}", file=sys.stderr)
+        print(f"\nTo fix: {COMMAND}", file=sys.stderr)
     return 1 if found else 0
 
 
 def compare(root: Path, pairs: Sequence[Pair], expected: Mapping[str, str]) -> dict[str, str]:
-    """Compare the target folders with what belongs in them.
+    """Compare the target folders with the expected files.
 
     Returns:
-        What is wrong with each path that is not as it should be.
+        A description of the difference for every path that differs.
     """
     present = [f"{pair.target}/{name}" for pair in pairs for name in list_files(root / pair.target)]
     differences = {

@@ -1,4 +1,4 @@
-"""From async modules to the text of their blocking twins."""
+"""Translation of async modules to the text of their sync twins."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _PLAIN_STRING = re.compile(r"""(["'])(\w+)\1""")
 
 
 def translate(root: Path, sources: Sequence[Source], foreign: Mapping[str, str]) -> dict[str, str]:
-    """Translate the sources; nothing is written.
+    """Translate the sources without writing files.
 
     Returns:
-        The text of every generated module, by its path relative to the root.
+        The text of every generated module by its path relative to the root.
 
     Raises:
-        RefusedError: A source holds what cannot be translated faithfully.
+        RefusedError: a source contains code that would be translated wrongly.
     """
     table = rename_table(sources, foreign)
     _refuse(find_problems(sources, table, foreign))
@@ -50,12 +50,12 @@ def translate(root: Path, sources: Sequence[Source], foreign: Mapping[str, str])
 
 
 def has_banner(text: str) -> bool:
-    """Whether a text says that it was generated."""
+    """Return True when a text has the generator's banner."""
     return _BANNER_PATTERN.match(text) is not None
 
 
 def is_edited(text: str) -> bool:
-    """Whether a generated text is no longer the one that was generated."""
+    """Return True when a generated text was changed after it was generated."""
     banner = _BANNER_PATTERN.match(text)
     return banner is None or banner[1] != _digest(text[banner.end() :])
 
@@ -66,10 +66,10 @@ def _refuse(problems: Sequence[Problem]) -> None:
 
 
 def _run_unasync(sources: Iterable[Source], table: dict[str, str]) -> dict[str, str]:
-    """Run unasync on the code; the strings are put back later, see `_restore_literals`."""
+    """Run unasync on the code with emptied strings, which `_restore_literals` puts back."""
     with TemporaryDirectory() as scratch:
-        # unasync overwrites its input when a rule replaces nothing in the path: it gets absolute
-        # paths, and copies.
+        # unasync overwrites its input when a rule matches nothing in the path, so it is given
+        # copies with absolute paths.
         before, after = Path(scratch).resolve() / "before", Path(scratch).resolve() / "after"
         for source in sources:
             copy = before / source.target
@@ -83,8 +83,8 @@ def _run_unasync(sources: Iterable[Source], table: dict[str, str]) -> dict[str, 
 
 
 def _hide_literals(tokens: Iterable[Token]) -> str:
-    # unasync mangles strings that start with "Async", and sees into f-strings on some Pythons only.
-    # The newlines stay, so that a line of the outcome is the same line in the source.
+    # unasync mangles strings that start with "Async", and translates f-strings only on some Python
+    # versions. The newlines are kept, so that line numbers of the result match the source.
     return "".join(
         '"""' + "\n" * token.text.count("\n") + '"""' if token.kind == "STRING" else token.text
         for token in tokens
@@ -92,7 +92,7 @@ def _hide_literals(tokens: Iterable[Token]) -> str:
 
 
 def _restore_literals(source: Source, code: str, table: Mapping[str, str]) -> str:
-    """Put the strings back: unasync drops none, so the n-th hole is the n-th string."""
+    """Put the strings back; unasync drops none, so the n-th empty one is the n-th of the source."""
     strings = (token for token in source.tokens if token.kind == "STRING")
     return "".join(
         _translate_string(source, next(strings), table) if token.kind == "STRING" else token.text
@@ -110,7 +110,7 @@ def _translate_string(source: Source, token: Token, table: Mapping[str, str]) ->
 
 
 def _leftovers(source: Source, code: str) -> list[Problem]:
-    message = "{!r} is left over in the twin; a name that is not ours goes into FOREIGN_NAMES"
+    message = "{!r} is left over in the twin; add it to FOREIGN_NAMES if it is defined elsewhere"
     return [
         source.problem(token.line, message.format(token.text))
         for token in tokenize(code)
@@ -119,9 +119,9 @@ def _leftovers(source: Source, code: str) -> list[Problem]:
 
 
 def _tidy(root: Path, path: str, text: str, packages: Sequence[str]) -> str:
-    """Sort the imports, of which two may have become one, and format.
+    """Sort the imports, two of which may have become one, and format the text.
 
-    The packages are named because ruff takes a module for a foreign one until its file exists.
+    The packages are listed for ruff because it treats a module without a file as third-party.
     """
     ours = ", ".join(f'"{package}"' for package in packages)
     sort = (

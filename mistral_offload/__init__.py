@@ -1,4 +1,14 @@
-"""Data of any size through Mistral Workflows: large payloads travel by your own bucket."""
+"""Client and worker for Mistral Workflows with payloads of any size.
+
+Large inputs and results are stored in your own bucket; the platform transports a reference::
+
+    from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
+
+    storage = BlobStorageConfig(storage_provider="s3", bucket_name="my-payloads")
+    offloading = PayloadOffloadingConfig(storage_config=storage)
+    with Mistral(workflow_payload_offloading=offloading) as client:
+        result = client.workflows.execute_workflow_and_wait("ocr", {"pages": [...]})
+"""
 
 from mistral_offload._version import __version__
 from mistral_offload.api.retries import BackoffStrategy, RetryConfig

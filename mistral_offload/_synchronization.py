@@ -1,4 +1,8 @@
-"""What differs by colour: sleeping, reading, the scope of a connection pool, asking only once."""
+"""The operations that differ between async and sync code, each as a pair ``foo_async``/``foo``.
+
+Sleeping, reading a response body, the sharing scope of a connection pool, limiting concurrency and
+fetching a value once. The generated code calls the second of each pair.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +23,17 @@ T = TypeVar("T")
 
 
 async def sleep_async(seconds: float) -> None:
-    """Wait, letting other tasks run."""
+    """Pause this task and let others run."""
     await asyncio.sleep(seconds)
 
 
 def sleep(seconds: float) -> None:
-    """Wait in this thread."""
+    """Pause this thread."""
     time.sleep(seconds)
 
 
 class _Process:
-    """Stands for the process as the scope of a blocking connection pool."""
+    """Marker for the process as the scope of a blocking connection pool."""
 
 
 _PROCESS = _Process()
@@ -37,28 +41,28 @@ _PACKAGE = "mistral_offload."
 _has_warned = False
 
 
-async def scope_async() -> object:
-    """What a connection pool may be shared within: the running event loop."""
+async def pool_scope_async() -> object:
+    """Return the scope one connection pool may serve: the running event loop."""
     return asyncio.get_running_loop()
 
 
-def scope() -> object:
-    """What a connection pool may be shared within: the process, all threads of it."""
+def pool_scope() -> object:
+    """Return the scope one connection pool may serve: the process with all its threads."""
     return _PROCESS
 
 
-async def warn_if_in_loop_async() -> None:
-    """Nothing: an event loop is where this colour belongs."""
+async def warn_if_blocking_loop_async() -> None:
+    """Do nothing: async methods never block the event loop."""
 
 
-def warn_if_in_loop() -> None:
-    """Warn, once, when the caller's method blocks an event loop that runs in this thread.
+def warn_if_blocking_loop() -> None:
+    """Warn, once per process, if a blocking method runs in the thread of a running event loop.
 
     Raises:
-        RuntimeWarning: when warnings are errors.
+        RuntimeWarning: if warnings are turned into errors.
     """
     global _has_warned
-    if _has_warned or not _runs_loop():
+    if _has_warned or not _is_loop_running():
         return
     _has_warned = True
     frame, depth, method = sys._getframe(1), 1, ""  # pyright: ignore[reportPrivateUsage]
@@ -68,25 +72,25 @@ def warn_if_in_loop() -> None:
             break
         frame, depth = frame.f_back, depth + 1
     warnings.warn(
-        f"{method}() blocks the event loop that runs in this thread, and all its tasks, until the "
-        f"answer is there: inside async code, await {method}_async() instead",
+        f"{method}() blocks the event loop running in this thread, with all its tasks, until the "
+        f"response arrives: in async code, use await {method}_async() instead",
         RuntimeWarning,
         stacklevel=depth + 1,
     )
 
 
 async def read_body_async(response: httpx.Response) -> None:
-    """Read a response that was opened as a stream, and close it."""
+    """Read the whole body of a response opened as a stream, and close the response."""
     await response.aread()
 
 
 def read_body(response: httpx.Response) -> None:
-    """Read a response that was opened as a stream, and close it."""
+    """Read the whole body of a response opened as a stream, and close the response."""
     response.read()
 
 
-async def chunks_async(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """The body of a response as it comes; the response is closed when nobody reads on."""
+async def iterate_body_async(response: httpx.Response) -> AsyncGenerator[bytes, None]:
+    """Yield the body of a response as it arrives; close the response when iteration stops."""
     try:
         async for chunk in response.aiter_bytes():
             yield chunk
@@ -94,8 +98,8 @@ async def chunks_async(response: httpx.Response) -> AsyncGenerator[bytes, None]:
         await response.aclose()
 
 
-def chunks(response: httpx.Response) -> Generator[bytes, None, None]:
-    """The body of a response as it comes; the response is closed when nobody reads on."""
+def iterate_body(response: httpx.Response) -> Generator[bytes, None, None]:
+    """Yield the body of a response as it arrives; close the response when iteration stops."""
     try:
         yield from response.iter_bytes()
     finally:
@@ -103,110 +107,116 @@ def chunks(response: httpx.Response) -> Generator[bytes, None, None]:
 
 
 class LoopLimiter:
-    """Lets a few tasks of an event loop in at a time, so that many at once do not stop the loop.
+    """Limits how many tasks of one event loop do thread-backed work at a time.
 
-    What they do inside is done by threads, which fight with the loop for the interpreter. One is
-    let in after the other, with room for other tasks between them. Blocking callers bring their
-    own threads, and do not wait.
+    The threads that do the work compete with the loop for the interpreter lock. Tasks enter one
+    after the other and yield to the loop in between, so that many of them starting at once do not
+    stall it. Blocking callers bring their own threads and are not limited.
+
+    Args:
+        size: tasks admitted at a time, per event loop.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._of_loop: WeakKeyDictionary[object, tuple[asyncio.Semaphore, asyncio.Lock]] = (
+        self._per_loop: WeakKeyDictionary[object, tuple[asyncio.Semaphore, asyncio.Lock]] = (
             WeakKeyDictionary()
         )
 
     @asynccontextmanager
-    async def one_async(self) -> AsyncGenerator[None, None]:
-        """Wait for a turn, and give it back at the end."""
+    async def slot_async(self) -> AsyncGenerator[None, None]:
+        """Wait for a free slot, and release it on exit."""
         loop = asyncio.get_running_loop()
-        if loop not in self._of_loop:
-            self._of_loop[loop] = asyncio.Semaphore(self._size), asyncio.Lock()
-        places, door = self._of_loop[loop]
-        async with places:
-            async with door:
+        if loop not in self._per_loop:
+            self._per_loop[loop] = asyncio.Semaphore(self._size), asyncio.Lock()
+        slots, entrance = self._per_loop[loop]
+        async with slots:
+            async with entrance:
                 await asyncio.sleep(0)
             yield
 
     @contextmanager
-    def one(self) -> Generator[None, None, None]:
-        """Nothing to wait for."""
+    def slot(self) -> Generator[None, None, None]:
+        """Enter at once: blocking callers are not limited."""
         yield
 
 
-class Once(Generic[T]):
-    """A value that is asked for once, however many tasks, threads and loops want it at a time.
+class FetchOnce(Generic[T]):
+    """A value fetched on first use and then kept, shared by tasks, threads and event loops.
 
-    Whoever comes first asks; the others wait for that answer. A failure is raised to all who
-    waited and then forgotten, so that the next caller asks again.
+    The first caller fetches; the others wait for its result. A failure is raised to every waiting
+    caller and then forgotten, so that the next caller fetches again.
+
+    Args:
+        value: the value, if it is known already; nothing is fetched then.
     """
 
     def __init__(self, value: T | None = None) -> None:
         self._value = value
         self._lock = threading.Lock()
-        self._asking: Future[Exception | None] | None = None
+        self._in_flight: Future[Exception | None] | None = None
 
-    async def get_async(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """The value, asked for with ``ask`` when nobody has it yet."""
+    async def get_async(self, fetch: Callable[[], Awaitable[T]]) -> T:
+        """Return the value; call ``fetch`` if no caller has fetched it yet."""
         while self._value is None:
-            others = self._join()
-            if others is not None:
-                # Shielded: a waiting task that is cancelled must not cancel what others wait for.
-                failure = await asyncio.shield(asyncio.wrap_future(others))
+            in_flight = self._join()
+            if in_flight is not None:
+                # Shielded: cancelling one waiting task must not cancel the others' future.
+                failure = await asyncio.shield(asyncio.wrap_future(in_flight))
                 if failure is not None:
                     raise failure
                 continue
             try:
-                self._value = await ask()
+                self._value = await fetch()
             except Exception as error:
-                self._settle(error)
+                self._finish(error)
                 raise
-            except BaseException:  # this caller was stopped; another one asks instead
-                self._settle(None)
+            except BaseException:  # this caller was cancelled; a waiting one fetches instead
+                self._finish(None)
                 raise
-            self._settle(None)
+            self._finish(None)
         return self._value
 
-    def get(self, ask: Callable[[], T]) -> T:
-        """The value, asked for with ``ask`` when nobody has it yet."""
+    def get(self, fetch: Callable[[], T]) -> T:
+        """Return the value; call ``fetch`` if no caller has fetched it yet."""
         while self._value is None:
-            if _runs_loop():
-                # Who asks may be a task of this very thread, and waiting for it would never end.
-                self._value = ask()
+            if _is_loop_running():
+                # A task of this very thread may be fetching; waiting for it would never end.
+                self._value = fetch()
                 break
-            others = self._join()
-            if others is not None:
-                failure = others.result()
+            in_flight = self._join()
+            if in_flight is not None:
+                failure = in_flight.result()
                 if failure is not None:
                     raise failure
                 continue
             try:
-                self._value = ask()
+                self._value = fetch()
             except Exception as error:
-                self._settle(error)
+                self._finish(error)
                 raise
-            except BaseException:  # this caller was stopped; another one asks instead
-                self._settle(None)
+            except BaseException:  # this caller was interrupted; a waiting one fetches instead
+                self._finish(None)
                 raise
-            self._settle(None)
+            self._finish(None)
         return self._value
 
     def _join(self) -> Future[Exception | None] | None:
-        """What to wait for, or None when the caller is the one to ask."""
+        """Return the fetch in flight; None makes the caller the one that fetches."""
         with self._lock:
-            if self._asking is None:
-                self._asking = Future()
+            if self._in_flight is None:
+                self._in_flight = Future()
                 return None
-            return self._asking
+            return self._in_flight
 
-    def _settle(self, failure: Exception | None) -> None:
+    def _finish(self, failure: Exception | None) -> None:
         with self._lock:
-            asking, self._asking = self._asking, None
-        if asking is not None:
-            asking.set_result(failure)
+            in_flight, self._in_flight = self._in_flight, None
+        if in_flight is not None:
+            in_flight.set_result(failure)
 
 
-def _runs_loop() -> bool:
+def _is_loop_running() -> bool:
     try:
         asyncio.get_running_loop()
     except RuntimeError:

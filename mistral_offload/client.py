@@ -1,4 +1,4 @@
-"""``Mistral``: both colours joined on one object, ``foo()`` and ``foo_async()``."""
+"""``Mistral``, the client: every method as blocking ``foo()`` and as ``await foo_async()``."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = [
 
 
 class _Resource:
-    """Both colours of a part of the API on one object."""
+    """Base of one part of the API; subclasses join its async and sync methods."""
 
     def __init__(self, http_async: AsyncHttp, http: SyncHttp) -> None:
         self._http_async = http_async
@@ -54,31 +54,31 @@ class _Resource:
 
 
 class Executions(_Resource, AsyncExecutions, SyncExecutions):
-    """``client.workflows.executions``: one execution, and what can be said to it."""
+    """``client.workflows.executions``: read, signal, query, update and stop executions."""
 
 
 class Schedules(_Resource, AsyncSchedules, SyncSchedules):
-    """``client.workflows.schedules``: workflows started by the clock."""
+    """``client.workflows.schedules``: create and manage schedules that start workflows."""
 
 
 class Runs(_Resource, AsyncRuns, SyncRuns):
-    """``client.workflows.runs``: executions of all workflows, run by run."""
+    """``client.workflows.runs``: list and read runs of all workflows."""
 
 
 class Events(_Resource, AsyncEvents, SyncEvents):
-    """``client.workflows.events``, also ``client.events``: what happens in executions."""
+    """``client.workflows.events``, also ``client.events``: list and stream execution events."""
 
 
 class Deployments(_Resource, AsyncDeployments, SyncDeployments):
-    """``client.workflows.deployments``: where workflows run."""
+    """``client.workflows.deployments``: create and manage deployments of workers."""
 
 
 class Metrics(_Resource, AsyncMetrics, SyncMetrics):
-    """``client.workflows.metrics``: figures about workflows."""
+    """``client.workflows.metrics``: read execution counts and latencies of workflows."""
 
 
 class Workflows(_Resource, AsyncWorkflows, SyncWorkflows):
-    """``client.workflows``: starting workflows, waiting for them, and what there is of them."""
+    """``client.workflows``: start workflows, wait for results, list and manage workflows."""
 
     def __init__(self, http_async: AsyncHttp, http: SyncHttp) -> None:
         super().__init__(http_async, http)
@@ -91,30 +91,43 @@ class Workflows(_Resource, AsyncWorkflows, SyncWorkflows):
 
 
 class Mistral(AsyncMistral, SyncMistral):
-    """A client of Mistral Workflows that carries inputs and results of any size.
+    """Client for Mistral Workflows with inputs and results of any size.
 
-    Every method exists twice: ``foo()`` blocks, ``await foo_async()`` does not. The object may be
-    shared between threads and event loops, and used with ``with``, ``async with`` or neither.
-    Building it does no I/O.
+    Every method exists in two forms: ``foo()`` blocks, ``await foo_async()`` does not. One client
+    can be shared by threads and event loops. A ``with`` or ``async with`` block closes its
+    connections; a client that lives as long as the process needs neither. Creating it does no I/O.
+
+    Example::
+
+        with Mistral(workflow_payload_offloading=offloading) as client:
+            result = client.workflows.execute_workflow_and_wait("ocr", {"pages": pages})
+
+        async with Mistral(workflow_payload_offloading=offloading) as client:
+            result = await client.workflows.execute_workflow_and_wait_async("ocr", {"pages": pages})
 
     Args:
-        api_key: the key, or a function that gives it for every request; when not given, the file
-            named by ``MISTRAL_SA_TOKEN_PATH``, else ``MISTRAL_API_KEY``.
+        api_key: the API key, or a function that returns it, called for every request. Default: the
+            content of the file that ``MISTRAL_SA_TOKEN_PATH`` names, else ``MISTRAL_API_KEY``.
         server: ``global`` (default), ``eu`` or ``us``.
-        server_url: instead of ``server``, for instance the local platform's.
-        namespace: of the caller's workflows; asked of the platform once when not given.
-        timeout_ms: connect, read, write and pool timeout of a request; 300,000 by default.
-        retry_config: for every request; by default those that do no harm when they arrive twice
-            are retried for up to 30 seconds. ``RetryConfig("none")`` switches retries off.
-        client: your own ``httpx.Client`` for the blocking methods; you close it.
-        async_client: your own ``httpx.AsyncClient`` for the others; you close it.
-        workflow_payload_offloading: where large inputs go, and from which size.
-        workflow_payload_encryption: with which keys inputs are encrypted, and how much of them.
-        workflow_payload_compression: from which size inputs are compressed, and how hard.
+        server_url: base URL to use instead of ``server``, for example the local platform's.
+        namespace: namespace of the workflows. Default: fetched from the platform once, when first
+            needed.
+        timeout_ms: connect, read, write and pool timeout of a request in milliseconds; 300,000 by
+            default.
+        retry_config: retries for every request. Default: idempotent requests are retried for up
+            to 30 seconds, others are sent once. ``RetryConfig("none")`` turns retries off.
+        client: an ``httpx.Client`` for the blocking methods; the caller closes it.
+        async_client: an ``httpx.AsyncClient`` for the async methods; the caller closes it.
+        workflow_payload_offloading: the store for large inputs and results, and the size from
+            which inputs are offloaded. Default: no offloading.
+        workflow_payload_encryption: encryption keys and mode. Default: no encryption.
+        workflow_payload_compression: compression level and the size from which inputs are
+            compressed. Default: no compression.
 
     Raises:
-        ValueError: ``server`` names no known server.
-        MissingExtraError: encryption or compression is asked for, but not installed.
+        ValueError: ``server`` is not one of the three names.
+        MissingExtraError: encryption or compression is configured, but its packages are not
+            installed.
     """
 
     def __init__(

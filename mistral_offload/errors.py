@@ -1,47 +1,48 @@
-"""Every error this package raises, named for the condition, not for the place.
+"""Every error this package raises, as one tree.
 
-::
+Catch `MistralOffloadError` for anything that goes wrong here, one of the classes directly below it
+for an area, and the narrow classes to recover from a particular condition::
 
     MistralOffloadError
-    ├── ConfigurationError                 a setting is missing, wrong or contradicts another
-    │   ├── StorageConfigError             … in the storage block
-    │   │   └── StorageCheckError          a worker cannot reach its stores when it starts
+    ├── ConfigurationError                 a setting is missing, invalid or contradicts another
+    │   ├── StorageConfigError             … in the storage settings
+    │   │   └── StorageCheckError          a starting worker cannot use its configured stores
     │   ├── MissingExtraError              an optional dependency is not installed
-    │   └── ServiceAccountTokenError       the token file cannot be read or is empty
-    ├── PayloadError                       a value cannot travel
+    │   └── ServiceAccountTokenError       the token file is unreadable or empty
+    ├── PayloadError                       a value cannot be encoded, sent or decoded
     │   ├── PayloadTooLargeError           over the platform's limit, and nothing offloads it
-    │   ├── PayloadSerializationError      the value has no JSON form
-    │   ├── PayloadEncryptionError         the value cannot be encrypted as it is marked
-    │   ├── PayloadDecodeError             the bytes are not what their options say
-    │   │   ├── PayloadDecryptionError     no configured key opens it, or it was changed
-    │   │   └── PayloadDecompressionError  it is not what was compressed, or unpacks to too much
-    │   ├── EncryptionNotConfiguredError   it is encrypted, but no keys are configured
-    │   ├── OffloadingNotConfiguredError   a reference arrived, but no storage is configured
-    │   ├── ReferenceRefusedError          a reference names a key it may not name
-    │   └── OffloadableFieldError          an activity field has no value that could be read here
+    │   ├── PayloadSerializationError      the value cannot be written as JSON
+    │   ├── PayloadEncryptionError         the value cannot be encrypted the way it is marked
+    │   ├── PayloadDecodeError             the bytes do not match their encoding options
+    │   │   ├── PayloadDecryptionError     no configured key fits, or the bytes were modified
+    │   │   └── PayloadDecompressionError  corrupt, or larger than allowed once decompressed
+    │   ├── EncryptionNotConfiguredError   the payload is encrypted, but no keys are configured
+    │   ├── OffloadingNotConfiguredError   the payload is a reference, but no store is configured
+    │   ├── ReferenceRefusedError          the reference names a key that may not be read
+    │   └── OffloadableFieldError          an activity field has no readable value here
     │       └── OffloadedValueInWorkflowError   … because this is workflow code
-    ├── StorageError                       the object store; carries provider, container and key
+    ├── StorageError                       the object store; has provider, container and key
     │   ├── BlobNotFoundError              nothing is stored under the key
-    │   ├── BlobCorruptedError             the bytes do not hash to what the key says
-    │   ├── StorageAccessDeniedError       credentials are missing, wrong, expired or too weak
+    │   ├── BlobCorruptedError             the bytes do not match the hash in their key
+    │   ├── StorageAccessDeniedError       credentials missing, invalid, expired or insufficient
     │   ├── ContainerNotFoundError         the bucket, container or directory does not exist
-    │   ├── StorageUnavailableError        no answer, or only transient failures, within the time
-    │   ├── LifecycleUnsupportedError      expiry rules cannot be read or set at this provider
-    │   ├── LifecycleChangedError          somebody else changed the expiry rules meanwhile
+    │   ├── StorageUnavailableError        no response, or only transient failures, in time
+    │   ├── LifecycleUnsupportedError      the provider's expiry rules cannot be read or set
+    │   ├── LifecycleChangedError          the expiry rules were changed concurrently
     │   └── StoreClosedError               used after close, or in a forked child process
-    ├── APIConnectionError                 the platform gave no answer
-    │   ├── APITimeoutError                … within the time
-    │   └── StreamDisconnectedError        it ended a stream with an error
-    ├── APIError                           it answered with an error: status_code, body, headers
+    ├── APIConnectionError                 the platform sent no response
+    │   ├── APITimeoutError                … within the request timeout
+    │   └── StreamDisconnectedError        the platform ended a stream with an error
+    ├── APIError                           an error response; has status_code, body and headers
     │   ├── BadRequestError (400)          ├── ConflictError (409)
     │   ├── AuthenticationError (401)      ├── ValidationError (422)
     │   ├── PermissionDeniedError (403)    ├── RateLimitError (429)
     │   ├── NotFoundError (404)            └── ServerError (5xx)
-    │   └── ResponseValidationError        it answered, but not with what was promised
-    └── WorkflowError                      the execution itself; carries execution_id and status
-        ├── ExecutionNotFoundError         Temporal does not know it
-        ├── WorkflowFailedError            it ended without a result
-        └── WorkflowTimeoutError           it did not end within the time given
+    │   └── ResponseValidationError        a success response with an unexpected body
+    └── WorkflowError                      an execution; has execution_id and status
+        ├── ExecutionNotFoundError         Temporal has no such execution
+        ├── WorkflowFailedError            the execution ended without a result
+        └── WorkflowTimeoutError           the execution did not end in the time allowed
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class MistralOffloadError(Exception):
     """Base of every error this package raises."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Left alone, pickle calls the class with the message only, which few of them take.
+        # By default pickle calls the class with the message alone; most constructors need more.
         return _restore, (type(self), self.args, self.__dict__)
 
 
@@ -118,19 +119,23 @@ def _restore(
 
 
 class ConfigurationError(MistralOffloadError, ValueError):
-    """A setting is missing, wrong or contradicts another."""
+    """A setting is missing, invalid or contradicts another."""
 
 
 class StorageConfigError(ConfigurationError):
-    """The storage block cannot be used as it is."""
+    """The storage settings are incomplete, invalid or contradictory."""
 
 
 class StorageCheckError(StorageConfigError):
-    """A worker cannot reach the stores it is configured for, and so does not start."""
+    """A worker did not start because it cannot use the stores it is configured for."""
 
 
 class MissingExtraError(ConfigurationError, ImportError):
-    """An optional dependency is not installed."""
+    """An optional dependency is not installed; the message has the command that installs it.
+
+    Attributes:
+        extra: name of the missing extra, as in ``mistral-offload[extra]``.
+    """
 
     def __init__(self, purpose: str, extra: str) -> None:
         super().__init__(
@@ -141,19 +146,19 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 
 class ServiceAccountTokenError(ConfigurationError):
-    """The file named by MISTRAL_SA_TOKEN_PATH cannot be read or is empty."""
+    """The token file that ``MISTRAL_SA_TOKEN_PATH`` points to cannot be read or is empty."""
 
 
 class PayloadError(MistralOffloadError):
-    """A value cannot travel as it is."""
+    """A value cannot be encoded, sent or decoded."""
 
 
 class PayloadTooLargeError(PayloadError):
-    """A value is over the platform's limit and nothing offloads it.
+    """A value is larger than the platform accepts, and nothing offloads it.
 
     Attributes:
-        size: the value as it would travel, in bytes: JSON, or what was made of it.
-        limit: the largest value that can be delivered, in bytes.
+        size: bytes of the value as it would be sent (JSON, compressed and encrypted as configured).
+        limit: bytes of the largest value the platform delivers.
     """
 
     def __init__(self, what: str, *, size: int, limit: int, remedy: str) -> None:
@@ -165,38 +170,38 @@ class PayloadTooLargeError(PayloadError):
 
 
 class PayloadSerializationError(PayloadError, TypeError):
-    """A value has no JSON form."""
+    """A value cannot be written as JSON."""
 
 
 class PayloadEncryptionError(PayloadError, ValueError):
-    """A value cannot be encrypted as it is, so it must not travel."""
+    """A value cannot be encrypted the way it is marked, so it is not sent."""
 
 
 class PayloadDecodeError(PayloadError, ValueError):
-    """The bytes of a payload are not what its encoding options say."""
+    """The bytes of a payload do not match its encoding options."""
 
 
 class PayloadDecryptionError(PayloadDecodeError):
-    """No configured key opens an encrypted payload, or it was changed after it was encrypted."""
+    """No configured key decrypts a payload, or the payload was modified after encryption."""
 
 
 class PayloadDecompressionError(PayloadDecodeError):
-    """A compressed payload is not what was compressed, or unpacks to more than is allowed."""
+    """A compressed payload is corrupt, or exceeds the allowed size once decompressed."""
 
 
 class EncryptionNotConfiguredError(PayloadError):
-    """An encrypted payload arrived, but no keys are configured here."""
+    """An encrypted payload arrived, but no encryption keys are configured here."""
 
 
 class OffloadingNotConfiguredError(PayloadError):
-    """A reference to an offloaded payload arrived, but no storage is configured here."""
+    """A reference to an offloaded payload arrived, but no store is configured here."""
 
 
 class ReferenceRefusedError(PayloadError):
     """A reference names a key that this configuration may not read.
 
     Attributes:
-        key: the key as it was named.
+        key: the key as the reference spells it, or None when it has none.
     """
 
     def __init__(self, message: str, *, key: str | None = None) -> None:
@@ -205,10 +210,10 @@ class ReferenceRefusedError(PayloadError):
 
 
 class OffloadableFieldError(PayloadError):
-    """An activity field has no value that could be read here.
+    """The value of an activity field is not available here.
 
     Attributes:
-        field: the field's name in its model, or None when it never was in one.
+        field: the field's name in its model, or None when it was never part of a model.
     """
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
@@ -217,7 +222,7 @@ class OffloadableFieldError(PayloadError):
 
 
 class OffloadedValueInWorkflowError(OffloadableFieldError):
-    """The value of an activity field was asked for in workflow code, where it may not be."""
+    """Workflow code tried to read the value of an activity field; only activities may."""
 
 
 class StorageError(MistralOffloadError):
@@ -225,8 +230,8 @@ class StorageError(MistralOffloadError):
 
     Attributes:
         provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.
-        container: bucket, container or directory.
-        key: the key inside it, prefix included, or None where no single key is meant.
+        container: name of the bucket or container, or the directory.
+        key: the key in the container, prefix included, or None when no single key is involved.
     """
 
     def __init__(self, message: str, *, provider: str, container: str, key: str | None) -> None:
@@ -242,11 +247,11 @@ class BlobNotFoundError(StorageError):
 
 
 class BlobCorruptedError(StorageError):
-    """The stored bytes do not hash to what their content-addressed key says."""
+    """The stored bytes do not match the hash in their content-addressed key."""
 
 
 class StorageAccessDeniedError(StorageError):
-    """The store refused the credentials, or they do not allow this operation."""
+    """The store rejected the credentials, or they do not permit this operation."""
 
 
 class ContainerNotFoundError(StorageError):
@@ -254,58 +259,58 @@ class ContainerNotFoundError(StorageError):
 
 
 class StorageUnavailableError(StorageError):
-    """The store gave no answer, or only transient failures, within the time allowed.
+    """The store sent no response, or only transient failures, within the retry time.
 
     Attributes:
-        retry_after: for how many seconds the server asked not to be asked again, or None.
+        retry_after: seconds the server asked clients to wait before the next request, or None.
     """
 
     retry_after: float | None = None
 
 
 class LifecycleUnsupportedError(StorageError):
-    """The provider has no expiry rules, or none that can be read or set from here."""
+    """The provider has no expiry rules, or does not let this client read or set them."""
 
 
 class LifecycleChangedError(StorageError):
-    """The bucket's expiry rules are not those that were planned with, or not those written."""
+    """The bucket's expiry rules differ from those the plan was based on, or those just written."""
 
 
 class StoreClosedError(StorageError):
-    """The store was used after it was closed, or in a process forked from its owner."""
+    """The store was used after it was closed, or in a forked child process."""
 
 
 class APIConnectionError(MistralOffloadError):
-    """The platform gave no answer: the connection failed or broke."""
+    """The platform sent no response: the connection failed or broke."""
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
-    """The platform gave no answer within the request's timeout."""
+    """The platform sent no response within the request timeout."""
 
 
 class StreamDisconnectedError(APIConnectionError):
-    """The platform ended a stream with an error; a stream opened with ``reconnect`` goes on.
+    """The platform ended a stream with an error.
+
+    A stream opened with ``reconnect=True`` reconnects instead of raising this, if it can.
 
     Attributes:
         reason: ``read_error``, ``stream_error`` or ``internal_error``.
-        error: the platform's own words.
+        error: the platform's error message; empty when it sent none.
     """
 
     def __init__(self, *, reason: str, error: str) -> None:
-        super().__init__(
-            f"the platform ended the stream ({reason}): {error or 'it gave no reason'}"
-        )
+        super().__init__(f"the platform ended the stream ({reason}): {error or 'no reason given'}")
         self.reason = reason
         self.error = error
 
 
 class APIError(MistralOffloadError):
-    """The platform answered with an error.
+    """The platform responded with an error.
 
     Attributes:
-        status_code: HTTP status.
-        body: response text, whole.
-        headers: response headers, lower-case names.
+        status_code: HTTP status code.
+        body: the complete response text; the message shows its first 500 characters.
+        headers: response headers, names in lower case.
     """
 
     def __init__(
@@ -319,7 +324,7 @@ class APIError(MistralOffloadError):
 
 
 class BadRequestError(APIError):
-    """400: the platform could not act on the request."""
+    """400: the platform could not process the request."""
 
 
 class AuthenticationError(APIError):
@@ -327,7 +332,7 @@ class AuthenticationError(APIError):
 
 
 class PermissionDeniedError(APIError):
-    """403: the API key does not allow this operation."""
+    """403: the API key does not permit this operation."""
 
 
 class NotFoundError(APIError):
@@ -335,17 +340,17 @@ class NotFoundError(APIError):
 
 
 class ConflictError(APIError):
-    """409: it exists already, or is in a state that forbids the operation."""
+    """409: the resource exists already, or its state does not allow the operation."""
 
 
 class ValidationError(APIError):
-    """422: the platform refused the request's parameters; ``detail`` says which."""
+    """422: the platform rejected parameters of the request; ``detail`` lists them."""
 
     @property
     def detail(self) -> list[dict[str, Any]]:
-        """What is wrong, one entry each: ``loc``, where; ``msg``; ``type``.
+        """The problems found, one dict each: ``loc`` (path to the parameter), ``msg``, ``type``.
 
-        Empty when the platform said it in another form; ``body`` has it then.
+        Empty when the body has another shape; read ``body`` then.
         """
         try:
             body: object = json.loads(self.body)
@@ -362,23 +367,23 @@ class ValidationError(APIError):
 
 
 class RateLimitError(APIError):
-    """429: too many requests, also after the retries."""
+    """429: too many requests; raised once the retries are used up."""
 
 
 class ServerError(APIError):
-    """5xx: the platform failed, also after the retries."""
+    """5xx: the platform failed; raised once the retries are used up."""
 
 
 class ResponseValidationError(APIError):
-    """The platform answered with success, but not with what was promised."""
+    """The platform reported success, but the body is not what the operation returns."""
 
 
 class WorkflowError(MistralOffloadError):
-    """An execution did not give the result that was waited for.
+    """An execution did not deliver its result.
 
     Attributes:
-        execution_id: the execution.
-        status: its last known status, as the platform spells it.
+        execution_id: id of the execution.
+        status: last known status in the platform's spelling, or None when it is unknown.
     """
 
     def __init__(self, message: str, *, execution_id: str, status: str | None) -> None:
@@ -388,20 +393,20 @@ class WorkflowError(MistralOffloadError):
 
 
 class ExecutionNotFoundError(WorkflowError):
-    """Temporal does not know the execution: a wrong id or namespace, or it has forgotten it."""
+    """Temporal has no such execution: wrong id or namespace, or its retention has passed."""
 
 
 class WorkflowFailedError(WorkflowError):
     """The execution ended without a result: failed, canceled, terminated or timed out.
 
     Attributes:
-        reason: the platform's own words, or None when it gave none.
+        reason: the platform's error message, or None when it sent none.
     """
 
     def __init__(self, *, execution_id: str, status: str | None, reason: str | None) -> None:
-        said = reason or "the platform gave no reason"
+        cause = reason or "the platform gave no reason"
         super().__init__(
-            f"execution {execution_id!r} ended with status {status}: {said}",
+            f"execution {execution_id!r} ended with status {status}: {cause}",
             execution_id=execution_id,
             status=status,
         )
@@ -409,4 +414,7 @@ class WorkflowFailedError(WorkflowError):
 
 
 class WorkflowTimeoutError(WorkflowError, TimeoutError):
-    """The execution did not end within the time given; it may still be running."""
+    """The execution did not end in the time allowed; it may still be running.
+
+    Call ``wait_for_workflow_completion`` with its ``execution_id`` to keep waiting.
+    """

@@ -1,1 +1,1 @@
-"""Everything that waits, in one colour; the other is generated from it."""
+"""Everything that waits for I/O; the package for blocking callers is generated from this one."""

@@ -1,4 +1,4 @@
-"""The life of a client: using it as a context, and closing it."""
+"""Context manager methods of a client."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from mistral_offload._async.http import AsyncHttp
 
 
 class AsyncMistral:
-    """The half of ``Mistral`` that opens and closes connections."""
+    """The part of ``Mistral`` that closes its connections."""
 
     _http_async: AsyncHttp
 
     async def close_async(self) -> None:
-        """Close the connections this client opened; may be called more than once."""
+        """Close the connections this client opened; calling it again does nothing."""
         await self._http_async.close_async()
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""What is in a deployment: its workers, its source and what they log."""
+"""Workers, source and logs of deployments."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mistral_offload.api.stream_calls import StreamCall
 
 
 class AsyncDeploymentParts:
-    """Workers, source and logs of deployments, by name."""
+    """Methods that read workers, source and logs of a deployment, by its name."""
 
     _http_async: AsyncHttp
 
@@ -37,11 +37,18 @@ class AsyncDeploymentParts:
         cursor: str | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncWorkerPage:
-        """Get a page of a deployment's workers; ``cursor`` is that of the page before.
+        """Get a page of a deployment's workers.
+
+        Args:
+            name: name of the deployment.
+            worker_status: return only workers that are ``active`` or ``inactive``.
+            limit: number of workers per page.
+            cursor: ``next_cursor`` of the previous page.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = AsyncPageSource(
             self._http_async,
@@ -57,9 +64,9 @@ class AsyncDeploymentParts:
     async def list_deployment_workers_iter_async(
         self, name: str, **filters: Unpack[WorkerFilters]
     ) -> AsyncIterator[DeploymentWorkerResponse]:
-        """Walk through all workers; pages are asked for as they are needed.
+        """Yield all workers of a deployment, fetching pages as needed.
 
-        Takes what ``list_deployment_workers`` takes, and raises what it raises.
+        Parameters and errors are those of ``list_deployment_workers``.
         """
         page: AsyncWorkerPage | None = await self.list_deployment_workers_async(name, **filters)
         while page is not None:
@@ -70,11 +77,11 @@ class AsyncDeploymentParts:
     async def get_deployment_archive_async(
         self, name: str, **options: Unpack[CallOptions]
     ) -> DeploymentArchiveResponse:
-        """Get where the source of a deployment can be had.
+        """Get the download URL of a deployment's source.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.GET_DEPLOYMENT_ARCHIVE, {"name": name}, options=options
@@ -94,23 +101,23 @@ class AsyncDeploymentParts:
         limit: int = 50,
         **options: Unpack[CallOptions],
     ) -> AsyncDeploymentLogPage:
-        """Get a page of what a deployment has logged.
+        """Get a page of a deployment's log records.
 
         Args:
-            name: of the deployment.
-            log_type: only of the ``build`` or the ``runtime``.
-            worker_name: only of this worker.
-            workflow_name: only of this workflow.
-            after: only what was logged later.
-            before: only what was logged earlier.
-            order: oldest first (``asc``) or newest first.
-            cursor: ``next_cursor`` of the page before.
-            limit: records a page.
-            options: what this call does differently from its client.
+            name: name of the deployment.
+            log_type: return only records of the ``build`` or the ``runtime``.
+            worker_name: return only records of this worker.
+            workflow_name: return only records of this workflow.
+            after: return only records later than this.
+            before: return only records earlier than this.
+            order: ``asc`` (oldest first) or ``desc``.
+            cursor: ``next_cursor`` of the previous page.
+            limit: number of records per page.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = AsyncPageSource(
             self._http_async,
@@ -135,9 +142,9 @@ class AsyncDeploymentParts:
     async def get_deployment_logs_iter_async(
         self, name: str, **filters: Unpack[DeploymentLogFilters]
     ) -> AsyncIterator[DeploymentLogRecord]:
-        """Walk through all log records; pages are asked for as they are needed.
+        """Yield all log records of a deployment, fetching pages as needed.
 
-        Takes what ``get_deployment_logs`` takes, and raises what it raises.
+        Parameters and errors are those of ``get_deployment_logs``.
         """
         page: AsyncDeploymentLogPage | None = await self.get_deployment_logs_async(name, **filters)
         while page is not None:
@@ -156,21 +163,21 @@ class AsyncDeploymentParts:
         reconnect: bool = False,
         **options: Unpack[CallOptions],
     ) -> AsyncEventStream[DeploymentLogFrame]:
-        """Follow what a deployment logs.
+        """Stream the log records of a deployment as they are written.
 
         Args:
-            name: of the deployment.
-            worker_name: only of this worker.
-            workflow_name: only of this workflow.
-            after: only what was logged later.
-            last_event_id: only the records after this one.
-            reconnect: when the connection breaks, go on after the last event that was read. An
-                event without an id is no place to go on from.
-            options: what this call does differently from its client.
+            name: name of the deployment.
+            worker_name: stream only records of this worker.
+            workflow_name: stream only records of this workflow.
+            after: stream only records later than this.
+            last_event_id: begin after the record with this id.
+            reconnect: True to reconnect when the connection breaks, and resume after the last event
+                read. The stream cannot resume after an event without an id.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError, APIConnectionError: the platform refused, failed or did not answer; also
+            APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
         """

@@ -1,4 +1,4 @@
-"""``client.workflows.deployments``: where workflows run."""
+"""``client.workflows.deployments``: create and manage deployments of workers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 from mistral_offload._async.deployment_parts import AsyncDeploymentParts
 from mistral_offload._async.pages import AsyncDeploymentPage, AsyncPageSource
 from mistral_offload.api import endpoints, pagination
-from mistral_offload.api.body import UNSET, Unset
+from mistral_offload.api.body import UNSET, Unset, dump_model, dump_optional_model
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import DeploymentFilters
 from mistral_offload.api.models import (
@@ -22,11 +22,10 @@ from mistral_offload.api.models import (
     ManagedDeploymentResponse,
     WorkflowsWorkerSpecUpdate,
 )
-from mistral_offload.api.request_models import members, members_if_given
 
 
 class AsyncDeployments(AsyncDeploymentParts):
-    """Deployments, by name."""
+    """Methods that list, create and change deployments, by name."""
 
     async def list_deployments_async(
         self,
@@ -50,24 +49,24 @@ class AsyncDeployments(AsyncDeploymentParts):
         """Get a page of deployments.
 
         Args:
-            active_only: only those with a worker that runs now.
-            is_hardened: only those that are, or are not.
-            workflow_name: only those that run this workflow.
-            created_by: only those of this maker.
-            owner: only those of this owner.
-            location_types: only those that run there.
-            search: only those whose name holds this text.
+            active_only: False to include deployments without a running worker.
+            is_hardened: return only hardened (True) or unhardened (False) deployments.
+            workflow_name: return only deployments that run this workflow.
+            created_by: return only deployments created by this user.
+            owner: return only deployments of this owner.
+            location_types: return only deployments with workers at these locations.
+            search: return only deployments whose name contains this text.
             order_by: ``updated_at`` or ``created_at``.
-            order: ``desc``, newest first, or ``asc``.
-            limit: deployments a page.
-            cursor: ``next_cursor`` of the page before.
-            workspace_id: of this workspace instead of the key's own.
-            repository_url: only those built from this repository.
-            dockerfile_path: only those built with this file.
-            options: what this call does differently from its client.
+            order: ``desc`` (newest first) or ``asc``.
+            limit: number of deployments per page.
+            cursor: ``next_cursor`` of the previous page.
+            workspace_id: workspace to list instead of the API key's own.
+            repository_url: return only deployments built from this repository.
+            dockerfile_path: return only deployments built with this Dockerfile.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = AsyncPageSource(
             self._http_async,
@@ -98,9 +97,9 @@ class AsyncDeployments(AsyncDeploymentParts):
     async def list_deployments_iter_async(
         self, **filters: Unpack[DeploymentFilters]
     ) -> AsyncIterator[DeploymentResponse]:
-        """Walk through all deployments; pages are asked for as they are needed.
+        """Yield all deployments, fetching pages as needed.
 
-        Takes what ``list_deployments`` takes, and raises what it raises.
+        Parameters and errors are those of ``list_deployments``.
         """
         page: AsyncDeploymentPage | None = await self.list_deployments_async(**filters)
         while page is not None:
@@ -111,11 +110,11 @@ class AsyncDeployments(AsyncDeploymentParts):
     async def get_deployment_async(
         self, name: str, *, workflow_name: str | None = None, **options: Unpack[CallOptions]
     ) -> DeploymentDetailResponse:
-        """Get a deployment with its workers, or those of them that run ``workflow_name``.
+        """Get a deployment with its workers; with ``workflow_name``, those that run this workflow.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.GET_DEPLOYMENT,
@@ -133,26 +132,26 @@ class AsyncDeployments(AsyncDeploymentParts):
         hardened: bool = False,
         **options: Unpack[CallOptions],
     ) -> ManagedDeploymentResponse:
-        """Have the platform build and run workers.
+        """Create a deployment: the platform builds workers and runs them.
 
         Args:
-            name: of the new deployment.
-            spec: the source, and how it is built.
-            resources: how much it may use.
-            hardened: allow no changes until it is unhardened.
-            options: what this call does differently from its client.
+            name: name of the new deployment.
+            spec: source and build settings.
+            resources: resources, such as the number of replicas.
+            hardened: True to refuse changes until ``unharden_deployment`` is called.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            ConflictError: there is a deployment of this name.
-            APIError: the platform refused or failed.
+            ConflictError: a deployment with this name exists already.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.CREATE_DEPLOYMENT,
             {},
             body={
                 "name": name,
-                "spec": members(spec, DeploymentWorkerSpecInput),
-                "resources": members_if_given(resources, DeploymentResourceConfig),
+                "spec": dump_model(spec, DeploymentWorkerSpecInput),
+                "resources": dump_optional_model(resources, DeploymentResourceConfig),
                 "hardened": hardened,
             },
             options=options,
@@ -166,18 +165,18 @@ class AsyncDeployments(AsyncDeploymentParts):
         resources: DeploymentResourceConfigUpdate | Mapping[str, Any] | Unset | None = UNSET,
         **options: Unpack[CallOptions],
     ) -> ManagedDeploymentResponse:
-        """Change a deployment; what is not given stays as it is.
+        """Update a deployment; parameters that are not given stay unchanged.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.UPDATE_DEPLOYMENT,
             {"name": name},
             body={
-                "spec": members_if_given(spec, WorkflowsWorkerSpecUpdate),
-                "resources": members_if_given(resources, DeploymentResourceConfigUpdate),
+                "spec": dump_optional_model(spec, WorkflowsWorkerSpecUpdate),
+                "resources": dump_optional_model(resources, DeploymentResourceConfigUpdate),
             },
             options=options,
         )
@@ -185,11 +184,11 @@ class AsyncDeployments(AsyncDeploymentParts):
     async def delete_deployment_async(
         self, name: str, **options: Unpack[CallOptions]
     ) -> ManagedDeploymentResponse:
-        """Delete a deployment; its workers are stopped.
+        """Delete a deployment and stop its workers.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.DELETE_DEPLOYMENT, {"name": name}, options=options
@@ -198,11 +197,11 @@ class AsyncDeployments(AsyncDeploymentParts):
     async def start_deployment_async(
         self, name: str, **options: Unpack[CallOptions]
     ) -> ManagedDeploymentResponse:
-        """Start a deployment that was stopped.
+        """Start a stopped deployment.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.START_DEPLOYMENT, {"name": name}, options=options
@@ -211,11 +210,11 @@ class AsyncDeployments(AsyncDeploymentParts):
     async def stop_deployment_async(
         self, name: str, **options: Unpack[CallOptions]
     ) -> ManagedDeploymentResponse:
-        """Stop a deployment; it can be started again.
+        """Stop a deployment; ``start_deployment`` starts it again.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.STOP_DEPLOYMENT, {"name": name}, options=options
@@ -228,7 +227,7 @@ class AsyncDeployments(AsyncDeploymentParts):
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.RESTART_DEPLOYMENT, {"name": name}, options=options
@@ -241,11 +240,11 @@ class AsyncDeployments(AsyncDeploymentParts):
         workspace_id: str | None = None,
         **options: Unpack[CallOptions],
     ) -> None:
-        """Allow changes of a hardened deployment again.
+        """Allow changes to a hardened deployment again.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         await self._http_async.call_async(
             endpoints.UNHARDEN_DEPLOYMENT,

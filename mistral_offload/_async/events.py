@@ -1,4 +1,4 @@
-"""``client.workflows.events``, also ``client.events``: what happens in executions."""
+"""``client.workflows.events``, also ``client.events``: list and stream execution events."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import EventFilters
 from mistral_offload.api.models import AnyEvent, EventFrame
-from mistral_offload.api.query import with_filters
+from mistral_offload.api.query import with_metadata_filters
 from mistral_offload.api.stream_calls import StreamCall
 
 
 class AsyncEvents:
-    """Events of executions, and of the activities and custom tasks in them."""
+    """Methods that read events of executions and of the activities and custom tasks in them."""
 
     _http_async: AsyncHttp
 
@@ -33,18 +33,19 @@ class AsyncEvents:
         cursor: str | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncEventPage:
-        """Get a page of events, their payloads decoded.
+        """Get a page of events with decoded payloads.
 
         Args:
-            root_workflow_exec_id: only of the executions this one has started, at any depth.
-            workflow_exec_id: only of this execution.
-            workflow_run_id: only of this run.
-            limit: events a page.
-            cursor: ``next_cursor`` of the page before.
-            options: what this call does differently from its client.
+            root_workflow_exec_id: return only events of this execution's descendants, at any
+                depth.
+            workflow_exec_id: return only events of this execution.
+            workflow_run_id: return only events of this run.
+            limit: number of events per page.
+            cursor: ``next_cursor`` of the previous page.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
             PayloadError, StorageError: a payload could not be decoded.
         """
         source = AsyncPageSource(
@@ -67,9 +68,9 @@ class AsyncEvents:
     async def get_workflow_events_iter_async(
         self, **filters: Unpack[EventFilters]
     ) -> AsyncIterator[AnyEvent]:
-        """Walk through all events; pages are asked for as they are needed.
+        """Yield all events, fetching pages as needed.
 
-        Takes what ``get_workflow_events`` takes, and raises what it raises.
+        Parameters and errors are those of ``get_workflow_events``.
         """
         page: AsyncEventPage | None = await self.get_workflow_events_async(**filters)
         while page is not None:
@@ -95,33 +96,37 @@ class AsyncEvents:
         reconnect: bool = False,
         **options: Unpack[CallOptions],
     ) -> AsyncEventStream[EventFrame]:
-        """Follow the events of executions, their payloads decoded. ``*`` stands for all.
+        """Stream events of executions with decoded payloads as they happen.
+
+        ``*``, the default of the filters, matches everything.
 
         Args:
-            scope: only of activities, or only of workflows.
-            activity_name: only of this activity.
-            activity_id: only of the activity with this id.
-            workflow_name: only of this workflow.
-            workflow_exec_id: only of this execution.
-            root_workflow_exec_id: only of the executions this one has started, at any depth.
-            parent_workflow_exec_id: only of the executions this one has started itself.
-            stream: only of the stream of this name.
-            start_seq: only from this place in the stream on.
-            metadata_filters: only events with these values in their metadata.
-            workflow_event_types: only of these kinds, for instance ``WORKFLOW_EXECUTION_FAILED``.
-            last_event_id: only the events after this one.
-            reconnect: when the connection breaks, go on after the last event that was read. An
-                event without an id is no place to go on from.
-            options: what this call does differently from its client.
+            scope: ``activity`` or ``workflow`` to stream only events of this kind.
+            activity_name: stream only events of this activity.
+            activity_id: stream only events of the activity with this id.
+            workflow_name: stream only events of this workflow.
+            workflow_exec_id: stream only events of this execution.
+            root_workflow_exec_id: stream only events of this execution's descendants, at any
+                depth.
+            parent_workflow_exec_id: stream only events of this execution's children.
+            stream: stream only events of the stream with this name.
+            start_seq: sequence number in the stream to begin at.
+            metadata_filters: stream only events whose metadata has these values.
+            workflow_event_types: stream only events of these types, for example
+                ``WORKFLOW_EXECUTION_FAILED``.
+            last_event_id: begin after the event with this id.
+            reconnect: True to reconnect when the connection breaks, and resume after the last event
+                read. The stream cannot resume after an event without an id.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            ValueError: a metadata filter has no form in a query.
-            APIError, APIConnectionError: the platform refused, failed or did not answer; also
+            ValueError: a metadata filter cannot be written in a query.
+            APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
             PayloadError, StorageError: a payload could not be decoded.
         """
-        query = with_filters(
+        query = with_metadata_filters(
             {
                 "scope": scope,
                 "activity_name": activity_name,
@@ -138,5 +143,5 @@ class AsyncEvents:
         query["workflow_event_types"] = workflow_event_types
         call = StreamCall(
             endpoints.STREAM_EVENTS, {}, query, options, resumes_by_header=True
-        ).after(last_event_id)
+        ).resume_after(last_event_id)
         return await open_stream_async(self._http_async, call, reconnect=reconnect)

@@ -1,4 +1,4 @@
-"""What goes on in an execution, as it happens."""
+"""Streams of an execution's events and log records."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mistral_offload.api.stream_calls import StreamCall
 
 
 class AsyncExecutionStreams:
-    """Streams of executions, by id."""
+    """Methods that stream events and log records of an execution, by its id."""
 
     _http_async: AsyncHttp
 
@@ -29,19 +29,19 @@ class AsyncExecutionStreams:
         reconnect: bool = False,
         **options: Unpack[CallOptions],
     ) -> AsyncEventStream[EventFrame]:
-        """Follow the events of an execution, their payloads decoded.
+        """Stream the events of an execution with decoded payloads as they happen.
 
         Args:
-            execution_id: the execution.
-            event_source: events that were stored, only those to come, or both.
-            last_event_id: only the events after this one.
-            reconnect: when the connection breaks, go on after the last event that was read. An
-                event without an id is no place to go on from.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            event_source: ``DATABASE`` (stored events), ``LIVE`` (new ones) or ``HYBRID`` (both).
+            last_event_id: begin after the event with this id.
+            reconnect: True to reconnect when the connection breaks, and resume after the last event
+                read. The stream cannot resume after an event without an id.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError, APIConnectionError: the platform refused, failed or did not answer; also
+            APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
             PayloadError, StorageError: a payload could not be decoded.
@@ -65,21 +65,21 @@ class AsyncExecutionStreams:
         reconnect: bool = False,
         **options: Unpack[CallOptions],
     ) -> AsyncEventStream[ExecutionLogFrame]:
-        """Follow what an execution logs.
+        """Stream the log records of an execution as they are written.
 
         Args:
-            execution_id: the execution.
-            run_id: only of this run.
-            activity_id: only of this activity.
-            after: only what was logged later.
-            last_event_id: only the records after this one.
-            reconnect: when the connection breaks, go on after the last event that was read. An
-                event without an id is no place to go on from.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            run_id: stream only records of this run.
+            activity_id: stream only records of this activity.
+            after: stream only records later than this.
+            last_event_id: begin after the record with this id.
+            reconnect: True to reconnect when the connection breaks, and resume after the last event
+                read. The stream cannot resume after an event without an id.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError, APIConnectionError: the platform refused, failed or did not answer; also
+            APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
         """

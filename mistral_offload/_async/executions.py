@@ -1,4 +1,4 @@
-"""``client.workflows.executions``: one execution, and what can be said to it."""
+"""``client.workflows.executions``: read, signal, query, update and stop executions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mistral_offload.api.models import (
     UpdateWorkflowResponse,
     WorkflowExecutionResponse,
 )
-from mistral_offload.api.operation import Operation, history
+from mistral_offload.api.operation import Operation, with_decoding
 
 T = TypeVar("T")
 
 
 class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
-    """Executions, by id."""
+    """Methods on an execution, by its id."""
 
     async def get_workflow_execution_async(
         self,
@@ -34,11 +34,11 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         include_search_keys: bool = False,
         **options: Unpack[CallOptions],
     ) -> WorkflowExecutionResponse:
-        """Get an execution's state and, once it has completed, its result.
+        """Get an execution's status and, once it has completed, its result.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
             PayloadError, StorageError: the result could not be decoded.
         """
         return await self._http_async.call_async(
@@ -56,11 +56,11 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         input: Any = UNSET,
         **options: Unpack[CallOptions],
     ) -> SignalWorkflowResponse:
-        """Send a signal; a large ``input`` (any JSON value) is offloaded first.
+        """Send a signal to an execution; a large ``input`` (any JSON value) is offloaded first.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
             PayloadError, StorageError: the input could not be encoded; nothing was sent.
         """
         return await self._invoke_async(
@@ -75,11 +75,11 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         input: Any = UNSET,
         **options: Unpack[CallOptions],
     ) -> QueryWorkflowResponse:
-        """Ask an execution something; large inputs and results travel by the store.
+        """Query an execution and return the result; large inputs and results are offloaded.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed, or the query has no handler.
+            APIError: the platform returned an error, or the query has no handler.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
         """
         return await self._invoke_async(
@@ -94,11 +94,11 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         input: Any = UNSET,
         **options: Unpack[CallOptions],
     ) -> UpdateWorkflowResponse:
-        """Run an update handler and wait for what it returns; large values travel by the store.
+        """Send an update and wait for its result; large inputs and results are offloaded.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
-            APIError: the platform refused or failed, or the handler rejected the update.
+            APIError: the platform returned an error, or the handler rejected the update.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
         """
         return await self._invoke_async(
@@ -110,11 +110,11 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         execution_id: str,
         **options: Unpack[CallOptions],
     ) -> None:
-        """Ask an execution to stop; its code may still clean up.
+        """Request cancellation of an execution; its code can still clean up.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         await self._http_async.call_async(
             endpoints.CANCEL_EXECUTION,
@@ -127,11 +127,11 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         execution_id: str,
         **options: Unpack[CallOptions],
     ) -> None:
-        """End an execution at once; its code gets no chance to clean up.
+        """Terminate an execution at once; its code cannot clean up.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         await self._http_async.call_async(
             endpoints.TERMINATE_EXECUTION,
@@ -142,10 +142,10 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
     async def batch_cancel_workflow_executions_async(
         self, execution_ids: Sequence[str], **options: Unpack[CallOptions]
     ) -> BatchExecutionResponse:
-        """Ask several executions to stop; the answer says what became of each.
+        """Request cancellation of several executions; the result has the outcome for each.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.BATCH_CANCEL, {}, body={"execution_ids": execution_ids}, options=options
@@ -154,10 +154,10 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
     async def batch_terminate_workflow_executions_async(
         self, execution_ids: Sequence[str], **options: Unpack[CallOptions]
     ) -> BatchExecutionResponse:
-        """End several executions at once; the answer says what became of each.
+        """Terminate several executions at once; the result has the outcome for each.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.BATCH_TERMINATE, {}, body={"execution_ids": execution_ids}, options=options
@@ -173,19 +173,19 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         exclude_updates: bool = False,
         **options: Unpack[CallOptions],
     ) -> None:
-        """Run an execution again from an event of its history on.
+        """Reset an execution to an event of its history and run it again from there.
 
         Args:
-            execution_id: the execution.
-            event_id: the last event of the history that is kept.
-            reason: written into the history.
-            exclude_signals: do not deliver later signals again.
-            exclude_updates: do not deliver later updates again.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            event_id: id of the last history event to keep.
+            reason: reason to record in the history.
+            exclude_signals: True to discard signals received after this event.
+            exclude_updates: True to discard updates received after this event.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         body: dict[str, object] = {
             "event_id": event_id,
@@ -200,21 +200,21 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
     async def get_workflow_execution_history_async(
         self, execution_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]
     ) -> Any:
-        """Get what happened in an execution, as Temporal recorded it.
+        """Get the Temporal history of an execution.
 
         Args:
-            execution_id: the execution.
-            decode_payloads: show inputs and results as values, fetched from the store where they
-                were offloaded; one that cannot be read stays encoded. False: as Temporal keeps
-                them.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            decode_payloads: True to decode inputs and results, fetching offloaded ones from the
+                store; one that cannot be decoded stays encoded. False to return them as Temporal
+                stores them.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
-            history(endpoints.GET_HISTORY, decode_payloads),
+            with_decoding(endpoints.GET_HISTORY, decode_payloads),
             {"execution_id": execution_id},
             query={"decode_payloads": decode_payloads},
             options=options,
@@ -228,7 +228,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         input: Any,
         options: CallOptions,
     ) -> T:
-        """What signals, queries and updates share: a name and an encoded input."""
+        """Call a signal, query or update handler by name, with an encoded input."""
         return await self._http_async.call_async(
             operation,
             {"execution_id": execution_id},

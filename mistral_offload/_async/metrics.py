@@ -1,4 +1,4 @@
-"""``client.workflows.metrics``: figures about workflows."""
+"""``client.workflows.metrics``: read execution counts and latencies of workflows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mistral_offload.api.models import WorkflowMetrics
 
 
 class AsyncMetrics:
-    """Figures, by workflow."""
+    """Methods that read metrics of a workflow, by its name."""
 
     _http_async: AsyncHttp
 
@@ -25,11 +25,17 @@ class AsyncMetrics:
         end_time: datetime | None = None,
         **options: Unpack[CallOptions],
     ) -> WorkflowMetrics:
-        """Get how often a workflow ran between two moments, how it ended and how long it took.
+        """Get execution counts, latencies and the retry rate of a workflow.
+
+        Args:
+            workflow_name: name of the workflow.
+            start_time: begin of the period.
+            end_time: end of the period.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such workflow.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.GET_METRICS,

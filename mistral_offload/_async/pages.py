@@ -1,7 +1,7 @@
-"""Pages of lists, and walking from one to the next.
+"""Pages of lists, and the step from a page to the next.
 
-A page is of the colour of the call that got it, as in the official SDK: ``next`` of a page is
-called as that call was. It is the one method whose name does not tell its colour.
+As in the official SDK, a page belongs to the form of the call that returned it, and ``next`` is
+called in the same form. It is the one method that has the same name in both.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from mistral_offload.api.pagination import Paging
 
 
 class AsyncPage(models.ResponseModel):
-    """A page that can get the one after it."""
+    """A page that can fetch the next one."""
 
     _source: AsyncPageSource[Any] = PrivateAttr()
 
     async def next(self) -> Self | None:
-        """The page after this one; None when this is the last.
+        """Fetch the next page; return None when this page is the last.
 
         Raises:
-            MistralOffloadError: as the call that got this page.
+            MistralOffloadError: the errors of the call that returned this page.
         """
-        source = self._source.after(self)
+        source = self._source.following(self)
         return None if source is None else await source.get_async()
 
-    def came_from(self, source: AsyncPageSource[Any]) -> None:
-        """Remember how this page was asked for."""
+    def set_source(self, source: AsyncPageSource[Any]) -> None:
+        """Record the request that returned this page."""
         self._source = source
 
 
@@ -44,30 +44,40 @@ Page = TypeVar("Page", bound=AsyncPage)
 
 @dataclass(frozen=True, slots=True)
 class AsyncPageSource(Generic[Page]):
-    """How a page is asked for."""
+    """The request for a page of a list.
+
+    Attributes:
+        http: sends the request.
+        operation: the list operation.
+        page_class: model of the page.
+        paging: pagination rule of the list.
+        path: path parameters.
+        query: query parameters.
+        options: options of the call.
+    """
 
     http: AsyncHttp
     operation: Operation[Any]
-    kind: type[Page]
-    rule: Paging
+    page_class: type[Page]
+    paging: Paging
     path: Mapping[str, str]
     query: Mapping[str, object]
     options: CallOptions
 
     async def get_async(self) -> Page:
-        """Get the page."""
+        """Fetch the page."""
         page: Page = await self.http.call_async(
-            replace(self.operation, returns=self.kind),
+            replace(self.operation, returns=self.page_class),
             self.path,
             query=self.query,
             options=self.options,
         )
-        page.came_from(self)
+        page.set_source(self)
         return page
 
-    def after(self, page: Page) -> AsyncPageSource[Page] | None:
-        """How the page after this one is asked for; None when this is the last."""
-        query = self.rule.query_after(page, self.query)
+    def following(self, page: Page) -> AsyncPageSource[Page] | None:
+        """Return the request for the page after this one, or None when this one is the last."""
+        query = self.paging.query_after(page, self.query)
         return None if query is None else replace(self, query=query)
 
 
@@ -92,7 +102,7 @@ class AsyncEventPage(AsyncPage, models.ListWorkflowEventResponse):
 
 
 class AsyncExecutionLogPage(AsyncPage, models.ExecutionLogSearchResponse):
-    """A page of log records."""
+    """A page of an execution's log records."""
 
 
 class AsyncDeploymentPage(AsyncPage, models.DeploymentListResponse):
@@ -104,4 +114,4 @@ class AsyncWorkerPage(AsyncPage, models.DeploymentWorkerListResponse):
 
 
 class AsyncDeploymentLogPage(AsyncPage, models.DeploymentLogSearchResponse):
-    """A page of log records."""
+    """A page of a deployment's log records."""

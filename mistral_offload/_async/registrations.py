@@ -1,4 +1,4 @@
-"""The versions of workflows that workers have announced."""
+"""Registrations: the versions of workflows that workers have registered."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mistral_offload.api.models import (
 
 
 class AsyncRegistrations:
-    """Registrations, by id."""
+    """Methods that read registrations, by id."""
 
     _http_async: AsyncHttp
 
@@ -38,24 +38,25 @@ class AsyncRegistrations:
         cursor: str | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncRegistrationPage:
-        """Get a page of registrations: the versions of workflows that workers have announced.
+        """Get a page of registrations, the versions of workflows that workers have registered.
 
         Args:
-            workflow_id: only of this workflow.
-            task_queue: only on this task queue.
-            active_only: only those that a worker runs now.
-            include_shared: those that others share, too.
-            workflow_name: only of the workflow of this name.
-            workflow_search: only of workflows whose name holds this text.
-            archived: only of workflows that are, or are not.
-            with_workflow: show the workflow of each, too.
-            available_in_chat_assistant: only those that are, or are not.
-            limit: registrations a page.
-            cursor: ``next_cursor`` of the page before.
-            options: what this call does differently from its client.
+            workflow_id: return only registrations of the workflow with this id.
+            task_queue: return only registrations on this task queue.
+            active_only: True to return only registrations that a worker runs now.
+            include_shared: False to leave out registrations shared by others.
+            workflow_name: return only registrations of the workflow with this name.
+            workflow_search: return only registrations of workflows whose name contains this text.
+            archived: return only registrations of archived (True) or unarchived (False) workflows.
+            with_workflow: True to include the workflow of each registration.
+            available_in_chat_assistant: return only registrations that are available there (True)
+                or not (False).
+            limit: number of registrations per page.
+            cursor: ``next_cursor`` of the previous page.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = AsyncPageSource(
             self._http_async,
@@ -83,9 +84,9 @@ class AsyncRegistrations:
     async def get_workflow_registrations_iter_async(
         self, **filters: Unpack[RegistrationFilters]
     ) -> AsyncIterator[WorkflowRegistration]:
-        """Walk through all registrations; pages are asked for as they are needed.
+        """Yield all registrations, fetching pages as needed.
 
-        Takes what ``get_workflow_registrations`` takes, and raises what it raises.
+        Parameters and errors are those of ``get_workflow_registrations``.
         """
         page: AsyncRegistrationPage | None = await self.get_workflow_registrations_async(**filters)
         while page is not None:
@@ -101,11 +102,11 @@ class AsyncRegistrations:
         include_shared: bool = True,
         **options: Unpack[CallOptions],
     ) -> WorkflowRegistrationGetResponse:
-        """Get a registration, and with ``with_workflow`` the workflow it is a version of.
+        """Get a registration; ``with_workflow`` includes the workflow it is a version of.
 
         Raises:
             NotFoundError: there is no such registration.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.GET_REGISTRATION,

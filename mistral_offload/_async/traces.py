@@ -1,4 +1,4 @@
-"""What an execution has left behind: traces and log records."""
+"""Traces and log records of executions."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from mistral_offload.api.models import (
 
 
 class AsyncTraces:
-    """Traces and logs of executions, by id."""
+    """Methods that read traces and log records of an execution, by its id."""
 
     _http_async: AsyncHttp
 
     async def get_workflow_execution_trace_info_async(
         self, execution_id: str, **options: Unpack[CallOptions]
     ) -> ExecutionTraceInfoResponse:
-        """Get whether there is a trace of an execution, and under which id.
+        """Get the id of an execution's trace, and whether the trace has data.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.TRACE_INFO, {"execution_id": execution_id}, options=options
@@ -43,11 +43,13 @@ class AsyncTraces:
     async def get_workflow_execution_trace_otel_async(
         self, execution_id: str, **options: Unpack[CallOptions]
     ) -> WorkflowExecutionTraceOTelResponse:
-        """Get an execution with its OpenTelemetry trace; values that cannot be read stay encoded.
+        """Get an execution with its OpenTelemetry trace.
+
+        Values that cannot be decoded stay encoded.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.TRACE_OTEL, {"execution_id": execution_id}, options=options
@@ -56,11 +58,13 @@ class AsyncTraces:
     async def get_workflow_execution_trace_summary_async(
         self, execution_id: str, **options: Unpack[CallOptions]
     ) -> WorkflowExecutionTraceSummaryResponse:
-        """Get an execution with its steps as a tree; values that cannot be read stay encoded.
+        """Get an execution with its steps as a tree.
+
+        Values that cannot be decoded stay encoded.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.TRACE_SUMMARY, {"execution_id": execution_id}, options=options
@@ -74,17 +78,19 @@ class AsyncTraces:
         include_internal_events: bool = False,
         **options: Unpack[CallOptions],
     ) -> WorkflowExecutionTraceEventsResponse:
-        """Get an execution with the events of its trace; values that cannot be read stay encoded.
+        """Get an execution with the events of its trace.
+
+        Values that cannot be decoded stay encoded.
 
         Args:
-            execution_id: the execution.
-            merge_same_id_events: show events of one id as one.
-            include_internal_events: show the platform's own events, too.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            merge_same_id_events: True to merge events with the same id into one.
+            include_internal_events: True to include the platform's internal events.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return await self._http_async.call_async(
             endpoints.TRACE_EVENTS,
@@ -109,22 +115,22 @@ class AsyncTraces:
         limit: int = 50,
         **options: Unpack[CallOptions],
     ) -> AsyncExecutionLogPage:
-        """Get a page of what an execution has logged.
+        """Get a page of an execution's log records.
 
         Args:
-            execution_id: the execution.
-            run_id: only of this run.
-            activity_id: only of this activity.
-            after: only what was logged later.
-            before: only what was logged earlier.
-            order: oldest first (``asc``) or newest first.
-            cursor: ``next_cursor`` of the page before.
-            limit: records a page.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            run_id: return only records of this run.
+            activity_id: return only records of this activity.
+            after: return only records later than this.
+            before: return only records earlier than this.
+            order: ``asc`` (oldest first) or ``desc``.
+            cursor: ``next_cursor`` of the previous page.
+            limit: number of records per page.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = AsyncPageSource(
             self._http_async,
@@ -148,9 +154,9 @@ class AsyncTraces:
     async def get_workflow_execution_logs_iter_async(
         self, execution_id: str, **filters: Unpack[ExecutionLogFilters]
     ) -> AsyncIterator[ExecutionLogRecord]:
-        """Walk through all log records; pages are asked for as they are needed.
+        """Yield all log records of an execution, fetching pages as needed.
 
-        Takes what ``get_workflow_execution_logs`` takes, and raises what it raises.
+        Parameters and errors are those of ``get_workflow_execution_logs``.
         """
         page: AsyncExecutionLogPage | None = await self.get_workflow_execution_logs_async(
             execution_id, **filters

@@ -1,4 +1,4 @@
-"""``client.workflows``: starting workflows, and waiting for them."""
+"""``client.workflows``: start workflows and wait for their results."""
 
 from __future__ import annotations
 
@@ -13,32 +13,31 @@ from mistral_offload._async.catalog import AsyncCatalog
 from mistral_offload.api import endpoints
 from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.completion import (
-    failure_in,
+    execution_error,
     has_completed,
     poll_pauses,
     still_running_error,
 )
 from mistral_offload.api.connection import CallOptions
-from mistral_offload.api.execution_ids import new_execution_id
+from mistral_offload.api.execution_start import current_traceparent, new_execution_id
 from mistral_offload.api.models import (
     WorkflowExecutionResponse,
     WorkflowExecutionSyncResponse,
 )
 from mistral_offload.api.operation import Operation
-from mistral_offload.api.trace_context import traceparent as current_traceparent
 from mistral_offload.errors import WorkflowTimeoutError
 
 _CONFLICT = 409
 
 _SHORTEST_POLL_SECONDS = 5.0
-"""Timeout of a poll that starts when the caller's time is all but over."""
+"""Shortest timeout of a poll, which one that starts just before the deadline gets."""
 
-Started = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
-"""An execution that goes on, or the result of one that was waited for."""
+ExecuteResult = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
+"""The execution that was started, or its result when the call waited for it."""
 
 
 class AsyncWorkflows(AsyncCatalog):
-    """Workflows, by name or id."""
+    """Methods that start workflows and wait for them."""
 
     async def execute_workflow_async(
         self,
@@ -55,32 +54,40 @@ class AsyncWorkflows(AsyncCatalog):
         task_queue: str | Unset | None = UNSET,
         deployment_name: str | Unset | None = UNSET,
         **options: Unpack[CallOptions],
-    ) -> Started:
-        """Start a workflow; a large ``input`` is offloaded before the request leaves.
+    ) -> ExecuteResult:
+        """Start a workflow; a large ``input`` is offloaded before the request is sent.
+
+        Example::
+
+            execution = await client.workflows.execute_workflow_async("ocr", input={"pages": 3})
+            print(execution.execution_id)
 
         Args:
             workflow_identifier: name or id of the workflow.
-            execution_id: id of the new execution; made here when not given. Every retry of this
-                call sends the same one, so a lost answer does not start the workflow twice.
-            input: a dict, model, dataclass or any other JSON value; written as JSON once.
-            wait_for_result: hold the request until the execution has ended.
-            timeout_seconds: how long the platform holds it.
-            custom_tracing_attributes: put on the execution's trace.
-            force_new_trace: do not continue the caller's trace.
-            traceparent: W3C trace context; the current span's, or a new one, when not given.
-            extensions: passed to the worker's plugins.
-            task_queue: run on this task queue.
-            deployment_name: run on this deployment.
-            options: what this call does differently from its client.
+            execution_id: id of the new execution. Default: a fresh one, which every retry of this
+                call sends, so that a lost response does not start the workflow twice.
+            input: a dict, pydantic model, dataclass or any other JSON value.
+            wait_for_result: True to hold the request until the execution has ended; the ``result``
+                of the returned object is then the workflow's result.
+            timeout_seconds: seconds the platform holds the request with ``wait_for_result``.
+            custom_tracing_attributes: attributes for the execution's trace.
+            force_new_trace: True to start a new trace instead of continuing the caller's.
+            traceparent: W3C trace context. Default: the current OpenTelemetry span's, else a new
+                one.
+            extensions: data for the worker's plugins.
+            task_queue: task queue to run on.
+            deployment_name: deployment to run on.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            PayloadTooLargeError: the input is over the limit and no offloading is configured;
-                nothing was sent.
+            PayloadTooLargeError: the input is over the platform's limit and no offloading is
+                configured; nothing was sent.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
-            ConflictError: an execution with the given id exists.
-            WorkflowFailedError: it was waited for, and ended without a result.
-            WorkflowTimeoutError: it was waited for, and goes on after ``timeout_seconds``.
-            APIError, APIConnectionError: the platform refused, failed or did not answer.
+            ConflictError: an execution with the given id exists already.
+            WorkflowFailedError: with ``wait_for_result``, the execution ended without a result.
+            WorkflowTimeoutError: with ``wait_for_result``, the execution is still running after
+                ``timeout_seconds``.
+            APIError, APIConnectionError: the platform returned an error, or sent no response.
         """
         return await self._start_async(
             endpoints.EXECUTE_WORKFLOW,
@@ -115,15 +122,17 @@ class AsyncWorkflows(AsyncCatalog):
         task_queue: str | Unset | None = UNSET,
         deployment_name: str | Unset | None = UNSET,
         **options: Unpack[CallOptions],
-    ) -> Started:
-        """Start a certain version of a workflow: as ``execute_workflow``, by registration id.
+    ) -> ExecuteResult:
+        """Start the version of a workflow that a registration id identifies.
+
+        Everything else is as in ``execute_workflow``.
 
         Args:
             workflow_registration_id: id of the registration.
-            options: what this call does differently from its client.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            MistralOffloadError: as ``execute_workflow``.
+            MistralOffloadError: the errors of ``execute_workflow``.
         """
         return await self._start_async(
             endpoints.EXECUTE_REGISTRATION,
@@ -157,26 +166,33 @@ class AsyncWorkflows(AsyncCatalog):
         cancel_on_timeout: bool = False,
         **options: Unpack[CallOptions],
     ) -> Any:
-        """Start a workflow, wait until it has ended and return its result.
+        """Start a workflow, wait for its end and return its result.
+
+        Example::
+
+            text = await client.workflows.execute_workflow_and_wait_async(
+                "ocr", {"pages": pages}, timeout_seconds=600
+            )
 
         Args:
             workflow_identifier: name or id of the workflow.
-            input: a dict, model, dataclass or any other JSON value.
-            execution_id: id of the new execution; made here when not given.
-            deployment_name: run on this deployment.
-            custom_tracing_attributes: put on the execution's trace.
-            polling_interval: seconds between two polls; when not given, 0.1 at first and then
-                growing to 5.
-            max_attempts: how often to ask.
-            use_api_sync: let the platform hold one request instead of asking repeatedly.
-            timeout_seconds: how long to wait in all.
-            cancel_on_timeout: ask the execution to stop when it was waited for in vain.
-            options: what this call does differently from its client.
+            input: a dict, pydantic model, dataclass or any other JSON value.
+            execution_id: id of the new execution. Default: a fresh one.
+            deployment_name: deployment to run on.
+            custom_tracing_attributes: attributes for the execution's trace.
+            polling_interval: seconds between polls. Default: 0.1, growing to 5.
+            max_attempts: number of polls. Default: no limit.
+            use_api_sync: True to let the platform hold one request instead of polling.
+            timeout_seconds: total seconds to wait. Default: no limit.
+            cancel_on_timeout: True to cancel the execution when ``timeout_seconds`` or
+                ``max_attempts`` is reached.
+            options: `CallOptions` of every request, such as ``timeout_ms``.
 
         Raises:
             WorkflowFailedError: the execution ended without a result.
-            WorkflowTimeoutError: it goes on after ``max_attempts`` or ``timeout_seconds``.
-            MistralOffloadError: as ``execute_workflow``.
+            WorkflowTimeoutError: the execution is still running after ``max_attempts`` or
+                ``timeout_seconds``.
+            MistralOffloadError: the other errors of ``execute_workflow``.
         """
         started = time.monotonic()
         try:
@@ -223,18 +239,27 @@ class AsyncWorkflows(AsyncCatalog):
     ) -> WorkflowExecutionResponse:
         """Wait until an execution has ended and return it, with its result.
 
+        Example::
+
+            execution = await client.workflows.execute_workflow_async("ocr", input={"pages": 3})
+            ended = await client.workflows.wait_for_workflow_completion_async(
+                execution.execution_id, timeout_seconds=600
+            )
+            print(ended.result)
+
         Args:
-            execution_id: the execution.
-            polling_interval: seconds between two polls; when not given, 0.1 at first and then
-                growing to 5.
-            max_attempts: how often to ask.
-            timeout_seconds: how long to wait in all; 10 s more for a platform that does not answer.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            polling_interval: seconds between polls. Default: 0.1, growing to 5.
+            max_attempts: number of polls. Default: no limit.
+            timeout_seconds: total seconds to wait, plus up to 10 when the platform does not
+                respond. Default: no limit.
+            options: `CallOptions` of every poll, such as ``timeout_ms``.
 
         Raises:
-            WorkflowFailedError: it ended without a result.
-            WorkflowTimeoutError: it goes on after ``max_attempts`` or ``timeout_seconds``.
-            APIError, APIConnectionError: the platform refused, failed or did not answer.
+            WorkflowFailedError: the execution ended without a result.
+            WorkflowTimeoutError: the execution is still running after ``max_attempts`` or
+                ``timeout_seconds``; call this method again to keep waiting.
+            APIError, APIConnectionError: the platform returned an error, or sent no response.
         """
         deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         pauses = poll_pauses(polling_interval)
@@ -242,9 +267,11 @@ class AsyncWorkflows(AsyncCatalog):
         poll_options = options
         while True:
             attempt += 1
-            if deadline is not None:  # also where nobody answers
+            if deadline is not None:  # bounds the wait also when the platform does not respond
                 left = max(deadline - time.monotonic(), _SHORTEST_POLL_SECONDS)
-                poll_options = self._http_async.within(endpoints.GET_EXECUTION, options, left)
+                poll_options = self._http_async.limit_duration(
+                    endpoints.GET_EXECUTION, options, left
+                )
             execution = await self._http_async.call_async(
                 endpoints.GET_EXECUTION,
                 {"execution_id": execution_id},
@@ -254,23 +281,24 @@ class AsyncWorkflows(AsyncCatalog):
             if has_completed(execution):
                 return execution
             if attempt == max_attempts:
-                raise still_running_error(execution_id, f"after {attempt} questions")
+                polls = f"{attempt} poll" if attempt == 1 else f"{attempt} polls"
+                raise still_running_error(execution_id, f"after {polls}")
             pause = next(pauses)
             if deadline is not None:
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise still_running_error(execution_id, f"in {timeout_seconds:g} s")
+                    raise still_running_error(execution_id, f"after {timeout_seconds:g} s")
                 pause = min(pause, left)
             await _synchronization.sleep_async(pause)
 
     async def _start_async(
         self,
-        operation: Operation[Started],
+        operation: Operation[ExecuteResult],
         path: Mapping[str, str],
         body: dict[str, Any],
         options: CallOptions,
-    ) -> Started:
-        """What both ways to start share: an id and a trace context fixed before the first try."""
+    ) -> ExecuteResult:
+        """Send a start request with an execution id and a trace context that retries keep."""
         given_id = body["execution_id"] if isinstance(body["execution_id"], str) else None
         execution_id = given_id or new_execution_id(*path.values())
         headers = options.get("http_headers") or {}
@@ -278,19 +306,19 @@ class AsyncWorkflows(AsyncCatalog):
         trace = given_trace if isinstance(given_trace, str) else current_traceparent(headers)
         options["http_headers"] = {**headers, "traceparent": trace}
         body |= {"execution_id": execution_id, "traceparent": trace}
-        exchange = await self._http_async.send_async(operation, path, body=body, options=options)
-        response = exchange.response
-        if response.status_code == _CONFLICT and exchange.attempts > 1 and not given_id:
-            # An earlier attempt arrived although its answer did not: this is our own execution.
+        sent = await self._http_async.send_async(operation, path, body=body, options=options)
+        response = sent.response
+        if response.status_code == _CONFLICT and sent.attempts > 1 and not given_id:
+            # An earlier attempt arrived and its response was lost: the execution is this call's.
             return await self._adopt_async(
                 execution_id, body["wait_for_result"], body["timeout_seconds"], options
             )
         if (
             body["wait_for_result"]
             and not response.is_success
-            and (outcome := failure_in(response))
+            and (error := execution_error(response))
         ):
-            raise outcome
+            raise error
         return await self._http_async.read_async(operation, response)
 
     async def _adopt_async(
@@ -299,7 +327,7 @@ class AsyncWorkflows(AsyncCatalog):
         wait_for_result: bool,
         timeout_seconds: float | Unset | None,
         options: CallOptions,
-    ) -> Started:
+    ) -> ExecuteResult:
         """Return what the start request would have returned, had its response not been lost."""
         if not wait_for_result:
             return await self._http_async.call_async(

@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/catalog.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: cb9e9052cb8c5b19
+# sha256 of the rest: a82b18b3c21feb28
 
-"""What workflows there are: listing, changing and archiving them."""
+"""List, update and archive workflows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mistral_offload.api.models import (
 
 
 class SyncCatalog(SyncRegistrations):
-    """Workflows, by name or id."""
+    """Methods that list and change workflows, by name or id."""
 
     def get_workflows(
         self,
@@ -53,23 +53,24 @@ class SyncCatalog(SyncRegistrations):
         """Get a page of workflows.
 
         Args:
-            status: only workflows with an execution in one of these states.
-            include_shared: those that others share, too.
-            available_in_chat_assistant: only those that are, or are not.
-            deployment_name: only those of these deployments.
-            deployment_status: only those whose deployment is ``active`` or ``inactive``.
-            archived: only those that are, or are not.
-            tags: only those with these tags.
-            sort_by: ``display_name``.
+            status: return only workflows with an execution of this status, or one of these.
+            include_shared: False to leave out workflows shared by others.
+            available_in_chat_assistant: return only workflows that are available there (True) or
+                not (False).
+            deployment_name: return only workflows of these deployments.
+            deployment_status: return only workflows whose deployment is ``active`` or ``inactive``.
+            archived: return only archived (True) or unarchived (False) workflows.
+            tags: return only workflows with these tags.
+            sort_by: ``display_name``, or None for the platform's own order.
             order: ``asc`` or ``desc``.
-            cursor: ``next_cursor`` of the page before.
-            limit: workflows a page.
-            active_only: only those that a worker runs now.
-            search: only those whose name holds this text.
-            options: what this call does differently from its client.
+            cursor: ``next_cursor`` of the previous page.
+            limit: number of workflows per page.
+            active_only: True to return only workflows that a worker runs now.
+            search: return only workflows whose name contains this text.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = SyncPageSource(
             self._http,
@@ -99,9 +100,9 @@ class SyncCatalog(SyncRegistrations):
     def get_workflows_iter(
         self, **filters: Unpack[WorkflowFilters]
     ) -> Iterator[WorkflowBasicDefinition]:
-        """Walk through all workflows; pages are asked for as they are needed.
+        """Yield all workflows, fetching pages as needed.
 
-        Takes what ``get_workflows`` takes, and raises what it raises.
+        Parameters and errors are those of ``get_workflows``.
         """
         page: SyncWorkflowPage | None = self.get_workflows(**filters)
         while page is not None:
@@ -116,7 +117,7 @@ class SyncCatalog(SyncRegistrations):
 
         Raises:
             NotFoundError: there is no such workflow.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.GET_WORKFLOW, {"workflow_identifier": workflow_identifier}, options=options
@@ -132,11 +133,11 @@ class SyncCatalog(SyncRegistrations):
         tags: Sequence[str] | Unset | None = UNSET,
         **options: Unpack[CallOptions],
     ) -> WorkflowUpdateResponse:
-        """Change what is told about a workflow; what is not given stays as it is.
+        """Update the description of a workflow; parameters that are not given stay unchanged.
 
         Raises:
             NotFoundError: there is no such workflow.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.UPDATE_WORKFLOW,
@@ -153,11 +154,11 @@ class SyncCatalog(SyncRegistrations):
     def add_workflow_tags(
         self, workflow_identifier: str, *, tags: Sequence[str], **options: Unpack[CallOptions]
     ) -> None:
-        """Give a workflow tags beside those it has.
+        """Add tags to a workflow; it keeps those it has.
 
         Raises:
             NotFoundError: there is no such workflow.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         self._http.call(
             endpoints.ADD_TAGS,
@@ -169,11 +170,11 @@ class SyncCatalog(SyncRegistrations):
     def archive_workflow(
         self, workflow_identifier: str, **options: Unpack[CallOptions]
     ) -> WorkflowArchiveResponse:
-        """Archive a workflow: it is kept, but no longer offered.
+        """Archive a workflow: it is kept, but no longer offered for execution.
 
         Raises:
             NotFoundError: there is no such workflow.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.ARCHIVE_WORKFLOW,
@@ -184,11 +185,11 @@ class SyncCatalog(SyncRegistrations):
     def unarchive_workflow(
         self, workflow_identifier: str, **options: Unpack[CallOptions]
     ) -> WorkflowUnarchiveResponse:
-        """Bring an archived workflow back.
+        """Unarchive a workflow.
 
         Raises:
             NotFoundError: there is no such workflow.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.UNARCHIVE_WORKFLOW,
@@ -199,10 +200,10 @@ class SyncCatalog(SyncRegistrations):
     def bulk_archive_workflows(
         self, *, workflow_ids: Sequence[str], **options: Unpack[CallOptions]
     ) -> WorkflowBulkArchiveResponse:
-        """Archive several workflows; the answer names those that could not be.
+        """Archive several workflows; ``errored`` of the result lists those that could not be.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.BULK_ARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options
@@ -211,10 +212,10 @@ class SyncCatalog(SyncRegistrations):
     def bulk_unarchive_workflows(
         self, *, workflow_ids: Sequence[str], **options: Unpack[CallOptions]
     ) -> WorkflowBulkUnarchiveResponse:
-        """Bring several archived workflows back; the answer names those that could not be.
+        """Unarchive several workflows; ``errored`` of the result lists those that could not be.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.BULK_UNARCHIVE, {}, body={"workflow_ids": workflow_ids}, options=options

@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/client.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: b78e3c580b13126f
+# sha256 of the rest: 82817bb3ee1b0708
 
-"""The life of a client: using it as a context, and closing it."""
+"""Context manager methods of a client."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mistral_offload._sync.http import SyncHttp
 
 
 class SyncMistral:
-    """The half of ``Mistral`` that opens and closes connections."""
+    """The part of ``Mistral`` that closes its connections."""
 
     _http: SyncHttp
 
     def close(self) -> None:
-        """Close the connections this client opened; may be called more than once."""
+        """Close the connections this client opened; calling it again does nothing."""
         self._http.close()
 
     def __enter__(self) -> Self:

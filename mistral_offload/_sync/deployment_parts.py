@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/deployment_parts.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 231850203e91c618
+# sha256 of the rest: ecd38fbc29b78efe
 
-"""What is in a deployment: its workers, its source and what they log."""
+"""Workers, source and logs of deployments."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mistral_offload.api.stream_calls import StreamCall
 
 
 class SyncDeploymentParts:
-    """Workers, source and logs of deployments, by name."""
+    """Methods that read workers, source and logs of a deployment, by its name."""
 
     _http: SyncHttp
 
@@ -41,11 +41,18 @@ class SyncDeploymentParts:
         cursor: str | None = None,
         **options: Unpack[CallOptions],
     ) -> SyncWorkerPage:
-        """Get a page of a deployment's workers; ``cursor`` is that of the page before.
+        """Get a page of a deployment's workers.
+
+        Args:
+            name: name of the deployment.
+            worker_status: return only workers that are ``active`` or ``inactive``.
+            limit: number of workers per page.
+            cursor: ``next_cursor`` of the previous page.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = SyncPageSource(
             self._http,
@@ -61,9 +68,9 @@ class SyncDeploymentParts:
     def list_deployment_workers_iter(
         self, name: str, **filters: Unpack[WorkerFilters]
     ) -> Iterator[DeploymentWorkerResponse]:
-        """Walk through all workers; pages are asked for as they are needed.
+        """Yield all workers of a deployment, fetching pages as needed.
 
-        Takes what ``list_deployment_workers`` takes, and raises what it raises.
+        Parameters and errors are those of ``list_deployment_workers``.
         """
         page: SyncWorkerPage | None = self.list_deployment_workers(name, **filters)
         while page is not None:
@@ -74,11 +81,11 @@ class SyncDeploymentParts:
     def get_deployment_archive(
         self, name: str, **options: Unpack[CallOptions]
     ) -> DeploymentArchiveResponse:
-        """Get where the source of a deployment can be had.
+        """Get the download URL of a deployment's source.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(endpoints.GET_DEPLOYMENT_ARCHIVE, {"name": name}, options=options)
 
@@ -96,23 +103,23 @@ class SyncDeploymentParts:
         limit: int = 50,
         **options: Unpack[CallOptions],
     ) -> SyncDeploymentLogPage:
-        """Get a page of what a deployment has logged.
+        """Get a page of a deployment's log records.
 
         Args:
-            name: of the deployment.
-            log_type: only of the ``build`` or the ``runtime``.
-            worker_name: only of this worker.
-            workflow_name: only of this workflow.
-            after: only what was logged later.
-            before: only what was logged earlier.
-            order: oldest first (``asc``) or newest first.
-            cursor: ``next_cursor`` of the page before.
-            limit: records a page.
-            options: what this call does differently from its client.
+            name: name of the deployment.
+            log_type: return only records of the ``build`` or the ``runtime``.
+            worker_name: return only records of this worker.
+            workflow_name: return only records of this workflow.
+            after: return only records later than this.
+            before: return only records earlier than this.
+            order: ``asc`` (oldest first) or ``desc``.
+            cursor: ``next_cursor`` of the previous page.
+            limit: number of records per page.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = SyncPageSource(
             self._http,
@@ -137,9 +144,9 @@ class SyncDeploymentParts:
     def get_deployment_logs_iter(
         self, name: str, **filters: Unpack[DeploymentLogFilters]
     ) -> Iterator[DeploymentLogRecord]:
-        """Walk through all log records; pages are asked for as they are needed.
+        """Yield all log records of a deployment, fetching pages as needed.
 
-        Takes what ``get_deployment_logs`` takes, and raises what it raises.
+        Parameters and errors are those of ``get_deployment_logs``.
         """
         page: SyncDeploymentLogPage | None = self.get_deployment_logs(name, **filters)
         while page is not None:
@@ -158,21 +165,21 @@ class SyncDeploymentParts:
         reconnect: bool = False,
         **options: Unpack[CallOptions],
     ) -> SyncEventStream[DeploymentLogFrame]:
-        """Follow what a deployment logs.
+        """Stream the log records of a deployment as they are written.
 
         Args:
-            name: of the deployment.
-            worker_name: only of this worker.
-            workflow_name: only of this workflow.
-            after: only what was logged later.
-            last_event_id: only the records after this one.
-            reconnect: when the connection breaks, go on after the last event that was read. An
-                event without an id is no place to go on from.
-            options: what this call does differently from its client.
+            name: name of the deployment.
+            worker_name: stream only records of this worker.
+            workflow_name: stream only records of this workflow.
+            after: stream only records later than this.
+            last_event_id: begin after the record with this id.
+            reconnect: True to reconnect when the connection breaks, and resume after the last event
+                read. The stream cannot resume after an event without an id.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such deployment.
-            APIError, APIConnectionError: the platform refused, failed or did not answer; also
+            APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
         """

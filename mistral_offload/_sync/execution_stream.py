@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/execution_stream.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 58303e2a43e9b8b0
+# sha256 of the rest: bcf47b0a154c26c7
 
-"""What goes on in an execution, as it happens."""
+"""Streams of an execution's events and log records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mistral_offload.api.stream_calls import StreamCall
 
 
 class SyncExecutionStreams:
-    """Streams of executions, by id."""
+    """Methods that stream events and log records of an execution, by its id."""
 
     _http: SyncHttp
 
@@ -33,19 +33,19 @@ class SyncExecutionStreams:
         reconnect: bool = False,
         **options: Unpack[CallOptions],
     ) -> SyncEventStream[EventFrame]:
-        """Follow the events of an execution, their payloads decoded.
+        """Stream the events of an execution with decoded payloads as they happen.
 
         Args:
-            execution_id: the execution.
-            event_source: events that were stored, only those to come, or both.
-            last_event_id: only the events after this one.
-            reconnect: when the connection breaks, go on after the last event that was read. An
-                event without an id is no place to go on from.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            event_source: ``DATABASE`` (stored events), ``LIVE`` (new ones) or ``HYBRID`` (both).
+            last_event_id: begin after the event with this id.
+            reconnect: True to reconnect when the connection breaks, and resume after the last event
+                read. The stream cannot resume after an event without an id.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError, APIConnectionError: the platform refused, failed or did not answer; also
+            APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
             PayloadError, StorageError: a payload could not be decoded.
@@ -69,21 +69,21 @@ class SyncExecutionStreams:
         reconnect: bool = False,
         **options: Unpack[CallOptions],
     ) -> SyncEventStream[ExecutionLogFrame]:
-        """Follow what an execution logs.
+        """Stream the log records of an execution as they are written.
 
         Args:
-            execution_id: the execution.
-            run_id: only of this run.
-            activity_id: only of this activity.
-            after: only what was logged later.
-            last_event_id: only the records after this one.
-            reconnect: when the connection breaks, go on after the last event that was read. An
-                event without an id is no place to go on from.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            run_id: stream only records of this run.
+            activity_id: stream only records of this activity.
+            after: stream only records later than this.
+            last_event_id: begin after the record with this id.
+            reconnect: True to reconnect when the connection breaks, and resume after the last event
+                read. The stream cannot resume after an event without an id.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError, APIConnectionError: the platform refused, failed or did not answer; also
+            APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
         """

@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/executions.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 398f11d1b180698b
+# sha256 of the rest: 98a2f39fcef6c78e
 
-"""``client.workflows.executions``: one execution, and what can be said to it."""
+"""``client.workflows.executions``: read, signal, query, update and stop executions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from mistral_offload.api.models import (
     UpdateWorkflowResponse,
     WorkflowExecutionResponse,
 )
-from mistral_offload.api.operation import Operation, history
+from mistral_offload.api.operation import Operation, with_decoding
 
 T = TypeVar("T")
 
 
 class SyncExecutions(SyncExecutionStreams, SyncTraces):
-    """Executions, by id."""
+    """Methods on an execution, by its id."""
 
     def get_workflow_execution(
         self,
@@ -38,11 +38,11 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         include_search_keys: bool = False,
         **options: Unpack[CallOptions],
     ) -> WorkflowExecutionResponse:
-        """Get an execution's state and, once it has completed, its result.
+        """Get an execution's status and, once it has completed, its result.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
             PayloadError, StorageError: the result could not be decoded.
         """
         return self._http.call(
@@ -60,11 +60,11 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         input: Any = UNSET,
         **options: Unpack[CallOptions],
     ) -> SignalWorkflowResponse:
-        """Send a signal; a large ``input`` (any JSON value) is offloaded first.
+        """Send a signal to an execution; a large ``input`` (any JSON value) is offloaded first.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
             PayloadError, StorageError: the input could not be encoded; nothing was sent.
         """
         return self._invoke(endpoints.SIGNAL_EXECUTION, execution_id, name, input, options)
@@ -77,11 +77,11 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         input: Any = UNSET,
         **options: Unpack[CallOptions],
     ) -> QueryWorkflowResponse:
-        """Ask an execution something; large inputs and results travel by the store.
+        """Query an execution and return the result; large inputs and results are offloaded.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed, or the query has no handler.
+            APIError: the platform returned an error, or the query has no handler.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
         """
         return self._invoke(endpoints.QUERY_EXECUTION, execution_id, name, input, options)
@@ -94,11 +94,11 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         input: Any = UNSET,
         **options: Unpack[CallOptions],
     ) -> UpdateWorkflowResponse:
-        """Run an update handler and wait for what it returns; large values travel by the store.
+        """Send an update and wait for its result; large inputs and results are offloaded.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
-            APIError: the platform refused or failed, or the handler rejected the update.
+            APIError: the platform returned an error, or the handler rejected the update.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
         """
         return self._invoke(endpoints.UPDATE_EXECUTION, execution_id, name, input, options)
@@ -108,11 +108,11 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         execution_id: str,
         **options: Unpack[CallOptions],
     ) -> None:
-        """Ask an execution to stop; its code may still clean up.
+        """Request cancellation of an execution; its code can still clean up.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         self._http.call(
             endpoints.CANCEL_EXECUTION,
@@ -125,11 +125,11 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         execution_id: str,
         **options: Unpack[CallOptions],
     ) -> None:
-        """End an execution at once; its code gets no chance to clean up.
+        """Terminate an execution at once; its code cannot clean up.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         self._http.call(
             endpoints.TERMINATE_EXECUTION,
@@ -140,10 +140,10 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
     def batch_cancel_workflow_executions(
         self, execution_ids: Sequence[str], **options: Unpack[CallOptions]
     ) -> BatchExecutionResponse:
-        """Ask several executions to stop; the answer says what became of each.
+        """Request cancellation of several executions; the result has the outcome for each.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.BATCH_CANCEL, {}, body={"execution_ids": execution_ids}, options=options
@@ -152,10 +152,10 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
     def batch_terminate_workflow_executions(
         self, execution_ids: Sequence[str], **options: Unpack[CallOptions]
     ) -> BatchExecutionResponse:
-        """End several executions at once; the answer says what became of each.
+        """Terminate several executions at once; the result has the outcome for each.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.BATCH_TERMINATE, {}, body={"execution_ids": execution_ids}, options=options
@@ -171,19 +171,19 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         exclude_updates: bool = False,
         **options: Unpack[CallOptions],
     ) -> None:
-        """Run an execution again from an event of its history on.
+        """Reset an execution to an event of its history and run it again from there.
 
         Args:
-            execution_id: the execution.
-            event_id: the last event of the history that is kept.
-            reason: written into the history.
-            exclude_signals: do not deliver later signals again.
-            exclude_updates: do not deliver later updates again.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            event_id: id of the last history event to keep.
+            reason: reason to record in the history.
+            exclude_signals: True to discard signals received after this event.
+            exclude_updates: True to discard updates received after this event.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         body: dict[str, object] = {
             "event_id": event_id,
@@ -198,21 +198,21 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
     def get_workflow_execution_history(
         self, execution_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]
     ) -> Any:
-        """Get what happened in an execution, as Temporal recorded it.
+        """Get the Temporal history of an execution.
 
         Args:
-            execution_id: the execution.
-            decode_payloads: show inputs and results as values, fetched from the store where they
-                were offloaded; one that cannot be read stays encoded. False: as Temporal keeps
-                them.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            decode_payloads: True to decode inputs and results, fetching offloaded ones from the
+                store; one that cannot be decoded stays encoded. False to return them as Temporal
+                stores them.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
-            history(endpoints.GET_HISTORY, decode_payloads),
+            with_decoding(endpoints.GET_HISTORY, decode_payloads),
             {"execution_id": execution_id},
             query={"decode_payloads": decode_payloads},
             options=options,
@@ -226,7 +226,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         input: Any,
         options: CallOptions,
     ) -> T:
-        """What signals, queries and updates share: a name and an encoded input."""
+        """Call a signal, query or update handler by name, with an encoded input."""
         return self._http.call(
             operation,
             {"execution_id": execution_id},

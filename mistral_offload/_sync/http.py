@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: adec952280fd9774
+# sha256 of the rest: 3a22af71bd6e814d
 
-"""One request helper for every operation: send, retry, check, decode."""
+"""The one request helper of every operation: encode, send, retry, check, decode."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ from mistral_offload.api import endpoints
 from mistral_offload.api.body import UNSET, RawJSON, render_body
 from mistral_offload.api.connection import CallOptions, Connection
 from mistral_offload.api.operation import Operation
-from mistral_offload.api.request_inputs import check_kept_size, kept_text, name_of_input
+from mistral_offload.api.request_inputs import (
+    check_inline_size,
+    describe_input,
+    render_inline_input,
+)
 from mistral_offload.api.responses import (
     connection_error,
+    is_retryable,
     is_stream,
-    may_help,
-    read_answer,
-    read_document,
+    parse_json,
+    to_model,
 )
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
@@ -36,27 +40,32 @@ from mistral_offload.payload.jsontext import dump_json
 
 T = TypeVar("T")
 
-_ENCODING_AT_ONCE = 4
-"""Inputs of one event loop encoded at a time: with twice as many the loop is late by 50 ms."""
+_CONCURRENT_ENCODINGS = 4
+"""Inputs encoded at a time per event loop; twice as many delay the loop by 50 ms."""
 
 _logger = logging.getLogger("mistral_offload")
 
 
-class Exchange(NamedTuple):
-    """An answer, and how many times the request was sent to get it."""
+class SendResult(NamedTuple):
+    """A response, and the number of attempts it took."""
 
     response: httpx.Response
     attempts: int
 
 
 class SyncHttp:
-    """Sends requests over pooled connections, opened on first use."""
+    """Sends requests over pooled connections, which are opened on first use.
+
+    Args:
+        connection: settings of the client.
+        client: HTTP client of the caller, who closes it; None to create one when needed.
+    """
 
     def __init__(self, connection: Connection, client: Client | None) -> None:
         self._connection = connection
-        self._given = client
-        self._turns = _synchronization.LoopLimiter(_ENCODING_AT_ONCE)
-        self._own: WeakKeyDictionary[object, Client] = WeakKeyDictionary()
+        self._given_client = client
+        self._encoding_limiter = _synchronization.LoopLimiter(_CONCURRENT_ENCODINGS)
+        self._own_clients: WeakKeyDictionary[object, Client] = WeakKeyDictionary()
 
     def call(
         self,
@@ -67,9 +76,21 @@ class SyncHttp:
         body: Mapping[str, object] | bytes | None = None,
         options: CallOptions,
     ) -> T:
-        """Send a request and read its answer, both encoded as the operation says."""
-        exchange = self.send(operation, path, query=query, body=body, options=options)
-        return self.read(operation, exchange.response)
+        """Call an operation: encode the input, send the request, return the decoded response.
+
+        Args:
+            operation: the operation.
+            path: its path parameters.
+            query: its query parameters.
+            body: members of the body, or the body as JSON text.
+            options: options of the call.
+
+        Raises:
+            PayloadError, StorageError: the input or the response could not be encoded or decoded.
+            APIError, APIConnectionError: the platform returned an error, or sent no response.
+        """
+        sent = self.send(operation, path, query=query, body=body, options=options)
+        return self.read(operation, sent.response)
 
     def send(
         self,
@@ -79,23 +100,27 @@ class SyncHttp:
         query: Mapping[str, object] | None = None,
         body: Mapping[str, object] | bytes | None = None,
         options: CallOptions,
-    ) -> Exchange:
-        """Send a request, again when that is safe and may help; any status is an answer.
+    ) -> SendResult:
+        """Send a request, with retries as configured, and return the response with any status.
 
-        The body of the answer has been read, unless it is a stream of events.
+        The body of the response has been read, unless it is a stream of events.
+
+        Raises:
+            PayloadError, StorageError: the input could not be encoded; nothing was sent.
+            APIConnectionError: the last attempt got no response.
         """
-        _synchronization.warn_if_in_loop()
+        _synchronization.warn_if_blocking_loop()
         content = self._encode(operation, path, body)
         client = self._client()
         request = self._connection.request(
             client, operation, path=path, query=query, body=content, options=options
         )
-        retries = self._connection.retries(operation, options)
+        retries = self._connection.retry_config(operation, options)
         deadline = time.monotonic() + retries.backoff.max_elapsed_time / 1000
         attempt = 0
         while True:
             attempt += 1
-            outcome: Exchange | APIConnectionError
+            outcome: SendResult | APIConnectionError
             try:
                 response = client.send(request, stream=True, follow_redirects=True)
                 if not is_stream(operation, response):
@@ -103,69 +128,74 @@ class SyncHttp:
             except httpx.TransportError as error:
                 outcome = connection_error(operation, request, error)
                 outcome.__cause__ = error
-                again, headers = may_help(operation, retries, error), None
+                retryable, headers = is_retryable(operation, retries, error), None
             else:
-                outcome = Exchange(response, attempt)
-                again, headers = retries.retries_status(response.status_code), response.headers
+                outcome = SendResult(response, attempt)
+                retryable, headers = retries.retries_status(response.status_code), response.headers
             pause = pause_seconds(retries.backoff, attempt, headers)
-            if retries.strategy == "none" or not again or time.monotonic() + pause > deadline:
+            if retries.strategy == "none" or not retryable or time.monotonic() + pause > deadline:
                 if isinstance(outcome, APIConnectionError):
                     raise outcome
                 return outcome
             _synchronization.sleep(pause)
 
     def backoff(self, operation: Operation[Any], options: CallOptions) -> BackoffStrategy:
-        """The pauses before a stream is opened again."""
-        return self._connection.retries(operation, options).backoff
+        """Return the pauses before a stream is reopened."""
+        return self._connection.retry_config(operation, options).backoff
 
-    def within(
+    def limit_duration(
         self, operation: Operation[Any], options: CallOptions, seconds: float
     ) -> CallOptions:
-        """The options of a call that is to end within some seconds, answered or not."""
-        return self._connection.within(operation, options, seconds)
+        """Return options whose request timeout and total retry time are at most ``seconds``."""
+        return self._connection.limit_duration(operation, options, seconds)
 
     def read(self, operation: Operation[T], response: httpx.Response) -> T:
-        """Read the answer of an operation, decoded."""
-        document = read_document(operation, response)
-        self.decode(operation, document)
-        return read_answer(operation, response, document)
-
-    def decode(self, operation: Operation[Any], document: Any) -> None:
-        """Decode what is encoded in an answer, in place.
+        """Check a response, decode the values in it and return the operation's model.
 
         Raises:
-            PayloadError, StorageError: it cannot be decoded, and the answer is of no use without.
+            APIError: the response is an error, or its body is not what the operation returns.
+            PayloadError, StorageError: a value could not be decoded.
         """
-        if operation.decodes is None:
+        document = parse_json(operation, response)
+        self.decode(operation, document)
+        return to_model(operation, response, document)
+
+    def decode(self, operation: Operation[Any], document: Any) -> None:
+        """Decode the encoded values of a document in place.
+
+        Raises:
+            PayloadError, StorageError: a value cannot be decoded, and the operation is not lenient.
+        """
+        if operation.find_encoded is None:
             return
         encoder = self._connection.encoder
-        for found in operation.decodes(document):
-            # Without a configuration an envelope that needs nothing undone is the user's value.
-            if not (found.is_changed or encoder.is_configured):
+        for value in operation.find_encoded(document):
+            # Without payload settings, an envelope with nothing to decode is the user's own value.
+            if not (value.needs_decoding or encoder.is_configured):
                 continue
             try:
-                if found.patches is not None:
-                    found.put(encoder.decode_patches(found.patches))
+                if value.patches is not None:
+                    value.replace(encoder.decode_patches(value.patches))
                 else:
-                    found.put(encoder.decode_value(found.payload))
+                    value.replace(encoder.decode_value(value.payload))
             except (PayloadError, StorageError) as error:
                 if not operation.lenient:
                     raise
-                _logger.warning("%s: a value stays encoded: %s", operation.name, error)
+                _logger.warning("%s: a value was left encoded: %s", operation.name, error)
 
     def namespace(self) -> str:
-        """The namespace of the caller's workflows, asked of the platform once."""
-        return self._connection.namespace.get(self._ask_namespace)
+        """Return the namespace of the caller's workflows, fetched from the platform once."""
+        return self._connection.namespace.get(self._fetch_namespace)
 
     def close(self) -> None:
-        """Close the connections opened here; a client that was handed in stays open."""
-        client = self._own.pop(_synchronization.scope(), None)
+        """Close the connections opened here; a client of the caller stays open."""
+        client = self._own_clients.pop(_synchronization.pool_scope(), None)
         if client is not None:
             client.close()
 
-    def _ask_namespace(self) -> str:
-        answer = self.call(endpoints.WHOAMI, {}, options={})
-        return answer.namespace
+    def _fetch_namespace(self) -> str:
+        caller = self.call(endpoints.WHOAMI, {}, options={})
+        return caller.namespace
 
     def _encode(
         self,
@@ -173,42 +203,41 @@ class SyncHttp:
         path: Mapping[str, str],
         body: Mapping[str, object] | bytes | None,
     ) -> bytes | None:
-        """The text of a body, the user's value in it encoded.
+        """Return the body as JSON text, with the user's input in it encoded.
 
         Raises:
-            PayloadError, StorageError: it could not be encoded; nothing was sent.
+            PayloadError, StorageError: the input could not be encoded.
         """
         if body is None or isinstance(body, bytes):
             return body
-        part, encoder = operation.encodes, self._connection.encoder
-        value = UNSET if part is None else part.value_in(body)
-        if part is None or value is None or value is UNSET:
+        location, encoder = operation.input, self._connection.encoder
+        value = UNSET if location is None else location.get(body)
+        if location is None or value is None or value is UNSET:
             return render_body(body)
-        what = name_of_input(path, body)
-        if not part.offloads:
+        description = describe_input(path, body)
+        if not location.offloadable:
             plain = dump_json(value)
             payload = encoder.encode(plain, None, offload=False)
-            check_kept_size(what, payload)
-            digest = encoder.hash_schedule_input(plain) if part.hashed else None
-            return part.replace(
-                body, kept_text(payload, digest, encoder.is_configured), encoded=True
-            )
+            check_inline_size(description, payload)
+            digest = encoder.hash_schedule_input(plain) if location.hashed else None
+            text = render_inline_input(payload, digest, encoder.is_configured)
+            return location.replace(body, text, encoded=True)
         if not encoder.is_configured:
-            text = RawJSON(encoder.encode_value(value, None, what=what).data)
-            return part.replace(body, text, encoded=False)
+            text = RawJSON(encoder.encode_value(value, None, what=description).data)
+            return location.replace(body, text, encoded=False)
         context = None
-        if encoder.offloads:  # only keys of blobs need the namespace
+        if encoder.offloads:  # only blob keys contain the namespace
             execution_id = path.get("execution_id") or str(body["execution_id"])
             context = PayloadContext(self.namespace(), execution_id)
-        with self._turns.one():
-            payload = encoder.encode_value(value, context, what=what)
-        return part.replace(body, RawJSON(write_envelope(payload)), encoded=True)
+        with self._encoding_limiter.slot():
+            payload = encoder.encode_value(value, context, what=description)
+        return location.replace(body, RawJSON(write_envelope(payload)), encoded=True)
 
     def _client(self) -> Client:
-        if self._given is not None:
-            return self._given
-        scope = _synchronization.scope()
-        client = self._own.get(scope)
+        if self._given_client is not None:
+            return self._given_client
+        scope = _synchronization.pool_scope()
+        client = self._own_clients.get(scope)
         if client is None:
-            client = self._own.setdefault(scope, Client())
+            client = self._own_clients.setdefault(scope, Client())
         return client

@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/metrics.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 481cb6bbe4e8296d
+# sha256 of the rest: 140e1e45244d7689
 
-"""``client.workflows.metrics``: figures about workflows."""
+"""``client.workflows.metrics``: read execution counts and latencies of workflows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mistral_offload.api.models import WorkflowMetrics
 
 
 class SyncMetrics:
-    """Figures, by workflow."""
+    """Methods that read metrics of a workflow, by its name."""
 
     _http: SyncHttp
 
@@ -29,11 +29,17 @@ class SyncMetrics:
         end_time: datetime | None = None,
         **options: Unpack[CallOptions],
     ) -> WorkflowMetrics:
-        """Get how often a workflow ran between two moments, how it ended and how long it took.
+        """Get execution counts, latencies and the retry rate of a workflow.
+
+        Args:
+            workflow_name: name of the workflow.
+            start_time: begin of the period.
+            end_time: end of the period.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such workflow.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.GET_METRICS,

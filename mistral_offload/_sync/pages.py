@@ -1,11 +1,11 @@
 # Generated from mistral_offload/_async/pages.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 90f7a9e4320a4df6
+# sha256 of the rest: 3147d149dba4c0fc
 
-"""Pages of lists, and walking from one to the next.
+"""Pages of lists, and the step from a page to the next.
 
-A page is of the colour of the call that got it, as in the official SDK: ``next`` of a page is
-called as that call was. It is the one method whose name does not tell its colour.
+As in the official SDK, a page belongs to the form of the call that returned it, and ``next`` is
+called in the same form. It is the one method that has the same name in both.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from mistral_offload.api.pagination import Paging
 
 
 class SyncPage(models.ResponseModel):
-    """A page that can get the one after it."""
+    """A page that can fetch the next one."""
 
     _source: SyncPageSource[Any] = PrivateAttr()
 
     def next(self) -> Self | None:
-        """The page after this one; None when this is the last.
+        """Fetch the next page; return None when this page is the last.
 
         Raises:
-            MistralOffloadError: as the call that got this page.
+            MistralOffloadError: the errors of the call that returned this page.
         """
-        source = self._source.after(self)
+        source = self._source.following(self)
         return None if source is None else source.get()
 
-    def came_from(self, source: SyncPageSource[Any]) -> None:
-        """Remember how this page was asked for."""
+    def set_source(self, source: SyncPageSource[Any]) -> None:
+        """Record the request that returned this page."""
         self._source = source
 
 
@@ -48,30 +48,40 @@ Page = TypeVar("Page", bound=SyncPage)
 
 @dataclass(frozen=True, slots=True)
 class SyncPageSource(Generic[Page]):
-    """How a page is asked for."""
+    """The request for a page of a list.
+
+    Attributes:
+        http: sends the request.
+        operation: the list operation.
+        page_class: model of the page.
+        paging: pagination rule of the list.
+        path: path parameters.
+        query: query parameters.
+        options: options of the call.
+    """
 
     http: SyncHttp
     operation: Operation[Any]
-    kind: type[Page]
-    rule: Paging
+    page_class: type[Page]
+    paging: Paging
     path: Mapping[str, str]
     query: Mapping[str, object]
     options: CallOptions
 
     def get(self) -> Page:
-        """Get the page."""
+        """Fetch the page."""
         page: Page = self.http.call(
-            replace(self.operation, returns=self.kind),
+            replace(self.operation, returns=self.page_class),
             self.path,
             query=self.query,
             options=self.options,
         )
-        page.came_from(self)
+        page.set_source(self)
         return page
 
-    def after(self, page: Page) -> SyncPageSource[Page] | None:
-        """How the page after this one is asked for; None when this is the last."""
-        query = self.rule.query_after(page, self.query)
+    def following(self, page: Page) -> SyncPageSource[Page] | None:
+        """Return the request for the page after this one, or None when this one is the last."""
+        query = self.paging.query_after(page, self.query)
         return None if query is None else replace(self, query=query)
 
 
@@ -96,7 +106,7 @@ class SyncEventPage(SyncPage, models.ListWorkflowEventResponse):
 
 
 class SyncExecutionLogPage(SyncPage, models.ExecutionLogSearchResponse):
-    """A page of log records."""
+    """A page of an execution's log records."""
 
 
 class SyncDeploymentPage(SyncPage, models.DeploymentListResponse):
@@ -108,4 +118,4 @@ class SyncWorkerPage(SyncPage, models.DeploymentWorkerListResponse):
 
 
 class SyncDeploymentLogPage(SyncPage, models.DeploymentLogSearchResponse):
-    """A page of log records."""
+    """A page of a deployment's log records."""

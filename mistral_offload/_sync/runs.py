@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/runs.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 9af5feef6011c628
+# sha256 of the rest: 9232b168e2da3815
 
-"""``client.workflows.runs``: executions of all workflows, run by run."""
+"""``client.workflows.runs``: list and read runs of all workflows."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ from mistral_offload.api.models import (
     WorkflowExecutionResponse,
     WorkflowExecutionWithoutResultResponse,
 )
-from mistral_offload.api.operation import history
+from mistral_offload.api.operation import with_decoding
 
 
 class SyncRuns:
-    """Runs, by id. An execution that continues as new has one run after the other."""
+    """Methods that list and read runs, by id.
+
+    An execution has one run, or several in a row when it continues as new.
+    """
 
     _http: SyncHttp
 
@@ -55,27 +58,27 @@ class SyncRuns:
         """Get a page of runs.
 
         Args:
-            workflow_identifier: only of this workflow.
-            root_execution_id: only of the executions this one has started, at any depth.
-            search: only those that hold this text.
-            status: only in one of these states.
-            deployment_name: only on this deployment.
+            workflow_identifier: return only runs of this workflow.
+            root_execution_id: return only runs of this execution's descendants, at any depth.
+            search: return only runs that contain this text.
+            status: return only runs of this status, or one of these.
+            deployment_name: return only runs on this deployment.
             sort_by: ``start_time`` or ``end_time``.
-            order: ``desc``, newest first, or ``asc``.
-            start_time_after: only those started later.
-            start_time_before: only those started earlier.
-            end_time_after: only those ended later.
-            end_time_before: only those ended earlier.
-            user_id: only of this user.
-            workflow_tags: only of workflows with these tags.
-            include_internal: the platform's own, too.
-            page_size: runs a page.
-            next_page_token: of the page before.
-            search_key: only with these keys, each ``name=value``.
-            options: what this call does differently from its client.
+            order: ``desc`` (newest first) or ``asc``.
+            start_time_after: return only runs started after this.
+            start_time_before: return only runs started before this.
+            end_time_after: return only runs ended after this.
+            end_time_before: return only runs ended before this.
+            user_id: return only runs of this user.
+            workflow_tags: return only runs of workflows with these tags.
+            include_internal: False to leave out the platform's internal runs.
+            page_size: number of runs per page.
+            next_page_token: ``next_page_token`` of the previous page.
+            search_key: return only runs with these search keys, each ``name=value``.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = SyncPageSource(
             self._http,
@@ -109,9 +112,9 @@ class SyncRuns:
     def list_runs_iter(
         self, **filters: Unpack[RunFilters]
     ) -> Iterator[WorkflowExecutionWithoutResultResponse]:
-        """Walk through all runs; pages are asked for as they are needed.
+        """Yield all runs, fetching pages as needed.
 
-        Takes what ``list_runs`` takes, and raises what it raises.
+        Parameters and errors are those of ``list_runs``.
         """
         page: SyncRunPage | None = self.list_runs(**filters)
         while page is not None:
@@ -120,11 +123,11 @@ class SyncRuns:
             page = page.next()
 
     def get_run(self, run_id: str, **options: Unpack[CallOptions]) -> WorkflowExecutionResponse:
-        """Get a run's state and, once it has completed, its result.
+        """Get a run's status and, once it has completed, its result.
 
         Raises:
             NotFoundError: there is no such run.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
             PayloadError, StorageError: the result could not be decoded.
         """
         return self._http.call(endpoints.GET_RUN, {"run_id": run_id}, options=options)
@@ -132,21 +135,21 @@ class SyncRuns:
     def get_run_history(
         self, run_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]
     ) -> Any:
-        """Get what happened in a run, as Temporal recorded it.
+        """Get the Temporal history of a run.
 
         Args:
-            run_id: the run.
-            decode_payloads: show inputs and results as values, fetched from the store where they
-                were offloaded; one that cannot be read stays encoded. False: as Temporal keeps
-                them.
-            options: what this call does differently from its client.
+            run_id: id of the run.
+            decode_payloads: True to decode inputs and results, fetching offloaded ones from the
+                store; one that cannot be decoded stays encoded. False to return them as Temporal
+                stores them.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such run.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
-            history(endpoints.GET_RUN_HISTORY, decode_payloads),
+            with_decoding(endpoints.GET_RUN_HISTORY, decode_payloads),
             {"run_id": run_id},
             query={"decode_payloads": decode_payloads},
             options=options,

@@ -1,8 +1,8 @@
 # Generated from mistral_offload/_async/traces.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 4c06c0e7ecf1265b
+# sha256 of the rest: 0c20401c077f6268
 
-"""What an execution has left behind: traces and log records."""
+"""Traces and log records of executions."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from mistral_offload.api.models import (
 
 
 class SyncTraces:
-    """Traces and logs of executions, by id."""
+    """Methods that read traces and log records of an execution, by its id."""
 
     _http: SyncHttp
 
     def get_workflow_execution_trace_info(
         self, execution_id: str, **options: Unpack[CallOptions]
     ) -> ExecutionTraceInfoResponse:
-        """Get whether there is a trace of an execution, and under which id.
+        """Get the id of an execution's trace, and whether the trace has data.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.TRACE_INFO, {"execution_id": execution_id}, options=options
@@ -47,11 +47,13 @@ class SyncTraces:
     def get_workflow_execution_trace_otel(
         self, execution_id: str, **options: Unpack[CallOptions]
     ) -> WorkflowExecutionTraceOTelResponse:
-        """Get an execution with its OpenTelemetry trace; values that cannot be read stay encoded.
+        """Get an execution with its OpenTelemetry trace.
+
+        Values that cannot be decoded stay encoded.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.TRACE_OTEL, {"execution_id": execution_id}, options=options
@@ -60,11 +62,13 @@ class SyncTraces:
     def get_workflow_execution_trace_summary(
         self, execution_id: str, **options: Unpack[CallOptions]
     ) -> WorkflowExecutionTraceSummaryResponse:
-        """Get an execution with its steps as a tree; values that cannot be read stay encoded.
+        """Get an execution with its steps as a tree.
+
+        Values that cannot be decoded stay encoded.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.TRACE_SUMMARY, {"execution_id": execution_id}, options=options
@@ -78,17 +82,19 @@ class SyncTraces:
         include_internal_events: bool = False,
         **options: Unpack[CallOptions],
     ) -> WorkflowExecutionTraceEventsResponse:
-        """Get an execution with the events of its trace; values that cannot be read stay encoded.
+        """Get an execution with the events of its trace.
+
+        Values that cannot be decoded stay encoded.
 
         Args:
-            execution_id: the execution.
-            merge_same_id_events: show events of one id as one.
-            include_internal_events: show the platform's own events, too.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            merge_same_id_events: True to merge events with the same id into one.
+            include_internal_events: True to include the platform's internal events.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         return self._http.call(
             endpoints.TRACE_EVENTS,
@@ -113,22 +119,22 @@ class SyncTraces:
         limit: int = 50,
         **options: Unpack[CallOptions],
     ) -> SyncExecutionLogPage:
-        """Get a page of what an execution has logged.
+        """Get a page of an execution's log records.
 
         Args:
-            execution_id: the execution.
-            run_id: only of this run.
-            activity_id: only of this activity.
-            after: only what was logged later.
-            before: only what was logged earlier.
-            order: oldest first (``asc``) or newest first.
-            cursor: ``next_cursor`` of the page before.
-            limit: records a page.
-            options: what this call does differently from its client.
+            execution_id: id of the execution.
+            run_id: return only records of this run.
+            activity_id: return only records of this activity.
+            after: return only records later than this.
+            before: return only records earlier than this.
+            order: ``asc`` (oldest first) or ``desc``.
+            cursor: ``next_cursor`` of the previous page.
+            limit: number of records per page.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
-            APIError: the platform refused or failed.
+            APIError: the platform returned an error.
         """
         source = SyncPageSource(
             self._http,
@@ -152,9 +158,9 @@ class SyncTraces:
     def get_workflow_execution_logs_iter(
         self, execution_id: str, **filters: Unpack[ExecutionLogFilters]
     ) -> Iterator[ExecutionLogRecord]:
-        """Walk through all log records; pages are asked for as they are needed.
+        """Yield all log records of an execution, fetching pages as needed.
 
-        Takes what ``get_workflow_execution_logs`` takes, and raises what it raises.
+        Parameters and errors are those of ``get_workflow_execution_logs``.
         """
         page: SyncExecutionLogPage | None = self.get_workflow_execution_logs(
             execution_id, **filters

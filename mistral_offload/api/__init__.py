@@ -1,1 +1,1 @@
-"""What the REST API looks like; no I/O, so it is the same in both colours."""
+"""The REST API as data and pure functions; no I/O, so async and sync code share it."""

@@ -1,4 +1,4 @@
-"""What the state of an execution means for somebody who waits for its result."""
+"""Waiting for executions: completed, failed or still running, and the pauses between polls."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from mistral_offload.errors import (
 )
 from mistral_offload.payload.jsontext import load_json
 
-_GOES_ON = frozenset(
+_RUNNING_STATUSES = frozenset(
     {
         ExecutionStatus.RUNNING,
         ExecutionStatus.RETRYING_AFTER_ERROR,
-        # The id stays; the next question is answered by the run that carries on.
+        # The execution id stays the same, so the next poll reads the new run.
         ExecutionStatus.CONTINUED_AS_NEW,
     }
 )
@@ -35,24 +35,28 @@ _PAUSE_GROWTH = 1.5
 
 
 def has_completed(execution: WorkflowExecutionResponse) -> bool:
-    """Whether the result is there; False while it may still come.
+    """Return True when the execution has its result, False while it is still running.
 
     Raises:
-        WorkflowFailedError: it ended in another way, or in one this version does not know.
+        WorkflowFailedError: it ended without a result, or has a status this version does not know.
     """
     if execution.status == ExecutionStatus.COMPLETED:
         return True
-    if execution.status in _GOES_ON:
+    if execution.status in _RUNNING_STATUSES:
         return False
     raise WorkflowFailedError(
         execution_id=execution.execution_id,
-        status=_text(execution.status),
-        reason=_reason(execution.model_extra or {}, execution.result),
+        status=_status_text(execution.status),
+        reason=_failure_message(execution.model_extra or {}, execution.result),
     )
 
 
-def failure_in(response: httpx.Response) -> WorkflowError | None:
-    """The execution's own failure, when a request that waited for a result was answered with it."""
+def execution_error(response: httpx.Response) -> WorkflowError | None:
+    """Return the error of the execution itself that an error response reports, or None.
+
+    The platform sends such a response to a start request with ``wait_for_result``. None means that
+    the body describes no execution: the request itself failed.
+    """
     try:
         body = load_json(response.content)
     except PayloadDecodeError:
@@ -64,28 +68,33 @@ def failure_in(response: httpx.Response) -> WorkflowError | None:
     if not isinstance(execution_id, str):
         return None
     if response.status_code == _REQUEST_TIMEOUT:
-        return still_running_error(execution_id, "within the request")
+        return still_running_error(execution_id, "after the platform ended the request (HTTP 408)")
     if not isinstance(status, str):
         return None
     return WorkflowFailedError(
         execution_id=execution_id,
         status=status,
-        reason=_reason(members, members.get("detail")),
+        reason=_failure_message(members, members.get("detail")),
     )
 
 
-def still_running_error(execution_id: str, bound: str) -> WorkflowTimeoutError:
-    """The error for an execution that has not ended within a bound."""
+def still_running_error(execution_id: str, limit: str) -> WorkflowTimeoutError:
+    """Return the error for an execution that did not end in time.
+
+    Args:
+        execution_id: id of the execution.
+        limit: the limit that was reached, as it follows "is still running".
+    """
     return WorkflowTimeoutError(
-        f"execution {execution_id!r} has not ended {bound}; it goes on, and "
-        "wait_for_workflow_completion can wait for it again",
+        f"execution {execution_id!r} is still running {limit}; "
+        "call wait_for_workflow_completion to keep waiting",
         execution_id=execution_id,
         status=ExecutionStatus.RUNNING.value,
     )
 
 
 def poll_pauses(interval: float | None) -> Iterator[float]:
-    """Seconds between two questions: as asked for, else short at first and then longer."""
+    """Yield the seconds between polls: ``interval``, or by default 0.1 growing to 5."""
     if interval is not None:
         return repeat(interval)
     return backoff_pauses(
@@ -93,14 +102,14 @@ def poll_pauses(interval: float | None) -> Iterator[float]:
     )
 
 
-def _reason(members: dict[str, Any], otherwise: Any) -> str | None:
+def _failure_message(members: dict[str, Any], fallback: Any) -> str | None:
     failure = members.get("failure")
     if isinstance(failure, dict):
         message = cast("dict[str, Any]", failure).get("message")
         if isinstance(message, str):
             return message
-    return otherwise if isinstance(otherwise, str) else None
+    return fallback if isinstance(fallback, str) else None
 
 
-def _text(status: ExecutionStatus | str | None) -> str | None:
+def _status_text(status: ExecutionStatus | str | None) -> str | None:
     return status.value if isinstance(status, ExecutionStatus) else status

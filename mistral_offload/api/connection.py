@@ -1,4 +1,4 @@
-"""What both colours share: where the platform is, who asks, and how values are encoded."""
+"""Client settings shared by async and sync requests: server, credentials, retries, encoding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypedDict
 
 import httpx
 
-from mistral_offload._synchronization import Once
+from mistral_offload._synchronization import FetchOnce
 from mistral_offload._version import __version__
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.query import render_query
@@ -31,11 +31,13 @@ USER_AGENT = f"mistral-offload/{__version__} python/{platform.python_version()}"
 
 
 class CallOptions(TypedDict, total=False):
-    """What a single call may do differently from its client; every method takes these.
+    """Options of a single call that override the client's settings; every method accepts them.
 
-    ``retries``: instead of the client's; None switches them off. ``server_url``: another platform.
-    ``timeout_ms``: connect, read, write and pool timeout. ``http_headers``: sent beside, or instead
-    of, those of the client.
+    Attributes:
+        retries: retries of this call; None turns them off.
+        server_url: base URL of another platform.
+        timeout_ms: connect, read, write and pool timeout in milliseconds.
+        http_headers: additional headers; one that the client sends too replaces the client's.
     """
 
     retries: RetryConfig | None
@@ -45,7 +47,7 @@ class CallOptions(TypedDict, total=False):
 
 
 class Connection:
-    """The settings of a client, without any I/O."""
+    """The settings of one client; does no I/O."""
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class Connection:
         self._server_url = server_url or _named_server(server)
         self._timeout_ms = timeout_ms
         self._retries = retry_config
-        self.namespace: Once[str] = Once(namespace)
+        self.namespace: FetchOnce[str] = FetchOnce(namespace)
         self.encoder = encoder
 
     def request(
@@ -75,7 +77,7 @@ class Connection:
         body: bytes | None,
         options: CallOptions,
     ) -> httpx.Request:
-        """Build the request of an operation; the same request is sent again on a retry."""
+        """Build the request of an operation; retries send the same one."""
         server_url = (options.get("server_url") or self._server_url).rstrip("/")
         headers = httpx.Headers({"accept": operation.accept, "user-agent": USER_AGENT})
         if body is not None:
@@ -93,17 +95,17 @@ class Connection:
         )
 
     def timeout_seconds(self, options: CallOptions) -> float:
-        """Connect, read, write and pool timeout of a call."""
+        """Return the connect, read, write and pool timeout of a call."""
         milliseconds = options.get("timeout_ms") or self._timeout_ms
         return milliseconds / 1000 if milliseconds else DEFAULT_REQUEST_TIMEOUT_SECONDS
 
-    def within(
+    def limit_duration(
         self, operation: Operation[object], options: CallOptions, seconds: float
     ) -> CallOptions:
-        """The options of a call that is to end within some seconds, answered or not."""
+        """Return options whose request timeout and total retry time are at most ``seconds``."""
         milliseconds = max(1, math.ceil(seconds * 1000))
         timeout_ms = min(milliseconds, math.ceil(self.timeout_seconds(options) * 1000))
-        retries = self.retries(operation, options)
+        retries = self.retry_config(operation, options)
         longest = min(milliseconds, retries.backoff.max_elapsed_time)
         backoff = replace(retries.backoff, max_elapsed_time=longest)
         bounded: CallOptions = {
@@ -113,16 +115,19 @@ class Connection:
         }
         return bounded
 
-    def retries(self, operation: Operation[object], options: CallOptions) -> RetryConfig:
-        """The call's retries, else the client's, else the default for what is repeatable."""
+    def retry_config(self, operation: Operation[object], options: CallOptions) -> RetryConfig:
+        """Return the call's retries, else the client's, else the default of the operation.
+
+        By default only idempotent operations are retried.
+        """
         if "retries" in options:
             return options["retries"] or NO_RETRIES
         if self._retries is not None:
             return self._retries
-        return DEFAULT_RETRIES if operation.repeatable else NO_RETRIES
+        return DEFAULT_RETRIES if operation.idempotent else NO_RETRIES
 
     def _authorization(self) -> str | None:
-        """Key given > service-account token file > environment variable > none."""
+        """Return the Authorization header: key given, else token file, else MISTRAL_API_KEY."""
         if self._api_key is not None:
             key = self._api_key() if callable(self._api_key) else self._api_key
         elif path := os.environ.get("MISTRAL_SA_TOKEN_PATH"):
@@ -135,19 +140,23 @@ class Connection:
 
 
 def read_service_account_token(path: Path) -> str:
-    """Read a token file; it is read anew for every request, since tokens are rotated in place.
+    """Read a service-account token from its file.
+
+    Callers read it for every request, since tokens are rotated in place.
 
     Raises:
-        ServiceAccountTokenError: it cannot be read, or is empty.
+        ServiceAccountTokenError: the file cannot be read, or is empty.
     """
     try:
         token = path.read_text().strip()
     except OSError as error:
         raise ServiceAccountTokenError(
-            f"MISTRAL_SA_TOKEN_PATH names {str(path)!r}, which cannot be read: {error.strerror}"
+            f"the token file {str(path)!r} (MISTRAL_SA_TOKEN_PATH) cannot be read: {error.strerror}"
         ) from error
     if not token:
-        raise ServiceAccountTokenError(f"MISTRAL_SA_TOKEN_PATH names {str(path)!r}, which is empty")
+        raise ServiceAccountTokenError(
+            f"the token file {str(path)!r} (MISTRAL_SA_TOKEN_PATH) is empty"
+        )
     return token
 
 
@@ -155,4 +164,4 @@ def _named_server(name: str | None) -> str:
     try:
         return SERVERS[name or "global"]
     except KeyError:
-        raise ValueError(f"unknown server {name!r}: choose from {', '.join(SERVERS)}") from None
+        raise ValueError(f"unknown server {name!r}: use one of {', '.join(SERVERS)}") from None

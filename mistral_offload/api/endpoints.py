@@ -1,13 +1,11 @@
-"""The operations of the REST API: one entry each."""
+"""Every operation of the REST API that the client calls."""
 
 from __future__ import annotations
 
 from typing import Any, Final, TypeVar, cast
 
 from mistral_offload.api import models, request_inputs, response_values
-from mistral_offload.api.operation import EVENT_STREAM, Operation, segment
-
-__all__ = ["Operation", "segment"]
+from mistral_offload.api.operation import EVENT_STREAM, Operation
 
 T = TypeVar("T")
 
@@ -23,18 +21,18 @@ _RUN = f"{_RUNS}/{{run_id}}"
 _EVENTS = f"{_WORKFLOWS}/events"
 _DEPLOYMENTS = f"{_WORKFLOWS}/deployments"
 _DEPLOYMENT = f"{_DEPLOYMENTS}/{{name}}"
-_NOTHING: Final = type(None)
+_NO_BODY: Final = type(None)
 
-# Unions and Any are no type[...] to a checker, although pydantic reads them as one.
-_EXECUTE_ANSWER = cast(
+# Type checkers do not accept unions and Any as type[...]; pydantic validates both.
+_EXECUTE_RESPONSE = cast(
     "type[models.WorkflowExecutionResponse | models.WorkflowExecutionSyncResponse]",
-    models.ExecuteAnswer,
+    models.ExecuteWorkflowResponse,
 )
 _ANY_JSON = cast("type[Any]", Any)
 
 
 def _get(name: str, path: str, returns: type[T], **parts: Any) -> Operation[T]:
-    return Operation(name, "GET", path, returns, repeatable=True, **parts)
+    return Operation(name, "GET", path, returns, idempotent=True, **parts)
 
 
 def _stream(name: str, path: str, returns: type[T], **parts: Any) -> Operation[T]:
@@ -46,7 +44,7 @@ def _post(name: str, path: str, returns: type[T], **parts: Any) -> Operation[T]:
 
 
 def _put(name: str, path: str, returns: type[T]) -> Operation[T]:
-    return Operation(name, "PUT", path, returns, repeatable=True)
+    return Operation(name, "PUT", path, returns, idempotent=True)
 
 
 WHOAMI: Final = _get("workers.whoami", f"{_WORKFLOWS}/workers/whoami", models.WhoAmI)
@@ -77,52 +75,53 @@ UNARCHIVE_WORKFLOW: Final = _put(
     "workflows.unarchive_workflow", f"{_WORKFLOW}/unarchive", models.WorkflowUnarchiveResponse
 )
 ADD_TAGS: Final = _post(
-    "workflows.add_workflow_tags", f"{_WORKFLOW}/tags", _NOTHING, repeatable=True
+    "workflows.add_workflow_tags", f"{_WORKFLOW}/tags", _NO_BODY, idempotent=True
 )
-# Repeatable because the execution id is fixed before the first attempt.
+# Idempotent because the execution id is fixed before the first attempt.
 EXECUTE_WORKFLOW: Final = _post(
-    "workflows.execute_workflow", f"{_WORKFLOW}/execute", _EXECUTE_ANSWER,
-    repeatable=True, encodes=request_inputs.START, decodes=response_values.in_result,
+    "workflows.execute_workflow", f"{_WORKFLOW}/execute", _EXECUTE_RESPONSE,
+    idempotent=True, input=request_inputs.START_INPUT, find_encoded=response_values.find_in_result,
 )  # fmt: skip
 EXECUTE_REGISTRATION: Final = _post(
-    "workflows.execute_workflow_registration", f"{_REGISTRATION}/execute", _EXECUTE_ANSWER,
-    repeatable=True, encodes=request_inputs.START, decodes=response_values.in_result,
+    "workflows.execute_workflow_registration", f"{_REGISTRATION}/execute", _EXECUTE_RESPONSE,
+    idempotent=True, input=request_inputs.START_INPUT, find_encoded=response_values.find_in_result,
 )  # fmt: skip
 
 GET_EXECUTION: Final = _get(
     "executions.get_workflow_execution", _EXECUTION, models.WorkflowExecutionResponse,
-    decodes=response_values.in_result,
+    find_encoded=response_values.find_in_result,
 )  # fmt: skip
 SIGNAL_EXECUTION: Final = _post(
     "executions.signal_workflow_execution", f"{_EXECUTION}/signals", models.SignalWorkflowResponse,
-    encodes=request_inputs.INPUT,
+    input=request_inputs.HANDLER_INPUT,
 )  # fmt: skip
 QUERY_EXECUTION: Final = _post(
     "executions.query_workflow_execution", f"{_EXECUTION}/queries", models.QueryWorkflowResponse,
-    repeatable=True, encodes=request_inputs.INPUT, decodes=response_values.in_result,
+    idempotent=True, input=request_inputs.HANDLER_INPUT,
+    find_encoded=response_values.find_in_result,
 )  # fmt: skip
 UPDATE_EXECUTION: Final = _post(
     "executions.update_workflow_execution", f"{_EXECUTION}/updates", models.UpdateWorkflowResponse,
-    encodes=request_inputs.INPUT, decodes=response_values.in_result,
+    input=request_inputs.HANDLER_INPUT, find_encoded=response_values.find_in_result,
 )  # fmt: skip
 CANCEL_EXECUTION: Final = _post(
-    "executions.cancel_workflow_execution", f"{_EXECUTION}/cancel", _NOTHING, repeatable=True
+    "executions.cancel_workflow_execution", f"{_EXECUTION}/cancel", _NO_BODY, idempotent=True
 )
 TERMINATE_EXECUTION: Final = _post(
-    "executions.terminate_workflow_execution", f"{_EXECUTION}/terminate", _NOTHING, repeatable=True
+    "executions.terminate_workflow_execution", f"{_EXECUTION}/terminate", _NO_BODY, idempotent=True
 )
 BATCH_CANCEL: Final = _post(
     "executions.batch_cancel_workflow_executions", f"{_EXECUTIONS}/cancel",
-    models.BatchExecutionResponse, repeatable=True,
+    models.BatchExecutionResponse, idempotent=True,
 )  # fmt: skip
 BATCH_TERMINATE: Final = _post(
     "executions.batch_terminate_workflow_executions", f"{_EXECUTIONS}/terminate",
-    models.BatchExecutionResponse, repeatable=True,
+    models.BatchExecutionResponse, idempotent=True,
 )  # fmt: skip
-RESET_EXECUTION: Final = _post("executions.reset_workflow", f"{_EXECUTION}/reset", _NOTHING)
+RESET_EXECUTION: Final = _post("executions.reset_workflow", f"{_EXECUTION}/reset", _NO_BODY)
 GET_HISTORY: Final = _get(
     "executions.get_workflow_execution_history", f"{_EXECUTION}/history", _ANY_JSON,
-    decodes=response_values.anywhere, lenient=True,
+    find_encoded=response_values.find_at_any_depth, lenient=True,
 )  # fmt: skip
 TRACE_INFO: Final = _get(
     "executions.get_workflow_execution_trace_info", f"{_EXECUTION}/trace/info",
@@ -130,22 +129,28 @@ TRACE_INFO: Final = _get(
 )  # fmt: skip
 TRACE_OTEL: Final = _get(
     "executions.get_workflow_execution_trace_otel", f"{_EXECUTION}/trace/otel",
-    models.WorkflowExecutionTraceOTelResponse, decodes=response_values.anywhere, lenient=True,
+    models.WorkflowExecutionTraceOTelResponse,
+    find_encoded=response_values.find_at_any_depth, lenient=True,
 )  # fmt: skip
 TRACE_SUMMARY: Final = _get(
     "executions.get_workflow_execution_trace_summary", f"{_EXECUTION}/trace/summary",
-    models.WorkflowExecutionTraceSummaryResponse, decodes=response_values.anywhere, lenient=True,
+    models.WorkflowExecutionTraceSummaryResponse,
+    find_encoded=response_values.find_at_any_depth, lenient=True,
 )  # fmt: skip
 TRACE_EVENTS: Final = _get(
     "executions.get_workflow_execution_trace_events", f"{_EXECUTION}/trace/events",
-    models.WorkflowExecutionTraceEventsResponse, decodes=response_values.anywhere, lenient=True,
+    models.WorkflowExecutionTraceEventsResponse,
+    find_encoded=response_values.find_at_any_depth, lenient=True,
 )  # fmt: skip
 GET_EXECUTION_LOGS: Final = _get(
     "executions.get_workflow_execution_logs", f"{_EXECUTION}/logs",
     models.ExecutionLogSearchResponse,
 )  # fmt: skip
 STREAM_EXECUTION: Final = _stream(
-    "executions.stream", f"{_EXECUTION}/stream", models.EventFrame, decodes=response_values.in_frame
+    "executions.stream",
+    f"{_EXECUTION}/stream",
+    models.EventFrame,
+    find_encoded=response_values.find_in_frame,
 )
 STREAM_EXECUTION_LOGS: Final = _stream(
     "executions.stream_workflow_execution_logs", f"{_EXECUTION}/logs/stream",
@@ -154,50 +159,53 @@ STREAM_EXECUTION_LOGS: Final = _stream(
 
 GET_SCHEDULES: Final = _get(
     "schedules.get_schedules", _SCHEDULES, models.WorkflowScheduleListResponse,
-    decodes=response_values.in_schedules, lenient=True,
+    find_encoded=response_values.find_in_schedules, lenient=True,
 )  # fmt: skip
 SCHEDULE_WORKFLOW: Final = _post(
     "schedules.schedule_workflow", _SCHEDULES, models.WorkflowScheduleResponse,
-    encodes=request_inputs.SCHEDULE,
+    input=request_inputs.SCHEDULE_INPUT,
 )  # fmt: skip
 GET_SCHEDULE: Final = _get(
     "schedules.get_schedule", _SCHEDULE, models.ScheduleDefinitionOutput,
-    decodes=response_values.in_schedule, lenient=True,
+    find_encoded=response_values.find_in_schedule, lenient=True,
 )  # fmt: skip
 UPDATE_SCHEDULE: Final = Operation(
     "schedules.update_schedule", "PATCH", _SCHEDULE, models.WorkflowScheduleResponse,
-    encodes=request_inputs.SCHEDULE_CHANGE,
+    input=request_inputs.SCHEDULE_CHANGE_INPUT,
 )  # fmt: skip
-UNSCHEDULE: Final = Operation("schedules.unschedule_workflow", "DELETE", _SCHEDULE, _NOTHING)
+UNSCHEDULE: Final = Operation("schedules.unschedule_workflow", "DELETE", _SCHEDULE, _NO_BODY)
 PAUSE_SCHEDULE: Final = _post(
-    "schedules.pause_schedule", f"{_SCHEDULE}/pause", _NOTHING, repeatable=True
+    "schedules.pause_schedule", f"{_SCHEDULE}/pause", _NO_BODY, idempotent=True
 )
 RESUME_SCHEDULE: Final = _post(
-    "schedules.resume_schedule", f"{_SCHEDULE}/resume", _NOTHING, repeatable=True
+    "schedules.resume_schedule", f"{_SCHEDULE}/resume", _NO_BODY, idempotent=True
 )
-TRIGGER_SCHEDULE: Final = _post("schedules.trigger_schedule", f"{_SCHEDULE}/trigger", _NOTHING)
+TRIGGER_SCHEDULE: Final = _post("schedules.trigger_schedule", f"{_SCHEDULE}/trigger", _NO_BODY)
 
 LIST_RUNS: Final = _get("runs.list_runs", _RUNS, models.WorkflowExecutionListResponse)
 GET_RUN: Final = _get(
-    "runs.get_run", _RUN, models.WorkflowExecutionResponse, decodes=response_values.in_result
+    "runs.get_run",
+    _RUN,
+    models.WorkflowExecutionResponse,
+    find_encoded=response_values.find_in_result,
 )
 GET_RUN_HISTORY: Final = _get(
     "runs.get_run_history",
     f"{_RUN}/history",
     _ANY_JSON,
-    decodes=response_values.anywhere,
+    find_encoded=response_values.find_at_any_depth,
     lenient=True,
 )
 
 GET_EVENTS: Final = _get(
     "events.get_workflow_events", f"{_EVENTS}/list", models.ListWorkflowEventResponse,
-    decodes=response_values.in_events,
+    find_encoded=response_values.find_in_events,
 )  # fmt: skip
 STREAM_EVENTS: Final = _stream(
     "events.get_stream_events",
     f"{_EVENTS}/stream",
     models.EventFrame,
-    decodes=response_values.in_frame,
+    find_encoded=response_values.find_in_frame,
 )
 
 LIST_DEPLOYMENTS: Final = _get(
@@ -225,7 +233,7 @@ RESTART_DEPLOYMENT: Final = _post(
     "deployments.restart_deployment", f"{_DEPLOYMENT}/restart", models.ManagedDeploymentResponse
 )
 UNHARDEN_DEPLOYMENT: Final = _post(
-    "deployments.unharden_deployment", f"{_DEPLOYMENTS}/{{deployment_id}}/unharden", _NOTHING,
+    "deployments.unharden_deployment", f"{_DEPLOYMENTS}/{{deployment_id}}/unharden", _NO_BODY,
     accept="*/*",
 )  # fmt: skip
 LIST_DEPLOYMENT_WORKERS: Final = _get(

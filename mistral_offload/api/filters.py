@@ -1,4 +1,4 @@
-"""Parameters of lists, for walking through all pages of them."""
+"""Keyword parameters of the list methods, for the ``…_iter`` methods that read all pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Statuses = ExecutionStatus | str | Sequence[ExecutionStatus | str]
 
 
 class WorkflowFilters(CallOptions, total=False):
-    """What ``get_workflows`` takes."""
+    """Parameters of ``get_workflows``."""
 
     status: Statuses | None
     include_shared: bool
@@ -31,7 +31,7 @@ class WorkflowFilters(CallOptions, total=False):
 
 
 class RegistrationFilters(CallOptions, total=False):
-    """What ``get_workflow_registrations`` takes."""
+    """Parameters of ``get_workflow_registrations``."""
 
     workflow_id: str | None
     task_queue: str | None
@@ -47,7 +47,7 @@ class RegistrationFilters(CallOptions, total=False):
 
 
 class RunFilters(CallOptions, total=False):
-    """What ``list_runs`` takes."""
+    """Parameters of ``list_runs``."""
 
     workflow_identifier: str | None
     root_execution_id: str | None
@@ -69,7 +69,7 @@ class RunFilters(CallOptions, total=False):
 
 
 class ScheduleFilters(CallOptions, total=False):
-    """What ``get_schedules`` takes."""
+    """Parameters of ``get_schedules``."""
 
     workflow_name: str | None
     user_id: str | None
@@ -80,7 +80,7 @@ class ScheduleFilters(CallOptions, total=False):
 
 
 class EventFilters(CallOptions, total=False):
-    """What ``get_workflow_events`` takes."""
+    """Parameters of ``get_workflow_events``."""
 
     root_workflow_exec_id: str | None
     workflow_exec_id: str | None
@@ -90,7 +90,7 @@ class EventFilters(CallOptions, total=False):
 
 
 class ExecutionLogFilters(CallOptions, total=False):
-    """What ``get_workflow_execution_logs`` takes."""
+    """Parameters of ``get_workflow_execution_logs``."""
 
     run_id: str | None
     activity_id: str | None
@@ -102,7 +102,7 @@ class ExecutionLogFilters(CallOptions, total=False):
 
 
 class DeploymentFilters(CallOptions, total=False):
-    """What ``list_deployments`` takes."""
+    """Parameters of ``list_deployments``."""
 
     active_only: bool
     is_hardened: bool | None
@@ -121,7 +121,7 @@ class DeploymentFilters(CallOptions, total=False):
 
 
 class WorkerFilters(CallOptions, total=False):
-    """What ``list_deployment_workers`` takes."""
+    """Parameters of ``list_deployment_workers``."""
 
     worker_status: Literal["active", "inactive"] | None
     limit: int
@@ -129,7 +129,7 @@ class WorkerFilters(CallOptions, total=False):
 
 
 class DeploymentLogFilters(CallOptions, total=False):
-    """What ``get_deployment_logs`` takes."""
+    """Parameters of ``get_deployment_logs``."""
 
     log_type: Literal["build", "runtime"] | None
     worker_name: str | None

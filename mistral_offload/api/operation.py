@@ -1,4 +1,4 @@
-"""What an operation of the REST API is, as data."""
+"""Operations of the REST API, described as data."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
-from mistral_offload.api.request_inputs import EncodedPart
-from mistral_offload.api.response_values import Found
+from mistral_offload.api.request_inputs import InputLocation
+from mistral_offload.api.response_values import EncodedValue
 
 T = TypeVar("T")
 
@@ -17,43 +17,44 @@ EVENT_STREAM: Final = "text/event-stream"
 
 @dataclass(frozen=True, slots=True)
 class Operation(Generic[T]):
-    """How one operation looks on the wire.
+    """One operation of the REST API.
 
     Attributes:
-        name: dotted name of the method, for error messages.
+        name: dotted name of the client method, used in error messages.
         method: HTTP method.
-        path: path with ``{placeholders}``.
-        returns: model of the body of a successful answer, or of a frame of a stream; None when it
-            has none.
-        repeatable: whether it does no harm when it arrives twice.
-        encodes: where in the body the user's value is, when there is one to encode.
-        decodes: finds what is encoded in an answer, or in the data of a frame.
-        lenient: whether what cannot be decoded stays as it came, with a warning in the log, because
-            the rest of the answer is of use without it.
-        accept: media type of the answer.
+        path: URL path with ``{placeholders}``.
+        returns: model of the body of a successful response, or of one frame of a stream; ``None``'s
+            type when there is no body.
+        idempotent: True when sending the request twice does no harm, so that it may be retried.
+        input: location of the user's value in the request body; None when there is none to encode.
+        find_encoded: function that yields the encoded values of a response body, or of the data of
+            a frame; None when there are none.
+        lenient: True when the response is useful even if a value in it cannot be decoded; that
+            value stays encoded, and a warning is logged.
+        accept: media type of the response.
     """
 
     name: str
     method: str
     path: str
     returns: type[T]
-    repeatable: bool = False
-    encodes: EncodedPart | None = None
-    decodes: Callable[[Any], Iterator[Found]] | None = None
+    idempotent: bool = False
+    input: InputLocation | None = None
+    find_encoded: Callable[[Any], Iterator[EncodedValue]] | None = None
     lenient: bool = False
     accept: str = "application/json"
 
     def url_path(self, parameters: Mapping[str, str]) -> str:
-        """The path with its placeholders filled, each value escaped as one path segment."""
-        return self.path.format_map({name: segment(text) for name, text in parameters.items()})
+        """Return the path with its placeholders filled, each value escaped as one path segment."""
+        return self.path.format_map({name: _segment(text) for name, text in parameters.items()})
 
 
-def segment(text: str) -> str:
-    """One path segment; ``.`` and ``..`` are escaped too, since URLs give them a meaning."""
+def with_decoding(operation: Operation[T], enabled: bool) -> Operation[T]:
+    """Return the operation; unless enabled, its response is left as Temporal stores it."""
+    return operation if enabled else replace(operation, find_encoded=None)
+
+
+def _segment(text: str) -> str:
+    # "." and ".." are escaped too, since URLs give them a meaning.
     escaped = quote(text, safe=":")
     return escaped.replace(".", "%2E") if escaped in {".", ".."} else escaped
-
-
-def history(operation: Operation[T], decode_payloads: bool) -> Operation[T]:
-    """The operation, its answer left as Temporal keeps it when that is asked for."""
-    return operation if decode_payloads else replace(operation, decodes=None)

@@ -1,4 +1,4 @@
-"""Which page follows a page."""
+"""Pagination rules of the list operations: from one page to the query of the next."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How a list is cut into pages.
+    """Pagination rule of one list operation.
 
     Attributes:
-        items: member of a page that holds its entries.
-        token: member of a page that names the next one.
-        parameter: query parameter that asks for it.
-        size: query parameter that says how many entries a page has.
+        items: name of the page's member that holds its entries.
+        token: name of the page's member that identifies the next page.
+        parameter: name of the query parameter that takes this token.
+        size: name of the query parameter for the number of entries per page.
     """
 
     items: str
@@ -24,14 +24,14 @@ class Paging:
     size: str
 
     def entries(self, page: object) -> list[Any]:
-        """The entries of a page."""
+        """Return the entries of a page."""
         return list(getattr(page, self.items))
 
     def query_after(self, page: object, query: Mapping[str, object]) -> dict[str, object] | None:
-        """The query for the page after this one; None when it is the last.
+        """Return the query for the next page, or None when this page is the last.
 
-        It is the last when it names no next page, and also when it is not full: the platform may
-        name a page after the end.
+        A page is the last when it has no token, and also when it is not full: the platform may
+        send a token with the last page.
         """
         token: str | None = getattr(page, self.token)
         count, size = len(self.entries(page)), query.get(self.size)

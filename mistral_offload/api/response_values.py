@@ -1,7 +1,7 @@
-"""Finding what is encoded in an answer.
+"""Encoded values in response bodies.
 
 A value is encoded either as an envelope (results, inputs of schedules) or in place (payloads of
-events). The finders only look; decoding, which may have to wait for a store, is done by others.
+events). The functions here only find them. The caller decodes them, which may need a store.
 """
 
 from __future__ import annotations
@@ -19,96 +19,95 @@ _EVENT_TYPES = frozenset({"json", "json_patch"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An encoded value and where it is.
+class EncodedValue:
+    """An encoded value and its position in a document.
 
     Attributes:
-        payload: the value; its options say what was done to it.
-        patches: instead, JSON patches whose values are encrypted one by one.
+        payload: the value as it arrived, with its encoding options.
+        patches: JSON patches whose values are encrypted one by one; they replace ``payload``.
     """
 
-    _holder: Any = field(repr=False)
-    _place: str | int
+    _container: Any = field(repr=False)
+    _position: str | int
     payload: EncodedPayload = field(repr=False)
     patches: list[Any] | None = field(default=None, repr=False)
     _in_event: bool = False
 
     @property
-    def is_changed(self) -> bool:
-        """Whether there is anything to undo; an envelope may also hold a value as it was."""
+    def needs_decoding(self) -> bool:
+        """True when the payload has encoding options; an envelope may also hold plain JSON."""
         return bool(self.payload.options)
 
-    def put(self, value: Any) -> None:
-        """Put the decoded value into its place."""
-        self._holder[self._place] = value
+    def replace(self, value: Any) -> None:
+        """Put the decoded value into the document."""
+        self._container[self._position] = value
         if self._in_event:
-            self._holder["encoding_options"] = []
+            self._container["encoding_options"] = []
 
 
-def in_result(document: Any) -> Iterator[Found]:
-    """The member ``result``."""
-    yield from _envelope(document, "result", _member(document, "result"))
+def find_in_result(document: Any) -> Iterator[EncodedValue]:
+    """Yield the member ``result`` when it is an envelope."""
+    yield from _find_envelope(document, "result", _member(document, "result"))
 
 
-def in_schedule(document: Any) -> Iterator[Found]:
-    """The input of a schedule."""
-    yield from _envelope(document, "input", _member(document, "input"))
+def find_in_schedule(document: Any) -> Iterator[EncodedValue]:
+    """Yield the input of a schedule when it is an envelope."""
+    yield from _find_envelope(document, "input", _member(document, "input"))
 
 
-def in_schedules(document: Any) -> Iterator[Found]:
-    """The inputs of a list of schedules."""
+def find_in_schedules(document: Any) -> Iterator[EncodedValue]:
+    """Yield the inputs of a list of schedules that are envelopes."""
     for schedule in _list(_member(document, "schedules")):
-        yield from in_schedule(schedule)
+        yield from find_in_schedule(schedule)
 
 
-def in_events(document: Any) -> Iterator[Found]:
-    """The payloads of a list of events."""
+def find_in_events(document: Any) -> Iterator[EncodedValue]:
+    """Yield the encoded payloads of a list of events."""
     for event in _list(_member(document, "events")):
-        yield from _in_event(event)
+        yield from _find_in_event(event)
 
 
-def in_frame(document: Any) -> Iterator[Found]:
-    """The payloads of the event in a frame of a stream."""
-    yield from _in_event(_member(document, "data"))
+def find_in_frame(document: Any) -> Iterator[EncodedValue]:
+    """Yield the encoded payloads of the event in a frame of a stream."""
+    yield from _find_in_event(_member(document, "data"))
 
 
-def anywhere(document: Any) -> Iterator[Found]:
-    """Envelopes and payloads of events at any depth; what is broken is left out."""
-    waiting = [document]
-    while waiting:
-        holder = waiting.pop()
-        for place, value in _places(holder):
+def find_at_any_depth(document: Any) -> Iterator[EncodedValue]:
+    """Yield envelopes and encoded event payloads at any depth; malformed ones are skipped."""
+    pending = [document]
+    while pending:
+        container = pending.pop()
+        for position, value in _entries(container):
             try:
-                found = [*_envelope(holder, place, value), *_payload(value)]
+                found = [*_find_envelope(container, position, value), *_find_event_payload(value)]
             except PayloadDecodeError:
                 found = []
             if found:
                 yield from found
             elif isinstance(value, dict | list):
-                waiting.append(value)
+                pending.append(value)
 
 
-def _in_event(event: Any) -> Iterator[Found]:
+def _find_in_event(event: Any) -> Iterator[EncodedValue]:
     attributes = _member(event, "attributes")
     if isinstance(attributes, dict):
         for attribute in cast("dict[str, Any]", attributes).values():
-            yield from _payload(attribute)
+            yield from _find_event_payload(attribute)
 
 
-def _places(holder: Any) -> list[tuple[str | int, Any]]:
-    if isinstance(holder, dict):
-        return list(cast("dict[str, Any]", holder).items())
-    return list(enumerate(_list(holder)))
+def _entries(container: Any) -> list[tuple[str | int, Any]]:
+    if isinstance(container, dict):
+        return list(cast("dict[str, Any]", container).items())
+    return list(enumerate(_list(container)))
 
 
-def _envelope(holder: Any, place: str | int, value: Any) -> Iterator[Found]:
+def _find_envelope(container: Any, position: str | int, value: Any) -> Iterator[EncodedValue]:
     payload = read_envelope(value)
     if payload is not None:
-        yield Found(holder, place, payload)
+        yield EncodedValue(container, position, payload)
 
 
-def _payload(value: Any) -> Iterator[Found]:
-    """A payload of an event, when something was done to it."""
+def _find_event_payload(value: Any) -> Iterator[EncodedValue]:
     options = _list(_member(value, "encoding_options"))
     if not options or _member(value, "type") not in _EVENT_TYPES:
         return
@@ -116,15 +115,14 @@ def _payload(value: Any) -> Iterator[Found]:
     if isinstance(content, list):
         if EncodingOption.ENCRYPTED_PARTIAL.value in options:
             payload = EncodedPayload(b"", (EncodingOption.ENCRYPTED_PARTIAL,))
-            yield Found(value, "value", payload, _list(content), True)
+            yield EncodedValue(value, "value", payload, _list(content), True)
     elif isinstance(content, str):
         names = [str(name) for name in options]
-        yield Found(
-            value, "value", EncodedPayload(_bytes(content), parse_options(names)), None, True
-        )
+        payload = EncodedPayload(_decode_base64(content), parse_options(names))
+        yield EncodedValue(value, "value", payload, None, True)
 
 
-def _bytes(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     try:
         return binascii.a2b_base64(text)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Reading an HTTP answer: the promised body, or an error that says what happened."""
+"""Conversion of HTTP responses to models or errors, and of failed requests to errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ from mistral_offload.payload.jsontext import load_json
 
 T = TypeVar("T")
 
-_SHORTEST_KEY = 8
+_SHORTEST_REDACTED_KEY = 8
+"""A shorter key could also occur in ordinary text."""
 
 _ERROR_CLASSES: dict[int, type[APIError]] = {
     400: BadRequestError,
@@ -44,82 +45,82 @@ _ERROR_CLASSES: dict[int, type[APIError]] = {
 }
 
 
-def read_document(operation: Operation[Any], response: httpx.Response) -> Any:
-    """The JSON of a successful answer; None when the operation answers without a body.
+def parse_json(operation: Operation[Any], response: httpx.Response) -> Any:
+    """Return the JSON of a successful response, or None when the operation has no response body.
 
     Raises:
-        APIError: the platform refused or failed; the class tells the status.
-        ResponseValidationError: success, but the body is not JSON.
+        APIError: the response is an error; the subclass depends on its status.
+        ResponseValidationError: the response is a success, but its body is not JSON.
     """
     if not response.is_success:
-        raise _error(_error_class(response.status_code), operation, response)
+        raise _api_error(_error_class(response.status_code), operation, response)
     if operation.returns is type(None):
         return None
     if "json" not in response.headers.get("content-type", ""):
-        raise _error(ResponseValidationError, operation, response, "did not answer with JSON")
+        raise _api_error(ResponseValidationError, operation, response, "did not return JSON")
     try:
         return load_json(response.content)
     except PayloadDecodeError as error:
-        raise _error(
-            ResponseValidationError, operation, response, "answered with broken JSON"
+        raise _api_error(
+            ResponseValidationError, operation, response, "returned malformed JSON"
         ) from error
 
 
-def read_answer(operation: Operation[T], response: httpx.Response, document: Any) -> T:
-    """The model of an answer.
+def to_model(operation: Operation[T], response: httpx.Response, document: Any) -> T:
+    """Validate the JSON of a response and return the operation's model.
 
     Raises:
-        ResponseValidationError: members are missing or of another type.
+        ResponseValidationError: members are missing or have another type.
     """
     model: Any = operation.returns
     try:
         return cast("T", _adapter(model).validate_python(document))
     except PydanticValidationError as error:
-        raise _error(
-            ResponseValidationError, operation, response, "answered with unexpected members"
+        raise _api_error(
+            ResponseValidationError, operation, response, "returned unexpected members"
         ) from error
 
 
 def check_stream(operation: Operation[Any], response: httpx.Response) -> None:
-    """Refuse an answer that is no stream.
+    """Check that a response is a stream of events.
 
     Raises:
-        APIError: the platform refused or failed; the class tells the status.
-        ResponseValidationError: success, but not with a stream of events.
+        APIError: the response is an error; the subclass depends on its status.
+        ResponseValidationError: the response is a success, but not a stream of events.
     """
     if not response.is_success:
-        raise _error(_error_class(response.status_code), operation, response)
+        raise _api_error(_error_class(response.status_code), operation, response)
     if not is_stream(operation, response):
-        raise _error(ResponseValidationError, operation, response, "did not answer with a stream")
+        raise _api_error(ResponseValidationError, operation, response, "did not return a stream")
 
 
 def is_stream(operation: Operation[Any], response: httpx.Response) -> bool:
-    """Whether a response is the stream that was asked for, to be read as it comes."""
-    kind = response.headers.get("content-type", "").partition(";")[0].strip()
-    return response.is_success and kind == operation.accept == EVENT_STREAM
+    """Return True when the response is the requested stream, to be read as it arrives."""
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip()
+    return response.is_success and media_type == operation.accept == EVENT_STREAM
 
 
-def read_members(
+def to_frame_model(
     operation: Operation[T], response: httpx.Response, frame: Frame, members: dict[str, Any]
 ) -> T:
-    """The model of a frame.
+    """Validate the members of a frame and return the operation's model.
 
     Raises:
-        ResponseValidationError: members are missing or of another type.
+        ResponseValidationError: members are missing or have another type.
     """
     model: Any = operation.returns
     try:
         return cast("T", _adapter(model).validate_python(members))
     except PydanticValidationError as error:
-        raise broken_frame(operation, response, frame, "sent unexpected members") from error
+        raise invalid_frame(operation, response, frame, "sent unexpected members") from error
 
 
-def broken_frame(
-    operation: Operation[Any], response: httpx.Response, frame: Frame, what: str
+def invalid_frame(
+    operation: Operation[Any], response: httpx.Response, frame: Frame, problem: str
 ) -> ResponseValidationError:
-    """The error for a frame that is not what was promised."""
+    """Return the error for a frame with unexpected content; its ``body`` is the frame's data."""
     return ResponseValidationError(
-        f"{operation.name} {what}",
+        f"{operation.name} {problem}",
         status_code=response.status_code,
         body=(frame.data or b"").decode(errors="replace"),
         headers=response.headers,
@@ -129,24 +130,30 @@ def broken_frame(
 def connection_error(
     operation: Operation[Any], request: httpx.Request, error: httpx.TransportError
 ) -> APIConnectionError:
-    """The error for a request that got no answer."""
-    kind = APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
-    where = request.url.copy_with(query=None, username=None, password=None)
-    return kind(
-        f"{operation.name}: no answer from {request.method} {where} "
+    """Return the error for a request without a response; its URL is shown without secrets."""
+    error_class = (
+        APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
+    )
+    url = request.url.copy_with(query=None, username=None, password=None)
+    return error_class(
+        f"{operation.name}: no response from {request.method} {url} "
         f"({type(error).__name__}: {error or 'no details'})"
     )
 
 
-def may_help(operation: Operation[Any], retries: RetryConfig, error: httpx.TransportError) -> bool:
-    """Whether a request that got no answer is sent again.
+def is_retryable(
+    operation: Operation[Any], retries: RetryConfig, error: httpx.TransportError
+) -> bool:
+    """Return True when a request that got no response may be sent again.
 
-    A connection that was closed before the answer is most often one that was kept too long; it
-    counts as no connection, unless the request could have arrived and must not arrive twice.
+    A connection closed before the response is usually an idle one that the server gave up. The
+    request may have arrived all the same, so only idempotent ones are retried then.
     """
     closed_early = isinstance(error, httpx.RemoteProtocolError)
-    known = isinstance(error, httpx.NetworkError | httpx.TimeoutException)
-    return retries.retry_connection_errors and (known or (closed_early and operation.repeatable))
+    no_response = isinstance(error, httpx.NetworkError | httpx.TimeoutException)
+    return retries.retry_connection_errors and (
+        no_response or (closed_early and operation.idempotent)
+    )
 
 
 def _error_class(status_code: int) -> type[APIError]:
@@ -158,23 +165,25 @@ def _adapter(model: Any) -> TypeAdapter[Any]:
     return TypeAdapter(model)
 
 
-def _error(
-    kind: type[APIError],
+def _api_error(
+    error_class: type[APIError],
     operation: Operation[Any],
     response: httpx.Response,
-    what: str = "was refused",
+    problem: str = "failed",
 ) -> APIError:
     request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
-    mark = f" (request id {request_id})" if request_id else ""
-    return kind(
-        f"{operation.name} {what}{mark}",
+    suffix = f" (request id {request_id})" if request_id else ""
+    return error_class(
+        f"{operation.name} {problem}{suffix}",
         status_code=response.status_code,
-        body=_without_key(response),
+        body=_redacted_text(response),
         headers=response.headers,
     )
 
 
-def _without_key(response: httpx.Response) -> str:
-    """The text of an answer; a key that it repeats is not shown."""
+def _redacted_text(response: httpx.Response) -> str:
+    """Return the response text, with ``***`` for the API key if the platform echoes it."""
     key = response.request.headers.get("authorization", "").partition(" ")[2]
-    return response.text.replace(key, "***") if len(key) >= _SHORTEST_KEY else response.text
+    if len(key) < _SHORTEST_REDACTED_KEY:
+        return response.text
+    return response.text.replace(key, "***")

@@ -1,4 +1,7 @@
-"""When a request is sent again, and after which pause. Names and meaning as in the official SDK."""
+"""Retry configuration and the pauses between attempts.
+
+`BackoffStrategy` and `RetryConfig` have the names and the meaning they have in the official SDK.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,15 @@ _RETRIED_STATUSES = ("429", "500", "502", "503", "504")
 
 @dataclass(frozen=True, slots=True)
 class BackoffStrategy:
-    """Pauses between attempts, in milliseconds: initial · exponentⁿ + jitter, up to the maximum."""
+    """Pauses between attempts: ``initial_interval · exponentⁿ + jitter``, up to ``max_interval``.
+
+    Attributes:
+        initial_interval: pause after the first attempt, in milliseconds.
+        max_interval: longest pause, in milliseconds.
+        exponent: growth from one pause to the next.
+        max_elapsed_time: total time for all attempts, in milliseconds.
+        jitter_ms: upper bound of the random addition to each pause, in milliseconds.
+    """
 
     initial_interval: int = 500
     max_interval: int = 60_000
@@ -27,14 +38,14 @@ class BackoffStrategy:
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """Which requests are retried, and how. ``RetryConfig("none")`` switches retries off.
+    """Retry configuration of a client or a call; ``RetryConfig("none")`` turns retries off.
 
     Attributes:
-        strategy: ``backoff``, or ``none``.
-        backoff: the pauses between attempts, and how long to go on.
-        retry_connection_errors: also when no answer came.
-        status_codes_override: which statuses are retried, ``5XX`` for all of a kind, instead of
-            429, 500, 502, 503 and 504.
+        strategy: ``backoff`` or ``none``.
+        backoff: pauses between attempts and the total time for all of them.
+        retry_connection_errors: True to retry also when no response arrived.
+        status_codes_override: status codes to retry instead of 429, 500, 502, 503 and 504; ``5XX``
+            stands for a whole class.
     """
 
     strategy: Literal["backoff", "none"] = "backoff"
@@ -43,10 +54,10 @@ class RetryConfig:
     status_codes_override: Sequence[str] | None = None
 
     def retries_status(self, status_code: int) -> bool:
-        """Whether a request that was answered with this status is sent again."""
+        """Return True when a response with this status code is retried."""
         text = str(status_code)
-        asked_for = self.status_codes_override or _RETRIED_STATUSES
-        return any(code.upper() in (text, f"{text[0]}XX") for code in asked_for)
+        codes = self.status_codes_override or _RETRIED_STATUSES
+        return any(code.upper() in (text, f"{text[0]}XX") for code in codes)
 
 
 NO_RETRIES = RetryConfig("none")
@@ -60,19 +71,24 @@ DEFAULT_RETRIES = RetryConfig(
         jitter_ms=250,
     )
 )
-"""For requests that do no harm when they arrive twice; others are sent once."""
+"""Default for idempotent operations; all others are sent once."""
 
 
 def pause_seconds(
     backoff: BackoffStrategy, attempt: int, headers: Mapping[str, str] | None
 ) -> float:
-    """Seconds to wait after the given attempt (the first is 1).
+    """Return the seconds to wait after an attempt.
 
-    A ``retry-after-ms`` or ``retry-after`` header of the answer replaces the computed pause.
+    A ``retry-after-ms`` or ``retry-after`` header of the response replaces the computed pause.
+
+    Args:
+        backoff: the configured pauses.
+        attempt: number of the attempt that has just failed; the first is 1.
+        headers: headers of the response, or None when there was none.
     """
-    asked = _asked_pause(headers or {})
-    if asked > 0:
-        return asked
+    requested = _retry_after_seconds(headers or {})
+    if requested > 0:
+        return requested
     pause = backoff_pause(
         attempt,
         first=backoff.initial_interval,
@@ -83,19 +99,19 @@ def pause_seconds(
     return min(pause + jitter, backoff.max_interval) / 1000
 
 
-def _asked_pause(headers: Mapping[str, str]) -> float:
-    """Seconds that the platform asked for; 0 when it asked for none that can be understood."""
-    milliseconds = _number(headers.get("retry-after-ms"))
+def _retry_after_seconds(headers: Mapping[str, str]) -> float:
+    """Return the pause the platform requests, in seconds; 0 without one or with an invalid one."""
+    milliseconds = _parse_number(headers.get("retry-after-ms"))
     if milliseconds > 0:
         return milliseconds / 1000
     text = headers.get("retry-after", "")
-    seconds = _number(text)
+    seconds = _parse_number(text)
     if seconds > 0:
         return seconds
     return seconds_until(text, response_date=headers.get("date")) or 0
 
 
-def _number(text: str | None) -> float:
+def _parse_number(text: str | None) -> float:
     try:
         number = float(text or 0)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Server-sent events: from bytes to frames, whatever pieces the bytes come in."""
+"""Server-sent events (WHATWG HTML, section 9.2): a parser from chunks of bytes to frames."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _BOM = b"\xef\xbb\xbf"
-_LONGEST_RETRY = 18
+_LONGEST_RETRY_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event of a stream: its fields, None where it has none."""
+    """One event of a stream.
+
+    Attributes:
+        event: the event's type, or None.
+        id: id of this event, or of the latest one that had an id; None before the first.
+        retry: pause before a reconnect in milliseconds, or None.
+        data: the data lines joined by newlines, or None without a data line.
+    """
 
     event: str | None
     id: str | None
@@ -20,7 +27,11 @@ class Frame:
 
 
 class FrameReader:
-    """Puts frames together. What is not yet a line is kept in pieces and joined once."""
+    """Incremental parser of an event stream.
+
+    The pieces of an unfinished line are kept apart and joined once, so that a large event costs one
+    pass however many chunks it arrives in.
+    """
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -33,7 +44,7 @@ class FrameReader:
         self._has_fields = False
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Take the next bytes; yield the frames they complete."""
+        """Add the next bytes; yield the frames they complete."""
         if self._ended_in_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
         if chunk:
@@ -42,25 +53,25 @@ class FrameReader:
             line = part.rstrip(b"\r\n")
             self._pieces.append(line)
             if len(line) < len(part):
-                yield from self._end_line()
+                yield from self._finish_line()
 
     def finish(self) -> Iterator[Frame]:
-        """The stream has ended; yield a last frame that no blank line has ended."""
+        """End the stream; yield the last frame if no blank line has ended it."""
         if self._pieces:
-            yield from self._end_line()
-        yield from self._end_frame()
+            yield from self._finish_line()
+        yield from self._finish_frame()
 
-    def _end_line(self) -> Iterator[Frame]:
+    def _finish_line(self) -> Iterator[Frame]:
         line = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         if self._at_start:
             line, self._at_start = line.removeprefix(_BOM), False
         if line:
-            self._take(line)
+            self._parse_field(line)
         else:
-            yield from self._end_frame()
+            yield from self._finish_frame()
 
-    def _take(self, line: bytes) -> None:
+    def _parse_field(self, line: bytes) -> None:
         colon = line.find(b":")
         if colon == 0:  # a comment
             return
@@ -72,18 +83,18 @@ class FrameReader:
             self._event = value.decode(errors="replace")
         elif name == b"id" and b"\0" not in value:
             self._id = value.decode(errors="replace")
-        elif name == b"retry" and value.isdigit() and len(value) <= _LONGEST_RETRY:
+        elif name == b"retry" and value.isdigit() and len(value) <= _LONGEST_RETRY_DIGITS:
             self._retry = int(value)
         else:
             return
         self._has_fields = True
 
-    def _end_frame(self) -> Iterator[Frame]:
+    def _finish_frame(self) -> Iterator[Frame]:
         if not self._has_fields:
             return
         data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
         frame = Frame(self._event, self._id, self._retry, data if self._data else None)
-        # The id alone is carried over to the frames that follow.
+        # By the standard, later frames keep the id; all other fields start empty.
         self._event = self._retry = None
         self._data, self._has_fields = [], False
         yield frame

@@ -1,4 +1,4 @@
-"""Opening a stream, going on with it, and what its frames say."""
+"""Requests that open or resume a stream, and the content of its frames."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.operation import Operation
-from mistral_offload.api.responses import broken_frame
+from mistral_offload.api.responses import invalid_frame
 from mistral_offload.api.sse import Frame
 from mistral_offload.errors import PayloadDecodeError, StreamDisconnectedError
 from mistral_offload.payload.jsontext import load_json
@@ -24,10 +24,15 @@ _LAST_EVENT_ID = "last_event_id"
 
 @dataclass(frozen=True, slots=True)
 class StreamCall(Generic[T]):
-    """How a stream is asked for.
+    """A request that opens a stream.
 
     Attributes:
-        resumes_by_header: the last event that was seen is named in a header, not in the query.
+        operation: the operation to call.
+        path: its path parameters.
+        query: its query parameters.
+        options: options of the call.
+        resumes_by_header: True when the platform takes the id of the last event read in the header
+            ``last-event-id``, False when it takes it in the query.
     """
 
     operation: Operation[T]
@@ -36,8 +41,8 @@ class StreamCall(Generic[T]):
     options: CallOptions
     resumes_by_header: bool = False
 
-    def after(self, event_id: str | None) -> StreamCall[T]:
-        """The same stream from the event after this one on."""
+    def resume_after(self, event_id: str | None) -> StreamCall[T]:
+        """Return the request for the same stream, beginning after this event."""
         if event_id is None:
             return self
         if not self.resumes_by_header:
@@ -47,32 +52,34 @@ class StreamCall(Generic[T]):
         return replace(self, options=options)
 
 
-def read_frame(operation: Operation[Any], response: httpx.Response, frame: Frame) -> dict[str, Any]:
-    """The members of a frame, its data read as JSON.
+def parse_frame(
+    operation: Operation[Any], response: httpx.Response, frame: Frame
+) -> dict[str, Any]:
+    """Return the fields of a frame that are set, with ``data`` parsed as JSON.
 
     Raises:
-        StreamDisconnectedError: it tells that the platform ends the stream with an error.
+        StreamDisconnectedError: the frame is an error, with which the platform ends the stream.
         ResponseValidationError: its data is not JSON.
     """
     if frame.event == _ERROR:
-        raise _disconnected(frame.data or b"")
+        raise _disconnect_error(frame.data or b"")
     members: dict[str, Any] = {"event": frame.event, "id": frame.id, "retry": frame.retry}
     if frame.data is not None:
         try:
             members["data"] = load_json(frame.data)
         except PayloadDecodeError as error:
-            raise broken_frame(operation, response, frame, "sent broken JSON") from error
+            raise invalid_frame(operation, response, frame, "sent malformed JSON") from error
     return {name: value for name, value in members.items() if value is not None}
 
 
-def _disconnected(data: bytes) -> StreamDisconnectedError:
+def _disconnect_error(data: bytes) -> StreamDisconnectedError:
     try:
-        told = load_json(data)
+        document = load_json(data)
     except PayloadDecodeError:
-        told = None
-    if not isinstance(told, dict):
+        document = None
+    if not isinstance(document, dict):
         return StreamDisconnectedError(reason="stream_error", error=data.decode(errors="replace"))
-    members = cast("dict[str, Any]", told)
+    members = cast("dict[str, Any]", document)
     reason = members.get("reason")
     return StreamDisconnectedError(
         reason=reason if isinstance(reason, str) and reason in _REASONS else "stream_error",

@@ -125,10 +125,10 @@ def rm(
 async def _plan(settings: WorkerSettings, execution: str, run_ids: list[str]) -> Erasure:
     from mistral_offload.cleanup.erasure import plan_erasure
     from mistral_offload.cleanup.temporal_executions import TemporalExecutions
-    from mistral_offload.environment.temporal_client import visit_temporal
+    from mistral_offload.environment.temporal_client import open_temporal_client
 
     inventory = Inventory.of(settings, read_also=True)
-    async with visit_temporal(settings) as client:
+    async with open_temporal_client(settings) as client:
         return await plan_erasure(inventory, TemporalExecutions(client), execution, run_ids)
 
 

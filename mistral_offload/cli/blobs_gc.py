@@ -120,10 +120,10 @@ async def _collect(
 ) -> tuple[Rules, Collection]:
     from mistral_offload.cleanup.garbage_collection import collect
     from mistral_offload.cleanup.temporal_executions import TemporalExecutions
-    from mistral_offload.environment.temporal_client import visit_temporal
+    from mistral_offload.environment.temporal_client import open_temporal_client
 
     inventory = Inventory.of(settings)
-    async with visit_temporal(settings) as client:
+    async with open_temporal_client(settings) as client:
         census = TemporalExecutions(client)
         rules = rules_for(census.namespace, await census.retention())
         report = await collect(

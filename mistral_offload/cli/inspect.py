@@ -134,10 +134,10 @@ async def _look_at(inspector: Inspector, target: KeyTarget | Carried) -> Finding
 
 
 async def _read_history(settings: WorkerSettings, execution_id: str, run_id: str | None) -> History:
-    from mistral_offload.environment.temporal_client import visit_temporal
+    from mistral_offload.environment.temporal_client import open_temporal_client
     from mistral_offload.inspection.history import read_history
 
-    async with visit_temporal(settings) as client:
+    async with open_temporal_client(settings) as client:
         return await read_history(client, execution_id, run_id)
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from temporalio.client import Client
 
 from mistral_offload.environment.discovery import choose_namespace
-from mistral_offload.environment.platform_api import TemporalWhereabouts
+from mistral_offload.environment.platform_api import WhoAmIResponse
 from mistral_offload.environment.settings import WorkerSettings
 
 
@@ -26,7 +26,7 @@ class Facts:
 
     settings: WorkerSettings
     is_told: bool = False
-    told: TemporalWhereabouts | None = None
+    told: WhoAmIResponse | None = None
     client: Client | None = None
     retention: timedelta | None = None
 

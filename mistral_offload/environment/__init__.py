@@ -1,1 +1,1 @@
-"""What a process takes from its environment: settings, the platform, and Temporal."""
+"""The environment of a worker process: settings, the platform's REST API, and Temporal."""

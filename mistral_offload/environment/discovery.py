@@ -1,4 +1,4 @@
-"""Where Temporal is: what the worker's settings say, else what the platform says."""
+"""Discovery of Temporal: from the worker's settings, completed by the platform's ``whoami``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from mistral_offload.environment.platform_api import Platform, TemporalWhereabouts
+from mistral_offload.environment.platform_api import Platform, WhoAmIResponse
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import ConfigurationError
 
@@ -18,12 +18,12 @@ _DEFAULT_NAMESPACE = "mistral-workflows"
 
 @dataclass(frozen=True, slots=True)
 class TemporalAddress:
-    """How to reach Temporal.
+    """Address of a Temporal server and the namespace to use there.
 
     Attributes:
         target: ``host:port``.
-        namespace: Temporal's namespace, which is also the first part of blob keys.
-        tls: whether the connection is encrypted.
+        namespace: Temporal namespace, which is also the first part of blob keys.
+        tls: True to connect with TLS.
     """
 
     target: str
@@ -32,58 +32,60 @@ class TemporalAddress:
 
 
 async def find_temporal(settings: WorkerSettings, platform: Platform | None) -> TemporalAddress:
-    """Ask the platform where Temporal is, unless the settings say it all.
+    """Return the address of Temporal, requesting from the platform what the settings leave open.
 
-    A platform without this question (404) leaves the settings and their defaults.
+    A platform without the ``whoami`` route (404) leaves the settings and their defaults.
 
     Raises:
-        APIConnectionError: there was no answer.
-        APIError: the platform refused.
-        ConfigurationError: an address cannot be understood.
+        APIConnectionError: the platform sent no response.
+        APIError: the platform returned an error.
+        ConfigurationError: an address is invalid.
     """
-    told = None
+    whoami = None
     if platform is not None and not (settings.temporal_server_url and settings.temporal_namespace):
-        told = await platform.whoami()
-        if told is None:
+        whoami = await platform.whoami()
+        if whoami is None:
             _logger.warning(
-                "%s does not tell where Temporal is: going on with the worker's own settings",
+                "%s does not provide the address of Temporal (whoami: 404); using the worker's "
+                "own settings",
                 settings.server_url,
             )
-    return choose_address(settings, told)
+    return choose_address(settings, whoami)
 
 
-def choose_address(settings: WorkerSettings, told: TemporalWhereabouts | None) -> TemporalAddress:
-    """The settings' address, completed by what the platform has told, and by the defaults.
+def choose_address(settings: WorkerSettings, whoami: WhoAmIResponse | None) -> TemporalAddress:
+    """Return the settings' address, completed by the platform's response and by defaults.
 
     Raises:
-        ConfigurationError: an address cannot be understood.
+        ConfigurationError: an address is invalid.
     """
     if settings.temporal_server_url:
         target, tls = parse_target(settings.temporal_server_url)
-    elif told is not None:
-        target, tls = parse_target(told.scheduler_url)
-        tls = tls if told.tls is None else told.tls
+    elif whoami is not None:
+        target, tls = parse_target(whoami.scheduler_url)
+        tls = tls if whoami.tls is None else whoami.tls
     else:
         target, tls = _DEFAULT_TARGET, False
     return TemporalAddress(
         target=target,
-        namespace=choose_namespace(settings, told),
+        namespace=choose_namespace(settings, whoami),
         tls=settings.temporal_tls if settings.temporal_tls is not None else tls,
     )
 
 
-def choose_namespace(settings: WorkerSettings, told: TemporalWhereabouts | None) -> str:
-    """The settings' namespace, else the one the platform has told, else the default."""
-    return settings.temporal_namespace or (told.namespace if told else _DEFAULT_NAMESPACE)
+def choose_namespace(settings: WorkerSettings, whoami: WhoAmIResponse | None) -> str:
+    """Return the settings' namespace, else the platform's, else the default."""
+    return settings.temporal_namespace or (whoami.namespace if whoami else _DEFAULT_NAMESPACE)
 
 
 def parse_target(text: str) -> tuple[str, bool]:
-    """``host:port`` and whether the spelling asks for TLS.
+    """Return ``host:port`` and whether TLS is used, from ``host:port`` or a URL.
 
-    A URL without a port means 443 for ``https`` and 80 for ``http``; a bare host Temporal's 7233.
+    The default port is 443 for ``https`` and ``grpcs`` URLs, 80 for other URLs, and 7233, which is
+    Temporal's own, for a bare host. ``https`` and ``grpcs`` mean TLS.
 
     Raises:
-        ConfigurationError: there is no host in it, or the port is not a number.
+        ConfigurationError: the text has no host, or its port is not a number.
     """
     is_url = "://" in text
     parts = urlsplit(text if is_url else f"//{text}")
@@ -93,6 +95,8 @@ def parse_target(text: str) -> tuple[str, bool]:
     except ValueError:
         port = 0
     if not parts.hostname or not port:
-        raise ConfigurationError(f"{text!r} is no address of Temporal: give host:port or a URL")
+        raise ConfigurationError(
+            f"{text!r} is not a valid address of Temporal: use host:port or a URL"
+        )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{port}", secure

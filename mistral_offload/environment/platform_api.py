@@ -1,4 +1,4 @@
-"""What a worker asks of the platform over REST."""
+"""The worker's requests to the platform: whoami, registration and heartbeat."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload.api import models
 from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.endpoints import Operation
+from mistral_offload.api.operation import Operation
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import NotFoundError
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -20,36 +20,36 @@ from mistral_offload.payload.encoder import PayloadEncoder
 _REQUEST_SECONDS = 30
 
 
-class TemporalWhereabouts(models.WhoAmI):
-    """Where Temporal is; ``scheduler_url`` is ``host:port`` or a URL."""
+class WhoAmIResponse(models.WhoAmI):
+    """Address of Temporal and namespace; ``scheduler_url`` is ``host:port`` or a URL."""
 
     tls: bool | None = None
 
 
 class RegistrationRef(models.ResponseModel):
-    """One workflow as the platform knows it; sent back with every heartbeat."""
+    """The platform's ids of one registered workflow; sent back with every heartbeat."""
 
     workflow_id: str
     workflow_version_id: str | None = None
     workflow_registration_id: str | None = None
 
 
-class Registration(models.ResponseModel):
-    """The answer to a registration."""
+class RegistrationResponse(models.ResponseModel):
+    """Response to a registration."""
 
     has_conflicts: bool = False
     workflow_registration_refs: tuple[RegistrationRef, ...] = ()
     warnings: list[Any] | None = None
 
 
-class HeartbeatAnswer(models.ResponseModel):
-    """Whether the platform still knows every workflow of this worker."""
+class HeartbeatResponse(models.ResponseModel):
+    """Response to a heartbeat; ``all_active`` is False when the worker has to register again."""
 
     all_active: bool = True
 
 
 class DeploymentLocation(BaseModel):
-    """Where the worker runs, as it is registered."""
+    """Location of a worker, as sent with its registration."""
 
     location_type: str
     k8s_cluster: str | None = None
@@ -57,26 +57,30 @@ class DeploymentLocation(BaseModel):
 
 
 _WHOAMI: Final = Operation(
-    "workers.whoami", "GET", "/v1/workflows/workers/whoami", TemporalWhereabouts, repeatable=True
+    "workers.whoami", "GET", "/v1/workflows/workers/whoami", WhoAmIResponse, idempotent=True
 )
 _REGISTER: Final = Operation(
-    "workers.register", "POST", "/v1/workflows/register", Registration, repeatable=True
+    "workers.register", "POST", "/v1/workflows/register", RegistrationResponse, idempotent=True
 )
 _HEARTBEAT: Final = Operation(
-    "workers.heartbeat", "POST", "/v1/workflows/workers/heartbeat", HeartbeatAnswer
+    "workers.heartbeat", "POST", "/v1/workflows/workers/heartbeat", HeartbeatResponse
 )
 
 
 class Platform:
-    """The worker's side of the REST API.
+    """The part of the REST API that workers use.
 
-    Questions that may be asked twice are asked again for 30 s, with growing pauses, while the
-    platform does not answer; heartbeats are not, because the next one comes anyway.
+    While the platform does not respond, ``whoami`` and registrations are retried for 30 s with
+    growing pauses. Heartbeats are not retried, because the next one follows soon.
+
+    Args:
+        settings: the worker's settings.
+        client: HTTP client of the caller, who closes it; None to create one.
     """
 
     def __init__(self, settings: WorkerSettings, client: httpx.AsyncClient | None = None) -> None:
         connection = Connection(
-            api_key=_token_of(settings),
+            api_key=_api_key(settings),
             server=None,
             server_url=settings.server_url,
             namespace=None,
@@ -87,15 +91,15 @@ class Platform:
         self._deployment_name = settings.deployment_name
         self._http = AsyncHttp(connection, client)
 
-    async def whoami(self, options: CallOptions | None = None) -> TemporalWhereabouts | None:
-        """Where Temporal is; None when the platform does not tell.
+    async def whoami(self, options: CallOptions | None = None) -> WhoAmIResponse | None:
+        """Return the address of Temporal, or None when the platform has no such route (404).
 
         Args:
-            options: what to do differently from other requests.
+            options: `CallOptions` of this request.
 
         Raises:
-            APIConnectionError: there was no answer.
-            APIError: the platform refused.
+            APIConnectionError: the platform sent no response.
+            APIError: the platform returned an error.
         """
         try:
             return await self._http.call_async(_WHOAMI, {}, options=options or {})
@@ -108,12 +112,17 @@ class Platform:
         *,
         worker_name: str,
         location: DeploymentLocation,
-    ) -> Registration:
-        """Tell which workflows this worker runs.
+    ) -> RegistrationResponse:
+        """Register the workflows of this worker.
+
+        Args:
+            definitions: the workflows, as ``registration.describe_workflow`` returns them.
+            worker_name: name of this worker process.
+            location: location of this worker process.
 
         Raises:
-            APIConnectionError: there was no answer.
-            APIError: the platform refused.
+            APIConnectionError: the platform sent no response.
+            APIError: the platform returned an error.
         """
         body = {
             "definitions": definitions,
@@ -124,25 +133,29 @@ class Platform:
         return await self._http.call_async(_REGISTER, {}, body=to_json(body), options={})
 
     async def heartbeat(self, refs: Sequence[RegistrationRef], *, worker_name: str) -> bool:
-        """Tell that this worker lives; False when it has to register again.
+        """Send a heartbeat; return False when the worker has to register again.
+
+        Args:
+            refs: the platform's ids of the registered workflows.
+            worker_name: name of this worker process.
 
         Raises:
-            APIConnectionError: there was no answer.
-            APIError: the platform refused.
+            APIConnectionError: the platform sent no response.
+            APIError: the platform returned an error.
         """
         body = {
             "deployment_name": self._deployment_name,
             "worker_name": worker_name,
             "workflow_registration_refs": refs,
         }
-        answer = await self._http.call_async(_HEARTBEAT, {}, body=to_json(body), options={})
-        return answer.all_active
+        response = await self._http.call_async(_HEARTBEAT, {}, body=to_json(body), options={})
+        return response.all_active
 
     async def close(self) -> None:
-        """Close the connections opened here."""
+        """Close the connections opened here; a client of the caller stays open."""
         await self._http.close_async()
 
 
-def _token_of(settings: WorkerSettings) -> Any:
-    """The token as a callable, so that a rotated file is noticed; None when there is none."""
+def _api_key(settings: WorkerSettings) -> Any:
+    # A function rather than the token, so that a rotated file is noticed.
     return settings.platform_token if settings.platform_token() else None

@@ -1,7 +1,7 @@
-"""The worker's environment variables, and a ``.env`` file in the working directory.
+"""The worker's settings from environment variables and from ``.env`` in the working directory.
 
-Names are the platform's, in any case; ``__`` separates levels; a whole group may be given as JSON;
-the text ``null`` means unset, as does an empty text.
+Variables have the platform's names, in upper or lower case. ``__`` separates levels, and a whole
+group can be one variable with a JSON object. An empty value or ``null`` means unset.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 
 
 class _Group(BaseModel):
-    # Not BaseSettings: those would read unprefixed variables such as BUCKET_NAME as well.
+    # Not BaseSettings, which would also read unprefixed variables such as BUCKET_NAME.
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     @model_validator(mode="before")
@@ -52,7 +52,7 @@ class _Group(BaseModel):
 
 class _StorageGroup(_Group):
     def to_config(self) -> BlobStorageConfig:
-        """The configuration they describe."""
+        """Return the configuration that these variables describe."""
         return BlobStorageConfig(**self.model_dump(exclude_unset=True))
 
     @model_validator(mode="after")
@@ -81,7 +81,7 @@ if TYPE_CHECKING:
 else:
 
     def _variables(config: type[Config], base: type[_Group] = _Group, **nested: type[_Group]):
-        # A copy of the fields, since a configuration as such would hide which variable is wrong.
+        # Copies of the fields: nesting the configuration itself would hide the invalid variable.
         copies = {name: (field.annotation, field) for name, field in config.model_fields.items()}
         copies |= {name: (group | None, None) for name, group in nested.items()}
         return create_model(f"{config.__name__}Variables", __base__=base, **copies)
@@ -93,7 +93,7 @@ else:
 
 
 class OffloadingVariables(_Group):
-    """``TEMPORAL_PAYLOAD_OFFLOADING__…``; the storage block is what enables the feature."""
+    """``TEMPORAL_PAYLOAD_OFFLOADING__…``; offloading is on when ``STORAGE_CONFIG`` is set."""
 
     min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
     allow_other_namespaces: bool = False
@@ -101,17 +101,18 @@ class OffloadingVariables(_Group):
 
 
 class FieldOffloadingVariables(_Group):
-    """``ACTIVITY_ATTRIBUTES_OFFLOADING__…``; the storage block is what enables the feature."""
+    """``ACTIVITY_ATTRIBUTES_OFFLOADING__…``; offloading is on when ``STORAGE_CONFIG`` is set."""
 
     min_size_bytes: int = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
     storage_config: StorageVariables | None = None
 
 
 class WorkerSettings(BaseSettings):
-    """What a worker reads from its environment. What is given by keyword wins over it.
+    """Settings of a worker, read from its environment; keyword arguments take precedence.
 
     Raises:
-        ConfigurationError: variables are wrong; every one is named, and no value is shown.
+        ConfigurationError: variables are invalid; the message names all of them and shows no
+            value.
     """
 
     model_config = SettingsConfigDict(
@@ -141,13 +142,13 @@ class WorkerSettings(BaseSettings):
     check_storage_on_start: bool = True
     kubernetes_service_host: str | None = None
 
-    if not TYPE_CHECKING:  # checkers keep the signature that pydantic makes from the fields
+    if not TYPE_CHECKING:  # type checkers see the signature that pydantic derives
 
         def __init__(self, **values: Any) -> None:
             try:
                 super().__init__(**values)
             except ValidationError as error:
-                raise ConfigurationError(_report(error)) from None
+                raise ConfigurationError(_describe(error)) from None
 
     @model_validator(mode="before")
     @classmethod
@@ -157,12 +158,12 @@ class WorkerSettings(BaseSettings):
 
     @property
     def task_queue(self) -> str:
-        """The queue this worker takes tasks from: the deployment's, if it has a name."""
+        """Task queue of this worker: the deployment's name, else ``temporal_task_queue``."""
         return self.deployment_name or self.temporal_task_queue
 
     @property
     def payload_offloading(self) -> PayloadOffloadingConfig | None:
-        """Payload offloading, when there is a storage block for it."""
+        """Configuration of payload offloading, or None when it has no ``STORAGE_CONFIG``."""
         variables = self.temporal_payload_offloading
         if variables is None or variables.storage_config is None:
             return None
@@ -174,7 +175,7 @@ class WorkerSettings(BaseSettings):
 
     @property
     def field_offloading(self) -> FieldOffloadingConfig | None:
-        """Offloading of activity fields, when there is a storage block for it."""
+        """Configuration of field offloading, or None when it has no ``STORAGE_CONFIG``."""
         variables = self.activity_attributes_offloading
         if variables is None or variables.storage_config is None:
             return None
@@ -185,7 +186,7 @@ class WorkerSettings(BaseSettings):
 
     @property
     def payload_encryption(self) -> PayloadEncryptionConfig | None:
-        """Payload encryption, when there is a variable for it."""
+        """Configuration of payload encryption, or None without a variable for it."""
         variables = self.temporal_payload_encryption
         if variables is None:
             return None
@@ -193,17 +194,20 @@ class WorkerSettings(BaseSettings):
 
     @property
     def payload_compression(self) -> PayloadCompressionConfig | None:
-        """Payload compression, when there is a variable for it."""
+        """Configuration of payload compression, or None without a variable for it."""
         variables = self.temporal_payload_compression
         if variables is None:
             return None
         return PayloadCompressionConfig(**variables.model_dump(exclude_unset=True))
 
     def payload_encoder(self, *, largest_bytes: int | None = None) -> PayloadEncoder:
-        """The encoder for all of that; ``largest_bytes`` bounds what it reads.
+        """Return the encoder that these settings configure.
+
+        Args:
+            largest_bytes: size in bytes of the largest payload it decodes; None for no limit.
 
         Raises:
-            MissingExtraError: what a variable asks for is not installed.
+            MissingExtraError: the packages for a configured feature are not installed.
         """
         return PayloadEncoder(
             self.payload_offloading,
@@ -213,9 +217,9 @@ class WorkerSettings(BaseSettings):
         )
 
     def platform_token(self) -> str | None:
-        """What authorizes requests to the platform: the token file, else the API key.
+        """Return the token for the platform: that of the token file, else the API key, else None.
 
-        The file is read anew each time, since tokens are rotated in place.
+        Every call reads the file, since tokens are rotated in place.
 
         Raises:
             ServiceAccountTokenError: the file cannot be read, or is empty.
@@ -225,7 +229,9 @@ class WorkerSettings(BaseSettings):
         return self.mistral_api_key.get_secret_value() if self.mistral_api_key else None
 
     def temporal_token(self, *, tls: bool) -> str | None:
-        """What authorizes requests to Temporal: its own key, else the platform's over TLS only.
+        """Return the token for Temporal: its own API key, else the platform's, else None.
+
+        Without TLS, the platform's token is not sent.
 
         Raises:
             ServiceAccountTokenError: the token file cannot be read, or is empty.
@@ -236,14 +242,15 @@ class WorkerSettings(BaseSettings):
 
 
 class FileSettings(WorkerSettings):
-    """What a file of variables says, and the environment where it says nothing."""
+    """Settings from a file of variables; variables missing there come from the environment."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a file of ``NAME=value`` lines.
 
         Raises:
-            ConfigurationError: variables are wrong; every one is named, and no value is shown.
+            ConfigurationError: variables are invalid; the message names all of them and shows no
+                value.
         """
         return cls(_env_file=path)  # pyright: ignore[reportCallIssue] - of pydantic-settings
 
@@ -256,27 +263,27 @@ class FileSettings(WorkerSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The file before the environment, since it was asked for by name."""
+        """Rank the file before the environment, because the caller has named it."""
         return init_settings, dotenv_settings, env_settings
 
 
 _FIELD_NAMES = re.compile(rf"\b({'|'.join(BlobStorageConfig.model_fields)})\b")
 
 
-def _report(error: ValidationError) -> str:
+def _describe(error: ValidationError) -> str:
     problems: list[str] = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         variable = "__".join(str(part).upper() for part in item["loc"])
         text = item["msg"].removeprefix("Value error, ").removeprefix("BlobStorageConfig: ")
-        named = re.split(_FIELD_NAMES, text)  # every second piece is a field's name
-        if item["type"] == "value_error" and len(named) > 1:
-            # Speaks of the fields of the group: name the variables.
-            named[1::2] = [f"{variable}__{field.upper()}" for field in named[1::2]]
-            problems.append("".join(named))
+        parts = re.split(_FIELD_NAMES, text)  # every second part is a field's name
+        if item["type"] == "value_error" and len(parts) > 1:
+            # The message names fields of the group: replace them by their variables.
+            parts[1::2] = [f"{variable}__{field.upper()}" for field in parts[1::2]]
+            problems.append("".join(parts))
         elif item["type"] == "extra_forbidden":
-            problems.append(f"{variable}: there is no such variable")
+            problems.append(f"{variable}: unknown variable")
         elif item["type"] in ("model_type", "model_attributes_type"):
             problems.append(f"{variable}: not a JSON object")
         else:
             problems.append(f"{variable}: {text}")
-    return "the worker's environment is not usable:\n  " + "\n  ".join(problems)
+    return "the worker's environment variables are invalid:\n  " + "\n  ".join(problems)

@@ -1,4 +1,4 @@
-"""Connections to Temporal: a worker's, and the short ones that commands make."""
+"""Connections to Temporal: the worker's, and short-lived ones for commands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.converter import data_converter
 
 SETTLING_SECONDS: Final = 0.2
-"""Ending an interpreter right after the last call to Temporal can crash it (sdk-python #300)."""
+"""Pause before the interpreter ends: right after a Temporal call it can crash (sdk-python #300)."""
 
 _WORKER_CONNECT_SECONDS = 30.0
 _COMMAND_CONNECT_SECONDS = 5.0
@@ -45,10 +45,17 @@ async def connect(
     identity: str,
     timeout_seconds: float = _WORKER_CONNECT_SECONDS,
 ) -> Client:
-    """Connect to Temporal, trying again for a while when it does not answer.
+    """Connect to Temporal; retry with growing pauses while it does not respond.
+
+    Args:
+        address: address and namespace.
+        encoder: encodes and decodes the payloads of this connection.
+        token: API key, or None.
+        identity: name of this process in Temporal's histories.
+        timeout_seconds: total seconds for all attempts.
 
     Raises:
-        APIConnectionError: it did not answer in time, or refused.
+        APIConnectionError: no connection was made in this time.
     """
     deadline = time.monotonic() + timeout_seconds
     for pause in backoff_pauses(first=0.25, factor=2, longest=_LONGEST_PAUSE_SECONDS):
@@ -56,7 +63,7 @@ async def connect(
             return await Client.connect(
                 address.target,
                 namespace=address.namespace,
-                # Temporal's client would turn TLS on by itself for any key.
+                # Given explicitly: by default Temporal's client turns TLS on for any API key.
                 tls=address.tls,
                 api_key=token,
                 data_converter=data_converter(encoder),
@@ -70,23 +77,25 @@ async def connect(
                     f"{'on' if address.tls else 'off'}): {error}"
                 ) from error
         await asyncio.sleep(pause)
-    raise AssertionError("the pauses have no end")
+    raise AssertionError("backoff_pauses is infinite")
 
 
 @asynccontextmanager
-async def visit_temporal(
+async def open_temporal_client(
     settings: WorkerSettings, *, timeout_seconds: float = _COMMAND_CONNECT_SECONDS
 ) -> AsyncGenerator[Client]:
-    """A client of the Temporal that the settings, or else the platform, name.
+    """Connect to the Temporal of the worker's settings, or the one the platform names.
+
+    The client has no payload settings: commands read payloads as Temporal stores them.
 
     Args:
-        settings: the worker's.
-        timeout_seconds: how long to go on trying while Temporal does not answer.
+        settings: the worker's settings.
+        timeout_seconds: total seconds for all attempts to connect.
 
     Raises:
-        APIConnectionError: platform or Temporal did not answer.
-        APIError: the platform refused.
-        ConfigurationError: an address cannot be understood.
+        APIConnectionError: the platform or Temporal did not respond.
+        APIError: the platform returned an error.
+        ConfigurationError: an address is invalid.
     """
     address = await locate_temporal(settings)
     try:
@@ -102,12 +111,12 @@ async def visit_temporal(
 
 
 async def locate_temporal(settings: WorkerSettings) -> TemporalAddress:
-    """Where Temporal is; the platform is asked only when the settings do not say it all.
+    """Return the address of Temporal; request it from the platform if the settings are incomplete.
 
     Raises:
-        APIConnectionError: the platform did not answer.
-        APIError: it refused.
-        ConfigurationError: an address cannot be understood.
+        APIConnectionError: the platform did not respond.
+        APIError: the platform returned an error.
+        ConfigurationError: an address is invalid.
     """
     if settings.temporal_server_url and settings.temporal_namespace:
         return await find_temporal(settings, None)
@@ -120,7 +129,7 @@ async def locate_temporal(settings: WorkerSettings) -> TemporalAddress:
 
 @cache
 def _runtime() -> Runtime:
-    # Left alone, Temporal's core writes coloured logs to stdout.
+    # By default Temporal's core writes its log to stdout.
     return Runtime(
         telemetry=TelemetryConfig(
             logging=LoggingConfig(

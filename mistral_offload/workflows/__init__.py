@@ -1,11 +1,44 @@
-"""What a worker author imports: ``import mistral_offload.workflows as workflows``."""
+"""Write workflows and activities, and run them in a worker.
+
+Example::
+
+    import asyncio
+
+    import mistral_offload.workflows as workflows
+
+
+    class Transcript(workflows.OffloadableModel):
+        title: str
+        text: workflows.OffloadableField[str]
+
+
+    @workflows.activity
+    async def transcribe(url: str) -> Transcript:
+        return Transcript(title=url, text=workflows.OffloadableField(value="a long text"))
+
+
+    @workflows.activity
+    async def count_words(transcript: Transcript) -> int:
+        return len(transcript.text.get_value().split())
+
+
+    @workflows.workflow.define(name="transcription")
+    class Transcription:
+        @workflows.workflow.entrypoint
+        async def run(self, url: str) -> int:
+            return await count_words(await transcribe(url))
+
+
+    if __name__ == "__main__":
+        asyncio.run(workflows.run_worker([Transcription]))
+"""
 
 from importlib.util import find_spec
 
 from mistral_offload.errors import MissingExtraError
 
 if find_spec("temporalio") is None or find_spec("pydantic_settings") is None:
-    raise MissingExtraError("the worker half of mistral_offload", "worker")
+    raise MissingExtraError("mistral_offload.workflows", "worker")
 
 from temporalio.activity import heartbeat
 from temporalio.activity import info as activity_info

@@ -1,7 +1,7 @@
-"""Activities: decorated functions, scheduled by workflows and run by workers.
+"""Activities: decorated functions that workflows schedule and workers run.
 
-Called inside a workflow, a decorated function is scheduled on a worker and awaited; called anywhere
-else, awaiting it just runs the function. The function itself stays reachable as ``.function``.
+Inside a workflow, awaiting a decorated function schedules it on a worker. Elsewhere, awaiting it
+runs the function in place, as in unit tests. The undecorated function is ``.function``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DEFAULT_START_TO_CLOSE_TIMEOUT = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class ActivityOptions:
-    """How a workflow schedules an activity; see `activity`."""
+    """Scheduling options of an activity; see `activity` for their meaning."""
 
     start_to_close_timeout: timedelta = DEFAULT_START_TO_CLOSE_TIMEOUT
     schedule_to_close_timeout: timedelta | None = None
@@ -41,37 +41,38 @@ class ActivityOptions:
 
 
 class Activity(Generic[P, R]):
-    """A decorated function.
+    """A function decorated with `activity`.
 
     Attributes:
-        name: what Temporal calls it.
-        function: the function as it was written.
-        options: how a workflow schedules it.
+        name: name of the activity in Temporal.
+        function: the undecorated function.
+        options: scheduling options.
+        signature: parameters and annotations of the function.
     """
 
     def __init__(
         self, function: Callable[..., Any], *, name: str | None, options: ActivityOptions
     ) -> None:
         if not callable(function) or isinstance(function, type):
-            raise ConfigurationError(f"an activity is a function, not {function!r}")
+            raise ConfigurationError(f"an activity must be a function, not {function!r}")
         self.function = function
         self.name = name or function.__name__
         self.options = options
         self.signature = FunctionSignature(function)
         if "self" in self.signature.names[:1]:
             raise ConfigurationError(
-                f"{self.signature.place} is a method; an activity is a function of its own"
+                f"{self.signature.qualified_name} is a method; an activity must be a plain function"
             )
         update_wrapper(cast("Any", self), function)
 
     def __repr__(self) -> str:
-        return f"<activity {self.name!r} ({self.signature.place})>"
+        return f"<activity {self.name!r} ({self.signature.qualified_name})>"
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
-        """Schedule it, inside a workflow; run the function, elsewhere.
+        """Schedule the activity if called in a workflow; otherwise run the function.
 
         Raises:
-            TypeError: the arguments do not fit the function.
+            TypeError: the arguments do not match the function's parameters.
         """
         values = self.signature.bind(args, kwargs)
         return self._schedule(values) if temporalio.workflow.in_workflow() else self._run(values)
@@ -86,7 +87,12 @@ class Activity(Generic[P, R]):
         task_queue: str | None = None,
         local: bool | None = None,
     ) -> Activity[P, R]:
-        """The same activity, scheduled differently: ``await transcribe.with_options(…)(audio)``."""
+        """Return this activity with other scheduling options; those not given stay unchanged.
+
+        Example::
+
+            await transcribe.with_options(start_to_close_timeout=timedelta(hours=1))(audio)
+        """
         given = {
             "start_to_close_timeout": start_to_close_timeout,
             "schedule_to_close_timeout": schedule_to_close_timeout,
@@ -96,31 +102,31 @@ class Activity(Generic[P, R]):
             "local": local,
         }
         options: Any = {name: value for name, value in given.items() if value is not None}
-        other = copy(self)  # with the readers that were built already
+        other = copy(self)  # keeps the readers already built
         other.options = replace(self.options, **options)
         return other
 
     @property
     def is_async(self) -> bool:
-        """Whether the function is ``async def``; a plain one runs in a thread of the worker."""
+        """True for an ``async def`` function; a plain one runs in a thread of the worker."""
         return inspect.iscoroutinefunction(self.function)
 
     @cached_property
     def readers(self) -> list[ValueReader]:
-        """One reader a parameter."""
+        """Readers of the arguments, one per parameter."""
         return [ValueReader(self.signature.annotation(name)) for name in self.signature.names]
 
     @cached_property
     def result_reader(self) -> ValueReader:
-        """Reads the result as the return annotation says."""
+        """Reader of the result, by the return annotation."""
         result = self.signature.result
         return ValueReader(Any if result is MISSING else result)
 
     def check(self) -> None:
-        """Build what is needed to read arguments and result.
+        """Build the readers of arguments and result, to find problems before the first call.
 
         Raises:
-            ConfigurationError: an annotation cannot be resolved, or read from JSON.
+            ConfigurationError: an annotation cannot be resolved, or its type be read from JSON.
         """
         for reader in (*self.readers, self.result_reader):
             reader.check()
@@ -154,5 +160,5 @@ class Activity(Generic[P, R]):
                 heartbeat_timeout=options.heartbeat_timeout,
                 retry_policy=options.retry_policy,
             )
-        # Read here, so that a result of the wrong type is raised where it was awaited.
+        # Read here, so that an invalid result raises in the workflow that awaits it.
         return cast("R", read_with(self.result_reader, result.payload))

@@ -1,7 +1,7 @@
-"""The Temporal-facing side of a decorated function: payloads in, the function's result out.
+"""Adapter from Temporal's activities to decorated functions.
 
-The function a worker runs takes `CallArguments`; `ArgumentsInterceptor` makes them of the payloads.
-In between, other interceptors see the values.
+Temporal passes raw payloads. `ArgumentsInterceptor` turns them into `CallArguments`, which the
+function built by `activity_definition` takes. Interceptors between the two see decoded values.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ _ACTIVITY = "__mistral_offload_activity__"
 
 
 def activity_definition(activity: Activity[..., Any]) -> Callable[..., Any]:
-    """The function that a Temporal worker runs for an activity; needs `ArgumentsInterceptor`.
+    """Return the function that a Temporal worker runs for an activity.
 
-    It is declared to take raw payloads, because their context is echoed with the result.
+    The worker needs `ArgumentsInterceptor`. The function is declared to take raw payloads, because
+    their context is returned with the result.
 
     Raises:
-        ConfigurationError: a plain function asks for fields lazily, which it could not await.
+        ConfigurationError: a plain function takes fields lazily, which it could not await.
     """
     function, signature = activity.function, activity.signature
 
@@ -50,8 +51,8 @@ def activity_definition(activity: Activity[..., Any]) -> Callable[..., Any]:
         for name in signature.names:
             if is_lazy(signature.annotation(name)):
                 raise ConfigurationError(
-                    f"{signature.place} wants the fields of {name} lazily, and so has to be "
-                    "async def: they are fetched with await field.load()"
+                    f"{signature.qualified_name} takes the fields of {name} lazily, so it must be "
+                    "async def: lazy fields are fetched with await field.load()"
                 )
 
         def run_plain(call: CallArguments) -> Any:
@@ -60,20 +61,21 @@ def activity_definition(activity: Activity[..., Any]) -> Callable[..., Any]:
 
         run = run_plain
 
-    take_raw_values(run, signature.names or ["nothing"])
+    declare_raw_parameters(run, signature.names or ["nothing"])
     run.__name__ = run.__qualname__ = activity.name
     setattr(run, _ACTIVITY, activity)
     return temporalio.activity.defn(name=activity.name)(run)
 
 
 class ArgumentsInterceptor(Interceptor):
-    """Reads the payloads of decorated functions as their parameters' annotations say.
+    """Reads the arguments of decorated functions by their parameters' annotations.
 
-    A call that does not fit fails without a retry. Activities of other makes are left alone.
+    Arguments that do not match fail the activity without a retry. Activities that were not
+    decorated with `activity` are passed through.
     """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Read the arguments."""
+        """Add the reading of arguments to an activity's chain of interceptors."""
         return _ActivityArguments(next)
 
 
@@ -92,11 +94,11 @@ class _ActivityArguments(ActivityInboundInterceptor):
         return await super().execute_activity(input)
 
 
-def take_raw_values(function: Callable[..., Any], names: Sequence[str]) -> None:
-    """Tell Temporal to hand over payloads unread.
+def declare_raw_parameters(function: Callable[..., Any], names: Sequence[str]) -> None:
+    """Set a function's signature so that Temporal passes it undecoded payloads.
 
-    It does so only when the number of annotated parameters is that of the payloads; the function
-    itself takes any number, to be able to say what is wrong.
+    Temporal does so only when the number of annotated parameters equals that of the payloads. The
+    function itself accepts any number, so that it can report a mismatch.
     """
     parameters = [
         inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=annotation)
@@ -114,8 +116,8 @@ def _read(activity: Activity[..., Any], payloads: Sequence[Any]) -> CallArgument
         return CallArguments({})
     if len(payloads) > len(names):
         raise ApplicationError(
-            f"activity {activity.name!r} takes {len(names)} arguments ({', '.join(names)}); "
-            f"{len(payloads)} arrived",
+            f"activity {activity.name!r} takes {len(names)} arguments ({', '.join(names)}), but "
+            f"received {len(payloads)}",
             type=INVALID_INPUT,
             non_retryable=True,
         )
@@ -125,7 +127,7 @@ def _read(activity: Activity[..., Any], payloads: Sequence[Any]) -> CallArgument
         try:
             if isinstance(payload, RawValue):
                 values[name] = read_with(reader, payload.payload)
-            else:  # the caller's declaration had fewer parameters: Temporal read them untyped
+            else:  # the caller declared fewer parameters: Temporal decoded them without types
                 values[name] = reader.read(dump_json(payload))
         except PayloadDecodeError as error:
             problems.append(f"{name}: {error}")
@@ -133,7 +135,7 @@ def _read(activity: Activity[..., Any], payloads: Sequence[Any]) -> CallArgument
     problems += [f"{name}: missing" for name in missing]
     if problems:
         raise ApplicationError(
-            f"activity {activity.name!r} cannot take these arguments: " + "; ".join(problems),
+            f"activity {activity.name!r} received invalid arguments: " + "; ".join(problems),
             type=INVALID_INPUT,
             non_retryable=True,
         )

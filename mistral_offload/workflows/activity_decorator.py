@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 class ActivityDecorator(Protocol):
-    """What ``activity(…)`` returns."""
+    """The decorator that ``activity(…)`` returns."""
 
     @overload
     def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Activity[P, R]: ...
@@ -69,24 +69,30 @@ def activity(
     """Make a function an activity; ``@activity`` and ``@activity()`` are the same.
 
     The function may be ``async def`` or plain; a plain one runs in a thread of the worker. Inside a
-    workflow, ``await function(…)`` schedules it: each argument is one payload, keyword arguments
-    are put in declaration order, defaults are filled in, and the result is validated against the
-    return annotation.
+    workflow, ``await function(…)`` schedules it: each argument becomes one payload, in declaration
+    order and with defaults filled in, and the result is validated against the return annotation.
+
+    Example::
+
+        @workflows.activity(start_to_close_timeout=timedelta(minutes=10))
+        async def transcribe(url: str) -> Transcript: ...
 
     Args:
-        function: the function, when used without parentheses.
-        name: what Temporal calls it; the function's name if not given.
-        start_to_close_timeout: the longest one attempt may take.
-        schedule_to_close_timeout: the longest all attempts may take, waiting included.
-        heartbeat_timeout: the longest between two heartbeats.
-        retry_policy: Temporal's own retry policy, instead of the next two.
-        retry_policy_max_attempts: how often it is tried in all.
-        retry_policy_backoff_coefficient: by how much the pause between attempts grows.
-        task_queue: of another worker that has an activity of this name.
-        local: run it inside the workflow's own worker, without a task of its own; for short ones.
+        function: the function, when the decorator is used without parentheses.
+        name: name of the activity in Temporal. Default: the function's name.
+        start_to_close_timeout: time limit of one attempt.
+        schedule_to_close_timeout: time limit of all attempts with the pauses between them.
+        heartbeat_timeout: time limit between two heartbeats.
+        retry_policy: Temporal retry policy; replaces the next two parameters.
+        retry_policy_max_attempts: number of attempts in all.
+        retry_policy_backoff_coefficient: growth of the pause from one attempt to the next.
+        task_queue: task queue of another worker that runs an activity with this name.
+        local: True to run it as a local activity, in the workflow's own worker; for short
+            activities.
 
     Raises:
-        ConfigurationError: it is no function, or has parameters without a name.
+        ConfigurationError: the decorated object is not a plain function, or it takes ``*args`` or
+            ``**kwargs``.
     """
     options = ActivityOptions(
         start_to_close_timeout=start_to_close_timeout,

@@ -1,9 +1,11 @@
-"""How the JSON a workflow is called with maps to the parameters of a method.
+"""Mapping between the JSON input of a workflow and the parameters of a method.
 
-The input is one JSON object. Without parameters it is empty. A single parameter annotated with a
-pydantic model (or a union of models) takes the object itself. Otherwise every parameter is a member
-of the object; what has a default may be left out, unknown members are refused, and a method with
-one parameter also takes its bare value. These rules are the platform's.
+The rules are the platform's. The input is one JSON object:
+
+* a method without parameters takes an empty object;
+* a single parameter annotated with a pydantic model, or a union of models, takes the whole object;
+* otherwise every parameter is a member of the object. Members with a default may be missing, and
+  unknown members are rejected. A method with one parameter also takes its bare value.
 """
 
 from __future__ import annotations
@@ -28,21 +30,21 @@ _LONGEST_NULL = 16
 
 
 class InputMapping:
-    """Maps JSON to the parameters of one method, and a call's arguments to JSON."""
+    """Mapping of one method: JSON input to arguments, and a call's arguments to JSON input."""
 
     def __init__(self, signature: FunctionSignature) -> None:
         self._signature = signature
 
     @cached_property
     def _model(self) -> str | None:
-        """The one parameter that takes the whole object, if the method has such a one."""
+        """Name of the parameter that takes the whole object, or None."""
         names = self._signature.names
         whole = len(names) == 1 and is_model(self._signature.annotation(names[0]))
         return names[0] if whole else None
 
     @cached_property
     def _reader(self) -> ValueReader:
-        title = f"the input of {self._signature.place}({', '.join(self._signature.names)})"
+        title = f"the input of {self._signature.qualified_name}({', '.join(self._signature.names)})"
         if self._model is not None:
             return ValueReader(self._signature.annotation(self._model), name=title)
         # A TypedDict rather than a model: its members may have any name.
@@ -61,16 +63,16 @@ class InputMapping:
         return ValueReader(self._signature.annotation(self._signature.names[0]))
 
     def read(self, payload: Payload | None) -> dict[str, Any]:
-        """The arguments by name; those left to their defaults are missing.
+        """Return the arguments in a payload by name, without those left to their defaults.
 
         Raises:
-            PayloadDecodeError: the input does not fit; every problem is listed.
+            PayloadDecodeError: the input does not match the parameters; every problem is listed.
         """
         data = b"null" if payload is None else json_of(payload)
         if data is None:
             raise PayloadDecodeError("the input must be JSON, not bytes or a protobuf message")
         if len(data) <= _LONGEST_NULL and data.strip() == b"null":
-            return self._read_nothing()
+            return self._read_null()
         if self._model is not None:
             return {self._model: self._reader.read(data)}
         names = self._signature.names
@@ -78,8 +80,11 @@ class InputMapping:
             return {names[0]: self._bare_reader.read(data)}
         return dict(self._reader.read(data))
 
-    def _read_nothing(self) -> dict[str, Any]:
-        """Null, and no input at all: defaults, else None where a lone parameter allows it."""
+    def _read_null(self) -> dict[str, Any]:
+        """Return the arguments for a null or missing input.
+
+        A lone required parameter becomes None if its type allows it; all others need a default.
+        """
         names = self._signature.names
         if len(names) == 1 and self._signature.is_required(names[0]):
             if self._model is not None:
@@ -89,14 +94,19 @@ class InputMapping:
         return dict(self._reader.read(b"{}")) if self._model is None else {}
 
     def write(self, given: Any, members: Mapping[str, Any]) -> Any:
-        """The input of a call that gives one object, or members by keyword.
+        """Return the JSON input for a call.
+
+        Args:
+            given: the input as one object, or None.
+            members: the members of the input by name, or empty.
 
         Raises:
-            TypeError: both are given, or members that the method does not have.
+            TypeError: both are given, or the method has no parameter of a member's name.
         """
         if given is not None and members:
             raise TypeError(
-                f"give {self._signature.place} its input as one object or by keyword, not both"
+                f"pass the input of {self._signature.qualified_name} as one object or by keyword, "
+                "not both"
             )
         if members and self._model is None:
             self._signature.bind((), members)
@@ -108,7 +118,7 @@ class InputMapping:
         return {self._signature.names[0]: given}
 
     def json_schema(self) -> dict[str, Any]:
-        """JSON schema of the input, for the platform."""
+        """Return the JSON schema of the input, as it is registered with the platform."""
         schema = json_schema(self._reader, "validation")
         for name, described in schema.get("properties", {}).items() if not self._model else ():
             default = self._signature.parameters[name].default

@@ -1,4 +1,4 @@
-"""Workflows started from workflows, and a workflow continued as a new run."""
+"""Child workflows, and continuing a workflow as a new run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R_co = TypeVar("R_co", covariant=True)
 
 
 class HasRun(Protocol[R_co]):
-    """A workflow class whose entrypoint is called ``run``: checkers then know its result's type."""
+    """A workflow class whose entrypoint is called ``run``; type checkers infer its result type."""
 
     def run(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, R_co]:
         """The entrypoint."""
@@ -28,7 +28,7 @@ class HasRun(Protocol[R_co]):
 
 
 class ChildExecution(Generic[R]):
-    """A child workflow that was started; await it for its result."""
+    """A started child workflow; awaiting it returns its result."""
 
     def __init__(
         self, handle: temporalio.workflow.ChildWorkflowHandle[Any, Any], result: ResultMapping
@@ -38,24 +38,24 @@ class ChildExecution(Generic[R]):
 
     @property
     def execution_id(self) -> str:
-        """The child's own id."""
+        """Execution id of the child."""
         return self._handle.id
 
     @property
     def run_id(self) -> str | None:
-        """Temporal's id of the child's first run."""
+        """Id of the child's first run."""
         return self._handle.first_execution_run_id
 
     def __await__(self) -> Generator[Any, Any, R]:
         return self._read().__await__()
 
     async def signal(self, name: str, input: Any = None, /, **members: Any) -> None:
-        """Send the child a signal, its input as one object or by keyword."""
+        """Send the child a signal; its input is one object, or members by keyword."""
         value = input if input is not None else dict(members) or None
         await self._handle.signal(name, args=[] if value is None else [value])
 
     def cancel(self) -> bool:
-        """Ask for the child's cancellation."""
+        """Request cancellation of the child; return False when it has ended already."""
         return self._handle.cancel()
 
     async def _read(self) -> R:
@@ -121,28 +121,33 @@ async def start_workflow(
     ),
     **members: Any,
 ) -> ChildExecution[Any]:
-    """Start a child workflow and go on; await what this returns for its result.
+    """Start a child workflow without waiting for its end; await the returned object for the result.
+
+    Example::
+
+        child = await workflows.workflow.start_workflow(Transcription, url=url)
+        words = await child
 
     Args:
         workflow: a decorated class, or the name of a workflow.
-        input: its input as one object (a dict or a model), or, for an entrypoint with one
-            parameter, that parameter. Members may be given by keyword instead.
-        result_type: for a name, what its entrypoint returns; a class knows.
-        execution_id: the child's id; a random one if not given.
-        execution_timeout: the longest it may take; a class has its own.
-        retry_policy: start it again after a failure; not at all if not given.
-        task_queue: of the worker that has it; this worker's own if not given.
-        parent_close_policy: what becomes of it when this execution ends before it.
-        cancellation_type: what cancelling the wait does to it.
-        members: the members of its input.
+        input: input as one object (a dict or a model), or, for an entrypoint with one parameter,
+            the value of that parameter. Members can be given by keyword instead.
+        result_type: return type of the entrypoint, if ``workflow`` is a name.
+        execution_id: id of the child. Default: a random one.
+        execution_timeout: time limit of the child. Default: that of the class, if it is one.
+        retry_policy: retries of a failed child. Default: none.
+        task_queue: task queue of the worker that runs the child. Default: this worker's.
+        parent_close_policy: action on the child when this execution ends first.
+        cancellation_type: effect on the child when waiting for it is cancelled.
+        members: members of the input.
 
     Raises:
-        TypeError: the input does not fit the entrypoint's parameters.
+        TypeError: the input does not match the entrypoint's parameters.
     """
     result = ResultMapping(result_type)
     if isinstance(workflow, str):
         if input is not None and members:
-            raise TypeError(f"give {workflow!r} its input as one object or by keyword, not both")
+            raise TypeError(f"pass the input of {workflow!r} as one object or by keyword, not both")
         name, value = workflow, input if input is not None else dict(members) or None
     else:
         definition = definition_of(workflow)
@@ -203,12 +208,12 @@ async def execute_workflow(
 
 
 async def execute_workflow(workflow: Any, input: Any = None, /, **options: Any) -> Any:
-    """Run a child workflow and return its result; parameters as for `start_workflow`.
+    """Run a child workflow and return its result; the parameters are those of `start_workflow`.
 
     Raises:
-        TypeError: the input does not fit the entrypoint's parameters.
+        TypeError: the input does not match the entrypoint's parameters.
         temporalio.exceptions.ChildWorkflowError: the child failed, was cancelled or timed out.
-        PayloadDecodeError: its result does not fit the entrypoint's return annotation.
+        PayloadDecodeError: its result does not match the entrypoint's return annotation.
     """
     child: ChildExecution[Any] = await start_workflow(workflow, input, **options)
     return await child
@@ -217,11 +222,11 @@ async def execute_workflow(workflow: Any, input: Any = None, /, **options: Any) 
 def continue_as_new(input: Any = None, /, **members: Any) -> NoReturn:
     """End this run and start the workflow again under the same id, with an empty history.
 
-    The input is given as one object or by keyword, as for `start_workflow`. Return or raise nothing
-    after it: it does not come back.
+    The input is one object, or members by keyword, as for `start_workflow`. This function never
+    returns.
 
     Raises:
-        TypeError: the input does not fit the entrypoint's parameters.
+        TypeError: the input does not match the entrypoint's parameters.
     """
     instance: object = temporalio.workflow.instance()
     definition = definition_of(type(instance))

@@ -1,7 +1,7 @@
 """The decorators of a workflow class and its methods.
 
-The class stays the author's: its methods keep their parameters and can be called in a unit test.
-Beside them it gets the methods that Temporal calls (`mistral_offload.workflows.handlers`).
+Decorated methods keep their parameters and can be called in a unit test. The methods that Temporal
+calls are added to the class separately (`mistral_offload.workflows.handlers`).
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Any, Protocol, TypeVar, cast, overload
 
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.workflows.definitions import (
-    DEFINITION,
+    DEFINITION_ATTRIBUTE,
     Handler,
-    Mark,
+    HandlerMark,
     Role,
     WorkflowDefinition,
 )
-from mistral_offload.workflows.handlers import install
+from mistral_offload.workflows.handlers import add_temporal_methods
 
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 AsyncF = TypeVar("AsyncF", bound=Callable[..., Awaitable[Any]])
 
-_MARK = "__mistral_offload_handler__"
+_MARK_ATTRIBUTE = "__mistral_offload_handler__"
 _ONE_HOUR = timedelta(hours=1)
 
 
 class ClassDecorator(Protocol):
-    """What ``define(…)`` returns."""
+    """The decorator that ``define(…)`` returns."""
 
     def __call__(self, cls: C, /) -> C:
         """Decorate the class."""
@@ -68,21 +68,31 @@ def define(
 ) -> Any:
     """Make a class a workflow.
 
-    The class has one method decorated with ``entrypoint``; it stands at the top level of its
-    module, because Temporal's sandbox imports it from there.
+    The class needs exactly one method decorated with `entrypoint`. It must be defined at the top
+    level of its module, from where Temporal's sandbox imports it.
+
+    Example::
+
+        @workflows.workflow.define(name="transcription")
+        class Transcription:
+            @workflows.workflow.entrypoint
+            async def run(self, url: str) -> int:
+                return await count_words(await transcribe(url))
 
     Args:
-        cls: the class, when used without parentheses.
-        name: what callers start; the class's name if not given.
-        execution_timeout: the longest an execution may take, retries and continued runs included.
-        enforce_determinism: run it in Temporal's sandbox, which stops code that would not replay.
-        on_behalf_of: the platform runs it with the rights of the caller.
-        display_name: for the platform's pages.
-        description: for the platform's pages; the class's docstring if not given.
-        failure_exception_types: what ends the execution as failed when it leaves the entrypoint or
-            a signal's or update's method. Everything else makes Temporal try the workflow task
-            again, so that a repaired worker can go on; give ``()`` for that. Bad input, payloads
-            that cannot be decoded and Temporal's own failures end the execution in any case.
+        cls: the class, when the decorator is used without parentheses.
+        name: name that callers start the workflow by. Default: the class's name.
+        execution_timeout: time limit of an execution with all retries and continued runs.
+        enforce_determinism: True to run it in Temporal's sandbox, which rejects code that cannot
+            be replayed.
+        on_behalf_of: True if the platform runs it with the caller's permissions.
+        display_name: title for the platform's pages.
+        description: description for the platform's pages. Default: the class's docstring.
+        failure_exception_types: exceptions that fail the execution when the entrypoint, a signal
+            or an update raises them. After any other exception Temporal retries the workflow task,
+            so that a fixed worker can continue the execution; ``()`` means this for all of them.
+            Invalid input, payloads that cannot be decoded and Temporal's own failures always fail
+            the execution.
 
     Raises:
         ConfigurationError: there is not exactly one entrypoint, or two methods share a name.
@@ -106,20 +116,20 @@ def define(
             description=description or inspect.cleandoc(vars(cls).get("__doc__") or "") or None,
             failure_exception_types=tuple(failure_exception_types),
         )
-        setattr(cls, DEFINITION, definition)
-        install(definition)
+        setattr(cls, DEFINITION_ATTRIBUTE, definition)
+        add_temporal_methods(definition)
         return cls
 
     return decorate if cls is None else decorate(cls)
 
 
 def entrypoint(method: AsyncF, /) -> AsyncF:
-    """The method that is the workflow: ``async def``, its input mapped to its parameters."""
-    return _mark(method, Mark("entrypoint", "run"))
+    """Mark the method that runs the workflow: ``async def``, with the input as its parameters."""
+    return _mark(method, HandlerMark("entrypoint", "run"))
 
 
 class MethodDecorator(Protocol):
-    """What ``signal(…)``, ``query(…)`` and ``update(…)`` return."""
+    """The decorator that ``signal(…)``, ``query(…)`` and ``update(…)`` return."""
 
     def __call__(self, method: F, /) -> F:
         """Decorate the method."""
@@ -141,10 +151,15 @@ def signal(
     name: str | None = None,
     description: str | None = None,
 ) -> Any:
-    """A method that receives a signal; ``async def`` or plain. Its name is the default name.
+    """Mark a method, ``async def`` or plain, as the handler of a signal.
 
-    A signal whose input does not fit is logged and dropped: its sender is gone, and no one outside
-    should be able to end an execution with it.
+    A signal with invalid input is logged and dropped. Its sender does not wait for a response, and
+    a caller must not be able to end the execution with it.
+
+    Args:
+        method: the method, when the decorator is used without parentheses.
+        name: name of the signal. Default: the method's name.
+        description: description for the platform's pages. Default: the method's docstring.
     """
     return _marker("signal", method, name, description)
 
@@ -164,7 +179,13 @@ def query(
     name: str | None = None,
     description: str | None = None,
 ) -> Any:
-    """A plain method that answers a query and changes nothing. Its name is the default name."""
+    """Mark a plain method that changes nothing as the handler of a query.
+
+    Args:
+        method: the method, when the decorator is used without parentheses.
+        name: name of the query. Default: the method's name.
+        description: description for the platform's pages. Default: the method's docstring.
+    """
     return _marker("query", method, name, description)
 
 
@@ -183,15 +204,20 @@ def update(
     name: str | None = None,
     description: str | None = None,
 ) -> Any:
-    """A method that changes the workflow and answers; ``async def`` or plain.
+    """Mark a method, ``async def`` or plain, as the handler of an update; its result is returned.
 
-    An update whose input does not fit is rejected before it enters history.
+    An update with invalid input is rejected before it is added to the history.
+
+    Args:
+        method: the method, when the decorator is used without parentheses.
+        name: name of the update. Default: the method's name.
+        description: description for the platform's pages. Default: the method's docstring.
     """
     return _marker("update", method, name, description)
 
 
 def validator(update: str, /) -> MethodDecorator:
-    """A plain method, with the update's parameters, that raises to reject an update."""
+    """Mark a plain method with the update's parameters, which raises to reject this update."""
     decorator: MethodDecorator = _marker("validator", None, update, None)
     return decorator
 
@@ -200,19 +226,19 @@ def _marker(
     role: Role, method: Callable[..., Any] | None, name: str | None, description: str | None
 ) -> Any:
     def mark(method: Callable[..., Any]) -> Any:
-        return _mark(method, Mark(role, name or method.__name__, description))
+        return _mark(method, HandlerMark(role, name or method.__name__, description))
 
     return mark if method is None else mark(method)
 
 
-def _mark(method: F, mark: Mark) -> F:
+def _mark(method: F, mark: HandlerMark) -> F:
     if not inspect.isfunction(cast("object", method)):
-        raise ConfigurationError(f"{mark.role} decorates a method, not {method!r}")
+        raise ConfigurationError(f"@{mark.role} must decorate a method, not {method!r}")
     if mark.role == "entrypoint" and not inspect.iscoroutinefunction(method):
         raise ConfigurationError(f"the entrypoint {method.__qualname__} must be async def")
     if mark.role in ("query", "validator") and inspect.iscoroutinefunction(method):
         raise ConfigurationError(f"the {mark.role} {method.__qualname__} must not be async def")
-    setattr(method, _MARK, mark)
+    setattr(method, _MARK_ATTRIBUTE, mark)
     return method
 
 
@@ -225,8 +251,8 @@ def _handlers(cls: type) -> dict[Role, list[Handler]]:
         "validator": [],
     }
     for _, member in inspect.getmembers(cls, inspect.isfunction):
-        mark = getattr(member, _MARK, None)
-        if isinstance(mark, Mark):
+        mark = getattr(member, _MARK_ATTRIBUTE, None)
+        if isinstance(mark, HandlerMark):
             found[mark.role].append(Handler(mark, member))
     return found
 
@@ -235,11 +261,13 @@ def _check(cls: type, found: dict[Role, list[Handler]]) -> None:
     problems: list[str] = []
     if len(found["entrypoint"]) != 1:
         names = ", ".join(handler.method.__name__ for handler in found["entrypoint"]) or "none"
-        problems.append(f"it needs one method decorated with @workflow.entrypoint, and has {names}")
+        problems.append(
+            f"needs exactly one method decorated with @workflow.entrypoint, and has {names}"
+        )
     for role, handlers in found.items():
         names_of_role = [handler.name for handler in handlers]
         for name in {name for name in names_of_role if names_of_role.count(name) > 1}:
-            problems.append(f"two methods are {role} {name!r}")
+            problems.append(f"two methods handle {role} {name!r}")
     updates = {handler.name for handler in found["update"]}
     problems += [
         f"{handler.method.__name__} validates the update {handler.name!r}, which does not exist"

@@ -1,4 +1,4 @@
-"""What the decorators of a workflow class record of it."""
+"""Workflow definitions: the class and its handlers, as its decorators recorded them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from mistral_offload.workflows.signatures import MISSING, FunctionSignature
 
 Role = Literal["entrypoint", "signal", "query", "update", "validator"]
 
-DEFINITION = "__mistral_offload_workflow__"
-"""Where a class keeps its definition."""
+DEFINITION_ATTRIBUTE = "__mistral_offload_workflow__"
+"""Attribute of a decorated class that holds its definition."""
 
 
 @dataclass(frozen=True)
-class Mark:
-    """What a decorator leaves on a method; see `Handler`."""
+class HandlerMark:
+    """Mark that a decorator sets on a method; see `Handler` for its members."""
 
     role: Role
     name: str
@@ -35,13 +35,15 @@ class Handler:
     """One decorated method of a workflow class.
 
     Attributes:
-        role: what it handles.
-        name: what callers call it.
-        method: the method as it was written.
-        description: for the platform's pages.
+        role: entrypoint, signal, query, update or validator.
+        name: name that callers use.
+        method: the method as written.
+        description: description for the platform's pages.
+        signature: parameters and annotations of the method.
+        input: mapping of the JSON input to the parameters.
     """
 
-    def __init__(self, mark: Mark, method: Callable[..., Any]) -> None:
+    def __init__(self, mark: HandlerMark, method: Callable[..., Any]) -> None:
         self.role = mark.role
         self.name = mark.name
         self.method = method
@@ -51,23 +53,26 @@ class Handler:
 
     @property
     def is_async(self) -> bool:
-        """Whether the method is ``async def``."""
+        """True for an ``async def`` method."""
         return inspect.iscoroutinefunction(self.method)
 
     @cached_property
     def result(self) -> ResultMapping:
-        """How the return value maps to JSON."""
+        """Mapping of the return value to JSON."""
         return ResultMapping(self.signature.result)
 
     def plain_result_schema(self) -> dict[str, Any] | None:
-        """JSON schema of an answer to a query or update, which is sent as it is."""
+        """Return the JSON schema of a query's or update's result, or None without an annotation.
+
+        Unlike that of an entrypoint, the result is returned as it is.
+        """
         result = self.signature.result
         return None if result is MISSING else json_schema(ValueReader(result), "serialization")
 
 
 @dataclass(frozen=True)
 class WorkflowDefinition:
-    """What ``define`` recorded of a workflow class; see there."""
+    """Definition of a workflow class; see `define` for its members."""
 
     name: str
     cls: type
@@ -85,12 +90,12 @@ class WorkflowDefinition:
 
 
 def definition_of(cls: type) -> WorkflowDefinition:
-    """The definition of a decorated class.
+    """Return the definition of a decorated class.
 
     Raises:
         ConfigurationError: the class is not decorated.
     """
-    found = vars(cls).get(DEFINITION)
+    found = vars(cls).get(DEFINITION_ATTRIBUTE)
     if not isinstance(found, WorkflowDefinition):
         raise ConfigurationError(
             f"{cls.__module__}.{cls.__qualname__} is not a workflow: decorate it with "

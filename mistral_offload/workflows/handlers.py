@@ -1,4 +1,4 @@
-"""The methods of a workflow class that Temporal calls: from payloads to the author's method."""
+"""Methods that Temporal calls on a workflow class: decode payloads, call the author's method."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, FailureError
 
 from mistral_offload.errors import MistralOffloadError, PayloadDecodeError
-from mistral_offload.workflows.activity_adapter import INVALID_INPUT, take_raw_values
+from mistral_offload.workflows.activity_adapter import INVALID_INPUT, declare_raw_parameters
 
 if TYPE_CHECKING:
     from mistral_offload.workflows.definitions import Handler, WorkflowDefinition
 
 
-def install(definition: WorkflowDefinition) -> None:
-    """Give the class the methods that Temporal calls, and make it Temporal's workflow."""
+def add_temporal_methods(definition: WorkflowDefinition) -> None:
+    """Add the methods that Temporal calls to a class, and register it as Temporal's workflow."""
     cls, failures = definition.cls, definition.failure_exception_types
     _add(cls, _entrypoint(definition.entrypoint, failures), temporalio.workflow.run)
     for handler in definition.signals:
@@ -33,13 +33,13 @@ def install(definition: WorkflowDefinition) -> None:
     temporalio.workflow.defn(
         name=definition.name,
         sandboxed=definition.enforce_determinism,
-        # Values that cannot be written or read will not get better by trying again.
+        # A retry cannot help with values that cannot be encoded or decoded.
         failure_exception_types=[MistralOffloadError],
     )(cls)
 
 
 def _add(cls: type, function: Callable[..., Any], decorate: Callable[[Any], Any]) -> Any:
-    # Temporal insists that its methods were written in the class, so they look as if they were.
+    # Temporal accepts only methods defined in the class, so these pretend to be.
     function.__module__ = cls.__module__
     function.__qualname__ = f"{cls.__name__}.{function.__name__}"
     decorated = decorate(function)
@@ -50,7 +50,7 @@ def _add(cls: type, function: Callable[..., Any], decorate: Callable[[Any], Any]
 def _entrypoint(handler: Handler, failures: tuple[type[Exception], ...]) -> Callable[..., Any]:
     async def run(self: Any, *payloads: Any) -> Any:
         args, kwargs = _arguments(handler, payloads)
-        with _failing_on(failures):
+        with _convert_to_failures(failures):
             result = await handler.method(self, *args, **kwargs)
         return handler.result.write(result)
 
@@ -62,31 +62,31 @@ def _signal(handler: Handler, failures: tuple[type[Exception], ...]) -> Callable
         try:
             args, kwargs = _arguments(handler, payloads)
         except ApplicationError as error:
-            if error.type != INVALID_INPUT:  # it will never be readable, and nobody else knows
+            if error.type != INVALID_INPUT:  # a lost payload: only this failure reports it
                 raise
             temporalio.workflow.logger.warning("Signal dropped: %s", error.message)
             return
-        with _failing_on(failures):
+        with _convert_to_failures(failures):
             await _result_of(handler, self, args, kwargs)
 
     return _named(receive, handler)
 
 
 def _query(handler: Handler) -> Callable[..., Any]:
-    def answer(self: Any, *payloads: Any) -> Any:
+    def respond(self: Any, *payloads: Any) -> Any:
         args, kwargs = _arguments(handler, payloads)
         return handler.method(self, *args, **kwargs)
 
-    return _named(answer, handler)
+    return _named(respond, handler)
 
 
 def _update(handler: Handler, failures: tuple[type[Exception], ...]) -> Callable[..., Any]:
-    async def change(self: Any, *payloads: Any) -> Any:
+    async def apply(self: Any, *payloads: Any) -> Any:
         args, kwargs = _arguments(handler, payloads)
-        with _failing_on(failures):
+        with _convert_to_failures(failures):
             return await _result_of(handler, self, args, kwargs)
 
-    return _named(change, handler)
+    return _named(apply, handler)
 
 
 def _validator(handler: Handler, own: Callable[..., Any] | None) -> Callable[..., None]:
@@ -101,7 +101,7 @@ def _validator(handler: Handler, own: Callable[..., Any] | None) -> Callable[...
 def _named(function: Callable[..., Any], handler: Handler) -> Callable[..., Any]:
     function.__name__ = f"_offload_{handler.role}_{handler.method.__name__}"
     function.__doc__ = handler.method.__doc__
-    take_raw_values(function, ["self", "payload"])
+    declare_raw_parameters(function, ["self", "payload"])
     return function
 
 
@@ -114,7 +114,8 @@ def _arguments(handler: Handler, payloads: Sequence[Any]) -> tuple[list[Any], di
     try:
         if len(payloads) > 1:
             raise PayloadDecodeError(
-                f"{handler.signature.place} takes one JSON object; {len(payloads)} payloads arrived"
+                f"{handler.signature.qualified_name} takes one JSON object, but received "
+                f"{len(payloads)} payloads"
             )
         raw = payloads[0] if payloads else None
         values = handler.input.read(raw.payload if isinstance(raw, RawValue) else None)
@@ -124,11 +125,11 @@ def _arguments(handler: Handler, payloads: Sequence[Any]) -> tuple[list[Any], di
 
 
 @contextmanager
-def _failing_on(types: tuple[type[Exception], ...]) -> Generator[None]:
-    """Turn the author's exceptions into failures, which Temporal does not try again.
+def _convert_to_failures(types: tuple[type[Exception], ...]) -> Generator[None]:
+    """Convert the author's exceptions of these types into failures, which Temporal does not retry.
 
-    Not left to Temporal's own list of failure types: with ``Exception`` on it, Temporal would also
-    end executions whose history no longer fits the code, where a roll-back could save them.
+    Temporal's own list of failure types is not used: with ``Exception`` in it, Temporal would also
+    fail executions whose history no longer matches the code, which a rollback could save.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""A worker's workflows as the platform is told of them, and the heartbeat that keeps them known."""
+"""Registration of a worker's workflows with the platform, kept alive by heartbeats."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _K8S_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 def describe_workflow(definition: WorkflowDefinition, *, task_queue: str) -> dict[str, Any]:
-    """A workflow as it is registered: names, JSON schemas, limits.
+    """Return the registration body of a workflow: names, JSON schemas and limits.
 
     Raises:
-        ConfigurationError: a parameter or result has a type that JSON cannot be read into.
+        ConfigurationError: the type of a parameter or result cannot be read from JSON.
     """
     return {
         "name": definition.name,
@@ -56,7 +56,7 @@ def _describe(handler: Handler) -> dict[str, Any]:
 
 
 def locate(settings: WorkerSettings) -> DeploymentLocation:
-    """Where this worker runs: a Kubernetes pod, or anywhere else."""
+    """Return the location of this worker: ``k8s`` in a Kubernetes pod, else ``local``."""
     if not settings.kubernetes_service_host:
         return DeploymentLocation(location_type="local")
     namespace = _K8S_NAMESPACE.read_text().strip() if _K8S_NAMESPACE.is_file() else None
@@ -64,7 +64,15 @@ def locate(settings: WorkerSettings) -> DeploymentLocation:
 
 
 class WorkerRegistration:
-    """Registers a worker's workflows and keeps them registered."""
+    """Registers a worker's workflows and keeps them registered.
+
+    Args:
+        platform: the platform's REST API.
+        definitions: the workflows, as `describe_workflow` returns them.
+        worker_name: name of this worker process.
+        location: location of this worker process.
+        heartbeat_seconds: pause between heartbeats.
+    """
 
     def __init__(
         self,
@@ -83,28 +91,30 @@ class WorkerRegistration:
         self._refs: Sequence[RegistrationRef] = ()
 
     async def register(self) -> None:
-        """Tell the platform which workflows this worker runs.
+        """Register the workflows of this worker with the platform.
 
         Raises:
-            APIConnectionError: there was no answer.
-            APIError: the platform refused.
+            APIConnectionError: the platform sent no response.
+            APIError: the platform returned an error.
         """
-        answer = await self._platform.register(
+        response = await self._platform.register(
             self._definitions, worker_name=self._worker_name, location=self._location
         )
-        self._refs = answer.workflow_registration_refs
-        if answer.has_conflicts:
-            _logger.warning("The platform knows one of these workflows with another definition")
-        for warning in answer.warnings or ():
+        self._refs = response.workflow_registration_refs
+        if response.has_conflicts:
+            _logger.warning(
+                "Registration: a workflow of this worker is registered with another definition"
+            )
+        for warning in response.warnings or ():
             _logger.warning("Registration: %s", warning)
 
     async def keep_alive(self, before_each: Callable[[], None]) -> None:
-        """Send heartbeats until cancelled, and register again when the platform has forgotten.
+        """Send heartbeats until cancelled, and register again when the platform requires it.
 
-        Failures are logged, the first of a row as a warning: the worker goes on with its tasks.
+        Failures are logged, the first in a row as a warning; the worker continues with its tasks.
 
         Args:
-            before_each: called before every heartbeat; its failures are treated as those.
+            before_each: called before every heartbeat; its errors count as failed heartbeats.
         """
         failing = False
         while True:
@@ -112,14 +122,16 @@ class WorkerRegistration:
             try:
                 before_each()
                 if not await self._platform.heartbeat(self._refs, worker_name=self._worker_name):
-                    _logger.info("The platform has forgotten this worker: registering again")
+                    _logger.info(
+                        "Heartbeat: the platform no longer lists this worker; registering again"
+                    )
                     await self.register()
             except MistralOffloadError as error:
                 _logger.log(
-                    logging.DEBUG if failing else logging.WARNING, "No heartbeat: %s", error
+                    logging.DEBUG if failing else logging.WARNING, "Heartbeat failed: %s", error
                 )
                 failing = True
             else:
                 if failing:
-                    _logger.info("Heartbeats go through again")
+                    _logger.info("Heartbeats succeed again")
                 failing = False

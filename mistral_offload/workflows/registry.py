@@ -1,4 +1,4 @@
-"""The activities that were decorated in this process."""
+"""Registry of the activities decorated in this process."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mistral_offload.workflows.activities import Activity
 
 
 class ActivityRegistry:
-    """Remembers each decorated function once, by where it was written.
+    """Activities by the qualified names of their functions.
 
-    Temporal's sandbox imports workflow modules again for every run; those copies are not added.
+    Temporal's sandbox imports workflow modules again for every run; these copies are not added.
     """
 
     def __init__(self) -> None:
@@ -23,20 +23,20 @@ class ActivityRegistry:
         self._lock = threading.Lock()
 
     def add(self, activity: Activity[..., Any]) -> None:
-        """Remember an activity; one from the same place is replaced."""
+        """Add an activity; it replaces one of the same module and qualified name."""
         if temporalio.workflow.unsafe.in_sandbox():
             return
         with self._lock:
-            self._activities[activity.signature.place] = activity
+            self._activities[activity.signature.qualified_name] = activity
 
     def all(self) -> list[Activity[..., Any]]:
-        """Every activity, in the order of decoration."""
+        """Return all activities in the order of their decoration."""
         with self._lock:
             return list(self._activities.values())
 
 
 def by_name(activities: Iterable[Activity[..., Any]]) -> dict[str, Activity[..., Any]]:
-    """Activities by the name Temporal calls them.
+    """Return activities by their names in Temporal.
 
     Raises:
         ConfigurationError: two of them share a name.
@@ -44,11 +44,11 @@ def by_name(activities: Iterable[Activity[..., Any]]) -> dict[str, Activity[...,
     found: dict[str, Activity[..., Any]] = {}
     for activity in activities:
         other = found.setdefault(activity.name, activity)
-        if other.signature.place != activity.signature.place:
+        if other.signature.qualified_name != activity.signature.qualified_name:
             raise ConfigurationError(
-                f"two activities are named {activity.name!r}: {other.signature.place} and "
-                f"{activity.signature.place}. Give one of them another name=, or give the worker "
-                "activities=[…] with those it shall run"
+                f"two activities are named {activity.name!r}: {other.signature.qualified_name} "
+                f"and {activity.signature.qualified_name}. Set another name= for one of them, or "
+                "pass the worker activities=[…] with those it should run"
             )
     return found
 

@@ -1,7 +1,7 @@
-"""How what an entrypoint returns becomes the execution's result, and back for a parent.
+"""Mapping between an entrypoint's return value and the JSON result of its execution.
 
-A pydantic model is its own JSON object; a value of any other type is ``{"result": value}``; None is
-``null``. These rules are the platform's. Results of queries and updates stay as they are.
+The rules are the platform's: a pydantic model is its own JSON object, None is ``null``, a value of
+any other type becomes ``{"result": value}``. Results of queries and updates are not mapped.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _MEMBER = "result"
 
 
 class ResultMapping:
-    """Maps the return annotation of one entrypoint to result JSON and back."""
+    """Mapping of one entrypoint's return value, by its return annotation."""
 
     def __init__(self, annotation: Any) -> None:
         self._annotation = annotation
 
     def write(self, value: Any) -> Any:
-        """The value as the execution's result."""
+        """Return the execution's result for a return value."""
         if self._annotation is MISSING or self._annotation is Any:
             whole = value is None or isinstance(value, BaseModel)
         else:
@@ -37,13 +37,13 @@ class ResultMapping:
         return value if whole else {_MEMBER: value}
 
     def read(self, data: bytes) -> Any:
-        """The value again, validated against the annotation.
+        """Return the return value for an execution's result, validated against the annotation.
 
-        A result without the ``result`` member, which a foreign workflow may return, is read as the
-        value itself.
+        A result without the member ``result``, as workflows of other SDKs may return, is read as
+        the value itself.
 
         Raises:
-            PayloadDecodeError: it does not fit.
+            PayloadDecodeError: the result does not match the annotation.
         """
         if self._annotation is MISSING or self._annotation is Any:
             value = load_json(data)
@@ -58,7 +58,7 @@ class ResultMapping:
             return self._plain.read(data)
 
     def json_schema(self) -> dict[str, Any] | None:
-        """JSON schema of the result, for the platform; None when it is not annotated."""
+        """Return the JSON schema of the result; None without an annotation."""
         if self._annotation is MISSING:
             return None
         whole = is_model(self._annotation) or self._annotation in (None, type(None))

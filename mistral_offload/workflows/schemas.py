@@ -1,4 +1,4 @@
-"""JSON schemas of inputs and results, for the platform's own pages."""
+"""JSON schemas of inputs and results, which the platform shows on its pages."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mistral_offload.payload.typed_reader import ValueReader
 def json_schema(
     reader: ValueReader, mode: Literal["validation", "serialization"]
 ) -> dict[str, Any]:
-    """JSON schema of a type; empty, which means anything, for one that has none.
+    """Return the JSON schema of a type; ``{}``, which allows anything, if it has none.
 
     Raises:
-        ConfigurationError: pydantic cannot read such a type.
+        ConfigurationError: pydantic cannot validate this type.
     """
     try:
         return reader.adapter.json_schema(mode=mode)

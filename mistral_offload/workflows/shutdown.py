@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as an event, so that a worker can end what it has begun."""
+"""SIGTERM and SIGINT as an event, so that a worker can finish its running tasks."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stop_signals() -> Generator[asyncio.Event]:
-    """An event that the first SIGTERM or SIGINT sets; a second one acts as it always did.
+    """Provide an event that the first SIGTERM or SIGINT sets; a second one acts as by default.
 
-    Signals reach the main thread only: elsewhere, and where the event loop cannot take them, the
-    event is never set, and cancelling the task is the way to stop.
+    The event is set only in the main thread and if the event loop supports signal handlers.
+    Elsewhere, stop the worker by cancelling its task.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    taken: list[signal.Signals] = []
+    handled: list[signal.Signals] = []
 
-    def release() -> None:
-        while taken:
-            loop.remove_signal_handler(taken.pop())
+    def restore() -> None:
+        while handled:
+            loop.remove_signal_handler(handled.pop())
 
-    def stop_now(name: str) -> None:
-        _logger.info("%s: stopping; once more ends at once", name)
-        release()
+    def request_stop(name: str) -> None:
+        _logger.info("%s received: stopping; send it again to stop at once", name)
+        restore()
         stop.set()
 
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             try:
-                loop.add_signal_handler(number, stop_now, number.name)
+                loop.add_signal_handler(number, request_stop, number.name)
             except NotImplementedError:  # Windows
                 break
-            taken.append(number)
+            handled.append(number)
     try:
         yield stop
     finally:
-        release()
+        restore()

@@ -1,4 +1,4 @@
-"""Parameters and annotations of the functions a worker author decorates."""
+"""Parameters and annotations of decorated functions."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class FunctionSignature:
-    """What a decorated function takes and gives.
+    """Parameters and return annotation of a decorated function.
 
     Annotations are resolved on first use, not when the function is decorated: a sandboxed module is
-    imported again for every run, and what annotations name may be defined further down.
+    imported again for every run, and annotations may name types defined further down.
+
+    Args:
+        function: the function.
+        method: True for a method, whose first parameter is ``self``.
 
     Raises:
         ConfigurationError: the function takes ``*args`` or ``**kwargs``, which have no names to
@@ -33,20 +37,22 @@ class FunctionSignature:
         parameters = list(inspect.signature(function).parameters.values())
         if method:
             if not parameters:
-                raise ConfigurationError(f"{self.place} is a method and needs a self parameter")
+                raise ConfigurationError(
+                    f"{self.qualified_name} is a method and needs a self parameter"
+                )
             parameters = parameters[1:]
         for parameter in parameters:
             if parameter.kind in _VARIADIC:
                 raise ConfigurationError(
-                    f"{self.place} takes {parameter}, but every parameter needs a name: it is a "
-                    "member of a JSON object, or one payload"
+                    f"{self.qualified_name} takes {parameter}, but every parameter needs a name: "
+                    "it is one member of a JSON object, or one payload"
                 )
         self._signature = inspect.Signature(parameters)
         self.parameters: Mapping[str, inspect.Parameter] = self._signature.parameters
 
     @property
-    def place(self) -> str:
-        """Where the function is, for messages."""
+    def qualified_name(self) -> str:
+        """Module and qualified name of the function, for messages."""
         return f"{self.function.__module__}.{self.function.__qualname__}"
 
     @property
@@ -60,35 +66,35 @@ class FunctionSignature:
             return get_type_hints(self.function, include_extras=True)
         except (NameError, TypeError) as error:
             raise ConfigurationError(
-                f"the annotations of {self.place} cannot be resolved: {error}. What they name must "
-                "be imported at run time, not only under TYPE_CHECKING"
+                f"the annotations of {self.qualified_name} cannot be resolved: {error}. Import the "
+                "types they name at run time, not only under TYPE_CHECKING"
             ) from error
 
     def annotation(self, name: str) -> Any:
-        """The type of a parameter; ``Any`` when it has no annotation."""
+        """Return the type of a parameter; ``Any`` without an annotation."""
         return self._hints.get(name, Any)
 
     @property
     def result(self) -> Any:
-        """The return annotation, or `MISSING`."""
+        """Return annotation of the function, or `MISSING`."""
         return self._hints.get("return", MISSING)
 
     def is_required(self, name: str) -> bool:
-        """Whether a parameter has no default."""
+        """Return True when a parameter has no default."""
         return self.parameters[name].default is MISSING
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Any]:
-        """The values of a call in declaration order, defaults filled in.
+        """Return the values of a call in declaration order, with defaults filled in.
 
         Raises:
-            TypeError: the call does not fit, in Python's own words.
+            TypeError: the arguments do not match; the message is Python's own.
         """
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return [bound.arguments[name] for name in self.parameters]
 
     def call_arguments(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Turn values by name into positional and keyword arguments; defaults fill the rest."""
+        """Return positional and keyword arguments for values by name; defaults fill the rest."""
         bound = self._signature.bind_partial()
         bound.arguments.update({name: values[name] for name in self.parameters if name in values})
         bound.apply_defaults()
@@ -96,7 +102,7 @@ class FunctionSignature:
 
 
 def is_model(annotation: Any) -> bool:
-    """Whether a type is a pydantic model, or a union of nothing but models (and None)."""
+    """Return True for a pydantic model and for a union of only models (and None)."""
     if get_origin(annotation) is Annotated:
         return is_model(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):

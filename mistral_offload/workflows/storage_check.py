@@ -1,4 +1,4 @@
-"""Whether a worker can reach its stores, asked before it takes the first task."""
+"""Check of a worker's stores before it takes the first task."""
 
 from __future__ import annotations
 
@@ -24,67 +24,68 @@ _PROBE: Final = b"A worker of mistral-offload has checked that it can write here
 
 
 async def check_stores(settings: WorkerSettings, *, payloads: bool, fields: bool) -> None:
-    """Ask every store that the settings configure for a blob that is not there.
+    """Check access to every store that the settings configure.
 
     Args:
-        settings: the worker's.
-        payloads: whether its store for whole payloads is used.
-        fields: whether its store for activity fields is used.
+        settings: the worker's settings.
+        payloads: True to check the store for whole payloads.
+        fields: True to check the store for activity fields.
 
     Raises:
-        StorageCheckError: one or more cannot be used; it says which, and why.
+        StorageCheckError: one or more stores cannot be used; the message names each with its error.
     """
-    wanted: dict[str, tuple[BlobStorageConfig, str]] = {}
+    stores: dict[str, tuple[BlobStorageConfig, str]] = {}
     if payloads and settings.payload_offloading is not None:
         config = settings.payload_offloading.storage_config
-        wanted["TEMPORAL_PAYLOAD_OFFLOADING"] = config, PAYLOAD_ROOT
+        stores["TEMPORAL_PAYLOAD_OFFLOADING"] = config, PAYLOAD_ROOT
     if fields and settings.field_offloading is not None:
         config = settings.field_offloading.storage_config
-        wanted["ACTIVITY_ATTRIBUTES_OFFLOADING"] = config, FIELD_ROOT
-    outcomes = await asyncio.gather(*(_try(*each) for each in wanted.values()))
-    problems = {group: problem for group, problem in zip(wanted, outcomes, strict=True) if problem}
+        stores["ACTIVITY_ATTRIBUTES_OFFLOADING"] = config, FIELD_ROOT
+    errors = await asyncio.gather(*(_find_error(*each) for each in stores.values()))
+    problems = {group: error for group, error in zip(stores, errors, strict=True) if error}
     if problems:
-        raise StorageCheckError(_report(problems))
+        raise StorageCheckError(_describe(problems))
 
 
-async def _try(config: BlobStorageConfig, root: str) -> MistralOffloadError | None:
+async def _find_error(config: BlobStorageConfig, root: str) -> MistralOffloadError | None:
     try:
         store = open_store(config)
-        await store.run_async(_check, store, f"{root}/{_PROBE_NAME}")
+        await store.run_async(_probe_read_or_write, store, f"{root}/{_PROBE_NAME}")
         for other in map(open_store, config.read_also):
-            await other.run_async(_read, other, f"{root}/{_PROBE_NAME}")
+            await other.run_async(_probe_read, other, f"{root}/{_PROBE_NAME}")
     except MistralOffloadError as error:
         return error
     return None
 
 
-def _check(store: BlobStore, key: str) -> None:
-    """Reading tells most: the server, the bucket, the credentials. Nothing is left behind.
+def _probe_read_or_write(store: BlobStore, key: str) -> None:
+    """Read a blob that does not exist; if access is denied, write it first.
 
-    But S3 and Google refuse to say that a blob is not there to those who may not list. They may
-    still write one and read it, which is all a worker does, so that is tried before giving up.
+    Reading checks the server, the bucket and the credentials, and leaves nothing behind. But S3
+    and Google report a missing blob as denied access to clients without permission to list. These
+    may still write and read blobs, which is all a worker does.
     """
     try:
-        _read(store, key)
-    except StorageAccessDeniedError as refused:
+        _probe_read(store, key)
+    except StorageAccessDeniedError as denied:
         try:
             store.put(key, _PROBE)
         except StorageAccessDeniedError:
-            raise refused from None
-        _read(store, key)
+            raise denied from None
+        _probe_read(store, key)
 
 
-def _read(store: BlobStore, key: str) -> None:
+def _probe_read(store: BlobStore, key: str) -> None:
     try:
         store.get(key)
     except BlobNotFoundError:
         return
 
 
-def _report(problems: Mapping[str, MistralOffloadError]) -> str:
+def _describe(problems: Mapping[str, MistralOffloadError]) -> str:
     lines = [f"{group}__STORAGE_CONFIG: {error}" for group, error in problems.items()]
     return (
-        "the worker cannot use the storage it is configured for:\n  "
+        "the worker cannot use its configured storage:\n  "
         + "\n  ".join(lines)
-        + "\nCHECK_STORAGE_ON_START=false starts it all the same"
+        + "\nSet CHECK_STORAGE_ON_START=false to start without this check"
     )

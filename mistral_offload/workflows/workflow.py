@@ -1,6 +1,7 @@
-"""What is written inside a workflow: ``workflows.workflow.…``.
+"""The functions used in workflow code, as ``workflows.workflow.…``.
 
-Decorators and children are this package's; the rest is Temporal's own, under Temporal's names.
+The decorators and the functions for child workflows belong to this package. The others are
+Temporal's own, under Temporal's names.
 """
 
 from temporalio.workflow import (

@@ -329,7 +329,7 @@ async def test_unfinished_within_the_request() -> None:
 
 async def test_waiting_ends_with_its_time() -> None:
     client = make_client(Recording([answer()]))
-    with pytest.raises(WorkflowTimeoutError, match=r"in 0\.05 s"):
+    with pytest.raises(WorkflowTimeoutError, match=r"still running after 0\.05 s"):
         await client.workflows.wait_for_workflow_completion_async("e-1", timeout_seconds=0.05)
 
 

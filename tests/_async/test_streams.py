@@ -110,7 +110,7 @@ async def test_a_refusal_is_an_error_before_anything_is_read() -> None:
 
 async def test_an_answer_that_is_no_stream_is_refused() -> None:
     client, _ = client_of(httpx.Response(200, json={}))
-    with pytest.raises(ResponseValidationError, match="did not answer with a stream"):
+    with pytest.raises(ResponseValidationError, match="did not return a stream"):
         await client.workflows.executions.stream_async("e")
 
 

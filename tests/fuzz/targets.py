@@ -18,10 +18,10 @@ from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payload
 
 from mistral_offload.api import endpoints, response_values
-from mistral_offload.api.responses import read_answer, read_document
+from mistral_offload.api.responses import parse_json, to_model
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.api.sse import FrameReader
-from mistral_offload.api.stream_calls import read_frame
+from mistral_offload.api.stream_calls import parse_frame
 from mistral_offload.cli.terminal import escape_controls
 from mistral_offload.codecserver.links import Links
 from mistral_offload.config import PayloadCompressionConfig, PayloadEncryptionConfig
@@ -86,7 +86,7 @@ def _key(data: bytes) -> None:
 
 
 def _envelope(data: bytes) -> None:
-    for found in response_values.anywhere(load_json(data)):
+    for found in response_values.find_at_any_depth(load_json(data)):
         with suppress(MistralOffloadError):
             _ENCODER.decode_value(found.payload)
     payload = read_envelope(load_json(data))
@@ -97,10 +97,10 @@ def _envelope(data: bytes) -> None:
 def _document(data: bytes) -> None:
     document = load_json(data)
     for find in (
-        response_values.in_result,
-        response_values.in_schedule,
-        response_values.in_schedules,
-        response_values.in_events,
+        response_values.find_in_result,
+        response_values.find_in_schedule,
+        response_values.find_in_schedules,
+        response_values.find_in_events,
     ):
         with suppress(MistralOffloadError):
             for found in find(document):
@@ -161,8 +161,8 @@ def _stream(data: bytes) -> None:
     operation: Any = endpoints.STREAM_EVENTS
     for frame in frames:
         with suppress(MistralOffloadError):
-            for found in response_values.in_frame(
-                read_frame(operation, _response(200, b""), frame)
+            for found in response_values.find_in_frame(
+                parse_frame(operation, _response(200, b""), frame)
             ):
                 _ENCODER.decode(EncodedPayload(found.payload.data, found.payload.options))
 
@@ -172,7 +172,7 @@ def _answer(data: bytes) -> None:
     for status in (200, 404, 422, 500):
         with suppress(MistralOffloadError):
             response = _response(status, data)
-            read_answer(operation, response, read_document(operation, response))
+            to_model(operation, response, parse_json(operation, response))
 
 
 def _headers(data: bytes) -> None:

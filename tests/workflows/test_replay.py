@@ -60,6 +60,6 @@ async def test_histories_replay(rig: Rig, encoder: PayloadEncoder) -> None:
 
 
 async def test_the_sandbox_registers_nothing_twice(rig: Rig) -> None:
-    before = [activity.signature.place for activity in registry.all()]
+    before = [activity.signature.qualified_name for activity in registry.all()]
     await rig.run("activities")
-    assert [activity.signature.place for activity in registry.all()] == before
+    assert [activity.signature.qualified_name for activity in registry.all()] == before

@@ -131,7 +131,7 @@ def test_every_problem_is_named_and_no_value_shown(read) -> None:
         "TEMPORAL_TLS:",
         f"{GROUP}__MIN_SIZE_BYTES:",
         f"{STORAGE}__STORAGE_PROVIDER:",
-        f"{STORAGE}__BUKET_NAME: there is no such variable",
+        f"{STORAGE}__BUKET_NAME: unknown variable",
     ):
         assert f"\n  {name}" in text
     assert "secret" not in text.lower()
@@ -238,7 +238,7 @@ def test_every_problem_of_encryption_and_compression_is_named(read) -> None:
         f"{ENCRYPTION}__MODE: Field required",
         f"{ENCRYPTION}__MAIN_KEY: a key has 16, 24 or 32 bytes",
         f"{ENCRYPTION}__SECONDARY_KEY: a key is written as hex",
-        f"{ENCRYPTION}__KEY: there is no such variable",
+        f"{ENCRYPTION}__KEY: unknown variable",
         f"{COMPRESSION}__ALGORITHM_CONFIG__LEVEL:",
         f"{COMPRESSION}__ALGORITHM_CONFIG__ALGORITHM:",
     ):

@@ -146,7 +146,8 @@ def test_the_worker_says_so_and_ends(tmp_path: Path) -> None:
         check=False,
     )
     assert ended.returncode == 1
-    assert "StorageCheckError: the worker cannot use the storage" in ended.stderr
+    assert "StorageCheckError: the worker cannot use its configured storage" in ended.stderr
+    assert "CHECK_STORAGE_ON_START=false" in ended.stderr
     assert "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG: " in ended.stderr
     assert "SECRET-KEY" not in ended.stderr
 

@@ -153,7 +153,7 @@ async def test_heartbeats_and_registering_again(caplog: pytest.LogCaptureFixture
         "workflow_registration_refs": [REF],
     }
     warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert warnings == ["No heartbeat: a token file is gone"]
+    assert warnings == ["Heartbeat failed: a token file is gone"]
 
 
 async def test_discovery() -> None:
@@ -183,7 +183,7 @@ async def test_a_platform_that_does_not_tell(caplog: pytest.LogCaptureFixture) -
     async with httpx.AsyncClient(transport=transport) as client:
         found = await find_temporal(settings(), Platform(settings(), client))
     assert found == TemporalAddress("localhost:7233", "mistral-workflows", False)
-    assert "does not tell where Temporal is" in caplog.text
+    assert "does not provide the address of Temporal" in caplog.text
 
 
 async def test_a_platform_that_refuses() -> None:
@@ -212,7 +212,7 @@ def test_addresses(text: str, expected: tuple[str, bool]) -> None:
 
 def test_addresses_that_are_none() -> None:
     for text in ("", "host:port", "https://"):
-        with pytest.raises(ConfigurationError, match="is no address"):
+        with pytest.raises(ConfigurationError, match="not a valid address"):
             parse_target(text)
 
 

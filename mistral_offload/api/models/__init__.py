@@ -1,4 +1,4 @@
-"""Bodies of requests and answers, grouped by resource."""
+"""Models of request and response bodies, grouped by resource."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ from mistral_offload.api.models.events import (
 from mistral_offload.api.models.executions import (
     BatchExecutionResponse,
     BatchExecutionResult,
-    ExecuteAnswer,
+    ExecuteWorkflowResponse,
     QueryWorkflowResponse,
     SignalWorkflowResponse,
     UpdateWorkflowResponse,
@@ -224,7 +224,7 @@ __all__ = [
     "DeploymentWorkerSpecResponse",
     "EncryptedPatchValue",
     "EventFrame",
-    "ExecuteAnswer",
+    "ExecuteWorkflowResponse",
     "ExecutionLogFrame",
     "ExecutionLogRecord",
     "ExecutionLogSearchResponse",

@@ -1,4 +1,4 @@
-"""What the models have in common."""
+"""Base classes of the models, and types that several resources use."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 
 class ResponseModel(BaseModel):
-    """Base of all answers: members that this version does not know are kept."""
+    """Base of response bodies; members unknown to this version are kept."""
 
     model_config = ConfigDict(extra="allow")
 
 
 class RequestModel(BaseModel):
-    """Base of what is sent: members that were not given are left out, explicit nulls are kept."""
+    """Base of request bodies; members that were not set are omitted, explicit nulls are sent."""
 
     model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
 
     @model_serializer(mode="wrap")
-    def _without_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        given = self.model_fields_set
-        members: dict[str, Any] = write(self)
+    def _omit_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields_set = self.model_fields_set
+        members: dict[str, Any] = serialize(self)
         return {
-            name: value for name, value in members.items() if value is not None or name in given
+            name: value
+            for name, value in members.items()
+            if value is not None or name in fields_set
         }
 
 
 class ExecutionStatus(str, Enum):
-    """States of an execution, in the platform's spelling."""
+    """Status of an execution, in the platform's spelling."""
 
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
@@ -42,4 +44,4 @@ class ExecutionStatus(str, Enum):
 
 
 KnownOrNewStatus = Annotated[ExecutionStatus | str, Field(union_mode="left_to_right")]
-"""A status; one that this version does not know is kept as text."""
+"""A status; one that this version does not know stays a string."""

@@ -1,4 +1,4 @@
-"""Deployments: the workers that run workflows, and how the platform builds and keeps them."""
+"""Deployments: workers, and the source and resources the platform runs them with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mistral_offload.api.models.base import RequestModel, ResponseModel
 
 
 class DeploymentLocation(ResponseModel):
-    """Where workers run: ``local``, ``k8s`` or ``managed``."""
+    """Location of workers; ``location_type`` is ``local``, ``k8s`` or ``managed``."""
 
     location_type: str
     k8s_cluster: str | None = None
@@ -30,14 +30,14 @@ class DeploymentWorkerResponse(ResponseModel):
 
 
 class DeploymentSecretBinding(RequestModel):
-    """A secret, and the environment variable it is given in."""
+    """A secret and the environment variable that receives it."""
 
     env_var_name: str
     reference: str
 
 
 class DeploymentMistralCloudBackendSpec(RequestModel):
-    """How a deployment in Mistral's cloud is built."""
+    """Build settings of a deployment in Mistral's cloud."""
 
     type: Literal["mistral_cloud", "koyeb"] = "mistral_cloud"
     build_directory: str | None = None
@@ -46,7 +46,7 @@ class DeploymentMistralCloudBackendSpec(RequestModel):
 
 
 class DeploymentK8sBackendSpec(RequestModel):
-    """How a deployment in a Kubernetes cluster is run."""
+    """Run settings of a deployment in a Kubernetes cluster."""
 
     type: Literal["kubernetes"] = "kubernetes"
     entrypoint: str | None = None
@@ -57,11 +57,11 @@ BackendSpec = Annotated[
     DeploymentMistralCloudBackendSpec | DeploymentK8sBackendSpec | dict[str, Any],
     Field(union_mode="left_to_right"),
 ]
-"""One of the known kinds, or another as it came."""
+"""One of the known backends, or an unknown one as the dict that arrived."""
 
 
 class DeploymentWorkerSpecInput(RequestModel):
-    """What a deployment is built from."""
+    """Source and backend of a new deployment."""
 
     github_url: str | None = None
     revision: str | None = None
@@ -71,21 +71,21 @@ class DeploymentWorkerSpecInput(RequestModel):
 
 
 class WorkflowsWorkerSpecUpdate(DeploymentWorkerSpecInput):
-    """What of a deployment's specification is changed."""
+    """Changes to a deployment's source and backend."""
 
 
 class DeploymentResourceConfig(RequestModel):
-    """How much a deployment may use."""
+    """Resources of a deployment."""
 
     replicas: int | None = None
 
 
 class DeploymentResourceConfigUpdate(DeploymentResourceConfig):
-    """What of a deployment's resources is changed."""
+    """Changes to a deployment's resources."""
 
 
 class GitCommitAuthor(ResponseModel):
-    """Who made a commit."""
+    """Author of a commit."""
 
     name: str | None = None
     username: str | None = None
@@ -102,7 +102,7 @@ class GitCommitMetadata(ResponseModel):
 
 
 class DeploymentWorkerSpecResponse(ResponseModel):
-    """What a deployment was built from."""
+    """Source and backend of an existing deployment."""
 
     github_url: str
     backend_spec: BackendSpec
@@ -115,7 +115,7 @@ class DeploymentWorkerSpecResponse(ResponseModel):
 
 
 class DeploymentBuildState(ResponseModel):
-    """How far the build is."""
+    """Progress of a build."""
 
     phase: str | None = None
     commit_sha: str | None = None
@@ -126,7 +126,7 @@ class DeploymentBuildState(ResponseModel):
 
 
 class DeploymentObservedState(ResponseModel):
-    """What a deployment was last seen doing."""
+    """State of a deployment when the platform last observed it."""
 
     phase: str | None = None
     available_replicas: int = 0
@@ -161,7 +161,7 @@ class ManagedDeploymentResponse(ResponseModel):
 
 
 class DeploymentResponse(ResponseModel):
-    """A deployment as listings show it."""
+    """A deployment in a list."""
 
     id: str
     name: str
@@ -200,7 +200,7 @@ class DeploymentWorkerListResponse(ResponseModel):
 
 
 class DeploymentArchiveResponse(ResponseModel):
-    """Where the source of a deployment can be had."""
+    """Download location of a deployment's source."""
 
     archive_id: str
     download_url: str | None = None

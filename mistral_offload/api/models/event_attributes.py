@@ -1,4 +1,4 @@
-"""What the events tell beside where and when: their ``attributes``, and the payloads in them."""
+"""The ``attributes`` of events, and the payloads in them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mistral_offload.api.models.base import ResponseModel
 
 
 class JSONPayloadResponse(ResponseModel):
-    """A value within an event."""
+    """A value in an event."""
 
     value: Any
     type: Literal["json"] = "json"
@@ -18,14 +18,14 @@ class JSONPayloadResponse(ResponseModel):
 
 
 class EncryptedPatchValue(ResponseModel):
-    """A value of a patch that is encrypted on its own."""
+    """A patch value that is encrypted separately."""
 
     value: str
     type: Literal["__encrypted__"] = "__encrypted__"
 
 
 class JSONPatchAdd(ResponseModel):
-    """Put a value at a path."""
+    """Set the value at a path."""
 
     path: str
     value: Any
@@ -33,7 +33,7 @@ class JSONPatchAdd(ResponseModel):
 
 
 class JSONPatchAppend(ResponseModel):
-    """Continue the text at a path."""
+    """Append to the text at a path."""
 
     path: str
     value: str | EncryptedPatchValue
@@ -60,11 +60,11 @@ JSONPatch = Annotated[
     JSONPatchAdd | JSONPatchAppend | JSONPatchRemove | JSONPatchReplace | dict[str, Any],
     Field(union_mode="left_to_right"),
 ]
-"""A change of a value; one that this version does not know is kept as it came."""
+"""A change to a value; an operation unknown to this version stays a dict."""
 
 
 class JSONPatchPayloadResponse(ResponseModel):
-    """Changes of a value that an earlier event told."""
+    """Changes to a value that an earlier event reported."""
 
     value: list[JSONPatch] | str
     type: Literal["json_patch"] = "json_patch"
@@ -78,7 +78,7 @@ ProgressPayload = Annotated[
 
 
 class Failure(ResponseModel):
-    """What went wrong."""
+    """A failure."""
 
     message: str
 
@@ -88,7 +88,7 @@ class _Task(ResponseModel):
 
 
 class WorkflowExecutionStartedAttributesResponse(_Task):
-    """With what an execution started."""
+    """Input of an execution."""
 
     workflow_name: str
     input: JSONPayloadResponse
@@ -97,28 +97,28 @@ class WorkflowExecutionStartedAttributesResponse(_Task):
 
 
 class WorkflowExecutionCompletedAttributesResponse(_Task):
-    """What an execution returned."""
+    """Result of an execution."""
 
     result: JSONPayloadResponse
     attempt: int = 1
 
 
 class WorkflowExecutionFailedAttributes(_Task):
-    """Why an execution failed."""
+    """Failure of an execution."""
 
     failure: Failure
     attempt: int = 1
 
 
 class WorkflowExecutionCanceledAttributes(_Task):
-    """Why an execution was canceled."""
+    """Reason of a cancellation."""
 
     reason: str | None = None
     attempt: int = 1
 
 
 class WorkflowExecutionContinuedAsNewAttributesResponse(_Task):
-    """As which run an execution goes on, and with what."""
+    """New run of an execution that continued as new, and the run's input."""
 
     new_execution_run_id: str
     workflow_name: str
@@ -126,13 +126,13 @@ class WorkflowExecutionContinuedAsNewAttributesResponse(_Task):
 
 
 class WorkflowTaskTimedOutAttributes(_Task):
-    """Which timeout it was."""
+    """Kind of timeout."""
 
     timeout_type: str | None = None
 
 
 class WorkflowTaskFailedAttributes(_Task):
-    """Why the task failed."""
+    """Failure of a workflow task."""
 
     failure: Failure
 
@@ -143,37 +143,37 @@ class _CustomTask(ResponseModel):
 
 
 class CustomTaskStartedAttributesResponse(_CustomTask):
-    """With what a custom task started."""
+    """Payload that a custom task started with."""
 
     payload: JSONPayloadResponse | None = None
 
 
 class CustomTaskInProgressAttributesResponse(_CustomTask):
-    """How far a custom task is."""
+    """Progress of a custom task."""
 
     payload: ProgressPayload
 
 
 class CustomTaskCompletedAttributesResponse(_CustomTask):
-    """What a custom task returned."""
+    """Result of a custom task."""
 
     payload: JSONPayloadResponse
 
 
 class CustomTaskFailedAttributes(_CustomTask):
-    """Why a custom task failed."""
+    """Failure of a custom task."""
 
     failure: Failure
 
 
 class CustomTaskTimedOutAttributes(_CustomTask):
-    """Which timeout it was."""
+    """Kind of timeout."""
 
     timeout_type: str | None = None
 
 
 class CustomTaskCanceledAttributes(_CustomTask):
-    """Why a custom task was canceled."""
+    """Reason of a cancellation."""
 
     reason: str | None = None
 
@@ -183,26 +183,26 @@ class _ActivityTask(_Task):
 
 
 class ActivityTaskStartedAttributesResponse(_ActivityTask):
-    """With what an activity started."""
+    """Input of an activity."""
 
     input: JSONPayloadResponse
 
 
 class ActivityTaskCompletedAttributesResponse(_ActivityTask):
-    """What an activity returned."""
+    """Result of an activity."""
 
     result: JSONPayloadResponse
 
 
 class ActivityTaskRetryingAttributes(_ActivityTask):
-    """Why an activity is tried again."""
+    """Failure after which an activity is retried."""
 
     attempt: int
     failure: Failure
 
 
 class ActivityTaskFailedAttributes(_ActivityTask):
-    """Why an activity failed for good."""
+    """Failure of an activity after its last attempt."""
 
     attempt: int
     failure: Failure

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import Discriminator, Tag
 
-from mistral_offload.api.models import event_attributes as told
+from mistral_offload.api.models import event_attributes
 from mistral_offload.api.models.base import ResponseModel
 
 
 class WorkflowEvent(ResponseModel):
-    """What all events tell."""
+    """Members of every event."""
 
     event_id: str
     event_timestamp: int
@@ -27,128 +27,128 @@ class WorkflowEvent(ResponseModel):
 
 
 class WorkflowExecutionStartedResponse(WorkflowEvent):
-    """An execution has started."""
+    """An execution started."""
 
     event_type: Literal["WORKFLOW_EXECUTION_STARTED"] = "WORKFLOW_EXECUTION_STARTED"
-    attributes: told.WorkflowExecutionStartedAttributesResponse
+    attributes: event_attributes.WorkflowExecutionStartedAttributesResponse
 
 
 class WorkflowExecutionCompletedResponse(WorkflowEvent):
-    """An execution has its result."""
+    """An execution completed."""
 
     event_type: Literal["WORKFLOW_EXECUTION_COMPLETED"] = "WORKFLOW_EXECUTION_COMPLETED"
-    attributes: told.WorkflowExecutionCompletedAttributesResponse
+    attributes: event_attributes.WorkflowExecutionCompletedAttributesResponse
 
 
 class WorkflowExecutionFailedResponse(WorkflowEvent):
-    """An execution has failed."""
+    """An execution failed."""
 
     event_type: Literal["WORKFLOW_EXECUTION_FAILED"] = "WORKFLOW_EXECUTION_FAILED"
-    attributes: told.WorkflowExecutionFailedAttributes
+    attributes: event_attributes.WorkflowExecutionFailedAttributes
 
 
 class WorkflowExecutionCanceledResponse(WorkflowEvent):
     """An execution was canceled."""
 
     event_type: Literal["WORKFLOW_EXECUTION_CANCELED"] = "WORKFLOW_EXECUTION_CANCELED"
-    attributes: told.WorkflowExecutionCanceledAttributes
+    attributes: event_attributes.WorkflowExecutionCanceledAttributes
 
 
 class WorkflowExecutionContinuedAsNewResponse(WorkflowEvent):
-    """An execution goes on as a new run."""
+    """An execution continues as a new run."""
 
     event_type: Literal["WORKFLOW_EXECUTION_CONTINUED_AS_NEW"] = (
         "WORKFLOW_EXECUTION_CONTINUED_AS_NEW"
     )
-    attributes: told.WorkflowExecutionContinuedAsNewAttributesResponse
+    attributes: event_attributes.WorkflowExecutionContinuedAsNewAttributesResponse
 
 
 class WorkflowTaskTimedOutResponse(WorkflowEvent):
-    """A worker took too long to say how an execution goes on."""
+    """A worker did not finish a workflow task in time."""
 
     event_type: Literal["WORKFLOW_TASK_TIMED_OUT"] = "WORKFLOW_TASK_TIMED_OUT"
-    attributes: told.WorkflowTaskTimedOutAttributes
+    attributes: event_attributes.WorkflowTaskTimedOutAttributes
 
 
 class WorkflowTaskFailedResponse(WorkflowEvent):
-    """A worker failed to say how an execution goes on."""
+    """A worker failed a workflow task."""
 
     event_type: Literal["WORKFLOW_TASK_FAILED"] = "WORKFLOW_TASK_FAILED"
-    attributes: told.WorkflowTaskFailedAttributes
+    attributes: event_attributes.WorkflowTaskFailedAttributes
 
 
 class CustomTaskStartedResponse(WorkflowEvent):
-    """A custom task has started."""
+    """A custom task started."""
 
     event_type: Literal["CUSTOM_TASK_STARTED"] = "CUSTOM_TASK_STARTED"
-    attributes: told.CustomTaskStartedAttributesResponse
+    attributes: event_attributes.CustomTaskStartedAttributesResponse
 
 
 class CustomTaskInProgressResponse(WorkflowEvent):
-    """A custom task tells how far it is."""
+    """A custom task reports progress."""
 
     event_type: Literal["CUSTOM_TASK_IN_PROGRESS"] = "CUSTOM_TASK_IN_PROGRESS"
-    attributes: told.CustomTaskInProgressAttributesResponse
+    attributes: event_attributes.CustomTaskInProgressAttributesResponse
 
 
 class CustomTaskCompletedResponse(WorkflowEvent):
-    """A custom task is done."""
+    """A custom task completed."""
 
     event_type: Literal["CUSTOM_TASK_COMPLETED"] = "CUSTOM_TASK_COMPLETED"
-    attributes: told.CustomTaskCompletedAttributesResponse
+    attributes: event_attributes.CustomTaskCompletedAttributesResponse
 
 
 class CustomTaskFailedResponse(WorkflowEvent):
-    """A custom task has failed."""
+    """A custom task failed."""
 
     event_type: Literal["CUSTOM_TASK_FAILED"] = "CUSTOM_TASK_FAILED"
-    attributes: told.CustomTaskFailedAttributes
+    attributes: event_attributes.CustomTaskFailedAttributes
 
 
 class CustomTaskTimedOutResponse(WorkflowEvent):
-    """A custom task took too long."""
+    """A custom task timed out."""
 
     event_type: Literal["CUSTOM_TASK_TIMED_OUT"] = "CUSTOM_TASK_TIMED_OUT"
-    attributes: told.CustomTaskTimedOutAttributes
+    attributes: event_attributes.CustomTaskTimedOutAttributes
 
 
 class CustomTaskCanceledResponse(WorkflowEvent):
     """A custom task was canceled."""
 
     event_type: Literal["CUSTOM_TASK_CANCELED"] = "CUSTOM_TASK_CANCELED"
-    attributes: told.CustomTaskCanceledAttributes
+    attributes: event_attributes.CustomTaskCanceledAttributes
 
 
 class ActivityTaskStartedResponse(WorkflowEvent):
-    """An activity has started."""
+    """An activity started."""
 
     event_type: Literal["ACTIVITY_TASK_STARTED"] = "ACTIVITY_TASK_STARTED"
-    attributes: told.ActivityTaskStartedAttributesResponse
+    attributes: event_attributes.ActivityTaskStartedAttributesResponse
 
 
 class ActivityTaskCompletedResponse(WorkflowEvent):
-    """An activity has its result."""
+    """An activity completed."""
 
     event_type: Literal["ACTIVITY_TASK_COMPLETED"] = "ACTIVITY_TASK_COMPLETED"
-    attributes: told.ActivityTaskCompletedAttributesResponse
+    attributes: event_attributes.ActivityTaskCompletedAttributesResponse
 
 
 class ActivityTaskRetryingResponse(WorkflowEvent):
-    """An activity has failed and is tried again."""
+    """An activity failed and is retried."""
 
     event_type: Literal["ACTIVITY_TASK_RETRYING"] = "ACTIVITY_TASK_RETRYING"
-    attributes: told.ActivityTaskRetryingAttributes
+    attributes: event_attributes.ActivityTaskRetryingAttributes
 
 
 class ActivityTaskFailedResponse(WorkflowEvent):
-    """An activity has failed for good."""
+    """An activity failed, and is not retried any more."""
 
     event_type: Literal["ACTIVITY_TASK_FAILED"] = "ACTIVITY_TASK_FAILED"
-    attributes: told.ActivityTaskFailedAttributes
+    attributes: event_attributes.ActivityTaskFailedAttributes
 
 
 class UnknownEvent(WorkflowEvent):
-    """An event of a kind that this version does not know, kept as it came."""
+    """An event of a type unknown to this version, with ``attributes`` as they arrived."""
 
     event_type: str
     attributes: Any
@@ -175,24 +175,24 @@ KnownEvent = (
 )
 
 _KNOWN, _UNKNOWN = "known", "unknown"
-_KINDS = frozenset(kind.model_fields["event_type"].default for kind in get_args(KnownEvent))
+_KNOWN_TYPES = frozenset(model.model_fields["event_type"].default for model in get_args(KnownEvent))
 
 
-def _kind(event: Any) -> str:
-    """Whether an event is of a known kind; one without a kind is told by its attributes."""
+def _tag(event: Any) -> str:
+    """Return the tag of an event; an event without a type counts as known, by its attributes."""
     if isinstance(event, WorkflowEvent):
-        kind = cast("Any", event).event_type
+        event_type = cast("Any", event).event_type
     else:
         members = cast("dict[str, Any]", event) if isinstance(event, dict) else {}
-        kind = members.get("event_type")
-    return _KNOWN if kind is None or kind in _KINDS else _UNKNOWN
+        event_type = members.get("event_type")
+    return _KNOWN if event_type is None or event_type in _KNOWN_TYPES else _UNKNOWN
 
 
 AnyEvent = Annotated[
     Annotated[KnownEvent, Tag(_KNOWN)] | Annotated[UnknownEvent, Tag(_UNKNOWN)],
-    Discriminator(_kind),
+    Discriminator(_tag),
 ]
-"""An event of a known kind, or another as it came."""
+"""An event of a known type, or an `UnknownEvent`."""
 
 
 class ListWorkflowEventResponse(ResponseModel):

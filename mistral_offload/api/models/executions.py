@@ -1,4 +1,4 @@
-"""Executions: their state, their results, and what can be said to them."""
+"""Executions: status and results, and responses to signals, queries and updates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mistral_offload.api.models.base import KnownOrNewStatus, ResponseModel
 
 
 class WorkflowExecutionWithoutResultResponse(ResponseModel):
-    """An execution as listings show it."""
+    """An execution in a list."""
 
     workflow_name: str
     execution_id: str
@@ -28,21 +28,21 @@ class WorkflowExecutionWithoutResultResponse(ResponseModel):
 
 
 class WorkflowExecutionResponse(WorkflowExecutionWithoutResultResponse):
-    """An execution and, once it has completed, its result."""
+    """An execution with its result; ``result`` is None until it has completed."""
 
     result: Any
     search_keys: dict[str, str | None] | None = None
 
 
 class WorkflowExecutionSyncResponse(ResponseModel):
-    """The result of an execution that was waited for within the request."""
+    """Result of an execution started with ``wait_for_result``."""
 
     workflow_name: str
     execution_id: str
     result: Any
 
 
-ExecuteAnswer = Annotated[
+ExecuteWorkflowResponse = Annotated[
     WorkflowExecutionResponse | WorkflowExecutionSyncResponse, Field(union_mode="left_to_right")
 ]
 
@@ -55,34 +55,34 @@ class WorkflowExecutionListResponse(ResponseModel):
 
 
 class SignalWorkflowResponse(ResponseModel):
-    """The signal was accepted."""
+    """Confirmation that a signal was accepted."""
 
     message: str = "Signal accepted"
 
 
 class QueryWorkflowResponse(ResponseModel):
-    """What a query handler returned."""
+    """Result of a query."""
 
     query_name: str
     result: Any
 
 
 class UpdateWorkflowResponse(ResponseModel):
-    """What an update handler returned."""
+    """Result of an update."""
 
     update_name: str
     result: Any
 
 
 class BatchExecutionResult(ResponseModel):
-    """What became of one execution of a batch."""
+    """Outcome of a batch operation for one execution."""
 
     status: str
     error: str | None = None
 
 
 class BatchExecutionResponse(ResponseModel):
-    """What became of each execution of a batch, by its id."""
+    """Outcome of a batch operation, by execution id."""
 
     results: dict[str, BatchExecutionResult] = Field(
         default_factory=dict[str, BatchExecutionResult]

@@ -8,7 +8,7 @@ from mistral_offload.api.models.base import ResponseModel
 
 
 class LogRecord(ResponseModel):
-    """A line of a log."""
+    """A log record."""
 
     timestamp: datetime
     trace_id: str
@@ -19,22 +19,22 @@ class LogRecord(ResponseModel):
 
 
 class ExecutionLogRecord(LogRecord):
-    """A line an execution has logged."""
+    """A log record of an execution."""
 
 
 class DeploymentLogRecord(LogRecord):
-    """A line a deployment has logged."""
+    """A log record of a deployment."""
 
 
 class ExecutionLogSearchResponse(ResponseModel):
-    """A page of an execution's log."""
+    """A page of an execution's log records."""
 
     results: list[ExecutionLogRecord]
     next_cursor: str | None = None
 
 
 class DeploymentLogSearchResponse(ResponseModel):
-    """A page of a deployment's log."""
+    """A page of a deployment's log records."""
 
     results: list[DeploymentLogRecord]
     next_cursor: str | None = None

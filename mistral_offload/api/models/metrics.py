@@ -1,4 +1,4 @@
-"""Figures about the executions of a workflow."""
+"""Metrics of a workflow's executions."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from mistral_offload.api.models.base import ResponseModel
 
 
 class ScalarMetric(ResponseModel):
-    """One figure."""
+    """A single number."""
 
     value: int | float
 
 
 class TimeSeriesMetric(ResponseModel):
-    """A figure over time: pairs of a moment and a value."""
+    """A metric over time, as pairs of timestamp and value."""
 
     value: list[list[int | float]]
 
 
 class WorkflowMetrics(ResponseModel):
-    """How often a workflow ran, how it ended and how long it took."""
+    """Execution counts, average latency in milliseconds and retry rate of a workflow."""
 
     execution_count: ScalarMetric
     success_count: ScalarMetric

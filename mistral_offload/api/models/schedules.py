@@ -1,4 +1,4 @@
-"""Schedules: when a workflow is started, and with which input."""
+"""Schedules: start times and inputs of workflows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mistral_offload.api.models.base import RequestModel, ResponseModel
 
 
 class ScheduleRange(RequestModel):
-    """Values from ``start`` to ``end`` by ``step``; 0 stands for ``start``, and for 1."""
+    """Values from ``start`` to ``end`` in steps; 0 for ``end`` means ``start``, for ``step`` 1."""
 
     start: int
     end: int = 0
@@ -17,7 +17,7 @@ class ScheduleRange(RequestModel):
 
 
 class ScheduleCalendar(RequestModel):
-    """Moments by calendar: each list says which values match."""
+    """Start times by calendar; each list gives the values that match."""
 
     second: list[ScheduleRange] | None = None
     minute: list[ScheduleRange] | None = None
@@ -30,17 +30,20 @@ class ScheduleCalendar(RequestModel):
 
 
 class ScheduleInterval(RequestModel):
-    """Moments by the clock: ``every`` and ``offset`` are durations such as ``30m`` or ``PT30M``."""
+    """Start times at an interval; ``every`` and ``offset`` are durations, ``30m`` or ``PT30M``."""
 
     every: str
     offset: str | None = None
 
 
 class SchedulePolicy(RequestModel):
-    """What happens when executions overlap, fail or were missed.
+    """Policy for executions that overlap, fail or were missed.
 
-    ``overlap``: 1 skip, 2 buffer one, 3 buffer all, 4 cancel the other, 5 terminate the other,
-    6 allow all.
+    Attributes:
+        catchup_window_seconds: age up to which a missed start is made up for; one year by default.
+        overlap: action when the previous execution is still running: 1 skip, 2 buffer one,
+            3 buffer all, 4 cancel the previous one, 5 terminate it, 6 allow all.
+        pause_on_failure: True to pause the schedule when an execution fails.
     """
 
     catchup_window_seconds: int = 31_536_000
@@ -49,7 +52,7 @@ class SchedulePolicy(RequestModel):
 
 
 class _Timing(RequestModel):
-    """When a schedule starts executions."""
+    """Start times of a schedule."""
 
     calendars: list[ScheduleCalendar] | None = None
     intervals: list[ScheduleInterval] | None = None
@@ -63,14 +66,14 @@ class _Timing(RequestModel):
 
 
 class PartialScheduleDefinition(_Timing):
-    """What of a schedule is changed; members that are not given stay as they are."""
+    """Changes to a schedule; members that are not set stay unchanged."""
 
     input: Any = None
     max_executions: int | None = None
 
 
 class ScheduleDefinition(_Timing):
-    """A schedule to be made."""
+    """A new schedule."""
 
     input: Any
     max_executions: int | None = None
@@ -78,13 +81,13 @@ class ScheduleDefinition(_Timing):
 
 
 class ScheduleFutureExecution(ResponseModel):
-    """An execution to come."""
+    """A future execution of a schedule."""
 
     scheduled_at: datetime
 
 
 class ScheduleRecentExecution(ResponseModel):
-    """An execution that the schedule started."""
+    """An execution that a schedule has started."""
 
     scheduled_at: datetime
     started_at: datetime
@@ -92,7 +95,7 @@ class ScheduleRecentExecution(ResponseModel):
 
 
 class ScheduleDefinitionOutput(_Timing):
-    """A schedule as it stands."""
+    """A schedule with its state."""
 
     input: Any
     schedule_id: str
@@ -113,6 +116,6 @@ class WorkflowScheduleListResponse(ResponseModel):
 
 
 class WorkflowScheduleResponse(ResponseModel):
-    """The schedule that was made or changed."""
+    """Id of the schedule that was created or changed."""
 
     schedule_id: str

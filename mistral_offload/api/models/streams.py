@@ -1,4 +1,4 @@
-"""What streams send: events and log records, one a frame."""
+"""Frames of streams; each has one event or one log record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mistral_offload.api.models.logs import DeploymentLogRecord, ExecutionLogRec
 
 
 class StreamEventWorkflowContext(ResponseModel):
-    """The execution that an event is of."""
+    """The execution that an event belongs to."""
 
     namespace: str
     workflow_name: str
@@ -21,7 +21,7 @@ class StreamEventWorkflowContext(ResponseModel):
 
 
 class StreamEventSsePayload(ResponseModel):
-    """An event, and where it was published."""
+    """An event, and the stream it was published to."""
 
     stream: str
     data: AnyEvent
@@ -32,7 +32,7 @@ class StreamEventSsePayload(ResponseModel):
 
 
 class StreamFrame(ResponseModel):
-    """What every frame may carry: its kind, its id, and the pause before a reconnect (ms)."""
+    """Fields of every frame: type, id, and the pause before a reconnect in milliseconds."""
 
     event: str | None = None
     id: str | None = None
@@ -46,12 +46,12 @@ class EventFrame(StreamFrame):
 
 
 class ExecutionLogFrame(StreamFrame):
-    """A frame of an execution's log."""
+    """A frame of an execution's log stream."""
 
     data: ExecutionLogRecord | None = None
 
 
 class DeploymentLogFrame(StreamFrame):
-    """A frame of a deployment's log."""
+    """A frame of a deployment's log stream."""
 
     data: DeploymentLogRecord | None = None

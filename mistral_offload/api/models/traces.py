@@ -1,4 +1,4 @@
-"""Traces of executions: spans and events, as OpenTelemetry and as the platform sums them up."""
+"""Traces of executions, as OpenTelemetry spans and as the platform's summaries."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ TraceAttributes = dict[str, str | int | float | bool | list[Any] | None]
 
 
 class ExecutionTraceInfoResponse(ResponseModel):
-    """Whether there is a trace, and under which id."""
+    """Id of an execution's trace; ``has_trace_data`` is False when there is none."""
 
     otel_trace_id: str | None = None
     has_trace_data: bool = False
 
 
 class WorkflowExecutionTraceEvent(ResponseModel):
-    """Something that happened at a moment."""
+    """An event of a trace, at one point in time."""
 
     name: str
     id: str
@@ -32,7 +32,7 @@ class WorkflowExecutionTraceEvent(ResponseModel):
 
 
 class WorkflowExecutionProgressTraceEvent(WorkflowExecutionTraceEvent):
-    """Something that goes on for a while."""
+    """An event of a trace with a start and an end, in milliseconds since the epoch."""
 
     start_time_unix_ms: int
     type: str = "EVENT_PROGRESS"
@@ -42,7 +42,7 @@ class WorkflowExecutionProgressTraceEvent(WorkflowExecutionTraceEvent):
 
 
 class WorkflowExecutionTraceSummarySpan(ResponseModel):
-    """A step of an execution, with the steps inside it."""
+    """A step of an execution, with its nested steps."""
 
     span_id: str
     name: str
@@ -56,7 +56,7 @@ class WorkflowExecutionTraceSummarySpan(ResponseModel):
 
 
 class WorkflowExecutionTraceSummaryResponse(WorkflowExecutionResponse):
-    """An execution and its steps."""
+    """An execution and its steps as a tree."""
 
     span_tree: WorkflowExecutionTraceSummarySpan | None = None
 
@@ -68,19 +68,19 @@ AnyTraceEvent = Annotated[
 
 
 class WorkflowExecutionTraceEventsResponse(WorkflowExecutionResponse):
-    """An execution and what happened in it."""
+    """An execution and the events of its trace."""
 
     events: list[AnyTraceEvent] = Field(default_factory=list[AnyTraceEvent])
 
 
 class _Tempo(ResponseModel):
-    """Base of the shapes of Grafana Tempo, whose members are in camel case on the wire."""
+    """Base of Grafana Tempo's models; their members are in camel case on the wire."""
 
     model_config = ConfigDict(extra="allow", alias_generator=to_camel, populate_by_name=True)
 
 
 class TempoTraceAttributeArrayElement(_Tempo):
-    """An element of an array: one of the four is set."""
+    """An element of an array; one of the four members is set."""
 
     string_value: str | None = None
     int_value: str | None = None
@@ -89,7 +89,7 @@ class TempoTraceAttributeArrayElement(_Tempo):
 
 
 class TempoTraceAttributeArray(_Tempo):
-    """The elements of an array."""
+    """Elements of an array."""
 
     values: list[TempoTraceAttributeArrayElement] = Field(
         default_factory=list[TempoTraceAttributeArrayElement]
@@ -97,20 +97,20 @@ class TempoTraceAttributeArray(_Tempo):
 
 
 class TempoTraceAttributeValue(TempoTraceAttributeArrayElement):
-    """A value: one of the five is set."""
+    """A value of an attribute; one of the five members is set."""
 
     array_value: TempoTraceAttributeArray | None = None
 
 
 class TempoTraceAttribute(_Tempo):
-    """A named value."""
+    """An attribute: key and value."""
 
     key: str
     value: TempoTraceAttributeValue
 
 
 class TempoTraceEvent(_Tempo):
-    """Something that happened within a span."""
+    """An event of a span."""
 
     name: str
     time_unix_nano: str
@@ -132,7 +132,7 @@ class TempoTraceSpan(_Tempo):
 
 
 class TempoTraceScope(_Tempo):
-    """What made the spans."""
+    """The instrumentation scope that created the spans."""
 
     name: str
 
@@ -145,7 +145,7 @@ class TempoTraceScopeSpan(_Tempo):
 
 
 class TempoTraceResource(_Tempo):
-    """Where the spans were made."""
+    """The resource that created the spans."""
 
     attributes: list[TempoTraceAttribute] = Field(default_factory=list[TempoTraceAttribute])
 
@@ -158,7 +158,7 @@ class TempoTraceBatch(_Tempo):
 
 
 class TempoGetTraceResponse(_Tempo):
-    """A whole trace."""
+    """A complete trace."""
 
     batches: list[TempoTraceBatch] = Field(default_factory=list[TempoTraceBatch])
 

@@ -1,4 +1,4 @@
-"""What a worker asks the platform."""
+"""Responses to workers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from mistral_offload.api.models.base import ResponseModel
 
 
 class WhoAmI(ResponseModel):
-    """Where the caller's workflows run."""
+    """Address of Temporal and namespace of the caller's workflows."""
 
     scheduler_url: str
     namespace: str

@@ -1,4 +1,4 @@
-"""Workflows, and their registrations: the versions that workers have announced."""
+"""Workflows and their registrations, the versions that workers have registered."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from mistral_offload.api.models.base import ResponseModel
 
 
 class WorkflowMetadata(ResponseModel):
-    """Where a workflow comes from."""
+    """Origin of a workflow."""
 
     shared_namespace: str | None = None
 
 
 class WorkflowBasicDefinition(ResponseModel):
-    """A workflow as listings show it."""
+    """A workflow in a list."""
 
     id: str
     name: str
@@ -45,7 +45,7 @@ class Workflow(ResponseModel):
 
 
 class WorkflowWithWorkerStatus(Workflow):
-    """A workflow, and whether a worker runs it now."""
+    """A workflow; ``active`` is True when a worker runs it now."""
 
     active: bool
 
@@ -59,7 +59,7 @@ class SignalDefinition(ResponseModel):
 
 
 class QueryDefinition(SignalDefinition):
-    """A query that a workflow answers."""
+    """A query that a workflow handles."""
 
     output_schema: dict[str, Any] | None = None
 
@@ -69,7 +69,7 @@ class UpdateDefinition(QueryDefinition):
 
 
 class WorkflowCodeDefinition(ResponseModel):
-    """What a workflow takes, returns and handles."""
+    """Schemas of a workflow's input, output and handlers, and its settings."""
 
     input_schema: dict[str, Any]
     output_schema: dict[str, Any] | None = None
@@ -83,7 +83,7 @@ class WorkflowCodeDefinition(ResponseModel):
 
 
 class WorkflowRegistration(ResponseModel):
-    """A version of a workflow, as a deployment announced it."""
+    """A version of a workflow, as a worker registered it."""
 
     id: str
     definition: WorkflowCodeDefinition
@@ -96,7 +96,7 @@ class WorkflowRegistration(ResponseModel):
 
 
 class WorkflowRegistrationWithWorkerStatus(WorkflowRegistration):
-    """A registration, and whether a worker runs it now."""
+    """A registration; ``active`` is True when a worker runs it now."""
 
     active: bool
 
@@ -109,7 +109,7 @@ class WorkflowListResponse(ResponseModel):
 
 
 class WorkflowRegistrationListResponse(ResponseModel):
-    """A page of registrations; ``workflow_versions`` is their earlier name."""
+    """A page of registrations; ``workflow_versions`` is the earlier name of the same list."""
 
     workflow_registrations: list[WorkflowRegistration]
     next_cursor: str | None
@@ -117,20 +117,20 @@ class WorkflowRegistrationListResponse(ResponseModel):
 
 
 class WorkflowRegistrationGetResponse(ResponseModel):
-    """A registration; ``workflow_version`` is its earlier name."""
+    """A registration; ``workflow_version`` is the earlier name of the same object."""
 
     workflow_registration: WorkflowRegistrationWithWorkerStatus
     workflow_version: WorkflowRegistrationWithWorkerStatus
 
 
 class WorkflowGetResponse(ResponseModel):
-    """A workflow, and whether a worker runs it now."""
+    """A workflow with its worker status."""
 
     workflow: WorkflowWithWorkerStatus
 
 
 class WorkflowUpdateResponse(ResponseModel):
-    """A workflow after a change."""
+    """A workflow after an update."""
 
     workflow: Workflow
 
@@ -140,11 +140,11 @@ class WorkflowArchiveResponse(WorkflowUpdateResponse):
 
 
 class WorkflowUnarchiveResponse(WorkflowUpdateResponse):
-    """A workflow after it was brought back."""
+    """A workflow after it was unarchived."""
 
 
 class WorkflowBulkError(ResponseModel):
-    """Why one workflow of several stayed as it was."""
+    """The reason one workflow of a bulk operation was not changed."""
 
     workflow_id: str
     message: str
@@ -152,14 +152,14 @@ class WorkflowBulkError(ResponseModel):
 
 
 class WorkflowBulkArchiveResponse(ResponseModel):
-    """The workflows that were archived, and those that were not."""
+    """Workflows that were archived, and those that could not be."""
 
     archived: list[Workflow]
     errored: list[WorkflowBulkError] = Field(default_factory=list[WorkflowBulkError])
 
 
 class WorkflowBulkUnarchiveResponse(ResponseModel):
-    """The workflows that were brought back, and those that were not."""
+    """Workflows that were unarchived, and those that could not be."""
 
     unarchived: list[Workflow]
     errored: list[WorkflowBulkError] = Field(default_factory=list[WorkflowBulkError])

@@ -1,1 +1,1 @@
-"""Import paths of the official SDK: re-exports only."""
+"""The official SDK's import paths; re-exports only."""

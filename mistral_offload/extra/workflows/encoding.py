@@ -1,4 +1,4 @@
-"""What configures the encoding of payloads, under the import path of the official SDK."""
+"""Configuration classes of payload encoding, under the official SDK's import path."""
 
 from mistral_offload.config import (
     BlobStorageConfig,

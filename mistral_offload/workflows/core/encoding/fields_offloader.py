@@ -1,4 +1,4 @@
-"""Activity fields, under the import path of the official SDK."""
+"""Offloadable fields, under the official SDK's import path."""
 
 from mistral_offload.fields.field import OffloadableField
 from mistral_offload.fields.model import OffloadableModel
