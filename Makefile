@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
-# Each process starts the servers its tests need.
-TEST_PROCESSES ?= 2
+# More than a small machine has processors: many tests wait. The servers are shared.
+TEST_PROCESSES ?= 4
+PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 # In "make faults"; in "make test" it is 20. SOAK_SEED=… runs the same workflows and faults again.
 SOAK_SECONDS ?= 120
 # For each target.
@@ -14,18 +15,22 @@ FUZZ_SECONDS ?= 10
 # What the benchmarks are told: rows, --quick, --json, --markdown.
 BENCH ?=
 
-.PHONY: demo test faults fuzz bench check twin clean
+.PHONY: demo test test-fast faults fuzz bench check twin clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	$(PYTEST)
+
+# Every test that needs no server.
+test-fast: $(READY)
+	$(PYTEST) -m "not server"
 
 # The same tests as in "test", with their tables, and the soak for longer.
 faults: $(READY)
 	SOAK_SECONDS=$(SOAK_SECONDS) \
-	$(BIN)/python -m pytest -q -n $(TEST_PROCESSES) --dist loadfile tests/faults
+	$(PYTEST) -q tests/faults
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import unasync  # pyright: ignore[reportMissingTypeStubs]
+from ruff import find_ruff_bin
 
 from codegen.names import docstring_twin, is_async, rename_table
 from codegen.refusals import find_problems
@@ -133,7 +133,7 @@ def _tidy(root: Path, path: str, text: str, packages: Sequence[str]) -> str:
 
 
 def _ruff(root: Path, path: str, arguments: Sequence[str], text: str) -> str:
-    command = [sys.executable, "-m", "ruff", *arguments, "--stdin-filename", str(root / path), "-"]
+    command = [find_ruff_bin(), *arguments, "--stdin-filename", str(root / path), "-"]
     done = subprocess.run(command, cwd=root, input=text.encode(), capture_output=True, check=False)
     if done.returncode:
         raise RuntimeError(f"ruff failed on the twin of {path}: {done.stderr.decode()}")

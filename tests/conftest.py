@@ -1,1 +1,71 @@
-pytest_plugins = ["tests.servers.fixtures"]
+"""Servers for all tests, and the marker of the tests that need one."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["tests.time_limits", "tests.scheduling", "tests.servers.fixtures"]
+
+# Fixtures that choose a server by their parameter, and the parameters that need none.
+_BY_PARAMETER = {"backend": {"memory", "local"}, "route": set[str]()}
+
+_SERVER_PROGRAMS = re.compile("temporal|weed|node|fake-gcs-server.*|gcp-storage-emulator")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose fixtures start a server, and begin with the files that take longest.
+
+    ``-m "not server"`` leaves the marked ones out.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and _needs_server(item):
+            item.add_marker("server")
+    ranks: dict[Path, int] = {}
+    for item in items:
+        rank = 0 if item.get_closest_marker("timeout") else 1 if "server" in item.keywords else 2
+        ranks[item.path] = min(rank, ranks.get(item.path, 2))
+    items.sort(key=lambda item: ranks[item.path])
+
+
+def _needs_server(item: pytest.Function) -> bool:
+    if "server_pool" in item.fixturenames:
+        return True
+    chosen = item.callspec.params if hasattr(item, "callspec") else {}
+    return any(
+        name in chosen and chosen[name] not in serverless
+        for name, serverless in _BY_PARAMETER.items()
+    )
+
+
+# The test that runs, while it is one without the marker.
+_serverless: pytest.Item | None = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Let a test that starts a server without the marker fail."""
+    global _serverless
+    _serverless = None if item.get_closest_marker("server") else item
+    try:
+        return (yield)
+    finally:
+        _serverless = None
+
+
+def _refuse_servers(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "subprocess.Popen" and _serverless is not None:
+        command = arguments[1]
+        parts = command if isinstance(command, list) else [command]
+        if any(_SERVER_PROGRAMS.fullmatch(Path(str(part)).name) for part in parts):
+            raise AssertionError(
+                f"{_serverless.nodeid} starts a server without the marker: {parts}"
+            )
+
+
+sys.addaudithook(_refuse_servers)

@@ -13,6 +13,8 @@ import pytest
 from mistral_offload.devserver import LocalPlatform
 from tests.servers.worker import WorkerProcess
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 FOLDER = Path(__file__).parents[1] / "examples" / "transcription"
 PAGE = (FOLDER / "README.md").read_text()
 

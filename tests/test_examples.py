@@ -14,6 +14,8 @@ import pytest
 from mistral_offload.devserver import LocalPlatform
 from tests.servers.worker import WorkerProcess
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 

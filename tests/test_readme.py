@@ -13,6 +13,8 @@ import pytest
 from mistral_offload.devserver import LocalPlatform
 from tests.servers.worker import WorkerProcess
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 README = Path(__file__).parents[1] / "README.md"
 STORAGE = 'BlobStorageConfig(bucket_name="my-payloads", region_name="eu-west-3")'
 

@@ -26,6 +26,8 @@ from tests.servers.azurite import Azurite
 from tests.servers.process import ServerProcess
 from tests.servers.temporal_reader import TemporalReader
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 PAGE = (Path(__file__).parent / "seed" / "SEED.txt").read_text()
 
 MODELS = """

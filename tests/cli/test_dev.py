@@ -12,6 +12,8 @@ from tests.devserver.processes import assert_gone, listens, server_pid
 
 from .command import Dev, run_command
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 
 def ask(dev: Dev, method: str, path: str, json: object = None) -> httpx.Response:
     """Send a request as a user who has pasted the exports."""

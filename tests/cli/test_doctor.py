@@ -20,7 +20,7 @@ from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.servers.worker import WorkerProcess
 
-from .command import run_command
+from .command import call_command, run_command
 
 STORAGE = "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG"
 KEY = "8f" * 32
@@ -51,7 +51,7 @@ def doctor(
 ) -> tuple[int, list[dict[str, Any]], str]:
     """Run it; return exit code, findings, and complete output."""
     write(file, variables)
-    ended = run_command(
+    ended = call_command(
         "doctor", "--json", "--config", str(file), "--size", "100000", "--timeout", "5", *options
     )
     assert ended.stderr == ""
@@ -171,7 +171,7 @@ def test_settings_that_cannot_be_read(seaweed: Seaweed, file: Path) -> None:
     assert "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY" in findings[0]["detail"]
     assert f"{STORAGE}__NO_SUCH" in findings[0]["detail"]
     assert "8f8f8f8f" not in printed
-    ended = run_command("doctor", "--config", str(file))
+    ended = call_command("doctor", "--config", str(file))
     assert (ended.returncode, ended.stderr) == (2, "")
     assert "1 failed" in ended.stdout
 
@@ -209,7 +209,7 @@ def test_ctrl_c_leaves_nothing_behind(
 
 @pytest.mark.parametrize("options", [["--timeout", "0"], ["--size", "0"], ["--config", "nowhere"]])
 def test_options_that_cannot_work(options: list[str]) -> None:
-    ended = run_command("doctor", *options)
+    ended = call_command("doctor", *options)
     assert (ended.returncode, ended.stdout) == (2, "")
 
 

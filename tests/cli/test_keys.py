@@ -6,14 +6,14 @@ import pytest
 
 from mistral_offload import PayloadEncryptionConfig
 
-from .command import run_command
+from .command import call_command
 
 
 @pytest.mark.parametrize(("options", "size"), [((), 32), (("--bits", "192"), 24)])
 def test_a_new_key_is_usable_and_new(options: tuple[str, ...], size: int) -> None:
     printed = []
     for _ in range(2):
-        ended = run_command("keys", "new", *options)
+        ended = call_command("keys", "new", *options)
         assert (ended.returncode, ended.stderr) == (0, "")
         printed.append(ended.stdout.removesuffix("\n"))
     assert len(set(printed)) == 2
@@ -22,6 +22,6 @@ def test_a_new_key_is_usable_and_new(options: tuple[str, ...], size: int) -> Non
 
 
 def test_another_size_is_refused() -> None:
-    ended = run_command("keys", "new", "--bits", "100")
+    ended = call_command("keys", "new", "--bits", "100")
     assert ended.returncode == 2
     assert ended.stdout == ""

@@ -8,7 +8,7 @@ import pytest
 
 from mistral_offload.cli import main
 
-from .command import run_command
+from .command import call_command, run_command
 
 
 def test_the_console_script_is_this_one() -> None:
@@ -17,19 +17,19 @@ def test_the_console_script_is_this_one() -> None:
 
 
 def test_version() -> None:
-    ended = run_command("--version")
+    ended = call_command("--version")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"mistral-offload {version('mistral-offload')}\n"
 
 
 def test_help_names_the_commands() -> None:
-    ended = run_command("--help")
+    ended = call_command("--help")
     assert ended.returncode == 0
     assert "dev" in ended.stdout
 
 
 def test_an_unknown_command() -> None:
-    ended = run_command("nonsense")
+    ended = call_command("nonsense")
     assert ended.returncode == 2
     assert "nonsense" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from mistral_offload.codecserver.links import Linked, LinkRefusedError, Links
 from mistral_offload.codecserver.options import CodecServerOptions, read_origin
 from mistral_offload.errors import ConfigurationError
-from tests.cli.command import run_command
+from tests.cli.command import call_command
 from tests.codecserver.process import NAMESPACE, TOKEN, CodecServer, body, plain, variables
 
 UI = "http://localhost:8233"
@@ -192,7 +192,7 @@ def test_what_is_no_origin(text: str) -> None:
     ],
 )
 def test_it_does_not_start(options: tuple[str, ...], complaint: str) -> None:
-    ended = run_command("codec-server", *options)
+    ended = call_command("codec-server", *options)
     assert ended.returncode == 2
     assert complaint in " ".join(ended.stderr.split())
     assert "Traceback" not in ended.stderr
@@ -210,6 +210,6 @@ def test_a_token_from_a_file(tmp_path: Path) -> None:
 
 def test_a_token_too_short_to_be_one(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("short")
-    ended = run_command("codec-server", "--token-file", str(tmp_path / "token"))
+    ended = call_command("codec-server", "--token-file", str(tmp_path / "token"))
     assert ended.returncode == 2
     assert "at least 16 characters" in ended.stderr

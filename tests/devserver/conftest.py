@@ -23,9 +23,8 @@ WORKER = {"deployment_name": "raw", "worker_name": "raw-1"}
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[LocalPlatform]:
-    with LocalPlatform() as platform:
-        yield platform
+def platform(local_platform: LocalPlatform) -> LocalPlatform:
+    return local_platform
 
 
 @pytest.fixture

@@ -127,6 +127,7 @@ async def test_what_cannot_be_streamed(
     assert response.status_code == status
 
 
+@pytest.mark.server
 async def test_a_platform_that_stops_says_so() -> None:
     with LocalPlatform() as platform:
         headers = {"authorization": "Bearer x"}

@@ -17,6 +17,8 @@ from .conftest import NO_TLS
 from .processes import Script, assert_gone, listens, pids_of, server_pid
 from .requests import execute, execution
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 KEY = {"authorization": "Bearer x"}
 
 

@@ -17,6 +17,8 @@ from mistral_offload.errors import MissingExtraError
 
 from .processes import Script, assert_gone, listens, pids_of, server_pid, supervisor_pid
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 SERVE = textwrap.dedent(
     """
     import os, time

@@ -26,6 +26,8 @@ from tests.faults.stack import Stack, make_text, s3_storage, turned
 from tests.servers.process import free_ports
 from tests.servers.seaweed import Seaweed
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 SIZE = 1_000_000
 SLACK_SECONDS = 10.0  # for a busy machine
 LATER_SECONDS = 3.0

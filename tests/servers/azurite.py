@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.servers.process import ServerFailedError, ServerProcess, accepts_connections, free_ports
+from tests.time_limits import clock_stopped
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobServiceClient
@@ -91,7 +92,8 @@ def _install() -> None:
     """Install ``node_modules`` as in the lock file, once for all processes."""
     wanted = hashlib.sha256((_FOLDER / "package-lock.json").read_bytes()).hexdigest()
     installed = _FOLDER / "node_modules" / ".installed"
-    with open(Path(tempfile.gettempdir()) / f"npm-{wanted[:16]}.lock", "w") as lock:
+    lock_file = Path(tempfile.gettempdir()) / f"npm-{wanted[:16]}.lock"
+    with clock_stopped(), lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if installed.exists() and installed.read_text() == wanted:
             return

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.servers.process import ServerFailedError
+from tests.time_limits import clock_stopped
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -54,7 +55,8 @@ def open_browser() -> Iterator[Chrome]:
 
 def _install() -> None:
     """Install missing packages; parallel test processes take turns."""
-    with (Path(tempfile.gettempdir()) / "mistral-offload-chromium.lock").open("w") as lock:
+    lock_file = Path(tempfile.gettempdir()) / "mistral-offload-chromium.lock"
+    with clock_stopped(), lock_file.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if shutil.which("chromium") and shutil.which("chromedriver"):
             return

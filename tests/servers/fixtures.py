@@ -1,8 +1,9 @@
-"""Fixtures for servers: one server per test session, one proxy per test."""
+"""Fixtures for servers: one server of each kind per test run, one proxy per test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -10,18 +11,46 @@ from mistral_offload.devserver import LocalPlatform
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.servers.gcs_buckets import GCSBuckets
+from tests.servers.platform import SharedPlatform
+from tests.servers.pool import RemotePool, ServerPool
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.servers.temporal_reader import TemporalReader
 from tests.servers.worker import WorkerProcess
 
+_POOL = pytest.StashKey[ServerPool | RemotePool]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the pool in the run's main process; its other processes use it from there."""
+    if (arguments := getattr(config, "workerinput", None)) is None:
+        config.stash[_POOL] = ServerPool()
+    else:
+        config.stash[_POOL] = RemotePool(**arguments["server_pool"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist where the pool is."""
+    node.workerinput["server_pool"] = node.config.stash[_POOL].listen()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the servers at the end of the run, however it ends."""
+    if isinstance(pool := config.stash[_POOL], ServerPool):
+        pool.stop()
+
 
 @pytest.fixture(scope="session")
-def seaweed() -> Iterator[Seaweed]:
+def server_pool(pytestconfig: pytest.Config) -> ServerPool | RemotePool:
+    """The servers of this run."""
+    return pytestconfig.stash[_POOL]
+
+
+@pytest.fixture(scope="session")
+def seaweed(server_pool: ServerPool) -> Seaweed:
     """SeaweedFS, started when the first test asks for it."""
-    server = Seaweed()
-    yield server
-    server.stop()
+    return server_pool.get(Seaweed)
 
 
 @pytest.fixture(scope="session")
@@ -39,11 +68,9 @@ def seaweed_proxy(seaweed: Seaweed) -> Iterator[CountingProxy]:
 
 
 @pytest.fixture(scope="session")
-def azurite() -> Iterator[Azurite]:
+def azurite(server_pool: ServerPool) -> Azurite:
     """Azurite, installed and started when the first test asks for it."""
-    server = Azurite()
-    yield server
-    server.stop()
+    return server_pool.get(Azurite)
 
 
 @pytest.fixture(scope="session")
@@ -61,11 +88,9 @@ def azurite_proxy(azurite: Azurite) -> Iterator[CountingProxy]:
 
 
 @pytest.fixture(scope="session")
-def fake_gcs() -> Iterator[FakeGCS]:
+def fake_gcs(server_pool: ServerPool) -> FakeGCS:
     """fake-gcs-server, started when the first test asks for it."""
-    server = FakeGCS()
-    yield server
-    server.stop()
+    return server_pool.get(FakeGCS)
 
 
 @pytest.fixture(scope="session")
@@ -83,11 +108,9 @@ def fake_gcs_proxy(fake_gcs: FakeGCS) -> Iterator[CountingProxy]:
 
 
 @pytest.fixture(scope="session")
-def gcs_buckets() -> Iterator[GCSBuckets]:
+def gcs_buckets(server_pool: ServerPool) -> GCSBuckets:
     """gcp-storage-emulator, started when the first test asks for it."""
-    server = GCSBuckets()
-    yield server
-    server.stop()
+    return server_pool.get(GCSBuckets)
 
 
 @pytest.fixture
@@ -99,10 +122,15 @@ def gcs_buckets_proxy(gcs_buckets: GCSBuckets) -> Iterator[CountingProxy]:
 
 
 @pytest.fixture(scope="session")
-def local_platform() -> Iterator[LocalPlatform]:
+def local_platform(server_pool: ServerPool) -> LocalPlatform:
     """The local platform on a real Temporal server."""
-    with LocalPlatform() as platform:
-        yield platform
+    return server_pool.get(SharedPlatform)
+
+
+@pytest.fixture(scope="session")
+def temporal_target(local_platform: LocalPlatform) -> str:
+    """``host:port`` of that Temporal server, which has the namespace ``default`` as well."""
+    return local_platform.temporal_address
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,10 @@ class ServerProcess:
             self._process.wait()
         self._log.close()
 
+    def __getstate__(self) -> dict[str, object]:
+        """Leave the child and its log out: they stay with the process that started it."""
+        return {"command": self.command}
+
     def _wait_until(self, ready: Callable[[], bool], timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while not ready():

@@ -20,6 +20,8 @@ from mistral_offload.storage.azure import AzureStore
 from tests.servers.azurite import Azurite
 from tests.servers.certificates import make_certificate
 
+pytestmark = pytest.mark.server  # it starts its own servers
+
 AUDIENCE = "https://storage.azure.com"
 
 
