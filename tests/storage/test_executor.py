@@ -270,7 +270,9 @@ def test_no_blob_is_kept_alive_by_an_error() -> None:
         def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
             raise OSError("no")
 
-        def _translate_error(self, error: Exception, operation: str, key: str | None) -> StoreClosedError:
+        def _translate_error(
+            self, error: Exception, operation: str, key: str | None
+        ) -> StoreClosedError:
             return StoreClosedError("x", provider="p", container="c", key=key)
 
     class Blob(bytes):
