@@ -8,50 +8,50 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mistral_offload._synchronization import Once
+from mistral_offload._synchronization import FetchOnce
 
 
-async def test_tasks_share_one_question() -> None:
-    once, asked = Once[str](), 0
+async def test_tasks_share_one_fetch() -> None:
+    once, calls = FetchOnce[str](), 0
 
-    async def ask() -> str:
-        nonlocal asked
-        asked += 1
+    async def fetch() -> str:
+        nonlocal calls
+        calls += 1
         await asyncio.sleep(0.01)
         return "acme"
 
-    assert await asyncio.gather(*(once.get_async(ask) for _ in range(50))) == ["acme"] * 50
-    assert asked == 1
+    assert await asyncio.gather(*(once.get_async(fetch) for _ in range(50))) == ["acme"] * 50
+    assert calls == 1
 
 
-def test_threads_and_loops_share_one_question() -> None:
-    once, asked = Once[str](), []
+def test_threads_and_loops_share_one_fetch() -> None:
+    once, calls = FetchOnce[str](), []
     everybody = threading.Barrier(8)
 
-    def ask() -> str:
-        asked.append(1)
+    def fetch() -> str:
+        calls.append(1)
         threading.Event().wait(0.05)
         return "acme"
 
-    async def ask_async() -> str:
-        return ask()
+    async def fetch_async() -> str:
+        return fetch()
 
     def blocking() -> str:
         everybody.wait()
-        return once.get(ask)
+        return once.get(fetch)
 
     def looping() -> str:
         everybody.wait()
-        return asyncio.run(once.get_async(ask_async))
+        return asyncio.run(once.get_async(fetch_async))
 
     with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(work) for work in (blocking, looping) * 4]
-        assert {answer.result(10) for answer in answers} == {"acme"}
-    assert len(asked) == 1
+        results = [pool.submit(work) for work in (blocking, looping) * 4]
+        assert {result.result(10) for result in results} == {"acme"}
+    assert len(calls) == 1
 
 
-async def test_failure_reaches_all_who_wait_and_is_forgotten() -> None:
-    once = Once[str]()
+async def test_a_failure_reaches_all_waiting_callers_and_is_forgotten() -> None:
+    once = FetchOnce[str]()
 
     async def fail() -> str:
         await asyncio.sleep(0.01)
@@ -68,8 +68,8 @@ async def test_failure_reaches_all_who_wait_and_is_forgotten() -> None:
     assert await once.get_async(succeed) == "acme"
 
 
-async def test_cancelled_asker_hands_over() -> None:
-    once, started = Once[str](), asyncio.Event()
+async def test_a_cancelled_fetch_is_taken_over() -> None:
+    once, started = FetchOnce[str](), asyncio.Event()
 
     async def hang() -> str:
         started.set()
@@ -95,7 +95,7 @@ async def test_cancelled_asker_hands_over() -> None:
 
 
 async def test_blocking_call_inside_a_loop_never_waits_for_that_loop() -> None:
-    once, started = Once[str](), asyncio.Event()
+    once, started = FetchOnce[str](), asyncio.Event()
 
     async def slow() -> str:
         started.set()

@@ -41,7 +41,7 @@ def recorded(response: Mapping[str, Any]) -> httpx.Response:
     return httpx.Response(response["status"], content=body, headers=headers)
 
 
-def answer_to(operation: str) -> httpx.Response:
+def response_to(operation: str) -> httpx.Response:
     """Return a valid response for an operation."""
     for case in load("rest_responses"):
         if case["operation"] == operation and "error" not in case["expected"]:

@@ -10,24 +10,24 @@ from httpx import AsyncClient
 
 from mistral_offload import Mistral
 
-Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+ScriptedResponse = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class Recording:
     """Responds to requests from a list, repeating the last response."""
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
+    def __init__(self, responses: Iterable[ScriptedResponse]) -> None:
         self.requests: list[httpx.Request] = []
-        self._answers = list(answers)
+        self._responses = list(responses)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        if callable(answer):
-            return answer(request)
-        return answer
+        response = self._responses.pop(0) if len(self._responses) > 1 else self._responses[0]
+        if isinstance(response, Exception):
+            raise response
+        if callable(response):
+            return response(request)
+        return response
 
 
 def make_client(recording: Recording, **settings: Any) -> Mistral:

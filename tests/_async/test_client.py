@@ -61,7 +61,7 @@ def offloading(tmp_path: Path) -> PayloadOffloadingConfig:
     )
 
 
-def answer(status: int = 200, body: Any = None, **headers: str) -> httpx.Response:
+def response(status: int = 200, body: Any = None, **headers: str) -> httpx.Response:
     return httpx.Response(
         status, json=execution("RUNNING") if body is None else body, headers=headers
     )
@@ -71,7 +71,7 @@ def answer(status: int = 200, body: Any = None, **headers: str) -> httpx.Respons
 
 
 async def test_large_input_leaves_before_the_request(offloading: PayloadOffloadingConfig) -> None:
-    recording = Recording([answer()])
+    recording = Recording([response()])
     client = make_client(recording, namespace="acme", workflow_payload_offloading=offloading)
     value = {"text": "é" * 3 * MIB}
     await client.workflows.execute_workflow_async("w", input=value)
@@ -88,7 +88,7 @@ async def test_large_input_leaves_before_the_request(offloading: PayloadOffloadi
 async def test_what_cannot_be_delivered_is_offloaded_whatever_the_floor(
     offloading: PayloadOffloadingConfig, size: int
 ) -> None:
-    recording = Recording([answer()])
+    recording = Recording([response()])
     client = make_client(recording, namespace="acme", workflow_payload_offloading=offloading)
     await client.workflows.executions.signal_workflow_execution_async(
         "e", name="s", input="x" * (size - 2)
@@ -105,7 +105,7 @@ async def test_large_result_is_fetched(offloading: PayloadOffloadingConfig) -> N
     result = EncodedPayload(reference.to_json(), (EncodingOption.OFFLOADED,))
     body = execution(result=load_json(write_envelope(result)))
     client = make_client(
-        Recording([answer(body=body)]), namespace="acme", workflow_payload_offloading=offloading
+        Recording([response(body=body)]), namespace="acme", workflow_payload_offloading=offloading
     )
     got = await client.workflows.executions.get_workflow_execution_async("e-1")
     assert got.result == {"text": "y" * 3 * MIB}
@@ -115,14 +115,14 @@ async def test_large_result_without_offloading_is_an_error_that_says_so() -> Non
     reference = Reference.of(b"{}", namespace="acme", execution_id="e-1")
     result = EncodedPayload(reference.to_json(), (EncodingOption.OFFLOADED,))
     body = execution(result=load_json(write_envelope(result)))
-    client = make_client(Recording([answer(body=body)]))
+    client = make_client(Recording([response(body=body)]))
     with pytest.raises(OffloadingNotConfiguredError, match="workflow_payload_offloading") as caught:
         await client.workflows.executions.get_workflow_execution_async("e-1")
     assert reference.key in str(caught.value)
 
 
 async def test_large_input_without_offloading_is_refused_before_anything_is_sent() -> None:
-    recording = Recording([answer()])
+    recording = Recording([response()])
     client = make_client(recording)
     with pytest.raises(PayloadTooLargeError, match="workflow_payload_offloading") as caught:
         await client.workflows.execute_workflow_async("w", input="x" * 2 * MIB)
@@ -131,7 +131,7 @@ async def test_large_input_without_offloading_is_refused_before_anything_is_sent
 
 
 async def test_value_without_json_form_is_refused() -> None:
-    recording = Recording([answer()])
+    recording = Recording([response()])
     with pytest.raises(PayloadSerializationError, match="object"):
         await make_client(recording).workflows.execute_workflow_async("w", input={"a": object()})
     assert recording.requests == []
@@ -158,14 +158,14 @@ class Point:
     ],
 )
 async def test_input_of_any_kind(value: Any, expected: Any) -> None:
-    recording = Recording([answer()])
+    recording = Recording([response()])
     await make_client(recording).workflows.execute_workflow_async("w", input=value)
     assert load_json(recording.requests[0].content)["input"] == expected
 
 
 async def test_value_that_looks_like_an_envelope_stays_a_value_without_offloading() -> None:
     value = {"b64payload": "e30=", "encoding_options": []}
-    client = make_client(Recording([answer(body=execution(result=value))]))
+    client = make_client(Recording([response(body=execution(result=value))]))
     got = await client.workflows.executions.get_workflow_execution_async("e-1")
     assert got.result == value
 
@@ -174,7 +174,9 @@ async def test_value_that_looks_like_an_envelope_stays_a_value_without_offloadin
 
 
 async def test_lost_answer_does_not_start_twice(pauses: list[float]) -> None:
-    recording = Recording([httpx.ReadError("gone"), answer(409), answer(body=execution("RUNNING"))])
+    recording = Recording(
+        [httpx.ReadError("gone"), response(409), response(body=execution("RUNNING"))]
+    )
     got = await make_client(recording).workflows.execute_workflow_async("w", input={})
     first, second, third = recording.requests
     assert first.content == second.content
@@ -187,10 +189,10 @@ async def test_lost_answer_does_not_start_twice(pauses: list[float]) -> None:
 async def test_lost_answer_of_a_request_that_waits(pauses: list[float]) -> None:
     recording = Recording(
         [
-            answer(503),
-            answer(409),
-            answer(body=execution("RUNNING")),
-            answer(body=execution(result=7)),
+            response(503),
+            response(409),
+            response(body=execution("RUNNING")),
+            response(body=execution(result=7)),
         ]
     )
     got = await make_client(recording).workflows.execute_workflow_async("w", wait_for_result=True)
@@ -198,14 +200,14 @@ async def test_lost_answer_of_a_request_that_waits(pauses: list[float]) -> None:
 
 
 async def test_conflict_with_an_id_of_the_callers_is_an_error(pauses: list[float]) -> None:
-    recording = Recording([answer(503), answer(409, {"detail": "exists"})])
+    recording = Recording([response(503), response(409, {"detail": "exists"})])
     with pytest.raises(ConflictError):
         await make_client(recording).workflows.execute_workflow_async("w", execution_id="mine")
     assert len(recording.requests) == 2
 
 
 async def test_signal_is_sent_once(pauses: list[float]) -> None:
-    recording = Recording([answer(503), answer(202, {})])
+    recording = Recording([response(503), response(202, {})])
     executions = make_client(recording).workflows.executions
     with pytest.raises(ServerError):
         await executions.signal_workflow_execution_async("e", name="s")
@@ -214,20 +216,20 @@ async def test_signal_is_sent_once(pauses: list[float]) -> None:
 
 
 async def test_retry_after_is_honoured(pauses: list[float]) -> None:
-    recording = Recording([answer(429, **{"retry-after": "3"}), answer(body=execution())])
+    recording = Recording([response(429, **{"retry-after": "3"}), response(body=execution())])
     await make_client(recording).workflows.executions.get_workflow_execution_async("e")
     assert pauses == [3]
 
 
 async def test_retry_after_is_counted_by_the_platforms_clock(pauses: list[float]) -> None:
     slow = {"date": "Wed, 21 Oct 2015 07:28:00 GMT", "retry-after": "Wed, 21 Oct 2015 07:28:07 GMT"}
-    recording = Recording([answer(503, **slow), answer(body=execution())])
+    recording = Recording([response(503, **slow), response(body=execution())])
     await make_client(recording).workflows.executions.get_workflow_execution_async("e")
     assert pauses == [7]
 
 
 async def test_retries_end(pauses: list[float]) -> None:
-    recording = Recording([answer(500, **{"retry-after": "31"})])
+    recording = Recording([response(500, **{"retry-after": "31"})])
     with pytest.raises(ServerError):
         await make_client(recording).workflows.executions.get_workflow_execution_async("e")
     assert pauses == []
@@ -270,7 +272,7 @@ async def test_no_answer(error: Exception, expected: type[APIConnectionError]) -
 async def test_error_by_status(status: int, expected: type[APIError]) -> None:
     body = {"detail": "why " * 500}
     client = make_client(
-        Recording([answer(status, body, **{"x-request-id": "r-1"})]),
+        Recording([response(status, body, **{"x-request-id": "r-1"})]),
         api_key="very-secret",
         retry_config=RetryConfig("none"),
     )
@@ -303,9 +305,9 @@ async def test_unexpected_answer(response: httpx.Response) -> None:
         )
 
 
-async def test_failed_workflow_carries_the_platforms_words() -> None:
+async def test_failed_workflow_carries_the_platforms_message() -> None:
     body = execution("FAILED", failure={"message": "page 7 is torn", "type": "Torn"})
-    client = make_client(Recording([answer(), answer(body=body)]))
+    client = make_client(Recording([response(), response(body=body)]))
     with pytest.raises(WorkflowFailedError, match="page 7 is torn") as caught:
         await client.workflows.execute_workflow_and_wait_async("w")
     assert (caught.value.execution_id, caught.value.status) == ("e-1", "FAILED")
@@ -314,39 +316,39 @@ async def test_failed_workflow_carries_the_platforms_words() -> None:
 
 async def test_failed_workflow_within_the_request() -> None:
     body = {"detail": "torn", "execution_id": "e-1", "status": "FAILED"}
-    client = make_client(Recording([answer(400, body)]))
+    client = make_client(Recording([response(400, body)]))
     with pytest.raises(WorkflowFailedError, match="torn"):
         await client.workflows.execute_workflow_and_wait_async("w", use_api_sync=True)
 
 
 async def test_unfinished_within_the_request() -> None:
     body = {"detail": "still running", "execution_id": "e-1"}
-    client = make_client(Recording([answer(408, body)]))
+    client = make_client(Recording([response(408, body)]))
     with pytest.raises(WorkflowTimeoutError) as caught:
         await client.workflows.execute_workflow_async("w", wait_for_result=True, timeout_seconds=1)
     assert caught.value.execution_id == "e-1"
 
 
 async def test_waiting_ends_with_its_time() -> None:
-    client = make_client(Recording([answer()]))
+    client = make_client(Recording([response()]))
     with pytest.raises(WorkflowTimeoutError, match=r"still running after 0\.05 s"):
         await client.workflows.wait_for_workflow_completion_async("e-1", timeout_seconds=0.05)
 
 
 @pytest.mark.parametrize("cancel", [True, False])
-async def test_waiting_in_vain_cancels_when_asked_to(cancel: bool) -> None:
-    recording = Recording([answer(), answer(), answer(204)])
+async def test_reaching_the_limit_cancels_if_requested(cancel: bool) -> None:
+    recording = Recording([response(), response(), response(204)])
     workflows = make_client(recording).workflows
     with pytest.raises(WorkflowTimeoutError):
         await workflows.execute_workflow_and_wait_async(
             "w", max_attempts=1, cancel_on_timeout=cancel
         )
-    asked = [request.url.path for request in recording.requests[2:]]
-    assert asked == (["/v1/workflows/executions/e-1/cancel"] if cancel else [])
+    paths = [request.url.path for request in recording.requests[2:]]
+    assert paths == (["/v1/workflows/executions/e-1/cancel"] if cancel else [])
 
 
 async def test_options_of_a_call_reach_every_request_of_it() -> None:
-    recording = Recording([answer(), answer(body=execution(result=1))])
+    recording = Recording([response(), response(body=execution(result=1))])
     await make_client(recording).workflows.execute_workflow_and_wait_async(
         "w", server_url="https://other.invalid", timeout_ms=1234, http_headers={"x-team": "a"}
     )
@@ -360,11 +362,11 @@ async def test_options_of_a_call_reach_every_request_of_it() -> None:
 
 
 async def test_unknown_members_and_statuses_are_kept() -> None:
-    body = execution("PAUSED", colour="blue")
-    client = make_client(Recording([answer(body=body)]))
+    body = execution("PAUSED", mood="blue")
+    client = make_client(Recording([response(body=body)]))
     got = await client.workflows.executions.get_workflow_execution_async("e-1")
     assert got.status == "PAUSED"
-    assert got.model_extra == {"colour": "blue"}
+    assert got.model_extra == {"mood": "blue"}
 
 
 async def test_closing_twice_and_using_again() -> None:
@@ -378,7 +380,7 @@ async def test_closing_twice_and_using_again() -> None:
 
 
 async def test_a_client_handed_in_stays_open() -> None:
-    recording = Recording([answer(body=execution())])
+    recording = Recording([response(body=execution())])
     async with AsyncClient(transport=httpx.MockTransport(recording)) as given:
         async with Mistral(api_key="k", async_client=given) as client:
             await client.workflows.executions.get_workflow_execution_async("e")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from mistral_offload.errors import ServiceAccountTokenError
-from tests._async.calls import answer_to, call_async
+from tests._async.calls import call_async, response_to
 from tests._async.recorder import Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
 
@@ -39,7 +39,7 @@ async def test_resolution(case: Case, tmp_path: Path, monkeypatch: pytest.Monkey
         settings["api_key"] = lambda: key
     operation = case["call"]["operation"]
     full_name = operation if operation.startswith("workflows.") else f"workflows.{operation}"
-    recording = Recording([answer_to(full_name)])
+    recording = Recording([response_to(full_name)])
     name, expected = case["name"], case["expected"]
 
     if name == "server_url_template":

@@ -48,8 +48,8 @@ WORKER = Path(__file__).parents[1] / "workers" / "secretive.py"
 
 async def test_without_offloading_nobody_is_asked_for_a_namespace() -> None:
     result = PayloadEncoder(encryption=FULL).encode_value({"seen": MARKER}, None)
-    answer = execution(result=json.loads(write_envelope(result)))
-    recording = Recording([httpx.Response(200, json=answer)])
+    response = execution(result=json.loads(write_envelope(result)))
+    recording = Recording([httpx.Response(200, json=response)])
     client = make_client(recording, workflow_payload_encryption=FULL)
     started = await client.workflows.execute_workflow_async(
         "w", input={"text": MARKER}, wait_for_result=True
@@ -102,9 +102,9 @@ async def test_a_result_that_cannot_be_opened(
     encryption: PayloadEncryptionConfig | None, error: type[MistralOffloadError]
 ) -> None:
     result = PayloadEncoder(encryption=FULL).encode_value(MARKER, None)
-    answer = execution(result=json.loads(write_envelope(result)))
+    response = execution(result=json.loads(write_envelope(result)))
     client = make_client(
-        Recording([httpx.Response(200, json=answer)]), workflow_payload_encryption=encryption
+        Recording([httpx.Response(200, json=response)]), workflow_payload_encryption=encryption
     )
     with pytest.raises(error, match=r"workflow_payload_encryption|retired_keys"):
         await client.workflows.executions.get_workflow_execution_async("e")
@@ -173,9 +173,9 @@ async def test_nothing_readable_is_left_anywhere(
         )
 
     async with stack.client:
-        answer = await run_async("good", text=MARKER, fails=False)
-        assert answer["result"].startswith(MARKER)
-        assert len(answer["result"]) > 2 * MIB
+        response = await run_async("good", text=MARKER, fails=False)
+        assert response["result"].startswith(MARKER)
+        assert len(response["result"]) > 2 * MIB
         with pytest.raises(WorkflowFailedError) as failed:
             await run_async("failed", text=MARKER, fails=True)
         with pytest.raises(WorkflowFailedError) as refused:

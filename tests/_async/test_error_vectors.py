@@ -43,7 +43,7 @@ BY_STATUS: dict[int, type[APIError]] = {
 }
 
 
-def answer(case: Case) -> httpx.Response | Exception:
+def response(case: Case) -> httpx.Response | Exception:
     if "transport_error" not in case:
         return recorded(case["response"])
     kind: type[Exception] = getattr(httpx, case["transport_error"])
@@ -67,7 +67,7 @@ def expected_kind(case: Case) -> type[Exception] | None:
 
 @pytest.mark.parametrize("case", parameters(load("rest_errors")))
 async def test_error(case: Case) -> None:
-    recording = Recording([answer(case)])
+    recording = Recording([response(case)])
     # Retries are on by default here; the recorded client had them off.
     client = make_client(recording, retry_config=RetryConfig("none"))
     kind = expected_kind(case)
@@ -92,8 +92,8 @@ async def test_error(case: Case) -> None:
 
 
 async def test_request_id_is_told_and_the_body_shortened() -> None:
-    answer = httpx.Response(500, text="x" * 10_000, headers={"x-request-id": "r-17"})
-    client = make_client(Recording([answer]), retry_config=RetryConfig("none"))
+    response = httpx.Response(500, text="x" * 10_000, headers={"x-request-id": "r-17"})
+    client = make_client(Recording([response]), retry_config=RetryConfig("none"))
     with pytest.raises(ServerError, match=r"runs.get_run .*r-17") as caught:
         await client.workflows.runs.get_run_async("r")
     assert len(str(caught.value)) < 700

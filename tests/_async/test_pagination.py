@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests._async.calls import answer_to, call_async
+from tests._async.calls import call_async, response_to
 from tests._async.recorder import Recording, execution, make_client
 from tests.vectors import Case, load, parameters
 
@@ -21,7 +21,7 @@ ENTRIES = {
 def pages(case: Case) -> list[httpx.Response]:
     """Return the recorded pages, with the omitted entries filled in from another recorded case."""
     member = ENTRIES[case["operation"]]
-    (entry, *_) = answer_to(case["operation"]).json()[member]
+    (entry, *_) = response_to(case["operation"]).json()[member]
     return [
         httpx.Response(200, json={**page, member: [entry] * len(page[member])})
         for page in case["pages"]
@@ -99,7 +99,7 @@ async def test_the_options_of_a_call_hold_for_all_its_pages() -> None:
 async def test_other_lists_have_pages_too(
     operation: str, arguments: dict[str, Any], member: str
 ) -> None:
-    first = answer_to(operation).json()
+    first = response_to(operation).json()
     entries = first[member][:1]
     pages = [{**first, member: entries, "next_cursor": cursor} for cursor in ("c", None)]
     recording = Recording([httpx.Response(200, json=page) for page in pages])

@@ -18,7 +18,7 @@ from mistral_offload.payload.compression import decompress
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import open_store
-from tests._async.calls import answer_to, call_async
+from tests._async.calls import call_async, response_to
 from tests._async.recorder import Recording, make_client
 from tests.vectors import (
     Case,
@@ -56,7 +56,7 @@ def cases() -> list[Case]:
 
 @pytest.mark.parametrize("case", parameters(cases()))
 async def test_request(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recording = Recording([answer_to(case["operation"])])
+    recording = Recording([response_to(case["operation"])])
     settings: dict[str, Any] = dict(case.get("client", {}))
     storage = BlobStorageConfig(storage_provider="local", path=tmp_path)
     if offloading := (case.get("encoding") or {}).get("offloading"):

@@ -11,8 +11,8 @@ import pytest
 
 from mistral_offload import BackoffStrategy, RetryConfig, _synchronization
 from mistral_offload.errors import APIConnectionError, APIError
-from tests._async.calls import answer_to, call_async
-from tests._async.recorder import Answer, Recording, make_client
+from tests._async.calls import call_async, response_to
+from tests._async.recorder import Recording, ScriptedResponse, make_client
 from tests.vectors import Case, Differences, load, parameters
 
 DIFFERENCES = Differences(
@@ -21,7 +21,7 @@ DIFFERENCES = Differences(
         "elapsed_limit": "a pause that would end after the limit is not begun",
         "transport_error_elapsed": "a pause that would end after the limit is not begun",
         "transport_RemoteProtocolError_connection_retry_True": "a connection that was closed "
-        "before the answer to a question counts as none",
+        "before the response to a request counts as none",
     }
 )
 
@@ -38,12 +38,12 @@ def config(recorded: dict[str, Any] | None) -> RetryConfig | None:
     )
 
 
-def answer(step: dict[str, Any]) -> Answer:
+def response(step: dict[str, Any]) -> ScriptedResponse:
     if "transport" in step:
         kind: type[Exception] = getattr(httpx, step["transport"])
         return kind("recorded")
     if step["status"] == 200:
-        return answer_to("workflows.get_workflow")
+        return response_to("workflows.get_workflow")
     return httpx.Response(step["status"], headers=step.get("headers"))
 
 
@@ -60,7 +60,7 @@ async def test_retries(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_synchronization, sleep_async.__name__, sleep_async)
     monkeypatch.setattr(time, "monotonic", lambda: now)
     monkeypatch.setattr(random, "uniform", lambda low, high: low + case["random"] * (high - low))
-    recording = Recording([answer(step) for step in case["responses"]])
+    recording = Recording([response(step) for step in case["responses"]])
     client = make_client(recording, retry_config=config(case["client_retry"]))
     arguments: dict[str, Any] = {"workflow_identifier": "w"}
     if "call_retry" in case:

@@ -18,7 +18,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.limits import MIB
 from mistral_offload.payload.jsontext import dump_json
-from tests._async.recorder import Answer, Recording, make_client
+from tests._async.recorder import Recording, ScriptedResponse, make_client
 from tests.api.bodies import Chunks, opened
 
 
@@ -57,8 +57,8 @@ def event(number: int, value: Any = None, *, event_id: bool = True) -> bytes:
 FAILURE = b'event: error\ndata: {"error": "lost", "reason": "read_error"}\n\n'
 
 
-def client_of(*answers: Answer) -> tuple[Mistral, Recording]:
-    recording = Recording(answers)
+def client_of(*responses: ScriptedResponse) -> tuple[Mistral, Recording]:
+    recording = Recording(responses)
     return make_client(recording), recording
 
 

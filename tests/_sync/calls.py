@@ -1,6 +1,6 @@
 # Generated from tests/_async/calls.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 599f857e01668900
+# sha256 of the rest: f6f7a96b514ea004
 
 """Calls operations by their names in the recorded cases."""
 
@@ -45,7 +45,7 @@ def recorded(response: Mapping[str, Any]) -> httpx.Response:
     return httpx.Response(response["status"], content=body, headers=headers)
 
 
-def answer_to(operation: str) -> httpx.Response:
+def response_to(operation: str) -> httpx.Response:
     """Return a valid response for an operation."""
     for case in load("rest_responses"):
         if case["operation"] == operation and "error" not in case["expected"]:

@@ -1,6 +1,6 @@
 # Generated from tests/_async/recorder.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 0be7b265da6a41e5
+# sha256 of the rest: e70fea2a218857a2
 
 """An HTTP transport with scripted responses that records the requests."""
 
@@ -14,24 +14,24 @@ from httpx import Client
 
 from mistral_offload import Mistral
 
-Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
+ScriptedResponse = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
 class Recording:
     """Responds to requests from a list, repeating the last response."""
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
+    def __init__(self, responses: Iterable[ScriptedResponse]) -> None:
         self.requests: list[httpx.Request] = []
-        self._answers = list(answers)
+        self._responses = list(responses)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
-        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
-        if isinstance(answer, Exception):
-            raise answer
-        if callable(answer):
-            return answer(request)
-        return answer
+        response = self._responses.pop(0) if len(self._responses) > 1 else self._responses[0]
+        if isinstance(response, Exception):
+            raise response
+        if callable(response):
+            return response(request)
+        return response
 
 
 def make_client(recording: Recording, **settings: Any) -> Mistral:

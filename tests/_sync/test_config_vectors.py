@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_config_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e29cebb23a11be3f
+# sha256 of the rest: 3c38e82f3dbd340d
 
 """Server, authentication and timeout resolution, against the official client."""
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mistral_offload.errors import ServiceAccountTokenError
-from tests._sync.calls import answer_to, call
+from tests._sync.calls import call, response_to
 from tests._sync.recorder import Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
 
@@ -43,7 +43,7 @@ def test_resolution(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         settings["api_key"] = lambda: key
     operation = case["call"]["operation"]
     full_name = operation if operation.startswith("workflows.") else f"workflows.{operation}"
-    recording = Recording([answer_to(full_name)])
+    recording = Recording([response_to(full_name)])
     name, expected = case["name"], case["expected"]
 
     if name == "server_url_template":

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_encryption.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: ef92896ccb7f0940
+# sha256 of the rest: 21b13eaf0edc6bb3
 
 """Encryption and compression in a client, and end to end on real servers."""
 
@@ -52,8 +52,8 @@ WORKER = Path(__file__).parents[1] / "workers" / "secretive.py"
 
 def test_without_offloading_nobody_is_asked_for_a_namespace() -> None:
     result = PayloadEncoder(encryption=FULL).encode_value({"seen": MARKER}, None)
-    answer = execution(result=json.loads(write_envelope(result)))
-    recording = Recording([httpx.Response(200, json=answer)])
+    response = execution(result=json.loads(write_envelope(result)))
+    recording = Recording([httpx.Response(200, json=response)])
     client = make_client(recording, workflow_payload_encryption=FULL)
     started = client.workflows.execute_workflow("w", input={"text": MARKER}, wait_for_result=True)
     assert started.result == {"seen": MARKER}
@@ -104,9 +104,9 @@ def test_a_result_that_cannot_be_opened(
     encryption: PayloadEncryptionConfig | None, error: type[MistralOffloadError]
 ) -> None:
     result = PayloadEncoder(encryption=FULL).encode_value(MARKER, None)
-    answer = execution(result=json.loads(write_envelope(result)))
+    response = execution(result=json.loads(write_envelope(result)))
     client = make_client(
-        Recording([httpx.Response(200, json=answer)]), workflow_payload_encryption=encryption
+        Recording([httpx.Response(200, json=response)]), workflow_payload_encryption=encryption
     )
     with pytest.raises(error, match=r"workflow_payload_encryption|retired_keys"):
         client.workflows.executions.get_workflow_execution("e")
@@ -175,9 +175,9 @@ def test_nothing_readable_is_left_anywhere(
         )
 
     with stack.client:
-        answer = run("good", text=MARKER, fails=False)
-        assert answer["result"].startswith(MARKER)
-        assert len(answer["result"]) > 2 * MIB
+        response = run("good", text=MARKER, fails=False)
+        assert response["result"].startswith(MARKER)
+        assert len(response["result"]) > 2 * MIB
         with pytest.raises(WorkflowFailedError) as failed:
             run("failed", text=MARKER, fails=True)
         with pytest.raises(WorkflowFailedError) as refused:

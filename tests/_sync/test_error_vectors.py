@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_error_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 9c8c9b6bb9ed70e3
+# sha256 of the rest: 992a4c678f545eb7
 
 """Errors by status, and their content, against the official client."""
 
@@ -47,7 +47,7 @@ BY_STATUS: dict[int, type[APIError]] = {
 }
 
 
-def answer(case: Case) -> httpx.Response | Exception:
+def response(case: Case) -> httpx.Response | Exception:
     if "transport_error" not in case:
         return recorded(case["response"])
     kind: type[Exception] = getattr(httpx, case["transport_error"])
@@ -71,7 +71,7 @@ def expected_kind(case: Case) -> type[Exception] | None:
 
 @pytest.mark.parametrize("case", parameters(load("rest_errors")))
 def test_error(case: Case) -> None:
-    recording = Recording([answer(case)])
+    recording = Recording([response(case)])
     # Retries are on by default here; the recorded client had them off.
     client = make_client(recording, retry_config=RetryConfig("none"))
     kind = expected_kind(case)
@@ -96,8 +96,8 @@ def test_error(case: Case) -> None:
 
 
 def test_request_id_is_told_and_the_body_shortened() -> None:
-    answer = httpx.Response(500, text="x" * 10_000, headers={"x-request-id": "r-17"})
-    client = make_client(Recording([answer]), retry_config=RetryConfig("none"))
+    response = httpx.Response(500, text="x" * 10_000, headers={"x-request-id": "r-17"})
+    client = make_client(Recording([response]), retry_config=RetryConfig("none"))
     with pytest.raises(ServerError, match=r"runs.get_run .*r-17") as caught:
         client.workflows.runs.get_run("r")
     assert len(str(caught.value)) < 700

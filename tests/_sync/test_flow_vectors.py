@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_flow_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 399bc55cf787c59c
+# sha256 of the rest: 297400a99cbc74a4
 
 """Namespace lookup, execute-and-wait and retries, against the official client."""
 
@@ -30,7 +30,7 @@ from tests.vectors import Case, Differences, encryption_of, load, parameters
 
 DIFFERENCES = Differences(
     {
-        "whoami/html": "an answer that is not JSON is a ResponseValidationError",
+        "whoami/html": "a response that is not JSON is a ResponseValidationError",
         "wait/completed_second_poll": "the default interval starts short and grows to 5 s",
         "wait/status_CONTINUED_AS_NEW": "the id stays, and its next run is waited for",
         "wait/status_RETRYING_AFTER_ERROR": "the platform still works on it, so it is waited for",
@@ -59,9 +59,9 @@ def local(path: Path) -> PayloadOffloadingConfig:
 def test_whoami(case: Case, tmp_path: Path) -> None:
     (step,) = case["steps"]
     content_type = step.get("content_type", "application/json")
-    answer = httpx.Response(step["status"], json=step["body"])
-    answer.headers["content-type"] = content_type
-    recording = Recording([answer, httpx.Response(200, json=execution("RUNNING"))])
+    response = httpx.Response(step["status"], json=step["body"])
+    response.headers["content-type"] = content_type
+    recording = Recording([response, httpx.Response(200, json=execution("RUNNING"))])
     client = make_client(
         recording,
         api_key="k",

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_pagination.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: a35b622b36ca582b
+# sha256 of the rest: 901913d0f08cabad
 
 """Pagination: single pages against the official client, and iteration over all of them."""
 
@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests._sync.calls import answer_to, call
+from tests._sync.calls import call, response_to
 from tests._sync.recorder import Recording, execution, make_client
 from tests.vectors import Case, load, parameters
 
@@ -25,7 +25,7 @@ ENTRIES = {
 def pages(case: Case) -> list[httpx.Response]:
     """Return the recorded pages, with the omitted entries filled in from another recorded case."""
     member = ENTRIES[case["operation"]]
-    (entry, *_) = answer_to(case["operation"]).json()[member]
+    (entry, *_) = response_to(case["operation"]).json()[member]
     return [
         httpx.Response(200, json={**page, member: [entry] * len(page[member])})
         for page in case["pages"]
@@ -99,7 +99,7 @@ def test_the_options_of_a_call_hold_for_all_its_pages() -> None:
     ],
 )
 def test_other_lists_have_pages_too(operation: str, arguments: dict[str, Any], member: str) -> None:
-    first = answer_to(operation).json()
+    first = response_to(operation).json()
     entries = first[member][:1]
     pages = [{**first, member: entries, "next_cursor": cursor} for cursor in ("c", None)]
     recording = Recording([httpx.Response(200, json=page) for page in pages])

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_request_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: cc9c1641b00f9e44
+# sha256 of the rest: 68af15e1b50f3cc2
 
 """HTTP requests of every operation, against the official client."""
 
@@ -22,7 +22,7 @@ from mistral_offload.payload.compression import decompress
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import open_store
-from tests._sync.calls import answer_to, call
+from tests._sync.calls import call, response_to
 from tests._sync.recorder import Recording, make_client
 from tests.vectors import (
     Case,
@@ -60,7 +60,7 @@ def cases() -> list[Case]:
 
 @pytest.mark.parametrize("case", parameters(cases()))
 def test_request(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recording = Recording([answer_to(case["operation"])])
+    recording = Recording([response_to(case["operation"])])
     settings: dict[str, Any] = dict(case.get("client", {}))
     storage = BlobStorageConfig(storage_provider="local", path=tmp_path)
     if offloading := (case.get("encoding") or {}).get("offloading"):

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_response_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e336455d5c11bf22
+# sha256 of the rest: 24e253e34f077213
 
 """Parsed responses of every operation, against the official client."""
 
@@ -61,7 +61,7 @@ def cases() -> list[Case]:
     return load("rest_responses")
 
 
-def ask(case: Case, path: Path) -> Any:
+def call_case(case: Case, path: Path) -> Any:
     """Call the operation of a case, with its blobs in the store and its recorded response."""
     config = case.get("encoding") or {}
     settings: dict[str, Any] = {
@@ -88,42 +88,42 @@ def test_answer(case: Case, tmp_path: Path) -> None:
     expected = case["expected"]
     if "error" in expected:
         with pytest.raises(ERRORS[expected["error"]["class"]]):
-            ask(case, tmp_path)
+            call_case(case, tmp_path)
         return
-    answer = ask(case, tmp_path)
-    if isinstance(answer, BaseModel):
-        assert expected["type"] in {kind.__name__ for kind in type(answer).__mro__}
-        answer = answer.model_dump(mode="json", by_alias=True)
-    missing = differences(expected["value"], answer, case["response"].get("body"))
+    model = call_case(case, tmp_path)
+    if isinstance(model, BaseModel):
+        assert expected["type"] in {kind.__name__ for kind in type(model).__mro__}
+        model = model.model_dump(mode="json", by_alias=True)
+    missing = differences(expected["value"], model, case["response"].get("body"))
     assert not missing
 
 
-def differences(expected: Any, answer: Any, sent: Any, place: str = "") -> list[str]:
+def differences(expected: Any, model: Any, sent: Any, place: str = "") -> list[str]:
     """List the differences; a field the official client hides may be unset or as sent."""
-    if isinstance(expected, dict) and isinstance(answer, dict):
+    if isinstance(expected, dict) and isinstance(model, dict):
         sent = sent if isinstance(sent, dict) else {}
         found = [
             problem
             for name, value in expected.items()
             for problem in differences(
-                value, answer.get(name, "missing"), sent.get(name), f"{place}.{name}"
+                value, model.get(name, "missing"), sent.get(name), f"{place}.{name}"
             )
         ]
-        more = {name: value for name, value in answer.items() if name not in expected}
+        more = {name: value for name, value in model.items() if name not in expected}
         return found + [
             f"{place}.{name}: {value!r} is too much"
             for name, value in more.items()
             if value is not None and value != [] and value != {} and name not in sent
         ]
-    if isinstance(expected, list) and isinstance(answer, list) and len(expected) == len(answer):
+    if isinstance(expected, list) and isinstance(model, list) and len(expected) == len(model):
         if not isinstance(sent, list) or len(sent) != len(expected):
             sent = [None] * len(expected)
         return [
             problem
-            for index, items in enumerate(zip(expected, answer, sent, strict=True))
+            for index, items in enumerate(zip(expected, model, sent, strict=True))
             for problem in differences(*items, f"{place}[{index}]")
         ]
-    return [] if expected == answer else [f"{place}: {expected!r} is {answer!r}"]
+    return [] if expected == model else [f"{place}: {expected!r} is {model!r}"]
 
 
 # Intended differences
@@ -136,7 +136,7 @@ def named(name: str) -> Case:
 
 def test_unknown_kinds_of_events_are_kept(tmp_path: Path) -> None:
     case = named("events/unknown_event_type")
-    (event,) = (ask(case, tmp_path)).events
+    (event,) = (call_case(case, tmp_path)).events
     (sent,) = case["response"]["body"]["events"]
     assert event.event_type == sent["event_type"]
     assert event.attributes == sent["attributes"]
@@ -144,19 +144,19 @@ def test_unknown_kinds_of_events_are_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["get_run", "trace_summary", "trace_events"])
 def test_results_are_decoded_everywhere(name: str, tmp_path: Path) -> None:
-    answer = ask(named(f"not_decoded/{name}"), tmp_path)
-    assert answer.result["out"]["vip"] is True
+    model = call_case(named(f"not_decoded/{name}"), tmp_path)
+    assert model.result["out"]["vip"] is True
 
 
 def test_histories_are_decoded(tmp_path: Path) -> None:
-    history = ask(named("history_not_decoded"), tmp_path)
+    history = call_case(named("history_not_decoded"), tmp_path)
     assert history["events"][0]["result"]["out"]["vip"] is True
 
 
 def test_histories_stay_as_temporal_keeps_them_when_asked(tmp_path: Path) -> None:
     case = named("history_not_decoded")
     plain = {**case, "kwargs": {**case["kwargs"], "decode_payloads": False}}
-    assert ask(plain, tmp_path) == case["response"]["body"]
+    assert call_case(plain, tmp_path) == case["response"]["body"]
 
 
 def test_one_broken_value_does_not_hide_a_history(
@@ -167,15 +167,15 @@ def test_one_broken_value_does_not_hide_a_history(
     broken = {"result": {"b64payload": "AAAA", "encoding_options": ["encrypted"]}}
     body = {"events": [broken, good]}
     with caplog.at_level(logging.WARNING):
-        history = ask({**case, "response": {**case["response"], "body": body}}, tmp_path)
+        history = call_case({**case, "response": {**case["response"], "body": body}}, tmp_path)
     assert history["events"][0] == broken
     assert history["events"][1]["result"]["out"]["vip"] is True
     assert "get_workflow_execution_history" in caplog.text
 
 
 def test_bytes_that_are_no_json_are_handed_over(tmp_path: Path) -> None:
-    answer = ask(named("error/non_json_result_bytes"), tmp_path)
-    assert isinstance(answer.result, bytes)
+    model = call_case(named("error/non_json_result_bytes"), tmp_path)
+    assert isinstance(model.result, bytes)
 
 
 @pytest.mark.parametrize(
@@ -188,12 +188,12 @@ def test_bytes_that_are_no_json_are_handed_over(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_read_is_an_error(name: str, error: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(error):
-        ask(named(name), tmp_path)
+        call_case(named(name), tmp_path)
 
 
 def test_the_input_of_a_schedule_is_read_as_it_was_given(tmp_path: Path) -> None:
-    answer = ask(named("schedule/get/options_empty_not_decoded"), tmp_path)
-    assert answer.input["day"] == "today"
+    model = call_case(named("schedule/get/options_empty_not_decoded"), tmp_path)
+    assert model.input["day"] == "today"
 
 
 def test_unknown_members_are_kept_at_any_depth() -> None:
@@ -204,8 +204,8 @@ def test_unknown_members_are_kept_at_any_depth() -> None:
         for case in load("rest_responses")
         if case["name"] == "workflows.get_workflow/minimal_0"
     )
-    answer = WorkflowGetResponse.model_validate({"workflow": {**members, "new": 1}})
-    assert answer.workflow.model_extra == {"new": 1}
+    model = WorkflowGetResponse.model_validate({"workflow": {**members, "new": 1}})
+    assert model.workflow.model_extra == {"new": 1}
 
 
 def test_listed_differences_exist() -> None:

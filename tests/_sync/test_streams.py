@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: b40e1de21760ca6c
+# sha256 of the rest: 5f3f9a01fb64f77e
 
 """Streams that break, end, or are no longer read."""
 
@@ -22,7 +22,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.limits import MIB
 from mistral_offload.payload.jsontext import dump_json
-from tests._sync.recorder import Answer, Recording, make_client
+from tests._sync.recorder import Recording, ScriptedResponse, make_client
 from tests.api.bodies import Chunks, opened
 
 
@@ -61,8 +61,8 @@ def event(number: int, value: Any = None, *, event_id: bool = True) -> bytes:
 FAILURE = b'event: error\ndata: {"error": "lost", "reason": "read_error"}\n\n'
 
 
-def client_of(*answers: Answer) -> tuple[Mistral, Recording]:
-    recording = Recording(answers)
+def client_of(*responses: ScriptedResponse) -> tuple[Mistral, Recording]:
+    recording = Recording(responses)
     return make_client(recording), recording
 
 
@@ -114,7 +114,7 @@ def test_a_refusal_is_an_error_before_anything_is_read() -> None:
 
 def test_an_answer_that_is_no_stream_is_refused() -> None:
     client, _ = client_of(httpx.Response(200, json={}))
-    with pytest.raises(ResponseValidationError, match="did not answer with a stream"):
+    with pytest.raises(ResponseValidationError, match="did not return a stream"):
         client.workflows.executions.stream("e")
 
 

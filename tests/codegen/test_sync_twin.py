@@ -331,7 +331,7 @@ class TestGeneration:
         ]
 
     @pytest.mark.parametrize("damage", ["edited", "banner", "missing"])
-    def test_mends_what_the_check_found(self, generated: Tree, damage: str) -> None:
+    def test_fixes_the_differences_found_by_the_check(self, generated: Tree, damage: str) -> None:
         path = generated.root / "pkg/_sync/http.py"
         good = path.read_bytes()
         if damage == "missing":
@@ -357,7 +357,7 @@ class TestCheck:
         assert tree.check() == 1
         printed = capsys.readouterr()
         assert printed.out.splitlines() == [line]
-        assert "To mend: python -m codegen.sync_twin" in printed.err
+        assert "To fix: python -m codegen.sync_twin" in printed.err
         assert tree.files() == before
 
     def test_stale(self, generated: Tree, capsys: pytest.CaptureFixture[str]) -> None:
@@ -428,7 +428,7 @@ class TestRefusals:
     def test_event_loop_import(self, tree: Tree, statement: str) -> None:
         assert "module.py:2: imports " in tree.refusal(f"import json\n{statement}\n")
 
-    def test_a_module_of_ours_may_be_called_like_an_event_loop(self, tree: Tree) -> None:
+    def test_an_own_module_may_be_named_like_an_event_loop(self, tree: Tree) -> None:
         assert tree.twin("from .trio import x\n") == "from .trio import x\n"
 
     @pytest.mark.parametrize(
@@ -456,9 +456,9 @@ class TestRefusals:
         refusal = tree.refusal("x = y.aclose\n")
         assert refusal == "FOREIGN_NAMES: no source uses 'aread'; remove the entry"
 
-    def test_foreign_entry_for_a_class_of_ours(self, tree: Tree) -> None:
+    def test_foreign_entry_for_a_class_defined_here(self, tree: Tree) -> None:
         tree.foreign = {"AsyncClient": "Client"}
-        assert "class AsyncClient is ours" in tree.refusal("class AsyncClient: ...\n")
+        assert "class AsyncClient is defined here" in tree.refusal("class AsyncClient: ...\n")
 
     @pytest.mark.parametrize("name", ["AsyncTransport", "_AsyncThing", "AsyncContextManager"])
     def test_unknown_async_class(self, tree: Tree, name: str) -> None:
@@ -481,7 +481,7 @@ class TestRefusals:
     def test_fstring(self, tree: Tree, field: str, word: str) -> None:
         text = f'put_async = width_async = 1\n\n\nasync def call_async(x):\n    f"{{{field}}}"\n'
         assert tree.refusal(text) == (
-            f"pkg/_async/module.py:5: {word!r} inside an f-string; assign it to a variable before"
+            f"pkg/_async/module.py:5: {word!r} inside an f-string; assign it to a variable first"
         )
 
     @pytest.mark.parametrize(
@@ -508,7 +508,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("name", ["with_async", "___async"])
     def test_name_without_a_twin(self, tree: Tree, name: str) -> None:
-        assert "which is no name" in tree.refusal(f"x = y.{name}\n")
+        assert "which is not a valid name" in tree.refusal(f"x = y.{name}\n")
 
     @pytest.mark.parametrize(
         "word",
@@ -534,7 +534,7 @@ class TestRefusals:
             "attribute": f"class A:\n    x = 1\n\n    {docstring}\n",
         }
         assert tree.refusal(text[place]) == (
-            f"pkg/_async/module.py:6: docstring says {word!r}, which is untrue of the blocking twin"
+            f"pkg/_async/module.py:6: docstring says {word!r}, which is not true of the sync twin"
         )
 
     @pytest.mark.parametrize("text", ["await(x)", "[y for y in x if await(y)]"])
@@ -544,8 +544,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("pkg/_async/async_client.py", "the folder names the colour"),
-            ("pkg/_async/sub_async/client.py", "the folder names the colour"),
+            ("pkg/_async/async_client.py", "the folder name already says async"),
+            ("pkg/_async/sub_async/client.py", "the folder name already says async"),
             ("pkg/_async/data.json", "not a Python module"),
         ],
     )
@@ -556,7 +556,7 @@ class TestRefusals:
     def test_syntax_error(self, tree: Tree) -> None:
         assert "module.py:2: not valid Python" in tree.refusal("x = 1\ndef\n")
 
-    def test_every_problem_is_told_at_once(self, tree: Tree) -> None:
+    def test_all_problems_are_reported_at_once(self, tree: Tree) -> None:
         refusal = tree.refusal('"""Says async."""\n\nimport asyncio\n\nx = AsyncUnknown\n')
         assert [line.split(":")[1] for line in refusal.splitlines()] == ["1", "3", "5"]
 

@@ -112,7 +112,7 @@ def test_half_an_answer_that_looks_whole_is_told(way: Way, recorder: Recorder) -
     execution_id = way.start(text)
     way.proxy.order(Kind.SHORT_DOWNLOAD, "GET", path="/executions/")
     with (
-        pytest.raises(ResponseValidationError, match="broken JSON"),
+        pytest.raises(ResponseValidationError, match="malformed JSON"),
         way.observed(recorder, f"wait: {Kind.SHORT_DOWNLOAD.value}"),
     ):
         way.wait(execution_id, timeout_seconds=30)
@@ -164,7 +164,7 @@ def test_a_platform_that_is_busy_for_good(way: Way, recorder: Recorder) -> None:
 def test_a_platform_that_nobody_reaches(way: Way, recorder: Recorder) -> None:
     with (
         way.proxy.refusing(RETRY_SECONDS + TIMEOUT_SECONDS),
-        pytest.raises(APIConnectionError, match="no answer from"),
+        pytest.raises(APIConnectionError, match="no response from"),
         way.observed(recorder, "execute, permanent: connection refused"),
     ):
         way.start("text")
@@ -173,7 +173,7 @@ def test_a_platform_that_nobody_reaches(way: Way, recorder: Recorder) -> None:
 def test_a_platform_that_never_answers(way: Way, recorder: Recorder) -> None:
     way.proxy.order(Kind.STALL, "GET", times=1000)
     with (
-        pytest.raises(APITimeoutError, match="no answer from GET"),
+        pytest.raises(APITimeoutError, match="no response from GET"),
         way.observed(recorder, f"wait, permanent: {Kind.STALL.value}"),
     ):
         way.wait("any")
