@@ -10,7 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import unasync  # pyright: ignore[reportMissingTypeStubs]
-from ruff import find_ruff_bin
+from ruff import (  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
+    find_ruff_bin,
+)
 
 from codegen.names import docstring_twin, is_async, rename_table
 from codegen.refusals import find_problems

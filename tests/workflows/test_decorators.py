@@ -84,7 +84,7 @@ def test_definition() -> None:
         "count": None,
         "has": "Whether a letter is there.",
     }
-    assert definition_of(documents.Silent).description == "Does nothing, and takes nothing."
+    assert definition_of(documents.Silent).description == "Does nothing, without arguments."
 
 
 def test_a_subclass_is_a_workflow_of_its_own() -> None:
