@@ -61,6 +61,11 @@ class Exemption(NamedTuple):
 
 _FORMER_NAMES = (
     "`api.answers`",
+    "`api.answers.broken_frame`",
+    "`api.answers.may_help`",
+    "`api.answers.read_answer`",
+    "`api.answers.read_document`",
+    "`api.answers.read_members`",
     "`api.models.base.Answer`",
     "`api.models.base.Question`",
     "`cleanup.census`",
