@@ -236,8 +236,8 @@ def test_every_problem_of_encryption_and_compression_is_named(read) -> None:
     assert text.count("\n") == 6
     for name in (
         f"{ENCRYPTION}__MODE: Field required",
-        f"{ENCRYPTION}__MAIN_KEY: a key has 16, 24 or 32 bytes",
-        f"{ENCRYPTION}__SECONDARY_KEY: a key is written as hex",
+        f"{ENCRYPTION}__MAIN_KEY: a key must have 16, 24 or 32 bytes",
+        f"{ENCRYPTION}__SECONDARY_KEY: a key must be hex digits",
         f"{ENCRYPTION}__KEY: unknown variable",
         f"{COMPRESSION}__ALGORITHM_CONFIG__LEVEL:",
         f"{COMPRESSION}__ALGORITHM_CONFIG__ALGORITHM:",
