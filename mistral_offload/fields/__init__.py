@@ -1,6 +1,5 @@
-"""Activity fields: models whose large fields travel by the store, one blob a field."""
+"""Activity fields: large fields of models are offloaded, one blob per field."""
 
-from mistral_offload.fields.field import OffloadableField
-from mistral_offload.fields.model import OffloadableModel
+from mistral_offload.fields.field import OffloadableField, OffloadableModel
 
 __all__ = ["OffloadableField", "OffloadableModel"]

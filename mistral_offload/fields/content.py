@@ -1,6 +1,6 @@
-"""What a field of one type holds, as bytes: a value to its blob, and back.
+"""Conversion between the value of a field and the bytes that are stored for it.
 
-``bytes`` are stored as they are, everything else as compact JSON by pydantic's writer.
+``bytes`` are stored unchanged, everything else as compact JSON by pydantic's serializer.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ UNTYPED: Any = Any
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A written value.
+    """A serialized value.
 
     Attributes:
-        data: the bytes, before anything is done to them for the store.
-        form: what they are.
+        data: the bytes, before encryption.
+        form: their format.
     """
 
     data: bytes
@@ -41,10 +41,10 @@ class Content:
 
 
 class FieldContent:
-    """Writes and reads the values of fields of one type; the first use builds what it needs.
+    """Writes and reads the values of fields of one type; the first use builds the validator.
 
     Args:
-        annotation: the type argument of the field; `UNTYPED` when it has none.
+        annotation: the type argument of the field; `UNTYPED` if it has none.
     """
 
     def __init__(self, annotation: Any = UNTYPED) -> None:
@@ -52,12 +52,12 @@ class FieldContent:
 
     @property
     def is_untyped(self) -> bool:
-        """Whether nothing is known of the values."""
+        """True if the type of the values is unknown."""
         return self._annotation in (UNTYPED, object)
 
     @cached_property
-    def takes_none(self) -> bool:
-        """Whether None is one of the values, rather than none at all."""
+    def accepts_none(self) -> bool:
+        """True if None is a value of the type, rather than the absence of a value."""
         if self.is_untyped:
             return False
         try:
@@ -66,26 +66,26 @@ class FieldContent:
             return False
 
     def write(self, value: object) -> Content:
-        """The bytes to store for a value.
+        """Serialize a value.
 
         Raises:
-            PayloadSerializationError: the value, or something in it, has no JSON form.
-            ConfigurationError: pydantic cannot write values of such a type.
+            PayloadSerializationError: the value, or a part of it, cannot be written as JSON.
+            ConfigurationError: pydantic does not support the type.
         """
         if not isinstance(value, bytes):
             return Content(self._dump(value), ContentForm.JSON)
         if self._bytes_are_raw:
             return Content(value, ContentForm.BYTES)
-        try:  # a type that is made of bytes may have a JSON form of its own
+        try:  # a subtype of bytes may have its own JSON form
             return Content(self._dump(value), ContentForm.JSON)
         except PayloadSerializationError:
             return Content(value, ContentForm.BYTES)
 
-    def is_plain(self, value: object) -> bool:
-        """Whether a value can travel in the platform's own form of a field, as JSON.
+    def has_platform_form(self, value: object) -> bool:
+        """Return True if the platform's JSON format of a field can represent a value in place.
 
-        Only some bytes cannot: those that are not UTF-8, and those whose field might as well hold
-        text, which they would become.
+        It cannot represent bytes that are not UTF-8, nor bytes in a field that may also hold text,
+        as which they would be read back.
         """
         if not isinstance(value, bytes):
             return True
@@ -94,13 +94,13 @@ class FieldContent:
         return self.write(value).form is ContentForm.JSON
 
     def read(self, data: bytes, form: ContentForm | None) -> Any:
-        """The value again; ``form`` is None when the reference did not tell.
+        """Deserialize a value; ``form`` is None if the reference does not contain it.
 
         Raises:
-            PayloadDecodeError: the bytes are not of this type; no value is shown.
-            ConfigurationError: pydantic cannot read values of such a type.
+            PayloadDecodeError: the bytes do not fit the type; the error shows no value.
+            ConfigurationError: pydantic does not support the type.
         """
-        if form is None:  # written by the official SDK, which knows the type only
+        if form is None:  # written by the official SDK, which decides by type
             raw = self.is_untyped or self._is_bytes
             form = ContentForm.BYTES if raw else ContentForm.JSON
         if form is ContentForm.BYTES:
@@ -108,22 +108,22 @@ class FieldContent:
         if self.is_untyped:
             return load_json(data)
         try:
-            return self._adapter.validate_json(data, **_BY_NAME_TOO)
+            return self._adapter.validate_json(data, **_BY_NAME_OPTIONS)
         except ValidationError as error:
-            raise self._unfit(error) from None
+            raise self._decode_error(error) from None
 
     def accept_bytes(self, data: bytes) -> Any:
-        """Bytes as a value of this type.
+        """Return bytes as a value of this type.
 
         Raises:
-            PayloadDecodeError: the type has no bytes.
+            PayloadDecodeError: the type does not accept bytes.
         """
         if self._is_bytes or self.is_untyped:
             return data
         try:
             return self._adapter.validate_python(data, strict=True)
         except ValidationError as error:
-            raise self._unfit(error) from None
+            raise self._decode_error(error) from None
 
     def _dump(self, value: object) -> bytes:
         try:
@@ -135,9 +135,9 @@ class FieldContent:
                 f"a {type(value).__name__} cannot be written as JSON: {error}"
             ) from error
 
-    def _unfit(self, error: ValidationError) -> PayloadDecodeError:
+    def _decode_error(self, error: ValidationError) -> PayloadDecodeError:
         return PayloadDecodeError(
-            f"what is stored does not fit {describe_type(self._annotation)}: "
+            f"the stored value does not fit {describe_type(self._annotation)}: "
             + "; ".join(list_problems(error))
         )
 
@@ -145,7 +145,7 @@ class FieldContent:
     def _adapter(self) -> TypeAdapter[Any]:
         try:
             try:
-                # Infinity and NaN as they are, and not as null, wherever the type lets us say so.
+                # Write Infinity and NaN as such, not as null, if the type allows a config.
                 return TypeAdapter(
                     self._annotation, config=ConfigDict(ser_json_inf_nan="constants")
                 )
@@ -161,8 +161,8 @@ class FieldContent:
 
     @cached_property
     def _members(self) -> set[Any]:
-        """The alternatives of the type, None apart."""
-        return {member for member in _alternatives(self._annotation) if member is not type(None)}
+        """The alternatives of the type, without None."""
+        return {member for member in _union_members(self._annotation) if member is not type(None)}
 
     @property
     def _is_bytes(self) -> bool:
@@ -173,12 +173,12 @@ class FieldContent:
         return self.is_untyped or bytes in self._members
 
 
-def _alternatives(annotation: Any) -> list[Any]:
+def _union_members(annotation: Any) -> list[Any]:
     if get_origin(annotation) in (Union, types.UnionType):
-        return [each for member in get_args(annotation) for each in _alternatives(member)]
+        return [each for member in get_args(annotation) for each in _union_members(member)]
     try:
         hash(annotation)
-    except TypeError:  # it has metadata that cannot be hashed, and so is not plain bytes
+    except TypeError:  # it has unhashable metadata, so it is not plain bytes
         return [get_origin(annotation) or Annotated]
     return [annotation]
 
@@ -191,11 +191,11 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _names_too() -> dict[str, Any]:
-    # The official SDK writes members by name, also those that have an alias. Pydantic before 2.11
-    # can only be told so by the model.
+def _by_name_options() -> dict[str, Any]:
+    # The official SDK writes members by name, even those with an alias. Before 2.11, pydantic
+    # accepts names only if the model's own config says so.
     known = "by_name" in inspect.signature(cast("Any", TypeAdapter).validate_json).parameters
     return {"by_alias": True, "by_name": True} if known else {}
 
 
-_BY_NAME_TOO = _names_too()
+_BY_NAME_OPTIONS = _by_name_options()

@@ -1,8 +1,8 @@
-"""``OffloadableField``: a value that stands beside its model, in the store or in place.
+"""``OffloadableField``: a model field whose value is in place or in the store.
 
-On the wire it is ``{"value": <any or null>, "blob_ref": <key or null>}``, as on the platform. Bytes
-that this form cannot hold get a third member, ``value_base64``, and leave ``value`` null; a reader
-that does not know it finds no value, rather than a wrong one.
+The wire format is the platform's: ``{"value": <any or null>, "blob_ref": <key or null>}``. Bytes
+that JSON cannot represent are sent in a third member, ``value_base64``, with ``value`` null; a
+reader that does not know that member finds no value, rather than a wrong one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeGuard, TypeVar, cast, get_args
 
 import temporalio.workflow
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticSerializationUnexpectedValue, core_schema
 from temporalio.exceptions import ApplicationError
@@ -38,7 +44,7 @@ Loader = Callable[["OffloadableField[Any]"], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class _Binding:
-    """What a field knows of the place where it was found."""
+    """The type and name of the model field that a value belongs to, and how to load the value."""
 
     content: FieldContent
     name: str | None = None
@@ -46,18 +52,33 @@ class _Binding:
 
 
 class OffloadableField(Generic[T_co]):
-    """A value of any size and of every type pydantic can carry.
+    """A model field of any type pydantic supports, whose value may be moved to the store.
 
-    As a field of a model: ``transcript: OffloadableField[str]``. An activity that returns it has
-    its value moved to the store when the whole result is large; an activity that takes it gets the
-    value back. In between, in workflow code, only the reference is there: hand the field on as it
-    is.
+    If the result of an activity is large, the values of its fields are stored and replaced by
+    references. An activity that takes such a field gets the value back. Workflow code in between
+    sees only the reference: pass the field on unchanged.
 
-    It does not change after it was made, and may be part of several models.
+    A field is immutable, and may be part of several models.
+
+    Example::
+
+        class Transcript(OffloadableModel):
+            title: str
+            text: OffloadableField[str]
+
+
+        @activity()
+        async def transcribe(url: str) -> Transcript:
+            return Transcript(title="…", text=OffloadableField("a long text"))
+
+
+        @activity()
+        async def count_words(transcript: Transcript) -> int:
+            return len(transcript.text.get_value().split())
 
     Args:
         value: the value.
-        blob_ref: storage key of the value, when it is in the store.
+        blob_ref: storage key of the value, if it is in the store.
     """
 
     def __init__(self, value: T_co | None = None, *, blob_ref: str | None = None) -> None:
@@ -67,24 +88,24 @@ class OffloadableField(Generic[T_co]):
 
     @property
     def value(self) -> T_co | None:
-        """The value if it is here, else None; `get_value` tells the two apart."""
+        """The value if it is in place, else None; `get_value` raises instead."""
         return self._value
 
     @property
     def blob_ref(self) -> str | None:
-        """Storage key of the value while it is in the store."""
+        """Storage key of the value if it is in the store, else None."""
         return self._blob_ref
 
     @property
     def is_offloaded(self) -> bool:
-        """Whether the value is in the store and not here."""
+        """True if the value is in the store and not in place."""
         return self._blob_ref is not None
 
     @property
     def size_bytes(self) -> int | None:
-        """Size of the value in bytes as it is stored, known without a request.
+        """Size of the value in bytes as stored, known without a request.
 
-        None when there is no value, and for references written by the official SDK.
+        None if there is no value, and for references written by the official SDK.
         """
         if self._blob_ref is None:
             return None if self._value is None else len(self.content.write(self._value).data)
@@ -94,83 +115,82 @@ class OffloadableField(Generic[T_co]):
             return None
 
     def get_value(self) -> T_co:
-        """The value.
+        """Return the value.
 
         Raises:
-            OffloadedValueInWorkflowError: this is workflow code, where the value may not be here.
+            OffloadedValueInWorkflowError: called in workflow code, where the value may be missing.
             OffloadableFieldError: there is no value, or it is still in the store.
         """
         self._require_no_workflow("get_value()")
         if self._blob_ref is not None:
             raise OffloadableFieldError(
                 f"the value of {self._title} is in the store ({self._blob_ref}): activities get it "
-                "restored with their arguments; where they asked for it lazily, "
-                "await field.load()",
+                "restored with their arguments; if the parameter is lazy, await field.load()",
                 field=self.name,
             )
-        if self._value is None and not self.content.takes_none:
+        if self._value is None and not self.content.accepts_none:
             raise OffloadableFieldError(f"{self._title} has no value", field=self.name)
         return cast("T_co", self._value)
 
     async def load(self) -> T_co:
-        """The value, fetched if it is in the store; the field itself stays a reference.
+        """Return the value, fetched if it is in the store; the field itself stays a reference.
 
         Raises:
-            OffloadedValueInWorkflowError: this is workflow code.
-            OffloadableFieldError: there is no value, or nothing here knows the store.
+            OffloadedValueInWorkflowError: called in workflow code.
+            OffloadableFieldError: there is no value, or the field has no access to the store.
             ReferenceRefusedError: the reference names a key it may not name.
-            PayloadDecodeError: what is stored is not of the field's type.
-            StorageError: the blob is gone, damaged or could not be read.
+            PayloadDecodeError: the stored value does not fit the field's type.
+            StorageError: the blob was removed, is damaged or could not be read.
         """
         if self._blob_ref is None:
             return self.get_value()
         self._require_no_workflow("load()")
         if self._binding is None or self._binding.loader is None:
             raise OffloadableFieldError(
-                f"the value of {self._title} is in the store ({self._blob_ref}), which is only "
-                "known to fields among the arguments of an activity",
+                f"the value of {self._title} is in the store ({self._blob_ref}), and only a field "
+                "in the arguments of an activity can load it",
                 field=self.name,
             )
         return cast("T_co", await self._binding.loader(self))
 
     @property
     def name(self) -> str | None:
-        """The model's name for it, when it came with a model."""
+        """Name of the field in its model, or None if it never was in one."""
         return self._binding.name if self._binding else None
 
     @property
     def content(self) -> FieldContent:
-        """How values of its type are written and read."""
+        """Writer and reader for values of the field's type."""
         if self._binding is not None:
             return self._binding.content
         arguments = get_args(getattr(self, "__orig_class__", None))
         return FieldContent(*arguments[:1])
 
-    # How it changes place, for the modules beside this one
+    # Changed copies, for the other modules of this package
 
     def moved_to(self, blob_ref: str) -> Self:
-        """The same field with its value in the store."""
-        return self._another(None, blob_ref)
+        """Return a copy whose value is in the store."""
+        return self._copy_with(None, blob_ref)
 
     def restored_with(self, value: Any) -> Self:
-        """The same field with its value in place."""
-        return self._another(value, None)
+        """Return a copy whose value is in place."""
+        return self._copy_with(value, None)
 
     def without_value(self) -> Self:
-        """The same field with nothing in it."""
-        return self._another(None, None)
+        """Return a copy without value and reference."""
+        return self._copy_with(None, None)
 
     def with_loader(self, loader: Loader) -> Self:
-        """The same field, able to fetch its value."""
+        """Return a copy whose `load` calls ``loader``."""
         binding = self._binding or _Binding(self.content)
-        return self._another(self._value, self._blob_ref, replace(binding, loader=loader))
+        return self._copy_with(self._value, self._blob_ref, replace(binding, loader=loader))
 
-    def _another(self, value: Any, blob_ref: str | None, binding: _Binding | None = None) -> Self:
-        other = type(self)(value, blob_ref=blob_ref)
-        other._binding = binding or self._binding or _Binding(self.content)
-        return other
+    def _copy_with(self, value: Any, blob_ref: str | None, binding: _Binding | None = None) -> Self:
+        copied = type(self)(value, blob_ref=blob_ref)
+        copied._binding = binding or self._binding or _Binding(self.content)
+        return copied
 
-    # What Python asks of it
+    # Python's protocols
 
     def __eq__(self, other: object) -> bool:
         if not is_field(other):
@@ -185,15 +205,15 @@ class OffloadableField(Generic[T_co]):
         return f"OffloadableField(value={reprlib.repr(self._value)})"
 
     def __copy__(self) -> Self:
-        return self._another(self._value, self._blob_ref)
+        return self._copy_with(self._value, self._blob_ref)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self._another(copy.deepcopy(self._value, memo), self._blob_ref)
+        return self._copy_with(copy.deepcopy(self._value, memo), self._blob_ref)
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return _rebuild, (type(self), self._value, self._blob_ref)
 
-    # What pydantic asks of it
+    # Pydantic's protocol
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -215,7 +235,7 @@ class OffloadableField(Generic[T_co]):
             value = given.get("value")
             if given.get("value_base64") is not None:
                 value = _from_base64(given["value_base64"], binding.content)
-            return cls(value, blob_ref=given.get("blob_ref"))._bound(binding)
+            return cls(value, blob_ref=given.get("blob_ref"))._bind(binding)
 
         def adopt(
             value: Any, validate: core_schema.ValidatorFunctionWrapHandler
@@ -226,7 +246,7 @@ class OffloadableField(Generic[T_co]):
             if own is not None and own.content is binding.content:
                 return value
             if value._value is None:
-                return value._bound(binding)
+                return value._bind(binding)
             return read(validate({"value": value._value}))
 
         def write(
@@ -238,7 +258,7 @@ class OffloadableField(Generic[T_co]):
                 raise PydanticSerializationUnexpectedValue(
                     f"expected an OffloadableField, not {type(value).__name__}"
                 )
-            if info.mode != "json" or binding.content.is_plain(value.value):
+            if info.mode != "json" or binding.content.has_platform_form(value.value):
                 return {"value": dump(value.value), "blob_ref": value.blob_ref}
             encoded = base64.b64encode(cast("bytes", value.value)).decode()
             return {"value": None, "blob_ref": None, "value_base64": encoded}
@@ -258,8 +278,8 @@ class OffloadableField(Generic[T_co]):
         plain: Any = {key: part for key, part in schema.items() if key != "serialization"}
         return handler(plain)
 
-    def _bound(self, binding: _Binding) -> Self:
-        return self._another(self._value, self._blob_ref, binding)
+    def _bind(self, binding: _Binding) -> Self:
+        return self._copy_with(self._value, self._blob_ref, binding)
 
     @property
     def _title(self) -> str:
@@ -268,27 +288,38 @@ class OffloadableField(Generic[T_co]):
     def _require_no_workflow(self, call: str) -> None:
         if temporalio.workflow.in_workflow():
             raise _InWorkflowError(
-                f"{call} of {self._title} was called in workflow code, where its value may not be "
-                "here: pass the field on to an activity as it is, and call it there. What the "
-                "workflow itself has to see belongs in an ordinary field of the model",
+                f"{call} of {self._title} was called in workflow code, where its value may be "
+                "missing: pass the field on to an activity unchanged, and call it there. Put "
+                "values that the workflow itself needs into ordinary fields of the model",
                 self.name,
             )
 
 
+class OffloadableModel(BaseModel):
+    """Base class of pydantic models that have fields of type ``OffloadableField[…]``.
+
+    This package handles the offloadable fields of any pydantic model; workers that run the official
+    SDK handle only those of models with this base class.
+    """
+
+    # Infinity and NaN are preserved in place, as in a blob.
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+
 def is_field(value: object) -> TypeGuard[OffloadableField[Any]]:
-    """Whether a value is an offloadable field."""
+    """Return True if a value is an offloadable field."""
     return isinstance(value, OffloadableField)
 
 
 class _InWorkflowError(OffloadedValueInWorkflowError, ApplicationError):
-    """Also a failure of Temporal's, or the workflow task would be tried again for ever."""
+    """Also an ApplicationError, or Temporal would retry the workflow task for ever."""
 
     def __init__(self, message: str, field: str | None) -> None:
         OffloadedValueInWorkflowError.__init__(self, message, field=field)
         ApplicationError.__init__(self, message, type=type(self).__name__, non_retryable=True)
 
 
-# What it is called wherever its name is shown.
+# The name of the public class, wherever the name is shown.
 _InWorkflowError.__name__ = _InWorkflowError.__qualname__ = OffloadedValueInWorkflowError.__name__
 
 
@@ -303,5 +334,5 @@ def _rebuild(cls: type[OffloadableField[Any]], value: Any, blob_ref: str | None)
     return cls(value, blob_ref=blob_ref)
 
 
-# Fields outside of any model are written by what they carry.
+# Serializes fields outside of a model by the type of their value.
 OffloadableField.__pydantic_serializer__ = TypeAdapter(OffloadableField[Any]).serializer  # type: ignore[attr-defined]

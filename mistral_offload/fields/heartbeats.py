@@ -1,4 +1,4 @@
-"""Keeps an activity alive while its fields are on their way."""
+"""Sends heartbeats while the fields of an activity are transferred."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 from temporalio.activity import Info
 from temporalio.worker import ActivityOutboundInterceptor
 
-_SHARE = 3
-"""How many heartbeats go into one heartbeat timeout."""
+_PER_TIMEOUT = 3
+"""Heartbeats sent per heartbeat timeout."""
 
 
 class Heartbeats(ActivityOutboundInterceptor):
-    """Passes an activity's heartbeats on, and sends its own during a transfer.
+    """Forwards an activity's heartbeats, and sends its own during a transfer.
 
-    Its own repeat the activity's last details: a heartbeat without them would erase what the
-    activity noted for its next attempt.
+    Its own heartbeats repeat the activity's last details: without them they would erase the details
+    that the activity recorded for its next attempt.
     """
 
     def __init__(self, next: ActivityOutboundInterceptor) -> None:
@@ -26,25 +26,25 @@ class Heartbeats(ActivityOutboundInterceptor):
         self._details: Sequence[Any] | None = None
 
     def heartbeat(self, *details: Any) -> None:
-        """Pass a heartbeat on."""
+        """Forward a heartbeat, and remember its details."""
         self._details = details
         super().heartbeat(*details)
 
     @asynccontextmanager
-    async def kept(self, info: Info) -> AsyncGenerator[None]:
-        """Send heartbeats while the block runs, when the activity has to send any."""
+    async def keep_alive(self, info: Info) -> AsyncGenerator[None]:
+        """Send heartbeats while the block runs, if the activity has a heartbeat timeout."""
         if info.heartbeat_timeout is None or info.is_local:
             yield
             return
-        pause = info.heartbeat_timeout.total_seconds() / _SHARE
-        beating = asyncio.create_task(self._beat(info, pause))
+        pause = info.heartbeat_timeout.total_seconds() / _PER_TIMEOUT
+        task = asyncio.create_task(self._send_heartbeats(info, pause))
         try:
             yield
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
-    async def _beat(self, info: Info, pause: float) -> None:
+    async def _send_heartbeats(self, info: Info, pause: float) -> None:
         while True:
             await asyncio.sleep(pause)
             details = info.heartbeat_details if self._details is None else self._details

@@ -1,6 +1,6 @@
-"""Restores the fields among an activity's arguments, and offloads those of its result.
+"""Restores the fields in an activity's arguments, and offloads those of its result.
 
-Both happen inside the activity: its timeouts, retries and cancellation govern them.
+Both happen inside the activity, so its timeouts, retries and cancellation apply to them.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasti
 
 
 class FieldInterceptor(Interceptor):
-    """The worker interceptor; stands behind `ContextInterceptor`, and works without it.
+    """Worker interceptor that transfers fields; register it after `ContextInterceptor`, if any.
 
     Args:
-        offloader: moves the fields.
+        offloader: transfers the fields.
     """
 
     def __init__(self, offloader: FieldOffloader) -> None:
         self._offloader = offloader
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Restore arguments, offload results."""
+        """Add an interceptor that restores arguments and offloads results."""
         return _ActivityFields(next, self._offloader)
 
 
@@ -52,39 +52,39 @@ class _ActivityFields(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = temporalio.activity.info()
-        with _failing_for_good():
-            async with self._heartbeats.kept(info):
-                arguments = await self._restored(input)
+        with _raising_nonretryable():
+            async with self._heartbeats.keep_alive(info):
+                arguments = await self._restore_arguments(input)
         result = await super().execute_activity(replace(input, args=arguments))
-        with _failing_for_good():
-            async with self._heartbeats.kept(info):
+        with _raising_nonretryable():
+            async with self._heartbeats.keep_alive(info):
                 return await self._offloader.offload_async(
                     result,
                     namespace=info.workflow_namespace or "",
                     run_id=info.workflow_run_id or info.activity_id,
                 )
 
-    async def _restored(self, input: ExecuteActivityInput) -> Sequence[Any]:
+    async def _restore_arguments(self, input: ExecuteActivityInput) -> Sequence[Any]:
         if len(input.args) == 1 and isinstance(input.args[0], CallArguments):
             call = input.args[0]
-            return [replace(call, values=await self._restore(call.values, call.lazy))]
-        values = {str(place): value for place, value in enumerate(input.args)}
+            return [replace(call, values=await self._restore_values(call.values, call.lazy))]
+        values = {str(position): value for position, value in enumerate(input.args)}
         annotations = _annotations(input.fn) if values else []
-        lazy = [str(place) for place, given in enumerate(annotations) if is_lazy(given)]
-        return list((await self._restore(values, frozenset(lazy))).values())
+        lazy = [str(position) for position, given in enumerate(annotations) if is_lazy(given)]
+        return list((await self._restore_values(values, frozenset(lazy))).values())
 
-    async def _restore(self, values: dict[str, Any], lazy: frozenset[str]) -> dict[str, Any]:
+    async def _restore_values(self, values: dict[str, Any], lazy: frozenset[str]) -> dict[str, Any]:
         eager = {name: value for name, value in values.items() if name not in lazy}
-        others = {name: value for name, value in values.items() if name in lazy}
+        deferred = {name: value for name, value in values.items() if name in lazy}
         restored = {
             **await self._offloader.restore_async(eager),
-            **await self._offloader.restore_async(others, lazy=True),
+            **await self._offloader.restore_async(deferred, lazy=True),
         }
         return {name: restored[name] for name in values}
 
 
 def _annotations(function: Callable[..., Any]) -> list[Any]:
-    """What a function's parameters are annotated with, as far as that can be told."""
+    """Return the annotations of a function's parameters; empty if they cannot be resolved."""
     try:
         hints = get_type_hints(function, include_extras=True)
         names = [name for name in inspect.signature(function).parameters if name != "self"]
@@ -94,8 +94,8 @@ def _annotations(function: Callable[..., Any]) -> list[Any]:
 
 
 @contextmanager
-def _failing_for_good() -> Generator[None]:
-    """Spare an activity the attempts that cannot end otherwise."""
+def _raising_nonretryable() -> Generator[None]:
+    """Make errors that a retry cannot fix non-retryable."""
     try:
         yield
     except MistralOffloadError as error:

@@ -1,4 +1,4 @@
-"""How a parameter of an activity says that its fields are to stay in the store at first."""
+"""Annotation of activity parameters for lazy fields, and the arguments of one call."""
 
 from __future__ import annotations
 
@@ -8,19 +8,23 @@ from typing import Annotated, Any, get_args, get_origin
 
 @dataclass(frozen=True, slots=True)
 class Restoring:
-    """Says how the offloadable fields of a parameter arrive.
+    """Annotation that controls how the offloadable fields of an activity parameter are restored.
 
-    ``payload: Annotated[Payload, Restoring(lazy=True)]``
+    Example::
+
+        @activity()
+        async def first_words(transcript: Annotated[Transcript, Restoring(lazy=True)]) -> str:
+            return (await transcript.text.load())[:100]
 
     Args:
-        lazy: leave the values in the store until ``await field.load()`` asks for one.
+        lazy: leave the values in the store until ``await field.load()``.
     """
 
     lazy: bool = False
 
 
 def is_lazy(annotation: Any) -> bool:
-    """Whether a parameter with this annotation asks for its fields lazily."""
+    """Return True if a parameter with this annotation is lazy."""
     if get_origin(annotation) is not Annotated:
         return False
     return any(isinstance(item, Restoring) and item.lazy for item in get_args(annotation)[1:])
@@ -28,11 +32,11 @@ def is_lazy(annotation: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CallArguments:
-    """The arguments of one activity call, read, by name.
+    """The decoded arguments of one activity call, by name.
 
     Attributes:
-        values: those that were given.
-        lazy: the names whose fields stay in the store.
+        values: the arguments.
+        lazy: names of the arguments whose fields stay in the store.
     """
 
     values: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Which fields of a value move to the store."""
+"""Selection of the fields to offload."""
 
 from __future__ import annotations
 
@@ -6,45 +6,50 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 REFERENCE_BYTES = 256
-"""About what a reference takes; a smaller value would grow by moving."""
+"""Approximate size of a reference; offloading a smaller value would not save space."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A field with a value in place.
+    """A field whose value is in place.
 
     Attributes:
-        inline_bytes: what its value takes in place.
-        is_plain: whether it can be left in place in the platform's own form.
+        inline_bytes: size of the value in place, in bytes.
+        has_platform_form: True if the platform's format can represent the value in place.
     """
 
     inline_bytes: int
-    is_plain: bool = True
+    has_platform_form: bool = True
 
 
-def choose(candidates: Sequence[Candidate], *, rest_bytes: int, min_size_bytes: int) -> list[int]:
-    """The positions of the fields that move, in ascending order.
+def select_fields(
+    candidates: Sequence[Candidate], *, rest_bytes: int, min_size_bytes: int
+) -> list[int]:
+    """Return the positions of the fields to offload, in ascending order.
 
-    When everything together is at least ``min_size_bytes``, the largest move first, until what
-    stays is below it. Values smaller than a reference stay, unless the floor is lower than that
-    itself. Values without a plain form always move, so that every reader finds them.
+    If everything together has at least ``min_size_bytes``, the largest fields are offloaded first,
+    until the remainder is smaller. Values smaller than a reference stay in place, unless the
+    threshold is lower still. Values without the platform's format are always offloaded, so that
+    every reader can read them.
 
     Args:
         candidates: the fields.
-        rest_bytes: what everything else takes.
-        min_size_bytes: the floor.
+        rest_bytes: size of everything else, in bytes.
+        min_size_bytes: the threshold, in bytes.
     """
-    moving = [place for place, candidate in enumerate(candidates) if not candidate.is_plain]
+    selected = [
+        position for position, candidate in enumerate(candidates) if not candidate.has_platform_form
+    ]
     size = rest_bytes + sum(candidate.inline_bytes for candidate in candidates)
-    size -= sum(candidates[place].inline_bytes - REFERENCE_BYTES for place in moving)
+    size -= sum(candidates[position].inline_bytes - REFERENCE_BYTES for position in selected)
     by_size = sorted(
-        (place for place, candidate in enumerate(candidates) if candidate.is_plain),
-        key=lambda place: -candidates[place].inline_bytes,
+        (position for position, candidate in enumerate(candidates) if candidate.has_platform_form),
+        key=lambda position: -candidates[position].inline_bytes,
     )
-    for place in by_size:
-        inline_bytes = candidates[place].inline_bytes
+    for position in by_size:
+        inline_bytes = candidates[position].inline_bytes
         if size < min_size_bytes or inline_bytes < REFERENCE_BYTES <= min_size_bytes:
             break
-        moving.append(place)
+        selected.append(position)
         size -= inline_bytes - REFERENCE_BYTES
-    return sorted(moving)
+    return sorted(selected)

@@ -1,4 +1,4 @@
-"""Finds the offloadable fields in a value, and puts others in their place without changing it."""
+"""Finds the offloadable fields in a value, and replaces them in a copy."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ _LEAVES: frozenset[type] = frozenset(
     {NoneType, bool, int, float, complex, str, bytes, bytearray, Decimal, UUID}
     | {date, datetime, time, timedelta}
 )
-_NAMELESS = "value"
+_DEFAULT_NAME = "value"
 
 
 def map_fields(value: Any, visit: Visit) -> Any:
-    """Call ``visit`` with the name and each offloadable field in a value, in a fixed order.
+    """Replace each offloadable field in a value by the result of ``visit(name, field)``.
 
-    What it returns takes the field's place. Models, dataclasses, lists, tuples and dictionaries on
-    the way to a field that changes are copied, everything else is shared; when nothing changes the
-    value itself is returned. A field's own value is not searched.
+    Fields are visited in a fixed order. Models, dataclasses, lists, tuples and dictionaries that
+    contain a changed field are copied; everything else is shared, and an unchanged value is
+    returned itself. The value of a field is not searched.
 
     Raises:
         PayloadSerializationError: the value contains itself.
     """
     try:
-        return _map(value, _NAMELESS, visit)
+        return _map(value, _DEFAULT_NAME, visit)
     except RecursionError as error:
         raise PayloadSerializationError(
             f"a {type(value).__name__} that contains itself cannot be written as JSON"
@@ -45,29 +45,29 @@ def map_fields(value: Any, visit: Visit) -> Any:
 
 
 def find_fields(value: Any) -> list[tuple[str, OffloadableField[Any]]]:
-    """The name and each offloadable field in a value, in the order of `map_fields`.
+    """Return the offloadable fields in a value with their names, in the order of `map_fields`.
 
     Raises:
         PayloadSerializationError: the value contains itself.
     """
     found: list[tuple[str, OffloadableField[Any]]] = []
 
-    def note(name: str, field: OffloadableField[Any]) -> OffloadableField[Any]:
+    def collect(name: str, field: OffloadableField[Any]) -> OffloadableField[Any]:
         found.append((name, field))
         return field
 
-    map_fields(value, note)
+    map_fields(value, collect)
     return found
 
 
-def put_fields(value: Any, fields: Iterable[OffloadableField[Any]]) -> Any:
-    """The value with its fields, in the order they are found, exchanged for others.
+def replace_fields(value: Any, fields: Iterable[OffloadableField[Any]]) -> Any:
+    """Return the value with its fields replaced, in the order of `find_fields`.
 
     Raises:
         PayloadSerializationError: the value contains itself.
     """
-    others = iter(fields)
-    return map_fields(value, lambda name, field: next(others))
+    replacements = iter(fields)
+    return map_fields(value, lambda name, field: next(replacements))
 
 
 def _map(value: Any, name: str, visit: Visit) -> Any:
@@ -80,13 +80,19 @@ def _map(value: Any, name: str, visit: Visit) -> Any:
     items: Any = value
     if isinstance(value, list):
         numbered: Any = enumerate(items)
-        changed = _changed(numbered, lambda _: name, visit) if _worth(items) else {}
-        return _with_items(items, changed)
+        changed = (
+            _map_members(numbered, lambda _: name, visit) if _may_contain_fields(items) else {}
+        )
+        return _copy_with_items(items, changed)
     if isinstance(value, tuple):
         return _map_tuple(items, name, visit)
     if isinstance(value, dict):
-        changed = _changed(items.items(), lambda _: name, visit) if _worth(items.values()) else {}
-        return _with_items(items, changed)
+        changed = (
+            _map_members(items.items(), lambda _: name, visit)
+            if _may_contain_fields(items.values())
+            else {}
+        )
+        return _copy_with_items(items, changed)
     return _map_dataclass(value, visit) if dataclasses.is_dataclass(value) else value
 
 
@@ -98,7 +104,7 @@ def _map_model(model: BaseModel, visit: Visit) -> Any:
         if name in fields and fields[name].exclude is not True
     ]
     members += (model.__pydantic_extra__ or {}).items()
-    changed = _changed(members, str, visit)
+    changed = _map_members(members, str, visit)
     return model.model_copy(update=changed) if changed else model
 
 
@@ -108,7 +114,7 @@ def _map_dataclass(value: Any, visit: Visit) -> Any:
         for field in dataclasses.fields(value)
         if hasattr(value, field.name)
     ]
-    changed = _changed(members, str, visit)
+    changed = _map_members(members, str, visit)
     if not changed:
         return value
     copied = copy.copy(value)
@@ -118,10 +124,10 @@ def _map_dataclass(value: Any, visit: Visit) -> Any:
 
 
 def _map_tuple(value: tuple[Any, ...], name: str, visit: Visit) -> Any:
-    if not _worth(value):
+    if not _may_contain_fields(value):
         return value
     names: tuple[str, ...] = getattr(value, "_fields", (name,) * len(value))
-    changed = _changed(enumerate(value), names.__getitem__, visit)
+    changed = _map_members(enumerate(value), names.__getitem__, visit)
     if not changed:
         return value
     items = [changed.get(index, item) for index, item in enumerate(value)]
@@ -129,18 +135,18 @@ def _map_tuple(value: tuple[Any, ...], name: str, visit: Visit) -> Any:
     return make(items)
 
 
-def _changed(
+def _map_members(
     members: Iterable[tuple[Any, Any]], name_of: Callable[[Any], str], visit: Visit
 ) -> dict[Any, Any]:
     changed: dict[Any, Any] = {}
     for key, member in members:
-        other = _map(member, name_of(key), visit)
-        if other is not member:
-            changed[key] = other
+        mapped = _map(member, name_of(key), visit)
+        if mapped is not member:
+            changed[key] = mapped
     return changed
 
 
-def _with_items(container: Any, changed: Mapping[Any, Any]) -> Any:
+def _copy_with_items(container: Any, changed: Mapping[Any, Any]) -> Any:
     if not changed:
         return container
     copied = copy.copy(container)
@@ -149,6 +155,6 @@ def _with_items(container: Any, changed: Mapping[Any, Any]) -> Any:
     return copied
 
 
-def _worth(items: Iterable[Any]) -> bool:
-    """Whether anything among the items could hold a field; quick for a million numbers."""
+def _may_contain_fields(items: Iterable[Any]) -> bool:
+    """Return True if an item could contain a field; fast for a million numbers."""
     return not _LEAVES.issuperset(map(type, items))

@@ -1,1 +1,1 @@
-"""Values to bytes and back: references, envelopes, and the steps between."""
+"""Encoding of values to payload bytes and back: envelopes, references and transforms."""

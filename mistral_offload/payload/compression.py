@@ -1,8 +1,8 @@
-"""zstd, and the msgpack envelope the platform puts around it.
+"""zstd compression in the platform's msgpack envelope; needs the extra ``compression``.
 
-``{"compression": {"algorithm": "zstd", "level": 3}, "payload": <one frame>}``. Every call has a
-compressor or decompressor of its own: sharing one between threads crashes the process. Needs the
-extra ``compression``.
+The envelope is ``{"compression": {"algorithm": "zstd", "level": 3}, "payload": <one frame>}``.
+Every call creates its own compressor or decompressor, because sharing one between threads crashes
+the process.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from mistral_offload.limits import DEFAULT_DECOMPRESSED_LIMIT_BYTES, UNSIZED_FRA
 
 _LEVELS = range(1, 23)
 _LARGEST_RATIO = 32 * 1024
-"""No zstd frame unpacks to more: a block takes 4 bytes at least, and holds 128 KiB at most."""
+"""Largest ratio of a zstd frame: a block has at least 4 bytes, and holds at most 128 KiB."""
 _UNSIZED_WINDOW_BYTES = 8 * 1024 * 1024
-"""Memory that a frame without a content size may ask for; zstd's level 19 asks for as much."""
+"""Largest window of a frame without a content size; zstd's level 19 needs this much."""
 
 
 class _Envelope(NamedTuple):
@@ -28,7 +28,7 @@ class _Envelope(NamedTuple):
 
 
 def require_extra() -> None:
-    """Make sure that compressing will work.
+    """Check that the packages for compression are installed.
 
     Raises:
         MissingExtraError: the extra ``compression`` is not installed.
@@ -38,7 +38,7 @@ def require_extra() -> None:
 
 
 def compress(data: bytes, config: PayloadCompressionConfig) -> bytes | None:
-    """The envelope of the compressed data; None when it is small, or would not get smaller."""
+    """Return the envelope of the compressed data, or None if it is small or would not shrink."""
     if len(data) < config.min_size_bytes:
         return None
     level = config.algorithm_config.level
@@ -51,15 +51,14 @@ def compress(data: bytes, config: PayloadCompressionConfig) -> bytes | None:
 
 
 def decompress(envelope: bytes, *, limit: int = DEFAULT_DECOMPRESSED_LIMIT_BYTES) -> bytes:
-    """Undo `compress`. The size is checked before anything is unpacked.
+    """Decompress an envelope that `compress` returned; the size is checked first.
 
     Args:
-        envelope: what `compress` returned.
-        limit: the largest content accepted, in bytes; a frame that does not say how large it is may
-            hold at most 1 MiB.
+        envelope: the msgpack envelope.
+        limit: largest accepted content in bytes; at most 1 MiB for a frame without a content size.
 
     Raises:
-        PayloadDecompressionError: not such an envelope, a broken frame, or more than the limit.
+        PayloadDecompressionError: the envelope or its frame is broken, or exceeds the limit.
     """
     frame = _read_envelope(envelope).frame
     zstandard = _load("zstandard")
@@ -86,10 +85,10 @@ def decompress(envelope: bytes, *, limit: int = DEFAULT_DECOMPRESSED_LIMIT_BYTES
 
 
 def describe_envelope(envelope: bytes) -> str:
-    """How an envelope's content was compressed, in words; nothing is unpacked.
+    """Return algorithm and level as text, without unpacking the content.
 
     Raises:
-        PayloadDecompressionError: not such an envelope.
+        PayloadDecompressionError: the bytes are not such an envelope.
     """
     level = _read_envelope(envelope).level
     return "zstd" if level is None else f"zstd level {level}"
@@ -101,16 +100,16 @@ def _decompress_unsized(zstandard: ModuleType, frame: bytes, limit: int) -> byte
         data: bytes = decompressor.decompress(frame, max_output_size=limit)
     except zstandard.ZstdError as error:
         raise PayloadDecompressionError(
-            "the zstd frame of a compressed payload does not say how large its content is, and "
-            f"is broken or unpacks to more than {limit:,} bytes: {error}"
+            f"the zstd frame of a compressed payload ({len(frame):,} bytes) has no content size, "
+            f"and is broken or unpacks to more than {limit:,} bytes: {error}"
         ) from error
     return data
 
 
 def _read_envelope(envelope: bytes) -> _Envelope:
-    """What is in an envelope. Unknown entries are skipped, not built."""
+    """Parse an envelope; unknown entries are skipped, not built."""
     msgpack = _load("msgpack")
-    # Only scalars are ever built: small text could otherwise make containers many times its size.
+    # Build scalars only: small input could otherwise create containers many times its size.
     entries = msgpack.Unpacker(
         max_buffer_size=max(1, len(envelope)), max_array_len=0, max_map_len=0, max_ext_len=0
     )
@@ -135,19 +134,19 @@ def _read_envelope(envelope: bytes) -> _Envelope:
             else:
                 entries.skip()
     except (ValueError, msgpack.UnpackException) as error:
-        raise _refused(envelope, "the msgpack map of a compressed payload") from error
+        raise _envelope_error(envelope, "the msgpack map of a compressed payload") from error
     if entries.tell() != len(envelope):
-        raise _refused(envelope, "one msgpack map: more bytes follow it")
+        raise _envelope_error(envelope, "one msgpack map: more bytes follow it")
     if algorithm != "zstd":
-        raise _refused(envelope, "compressed with zstd, the one algorithm there is")
+        raise _envelope_error(envelope, "compressed with zstd, the only supported algorithm")
     if level is not None and (not isinstance(level, int) or level not in _LEVELS):
-        raise _refused(envelope, "compressed at one of the levels 1 to 22")
+        raise _envelope_error(envelope, "compressed at one of the levels 1 to 22")
     if not isinstance(frame, bytes):
-        raise _refused(envelope, "holding a payload of bytes")
+        raise _envelope_error(envelope, "an envelope with bytes as its payload")
     return _Envelope(frame, level)
 
 
-def _refused(envelope: bytes, expected: str) -> PayloadDecompressionError:
+def _envelope_error(envelope: bytes, expected: str) -> PayloadDecompressionError:
     return PayloadDecompressionError(
         f"{len(envelope):,} bytes are marked as compressed, but are not {expected}"
     )

@@ -1,4 +1,4 @@
-"""What a payload knows of the execution it belongs to."""
+"""The execution that a payload belongs to."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class PayloadContext:
-    """The execution a payload belongs to.
+    """The execution a payload belongs to, with the members that the platform sends along.
 
-    ``namespace`` and ``execution_id`` decide where a blob is kept; the other members only travel
-    with the payload.
+    ``namespace`` and ``execution_id`` are part of the key of a blob; the other members are only
+    sent with the payload.
     """
 
     namespace: str
@@ -28,5 +28,5 @@ class PayloadContext:
     schedule_id: str | None = None
 
     def without_token(self) -> PayloadContext:
-        """The same context as workflows, children and callers may see it."""
+        """Return a copy without the token, for workflows, child workflows and callers."""
         return self if self.execution_token is None else replace(self, execution_token=None)

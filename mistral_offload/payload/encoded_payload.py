@@ -1,4 +1,4 @@
-"""A payload together with the transforms it went through."""
+"""Payload bytes together with the transforms applied to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mistral_offload.errors import PayloadDecodeError
 
 
 class EncodingOption(str, Enum):
-    """A transform of payload bytes, in the platform's spelling."""
+    """A transform of payload bytes; the values are the platform's names."""
 
     OFFLOADED = "offloaded"
     ENCRYPTED = "encrypted"
@@ -20,22 +20,22 @@ class EncodingOption(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class EncodedPayload:
-    """Payload bytes, and the transforms applied to them, first applied first."""
+    """Payload bytes, and the transforms applied to them in order of application."""
 
     data: bytes
     options: tuple[EncodingOption, ...] = ()
 
     @property
     def is_offloaded(self) -> bool:
-        """Whether the bytes are a reference, possibly encrypted."""
+        """True if the bytes are a reference, possibly encrypted."""
         return EncodingOption.OFFLOADED in self.options
 
 
 def parse_options(names: Iterable[str]) -> tuple[EncodingOption, ...]:
-    """Read option names as the platform spells them.
+    """Parse the platform's names of encoding options.
 
     Raises:
-        PayloadDecodeError: a name is unknown, so the payload cannot be undone.
+        PayloadDecodeError: a name is unknown, so the payload cannot be decoded.
     """
     options: list[EncodingOption] = []
     for name in names:
@@ -44,6 +44,6 @@ def parse_options(names: Iterable[str]) -> tuple[EncodingOption, ...]:
         except ValueError:
             known = ", ".join(option.value for option in EncodingOption)
             raise PayloadDecodeError(
-                f"unknown encoding option {name!r}; this version knows {known}"
+                f"unknown encoding option {name!r}; this version supports {known}"
             ) from None
     return tuple(options)

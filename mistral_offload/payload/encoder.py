@@ -1,11 +1,11 @@
 """Encodes and decodes payloads and values by one configuration, sync and async.
 
-Encoding: encrypt marked fields → compress → [encrypt the blob →] offload → encrypt what remains.
-Every step is optional, and those taken are recorded; decoding walks the record from last to first,
-whatever is configured here.
+Encoding: encrypt marked fields → compress → [encrypt the blob →] offload → encrypt the remainder.
+Every step is optional. The applied ones are recorded, and decoding undoes them from last to first,
+independent of the configuration.
 
-The ``_async`` forms are one hop to a thread when there is more than a little to do, so that JSON,
-zstd, AES, hashing and the transfer of a large value all stay off the event loop.
+The ``_async`` forms make one hop to a thread unless the work is small. So JSON, zstd, AES, hashing
+and the transfer of a large value all stay off the event loop.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ from mistral_offload.limits import (
 )
 from mistral_offload.payload import compression as zstd
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.description import describe
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encryption import OVERHEAD_BYTES, Cipher
 from mistral_offload.payload.field_blob import open_field, seal_field
 from mistral_offload.payload.jsontext import dump_json, load_json
-from mistral_offload.payload.offloading import Offloader, fetch
+from mistral_offload.payload.offloading import Offloader, fetch_offloaded
 from mistral_offload.payload.partial_encryption import (
     NOT_CONFIGURED,
     decrypt_marked,
@@ -54,13 +53,24 @@ T = TypeVar("T")
 class PayloadEncoder:
     """Encodes and decodes payloads by one configuration; safe to share between threads and loops.
 
-    What is not configured is not done; with nothing configured payloads pass unchanged. ``store``
-    stands in for the store that the configuration names, for instance a ``MemoryStore`` in tests.
-    ``largest_bytes`` bounds the blobs that are read and what compressed payloads unpack to, for a
-    reader that must not run out of memory; every blob costs one request more then.
+    Steps that are not configured are skipped; without configuration, payloads stay unchanged.
+
+    Example::
+
+        encoder = PayloadEncoder(PayloadOffloadingConfig(storage_config=storage))
+        payload = encoder.encode_value({"x": 1}, PayloadContext("namespace", "execution-id"))
+        encoder.decode_value(payload)  # {"x": 1}
+
+    Args:
+        offloading: store for large payloads.
+        encryption: keys and mode of encryption.
+        compression: threshold and level of compression.
+        store: used instead of the configured store, for example a ``MemoryStore`` in tests.
+        largest_bytes: largest blob that is read, and largest size that a compressed payload may
+            unpack to, for a reader that must not run out of memory; costs one more request a blob.
 
     Raises:
-        MissingExtraError: what a configuration needs is not installed.
+        MissingExtraError: a package that the configuration needs is not installed.
     """
 
     def __init__(
@@ -72,7 +82,7 @@ class PayloadEncoder:
         store: BlobStore | None = None,
         largest_bytes: int | None = None,
     ) -> None:
-        self._description = describe(offloading, encryption, compression)
+        self._description = _describe(offloading, encryption, compression)
         self._offloader = (
             None
             if offloading is None
@@ -92,27 +102,27 @@ class PayloadEncoder:
 
     @property
     def offloads(self) -> bool:
-        """Whether large payloads go to a store."""
+        """True if large payloads are offloaded."""
         return self._offloader is not None
 
     @property
     def encrypts_whole(self) -> bool:
-        """Whether payloads are encrypted as a whole, so that nothing of them can be read."""
+        """True if whole payloads are encrypted, so that no part of them is readable."""
         return self._encryption is not None and self._encryption.is_full
 
     @property
     def compresses(self) -> bool:
-        """Whether a payload may become much smaller than it was."""
+        """True if payloads are compressed."""
         return self._compression is not None
 
     @property
     def is_configured(self) -> bool:
-        """Whether there is anything that it would do to a payload."""
-        return self.offloads or self._changes
+        """True if any step is configured."""
+        return self.offloads or self._encrypts_or_compresses
 
     @property
     def description(self) -> str:
-        """What it does, in words for a log."""
+        """Text for a log: the configured steps, without keys or credentials."""
         return self._description
 
     def encode(
@@ -129,14 +139,14 @@ class PayloadEncoder:
 
         Args:
             data: the payload, normally JSON text.
-            context: the execution the payload belongs to; without one nothing is offloaded.
-            offload: True whatever the size, False never, None by size.
-            has_json: whether fields of the data may be marked.
-            floor: from which size it goes, when that is less than the configuration says.
-            write: False to make a reference without storing the blob, which is there already.
+            context: the execution the payload belongs to; with None nothing is offloaded.
+            offload: True for any size, False for never, None to decide by size.
+            has_json: True if the data may be JSON with marked fields.
+            floor: offloading threshold in bytes; used if it is lower than the configured one.
+            write: False to return a reference without storing the blob, if it is stored already.
 
         Raises:
-            PayloadEncryptionError: a field is marked to be encrypted, but cannot be.
+            PayloadEncryptionError: a marked field cannot be encrypted.
             StorageError: the blob could not be written.
         """
         options: list[EncodingOption] = []
@@ -150,7 +160,7 @@ class PayloadEncoder:
             if smaller is not None:
                 data = smaller
                 options.append(EncodingOption.COMPRESSED)
-        offloader = self._takes_away(len(data), offload, floor)
+        offloader = self._offloader_for(len(data), offload, floor)
         if offloader is not None and context is not None:
             if self._cipher is not None and self._encrypts_blobs:
                 data = self._cipher.encrypt_blob(
@@ -174,7 +184,7 @@ class PayloadEncoder:
         floor: int | None = None,
         write: bool = True,
     ) -> EncodedPayload:
-        """As ``encode``, in a thread when there is work to do."""
+        """Async form of `encode`; larger work runs in a thread."""
         work = partial(
             self.encode,
             data,
@@ -184,23 +194,29 @@ class PayloadEncoder:
             floor=floor,
             write=write,
         )
-        # Encrypting marked fields can almost double a payload before its size decides.
-        largest = 2 * len(data) if self._changes else len(data)
-        if (context is not None and self._takes_away(largest, offload, floor)) or (
-            self._changes and len(data) >= INLINE_WORK_BYTES
+        # Encrypting marked fields can almost double a payload before its size is checked.
+        largest = 2 * len(data) if self._encrypts_or_compresses else len(data)
+        if (context is not None and self._offloader_for(largest, offload, floor)) or (
+            self._encrypts_or_compresses and len(data) >= INLINE_WORK_BYTES
         ):
-            return await self._hop_async(work)
+            return await self._run_in_thread_async(work)
         return work()
 
     def encode_value(
         self, value: object, context: PayloadContext | None, *, what: str = "the value"
     ) -> EncodedPayload:
-        """Write a value as JSON, once, and encode the text; ``what`` names it in errors.
+        """Write a value as JSON and encode the text.
+
+        Args:
+            value: anything pydantic can write as JSON.
+            context: the execution the payload belongs to; with None nothing is offloaded.
+            what: name of the value in errors.
 
         Raises:
-            PayloadSerializationError: the value has no JSON form.
-            PayloadEncryptionError: a field is marked to be encrypted, but cannot be.
-            PayloadTooLargeError: over the platform's limit, and no offloading is configured.
+            PayloadSerializationError: the value cannot be written as JSON.
+            PayloadEncryptionError: a marked field cannot be encrypted.
+            PayloadTooLargeError: the value exceeds the platform's limit, and no offloading is
+                configured.
             StorageError: the blob could not be written.
         """
         payload = self.encode(dump_json(value), context)
@@ -218,34 +234,34 @@ class PayloadEncoder:
     async def encode_value_async(
         self, value: object, context: PayloadContext | None, *, what: str = "the value"
     ) -> EncodedPayload:
-        """As ``encode_value``; with anything configured the JSON too is written in a thread."""
+        """Async form of `encode_value`; if any step is configured, all work runs in a thread."""
         if not self.is_configured:
             return self.encode_value(value, context, what=what)
-        return await self._hop_async(lambda: self.encode_value(value, context, what=what))
+        return await self._run_in_thread_async(lambda: self.encode_value(value, context, what=what))
 
     def decode(self, payload: EncodedPayload, *, namespace: str | None = None) -> bytes:
         """Undo the recorded transforms, last first.
 
         Args:
-            payload: what was encoded.
-            namespace: the one whose blobs it may refer to; any, if not given.
+            payload: the encoded payload.
+            namespace: namespace whose blobs a reference may name; with None, any.
 
         Raises:
             OffloadingNotConfiguredError: it is a reference, and no storage is configured.
             EncryptionNotConfiguredError: it is encrypted, and no keys are configured.
-            PayloadDecryptionError: no key fits, or the bytes were changed.
-            PayloadDecompressionError: it is not what was compressed, or larger than allowed.
-            PayloadDecodeError: the bytes are not what the options say.
+            PayloadDecryptionError: no key decrypts it, or it was changed.
+            PayloadDecompressionError: the compressed data is broken or exceeds the limit.
+            PayloadDecodeError: the bytes do not match the recorded options.
             ReferenceRefusedError: the reference names a key it may not name.
-            PayloadTooLargeError: the blob is larger than this encoder reads.
-            BlobNotFoundError: the blob is gone, or was never written to this storage.
-            BlobCorruptedError: the blob is not what was offloaded.
+            PayloadTooLargeError: the blob is larger than ``largest_bytes``.
+            BlobNotFoundError: the blob was removed, or never written to this store.
+            BlobCorruptedError: the stored bytes do not hash to the reference's digest.
             StorageError: the blob could not be read.
         """
         if len(payload.options) > MAX_TRANSFORMS:
             raise PayloadDecodeError(
-                f"a payload is marked with {len(payload.options)} transforms; at most "
-                f"{MAX_TRANSFORMS} are undone"
+                f"a payload is marked with {len(payload.options)} transforms; the limit is "
+                f"{MAX_TRANSFORMS}"
             )
         data = payload.data
         for option in reversed(payload.options):
@@ -253,13 +269,13 @@ class PayloadEncoder:
         return data
 
     async def decode_async(self, payload: EncodedPayload, *, namespace: str | None = None) -> bytes:
-        """As ``decode``, in a thread when there is work to do."""
-        if self._is_light(payload):
+        """Async form of `decode`; larger work runs in a thread."""
+        if self._is_cheap_to_decode(payload):
             return self.decode(payload, namespace=namespace)
-        return await self._hop_async(lambda: self.decode(payload, namespace=namespace))
+        return await self._run_in_thread_async(lambda: self.decode(payload, namespace=namespace))
 
     def decode_value(self, payload: EncodedPayload) -> Any:
-        """Decode a payload and read its JSON; bytes that are not JSON are returned as they are."""
+        """Decode a payload and parse its JSON; bytes that are not JSON are returned unchanged."""
         data = self.decode(payload)
         try:
             return load_json(data)
@@ -267,51 +283,51 @@ class PayloadEncoder:
             return data
 
     async def decode_value_async(self, payload: EncodedPayload) -> Any:
-        """As ``decode_value``, in a thread when there is work to do."""
-        if self._is_light(payload):
+        """Async form of `decode_value`; larger work runs in a thread."""
+        if self._is_cheap_to_decode(payload):
             return self.decode_value(payload)
-        return await self._hop_async(lambda: self.decode_value(payload))
+        return await self._run_in_thread_async(lambda: self.decode_value(payload))
 
     def decode_patches(self, patches: list[Any]) -> list[Any]:
-        """Decrypt the values of an event's JSON patches that are encrypted one by one.
+        """Return an event's JSON patches with their encrypted values decrypted.
 
         Raises:
-            EncryptionNotConfiguredError: one is encrypted, and no keys are configured.
-            PayloadDecodeError: one cannot be decrypted.
+            EncryptionNotConfiguredError: a value is encrypted, and no keys are configured.
+            PayloadDecodeError: a value cannot be decrypted.
         """
         return decrypt_patches(patches, self._cipher)
 
     def encode_field_blob(self, data: bytes, *, namespace: str, run_id: str) -> bytes:
-        """The blob of an activity field: encrypted when ``encrypt_fields`` says so.
+        """Return the blob of an activity field's content, encrypted if ``encrypt_fields`` is set.
 
         Within one workflow run the same content gives the same blob.
 
         Raises:
-            PayloadEncryptionError: more than 2 GiB.
+            PayloadEncryptionError: the content is larger than 2 GiB.
         """
         if self._cipher is None or self._encryption is None or not self._encryption.encrypt_fields:
             return data
         return seal_field(data, self._cipher, namespace=namespace, run_id=run_id)
 
     def decode_field_blob(self, blob: bytes) -> bytes:
-        """The content of an activity field's blob, encrypted or not.
+        """Return the content of an activity field's blob, encrypted or not.
 
         Raises:
             EncryptionNotConfiguredError: it is encrypted, and no keys are configured.
-            PayloadDecryptionError: no key fits, or the blob was changed.
+            PayloadDecryptionError: no key decrypts it, or it was changed.
         """
         return open_field(blob, self._cipher)
 
     def hash_schedule_input(self, data: bytes) -> str:
-        """The ``input_hash`` of a schedule's input, given as JSON text.
+        """Return the ``input_hash`` of a schedule's input, given as JSON text.
 
         Raises:
-            PayloadSerializationError: it is not JSON.
+            PayloadSerializationError: the text is not JSON.
         """
         return schedule_input_hash(data, self._encryption)
 
-    def _is_light(self, payload: EncodedPayload) -> bool:
-        """Whether decoding is too little to leave the event loop for."""
+    def _is_cheap_to_decode(self, payload: EncodedPayload) -> bool:
+        """Return True if decoding is too little work for a hop to a thread."""
         if not payload.options:
             return True
         if payload.is_offloaded and self._offloader is not None:
@@ -319,31 +335,35 @@ class PayloadEncoder:
         unpacks = EncodingOption.COMPRESSED in payload.options
         return not unpacks and len(payload.data) < INLINE_WORK_BYTES
 
-    async def _hop_async(self, work: Callable[[], T]) -> T:
-        """Run a function in one of the store's threads; without a store, in the loop's own."""
+    async def _run_in_thread_async(self, work: Callable[[], T]) -> T:
+        """Run a function in one of the store's threads; without a store, in the loop's."""
         if self._offloader is None:
             return await asyncio.to_thread(work)
         return await self._offloader.store.run_async(work)
 
     @property
-    def _changes(self) -> bool:
-        """Whether payloads are encrypted or compressed."""
+    def _encrypts_or_compresses(self) -> bool:
+        """True if encryption or compression is configured."""
         return self._cipher is not None or self._compression is not None
 
     @property
     def _encrypts_blobs(self) -> bool:
         return self._encryption is not None and self._encryption.blobs
 
-    def _takes_away(self, size: int, offload: bool | None, floor: int | None) -> Offloader | None:
-        """What a payload of this size goes to, if it goes."""
+    def _offloader_for(
+        self, size: int, offload: bool | None, floor: int | None
+    ) -> Offloader | None:
+        """Return the offloader if a payload of this size is to be offloaded."""
         overhead = OVERHEAD_BYTES if self.encrypts_whole else 0
-        if self._offloader and self._offloader.takes(size, offload, overhead=overhead, floor=floor):
+        if self._offloader and self._offloader.should_offload(
+            size, offload, overhead=overhead, floor=floor
+        ):
             return self._offloader
         return None
 
     def _undo(self, option: EncodingOption, data: bytes, namespace: str | None) -> bytes:
         if option is EncodingOption.OFFLOADED:
-            return fetch(data, self._offloader, namespace)
+            return fetch_offloaded(data, self._offloader, namespace)
         if option is EncodingOption.ENCRYPTED_PARTIAL:
             return decrypt_marked(data, self._cipher)
         if option is EncodingOption.COMPRESSED:
@@ -351,3 +371,28 @@ class PayloadEncoder:
         if self._cipher is None:
             raise EncryptionNotConfiguredError(NOT_CONFIGURED)
         return self._cipher.decrypt(data)
+
+
+def _describe(
+    offloading: PayloadOffloadingConfig | None,
+    encryption: PayloadEncryptionConfig | None,
+    compression: PayloadCompressionConfig | None,
+) -> str:
+    """Return one line for a log, without keys or credentials."""
+    parts = {"offloading": "off", "encryption": "off", "compression": "off"}
+    if offloading is not None:
+        storage = offloading.storage_config.description
+        parts["offloading"] = f"from {offloading.min_size_bytes:,} bytes on, to {storage}"
+    if encryption is not None:
+        old = len(encryption.keys) - 1
+        blobs = "encrypted" if encryption.blobs else "in the clear"
+        parts["encryption"] = (
+            f"{encryption.mode.value}, blobs {blobs}, {old} old key{'' if old == 1 else 's'}"
+        )
+    if compression is not None:
+        algorithm = compression.algorithm_config
+        parts["compression"] = (
+            f"from {compression.min_size_bytes:,} bytes on, "
+            f"{algorithm.algorithm} level {algorithm.level}"
+        )
+    return "; ".join(f"{step}: {text}" for step, text in parts.items())

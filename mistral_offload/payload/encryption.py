@@ -1,7 +1,7 @@
-"""AES-GCM as the platform frames it: 12 bytes of nonce, the ciphertext, 16 bytes of tag.
+"""AES-GCM in the platform's format: 12 bytes of nonce, the ciphertext, 16 bytes of tag.
 
-The first key encrypts. Decrypting tries every key in turn, so that what was encrypted before a key
-was replaced stays readable. Needs the extra ``encryption``.
+The first key encrypts. Decryption tries every key in order, so that payloads encrypted with a
+replaced key stay readable. Needs the extra ``encryption``.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 NONCE_BYTES = 12
 TAG_BYTES = 16
 OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
-"""How much longer encrypted bytes are than what they hide."""
+"""Bytes that encryption adds."""
 
 _LARGEST_BYTES = 2**31 - 1
 _NONCE_KEY_LABEL = b"mistral-offload:blob-nonce"
 
 
 def new_nonce() -> bytes:
-    """Twelve random bytes, never to be used twice with one key."""
+    """Return 12 random bytes; never use them twice with one key."""
     return os.urandom(NONCE_BYTES)
 
 
 class Cipher:
-    """Encrypts with the main key, decrypts with any; safe to share between threads.
+    """Encrypts with the main key, decrypts with any key; safe to share between threads.
 
     Raises:
         MissingExtraError: the extra ``encryption`` is not installed.
@@ -48,22 +48,22 @@ class Cipher:
         self._nonce_key = hmac.digest(self._keys[0], _NONCE_KEY_LABEL, "sha256")
 
     def encrypt(self, data: bytes) -> bytes:
-        """Encrypt bytes; the same bytes look different every time.
+        """Encrypt bytes with a random nonce; the same bytes give a different result every time.
 
         Raises:
-            PayloadEncryptionError: more than 2 GiB, which AES-GCM cannot take in one piece.
+            PayloadEncryptionError: more than 2 GiB, the limit of AES-GCM for one piece.
         """
         return self._seal(new_nonce(), data)
 
     def encrypt_blob(self, data: bytes, *, namespace: str, execution_id: str) -> bytes:
-        """Encrypt bytes for the store; within one execution the same bytes stay the same.
+        """Encrypt bytes for the store; deterministic within one execution.
 
         The nonce is a keyed digest of execution and content instead of a random number. So a value
-        that is encoded again, by a retry, a replay or a fan-out, is the same blob again, while in
-        another execution it looks different.
+        that is encoded again, by a retry, a replay or a fan-out, gives the same blob, but a
+        different one in another execution.
 
         Raises:
-            PayloadEncryptionError: more than 2 GiB, which AES-GCM cannot take in one piece.
+            PayloadEncryptionError: more than 2 GiB, the limit of AES-GCM for one piece.
         """
         scope = [name.encode(errors="surrogatepass") for name in (namespace, execution_id)]
         digest = hmac.new(self._nonce_key, digestmod=hashlib.sha256)
@@ -73,15 +73,15 @@ class Cipher:
         return self._seal(digest.digest()[:NONCE_BYTES], data)
 
     def decrypt(self, data: bytes) -> bytes:
-        """Undo `encrypt` or `encrypt_blob`.
+        """Decrypt what `encrypt` or `encrypt_blob` returned.
 
         Raises:
-            PayloadDecryptionError: no key fits, or the bytes were changed or cut.
+            PayloadDecryptionError: no key decrypts the bytes, or they were changed or truncated.
         """
         if len(data) < OVERHEAD_BYTES:
             raise PayloadDecryptionError(
-                f"{len(data)} bytes are too few to be encrypted: nonce and tag are "
-                f"{OVERHEAD_BYTES} bytes already"
+                f"{len(data)} bytes are too few for an encrypted payload: nonce and tag alone have "
+                f"{OVERHEAD_BYTES} bytes"
             )
         for key in self._keys:
             opened = self._open(key, data)
@@ -89,16 +89,16 @@ class Cipher:
                 return opened
         number = "the one key" if len(self._keys) == 1 else f"any of the {len(self._keys)} keys"
         raise PayloadDecryptionError(
-            f"{len(data):,} encrypted bytes cannot be opened with {number} configured here: they "
-            "were encrypted with another key (a replaced one goes into secondary_key or "
-            "retired_keys), or changed on the way"
+            f"{len(data):,} encrypted bytes cannot be decrypted with {number} configured here: "
+            "they were encrypted with another key (put a replaced one into secondary_key or "
+            "retired_keys), or were changed in transit"
         )
 
     def _seal(self, nonce: bytes, data: bytes) -> bytes:
         if len(data) > _LARGEST_BYTES:
             raise PayloadEncryptionError(
-                f"{len(data):,} bytes cannot be encrypted in one piece; at most {_LARGEST_BYTES:,} "
-                "can: compress the payload, or split it"
+                f"{len(data):,} bytes cannot be encrypted in one piece; the limit is "
+                f"{_LARGEST_BYTES:,} bytes: compress or split the payload"
             )
         return nonce + self._aes_gcm(self._keys[0]).encrypt(nonce, data, None)
 

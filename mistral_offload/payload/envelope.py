@@ -1,7 +1,7 @@
-"""The JSON object that carries an encoded payload over REST.
+"""The JSON object that holds an encoded payload in REST requests and responses.
 
-``{"b64payload": "<base64>", "encoding_options": ["offloaded"], "empty": false}``: the platform's
-form for inputs and results. Anything else is a plain value.
+``{"b64payload": "<base64>", "encoding_options": ["offloaded"], "empty": false}`` is the platform's
+format of inputs and results. Any other JSON is a plain value.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def write_envelope(payload: EncodedPayload) -> bytes:
 
 
 def read_envelope(value: Any) -> EncodedPayload | None:
-    """Take an envelope apart; None when the value is not one.
+    """Return the payload in an envelope, or None if the value is not an envelope.
 
     Raises:
-        PayloadDecodeError: it is an envelope, but its base64 has a wrong length or padding.
+        PayloadDecodeError: the base64 of an envelope has a wrong length or padding.
     """
     if not isinstance(value, dict):
         return None

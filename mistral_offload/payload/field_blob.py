@@ -1,7 +1,7 @@
-"""The blob of an encrypted activity field.
+"""Format of an encrypted activity field's blob: a fixed header, then the ciphertext.
 
-A fixed beginning, then the ciphertext. No text in any encoding begins with that first byte, so a
-reader who does not know this form finds no JSON in it, rather than a wrong value.
+No text in any encoding begins with the header's first byte. So a reader that does not know this
+format fails to parse it as JSON, rather than reading a wrong value.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ HEADER = b"\x89mistral-offload encrypted field 1\n"
 
 
 def seal_field(data: bytes, cipher: Cipher, *, namespace: str, run_id: str) -> bytes:
-    """Encrypt the content of a field that belongs to a workflow run.
+    """Encrypt the content of a workflow run's field.
 
     Raises:
-        PayloadEncryptionError: more than 2 GiB.
+        PayloadEncryptionError: the content is larger than 2 GiB.
     """
     return HEADER + cipher.encrypt_blob(data, namespace=namespace, execution_id=run_id)
 
 
 def open_field(blob: bytes, cipher: Cipher | None) -> bytes:
-    """Undo `seal_field`; a blob that is not encrypted is returned as it is.
+    """Decrypt a blob that `seal_field` returned; return a blob that is not encrypted unchanged.
 
     Raises:
-        EncryptionNotConfiguredError: it is encrypted, but there is no cipher.
-        PayloadDecryptionError: no key fits, or the blob was changed.
+        EncryptionNotConfiguredError: the blob is encrypted, but there is no cipher.
+        PayloadDecryptionError: no key decrypts it, or it was changed.
     """
     if not blob.startswith(HEADER):
         return blob

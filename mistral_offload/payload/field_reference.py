@@ -1,9 +1,9 @@
 """Keys of offloaded activity fields.
 
 Ours: ``temporal-activity-payload/<namespace>/<run id>/sha256:<hex digest of the blob>/<content>/
-<field>``, content being ``json-<size>`` or ``bytes-<size>``: what was stored and its size are known
-without a request, and an activity that runs twice writes one blob. The official SDK names its blobs
-``…/<run id>/<uuid4>/<field>``; a reader fetches whatever key it is given, so both read both.
+<field>``, where content is ``json-<size>`` or ``bytes-<size>``. So form and size are known without
+a request, and an activity that runs twice writes one blob. The official SDK's keys are
+``…/<run id>/<uuid4>/<field>``; readers fetch the key they are given, so each SDK reads both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NAMES = ("namespace", "run_id", "field")
 
 
 class ContentForm(str, Enum):
-    """What the content of a field is written as."""
+    """Format of a field's content."""
 
     JSON = "json"
     BYTES = "bytes"
@@ -36,13 +36,13 @@ class ContentForm(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class FieldReference:
-    """Names one offloaded field.
+    """Reference to an offloaded activity field.
 
     Attributes:
-        key: storage key, without the prefix of the configuration.
-        digest: SHA-256 of the blob in hex; None for a key that does not tell.
-        form: what the content is written as; None for a key that does not tell.
-        size: of the content, in bytes; None for a key that does not tell.
+        key: storage key, without the prefix of the store.
+        digest: SHA-256 of the blob in hex; None if the key does not contain it.
+        form: format of the content; None if the key does not contain it.
+        size: size of the content in bytes; None if the key does not contain it.
     """
 
     key: str
@@ -54,7 +54,7 @@ class FieldReference:
     def of(
         cls, blob: bytes, *, namespace: str, run_id: str, field: str, form: ContentForm, size: int
     ) -> FieldReference:
-        """The reference under which these bytes are kept for this workflow run."""
+        """Return the reference to a field's blob; ``size`` is that of the content in bytes."""
         digest = hashlib.sha256(blob).hexdigest()
         key = (
             f"{FIELD_ROOT}/{quote(namespace, safe='')}/{quote(run_id, safe='')}"
@@ -64,23 +64,22 @@ class FieldReference:
 
     @classmethod
     def from_key(cls, key: str) -> FieldReference:
-        """Take a key apart, which is untrusted input.
+        """Parse a key, which is untrusted input.
 
         Raises:
-            ReferenceRefusedError: the key is not that of an offloaded activity field.
+            ReferenceRefusedError: the key is not a key of an offloaded activity field.
         """
         match = _KEY.fullmatch(key) if key.isascii() else None
         if match is None:
             raise ReferenceRefusedError(
-                f"refused to read key {key!r}: an activity field is kept under {FIELD_ROOT}/"
-                "<namespace>/<run id>/<digest or uuid>/…, and no other key of the bucket may be "
-                "named by a reference",
+                f"refused to read key {key!r}: the reference of a field may only name a field, "
+                f"{FIELD_ROOT}/<namespace>/<run id>/<digest or uuid>/…",
                 key=key,
             )
         if any(quote(unquote(match[name]), safe="") != match[name] for name in _NAMES):
             raise ReferenceRefusedError(
-                f"refused to read key {key!r}: its names are not percent-encoded in the one way "
-                "this platform writes them",
+                f"refused to read key {key!r}: its names are not percent-encoded as this platform "
+                "encodes them",
                 key=key,
             )
         form, size = match["form"], match["size"]

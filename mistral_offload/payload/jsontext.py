@@ -1,7 +1,7 @@
-"""JSON text of values, written and read once.
+"""Writing and reading of JSON text.
 
-The writer is pydantic-core's, as on the platform: compact, UTF-8, keys in insertion order, big
-integers exact. Models, dataclasses, datetimes, UUIDs and enums are written as pydantic writes them.
+The writer is pydantic-core's, as on the platform: compact, UTF-8, keys in insertion order, large
+integers exact. Models, dataclasses, datetimes, UUIDs and enums are serialized as pydantic does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def dump_json(value: object) -> bytes:
     """Write a value as compact UTF-8 JSON.
 
     Raises:
-        PayloadSerializationError: the value, or something in it, has no JSON form.
+        PayloadSerializationError: the value, or a part of it, cannot be written as JSON.
     """
     try:
         return _to_json(value)
@@ -33,7 +33,7 @@ def load_json(data: bytes | str) -> Any:
     """Read JSON text.
 
     Raises:
-        PayloadDecodeError: it is not JSON.
+        PayloadDecodeError: the text is not JSON.
     """
     try:
         return _from_json(data)

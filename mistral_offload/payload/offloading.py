@@ -1,6 +1,6 @@
-"""Large payloads go to the store; a small reference travels instead.
+"""Offloading: stores a large payload and returns the small reference that is sent instead.
 
-Where they are kept, and what a reference may name, is in `reference`.
+The format of keys and references is in `reference`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from mistral_offload.storage.store import BlobStore
 
 
 class Offloader:
-    """Puts blobs into one store, which is opened on first use; ``store`` stands in for it.
+    """Offloads payloads to the store of one configuration, which is opened on first use.
 
-    With ``largest_bytes`` a blob that is larger is not read.
+    Args:
+        config: the store, and the sizes from which payloads are offloaded.
+        store: used instead of the configured store.
+        largest_bytes: size in bytes above which a blob is not read.
     """
 
     def __init__(
@@ -34,23 +37,23 @@ class Offloader:
 
     @property
     def store(self) -> BlobStore:
-        """The store, whose threads do the work."""
+        """The store; its threads do the work."""
         return self._blobs.open().store
 
-    def takes(
+    def should_offload(
         self, size: int, offload: bool | None, *, overhead: int = 0, floor: int | None = None
     ) -> bool:
-        """Whether a payload of this size goes to the store.
+        """Return True if a payload of this size is offloaded.
 
         Args:
-            size: in bytes.
-            offload: True whatever the size, False never, None by size.
-            overhead: how much longer the payload would become if it stayed.
-            floor: from which size it goes, when that is less than the user's floor.
+            size: size of the payload in bytes.
+            offload: True for any size, False for never, None to decide by size.
+            overhead: bytes that would be added to the payload if it were sent in place.
+            floor: threshold in bytes; used if it is lower than the configured one.
         """
         if offload is not None:
             return offload
-        # The user's floor holds only as long as the payload could be delivered in place.
+        # The configured threshold applies only to payloads that can be delivered in place.
         floor = (
             self._config.min_size_bytes
             if floor is None
@@ -59,12 +62,12 @@ class Offloader:
         return size >= floor or size + overhead > INLINE_LIMIT_BYTES
 
     def put(self, blob: bytes, context: PayloadContext, *, write: bool = True) -> bytes:
-        """Store a blob under its execution, and write the reference to it.
+        """Store a blob of an execution, and return the JSON of its reference.
 
-        With ``write`` False the blob is taken to be there, and no request is made.
+        With ``write=False`` the blob is assumed to be stored, and no request is made.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: the blob could not be written.
         """
         reference = Reference.of(
             blob, namespace=context.namespace, execution_id=context.execution_id
@@ -78,14 +81,15 @@ class Offloader:
 
         Args:
             reference: untrusted input.
-            namespace: the one that its blobs must belong to, unless the configuration shares them.
+            namespace: namespace that the blob must belong to, unless ``allow_other_namespaces`` is
+                set.
 
         Raises:
-            ReferenceRefusedError: it names a blob of another namespace; no request was made.
-            PayloadTooLargeError: it is larger than this offloader reads.
-            BlobNotFoundError: it is gone, or was never written to this storage.
-            BlobCorruptedError: it is not what was offloaded.
-            StorageError: it could not be read.
+            ReferenceRefusedError: the blob belongs to another namespace; no request was made.
+            PayloadTooLargeError: the blob is larger than ``largest_bytes``.
+            BlobNotFoundError: the blob was removed, or never written to this store.
+            BlobCorruptedError: the stored bytes do not hash to the reference's digest.
+            StorageError: the blob could not be read.
         """
         if (
             namespace is not None
@@ -94,22 +98,24 @@ class Offloader:
         ):
             raise ReferenceRefusedError(
                 f"refused to read key {reference.key!r}: it belongs to namespace "
-                f"{reference.namespace!r}, and this is {namespace!r}. Where namespaces "
-                "share a store and may read each other's payloads, set allow_other_namespaces "
+                f"{reference.namespace!r}, and this is {namespace!r}. If namespaces share a "
+                "store and may read each other's payloads, set allow_other_namespaces "
                 "(worker: TEMPORAL_PAYLOAD_OFFLOADING__ALLOW_OTHER_NAMESPACES=true)",
                 key=reference.key,
             )
         return self._blobs.open().get(reference.key, reference.digest, largest=self._largest_bytes)
 
 
-def fetch(data: bytes, offloader: Offloader | None, namespace: str | None = None) -> bytes:
-    """The blob that a reference's JSON stands for; of one namespace only, if one is given.
+def fetch_offloaded(
+    data: bytes, offloader: Offloader | None, namespace: str | None = None
+) -> bytes:
+    """Read the blob of a reference's JSON; if a namespace is given, only from that one.
 
     Raises:
-        PayloadDecodeError: it is not the JSON of a reference.
-        ReferenceRefusedError: it names a key it may not name.
+        PayloadDecodeError: the bytes are not the JSON of a reference.
+        ReferenceRefusedError: the reference names a key it may not name.
         OffloadingNotConfiguredError: there is no offloader.
-        StorageError: the blob is gone, damaged, or could not be read.
+        StorageError: the blob was removed, is damaged, or could not be read.
     """
     try:
         reference = Reference.from_json(data)
@@ -119,8 +125,8 @@ def fetch(data: bytes, offloader: Offloader | None, namespace: str | None = None
     if offloader is None:
         raise OffloadingNotConfiguredError(
             f"the payload of execution {reference.execution_id!r} was offloaded to key "
-            f"{reference.key!r}, but no offloading is configured here: give the storage it was "
-            "written to (client: workflow_payload_offloading=…, worker: "
+            f"{reference.key!r}, but no offloading is configured here: configure the storage it "
+            "was written to (client: workflow_payload_offloading=…, worker: "
             "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__…)"
         )
     try:

@@ -1,9 +1,9 @@
-"""Encryption of the marked fields of a JSON payload, the rest staying readable.
+"""Encryption of marked fields in a JSON payload; the rest stays readable.
 
-A marked field is the object ``{"field_type": "__encrypted_str__", "data": "<text>"}``, wherever it
-stands. Encrypting replaces ``data`` by base64; the JSON around it is written again as the official
-client does: compact, UTF-8, numbers as Python spells them. Payloads without a marked field, and
-payloads that are not JSON, are left as they are.
+A marked field is an object ``{"field_type": "__encrypted_str__", "data": "<text>"}`` anywhere in
+the payload. Encryption replaces ``data`` by base64. The surrounding JSON is rewritten as by the
+official client: compact, UTF-8, numbers as Python writes them. Payloads without a marked field, and
+payloads that are not JSON, stay unchanged.
 """
 
 from __future__ import annotations
@@ -28,9 +28,19 @@ PATCH_MARKER = "__encrypted__"
 
 
 class EncryptedStrField(BaseModel):
-    """A text that partial encryption hides: ``EncryptedStrField(data="secret")``.
+    """A string that partial encryption encrypts.
 
-    Receivers read it from ``.data``. It travels in the clear when no encryption is configured.
+    It is sent in the clear if no encryption is configured.
+
+    Example::
+
+        class Login(BaseModel):
+            user: str
+            password: EncryptedStrField
+
+
+        Login(user="ada", password=EncryptedStrField(data="secret"))
+        login.password.data  # in the receiver
     """
 
     field_type: Literal["__encrypted_str__"] = "__encrypted_str__"
@@ -38,11 +48,11 @@ class EncryptedStrField(BaseModel):
 
 
 def encrypt_marked(data: bytes, cipher: Cipher) -> bytes | None:
-    """Encrypt the marked fields of JSON text; None when it has none.
+    """Encrypt the marked fields of JSON text; return None if it has none.
 
     Raises:
-        PayloadEncryptionError: a marked field has no text as ``data``, or the JSON is nested too
-            deeply, or holds too long a number, to be searched.
+        PayloadEncryptionError: ``data`` of a marked field is not text, or the JSON cannot be
+            searched because it is nested too deeply or contains a number with too many digits.
     """
     document = _read_if_marked(data, PayloadEncryptionError)
     found = False
@@ -51,7 +61,7 @@ def encrypt_marked(data: bytes, cipher: Cipher) -> bytes | None:
         if not isinstance(text, str):
             raise PayloadEncryptionError(
                 f"a field marked {MARKER!r} needs text as its data, "
-                + (f"not {type(text).__name__}" if "data" in field else "and has none")
+                + (f"not {type(text).__name__}" if "data" in field else "but has none")
             )
         sealed = cipher.encrypt(text.encode(errors="surrogatepass"))
         field["data"] = binascii.b2a_base64(sealed, newline=False).decode()
@@ -60,12 +70,12 @@ def encrypt_marked(data: bytes, cipher: Cipher) -> bytes | None:
 
 
 def decrypt_marked(data: bytes, cipher: Cipher | None) -> bytes:
-    """Undo `encrypt_marked`; the markers stay. Without a marked field no cipher is needed.
+    """Decrypt the marked fields of JSON text; the markers stay.
 
     Raises:
         EncryptionNotConfiguredError: there is a marked field, but no cipher.
-        PayloadDecryptionError: no key fits, or a field was changed.
-        PayloadDecodeError: a marked field is not what encrypting leaves.
+        PayloadDecryptionError: no key decrypts a field, or it was changed.
+        PayloadDecodeError: a marked field does not have the encrypted form.
     """
     document = _read_if_marked(data, PayloadDecodeError)
     found = False
@@ -76,15 +86,15 @@ def decrypt_marked(data: bytes, cipher: Cipher | None) -> bytes:
 
 
 def decrypt_patches(patches: list[Any], cipher: Cipher | None) -> list[Any]:
-    """Undo the partial encryption of an event's JSON patches, leaving the given list as it is.
+    """Return an event's JSON patches with their encrypted values decrypted.
 
-    Such a patch has ``{"type": "__encrypted__", "value": "<base64>"}`` as its value, which stands
-    for the JSON encrypted in it.
+    The value of such a patch is ``{"type": "__encrypted__", "value": "<base64>"}``, where the
+    base64 is encrypted JSON. The given list stays unchanged.
 
     Raises:
         EncryptionNotConfiguredError: a value is encrypted, but there is no cipher.
-        PayloadDecryptionError: no key fits, or a value was changed.
-        PayloadDecodeError: a value is not what encrypting leaves.
+        PayloadDecryptionError: no key decrypts a value, or it was changed.
+        PayloadDecodeError: a value does not have the encrypted form.
     """
     opened: list[Any] = []
     for patch in patches:
@@ -102,28 +112,28 @@ def _members(value: Any) -> dict[str, Any]:
 
 
 def _read_if_marked(data: bytes, error_class: type[Exception]) -> Any:
-    """The document, or None when it cannot hold a marked field."""
+    """Parse the JSON; return None if it is not JSON or cannot contain a marked field."""
     if MARKER.encode() not in data and not _could_hide(data):
-        return None  # reading and writing costs twenty times this look
+        return None  # parsing and writing costs twenty times as much as this check
     try:
         return json.loads(data)
     except (json.JSONDecodeError, UnicodeDecodeError):
         return None
-    except (ValueError, RecursionError) as error:  # what Python's reader does not take, others may
+    except (ValueError, RecursionError) as error:  # other readers may accept it
         raise error_class(
             f"{len(data):,} bytes of JSON cannot be searched for marked fields: they are nested "
-            "too deeply, or hold a number of thousands of digits"
+            "too deeply, or contain a number with thousands of digits"
         ) from error
 
 
 def _could_hide(data: bytes) -> bool:
-    """Whether escapes, or the zero bytes of UTF-16, may spell a marker that is not seen."""
-    # Looking for one byte first, because that is many times faster than for two.
+    """Return True if escapes, or the zero bytes of UTF-16, could hide a marker."""
+    # Search for one byte first, which is many times faster than for two.
     return b"\0" in data or (b"\\" in data and b"\\u" in data)
 
 
 def _marked(document: Any) -> Iterator[dict[str, Any]]:
-    """The marked fields, in document order; what is inside of one is its own business."""
+    """Yield the marked fields in document order, without searching inside of them."""
     pending: list[Any] = [document]
     while pending:
         value = pending.pop()
@@ -139,7 +149,7 @@ def _marked(document: Any) -> Iterator[dict[str, Any]]:
 
 def _open(text: object, cipher: Cipher | None) -> bytes:
     if not isinstance(text, str):
-        raise PayloadDecodeError("a field marked as encrypted holds no text to decrypt")
+        raise PayloadDecodeError("a field marked as encrypted has no text to decrypt")
     if cipher is None:
         raise EncryptionNotConfiguredError(NOT_CONFIGURED)
     try:
@@ -158,10 +168,10 @@ def _as_text(data: bytes) -> str:
 
 def _write(document: Any) -> bytes:
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="backslashreplace")  # that is how JSON spells lone surrogates
+    return text.encode(errors="backslashreplace")  # the JSON escapes of lone surrogates
 
 
 NOT_CONFIGURED = (
-    "an encrypted payload arrived, but no encryption is configured here: give the keys it was "
+    "an encrypted payload arrived, but no encryption is configured here: configure the keys it was "
     "encrypted with (client: workflow_payload_encryption=…, worker: TEMPORAL_PAYLOAD_ENCRYPTION__…)"
 )

@@ -1,8 +1,8 @@
-"""Blob keys, and the small JSON that stands for an offloaded payload.
+"""Keys of offloaded payloads, and the JSON reference that replaces a payload.
 
 Key: ``temporal-payload/<namespace>/<execution id>/sha256:<hex digest of the blob>``, the two names
 percent-encoded as one path segment each. Reference: ``{"key": "<key>"}``, without the storage
-prefix. Both are facts of the platform.
+prefix. The platform defines both formats.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _KEY = re.compile(rf"{PAYLOAD_ROOT}/([^/]*)/([^/]*)/sha256:([0-9a-f]{{64}})")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Names one offloaded payload by the execution it belongs to and the digest of its bytes."""
+    """Reference to an offloaded payload: its execution, and the SHA-256 of the blob in hex."""
 
     namespace: str
     execution_id: str
@@ -34,26 +34,26 @@ class Reference:
 
     @classmethod
     def of(cls, blob: bytes, *, namespace: str, execution_id: str) -> Reference:
-        """The reference under which these bytes are kept for this execution."""
+        """Return the reference to a blob of an execution."""
         return cls(namespace, execution_id, hashlib.sha256(blob).hexdigest())
 
     @property
     def key(self) -> str:
-        """Storage key, without the prefix of the configuration."""
+        """Storage key, without the prefix of the store."""
         names = "/".join(quote(name, safe="") for name in (self.namespace, self.execution_id))
         return f"{PAYLOAD_ROOT}/{names}/sha256:{self.digest}"
 
     def to_json(self) -> bytes:
-        """The bytes that travel instead of the payload."""
+        """Return the JSON that is sent instead of the payload."""
         return json.dumps({"key": self.key}, separators=(",", ":")).encode()
 
     @classmethod
     def from_json(cls, data: bytes) -> Reference:
-        """Read a reference, which is untrusted input.
+        """Parse a reference, which is untrusted input.
 
         Raises:
-            PayloadDecodeError: not the JSON of a reference.
-            ReferenceRefusedError: the key is not that of an offloaded payload.
+            PayloadDecodeError: the bytes are not the JSON of a reference.
+            ReferenceRefusedError: the key is not a key of an offloaded payload.
         """
         members: object = None
         if len(data) <= _LONGEST_REFERENCE:
@@ -62,31 +62,30 @@ class Reference:
         key = cast("dict[str, object]", members).get("key") if isinstance(members, dict) else None
         if not isinstance(key, str):
             raise PayloadDecodeError(
-                'an offloaded payload must be the JSON {"key": "…"}; '
-                f"{len(data)} bytes of something else arrived"
+                'an offloaded payload must be the JSON {"key": "…"}; the '
+                f"{len(data)} bytes that arrived are not"
             )
         return cls.from_key(key)
 
     @classmethod
     def from_key(cls, key: str) -> Reference:
-        """Take a key apart.
+        """Parse a key.
 
         Raises:
-            ReferenceRefusedError: the key is not that of an offloaded payload.
+            ReferenceRefusedError: the key is not a key of an offloaded payload.
         """
         match = _KEY.fullmatch(key) if key.isascii() else None
         if match is None:
             raise ReferenceRefusedError(
-                f"refused to read key {key!r}: an offloaded payload is kept under "
-                f"{PAYLOAD_ROOT}/<namespace>/<execution id>/sha256:<digest>, and no other key of "
-                "the bucket may be named by a reference",
+                f"refused to read key {key!r}: a reference may only name an offloaded payload, "
+                f"{PAYLOAD_ROOT}/<namespace>/<execution id>/sha256:<digest>",
                 key=key,
             )
         reference = cls(unquote(match[1]), unquote(match[2]), match[3])
-        if reference.key != key:  # another spelling of the same names is another object
+        if reference.key != key:  # another encoding of the same names is another object
             raise ReferenceRefusedError(
-                f"refused to read key {key!r}: its names are not percent-encoded in the one way "
-                "this platform writes them",
+                f"refused to read key {key!r}: its names are not percent-encoded as this platform "
+                "encodes them",
                 key=key,
             )
         return reference

@@ -1,7 +1,8 @@
-"""The hash by which the platform sees whether the input of a schedule has changed.
+"""Hash of a schedule's input, by which the platform detects that the input has changed.
 
-The input itself may be encrypted, with a new nonce every time. Its hash is over the plain JSON,
-keys sorted; with encryption configured it is keyed, so that nobody can try inputs against it.
+The input itself may be encrypted, with a new nonce every time. The hash is computed from the plain
+JSON with sorted keys. If encryption is configured it is keyed, so that inputs cannot be guessed by
+comparing hashes.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ _KEY_LABEL = b"schedule-input-hash"
 
 
 def schedule_input_hash(data: bytes, encryption: PayloadEncryptionConfig | None) -> str:
-    """The hash of an input, as 64 hex digits.
+    """Return the hash of an input as 64 hex digits.
 
     Args:
         data: the input as JSON text, before any transform.
-        encryption: its main key makes the hash a keyed one.
+        encryption: if given, its main key is used to compute a keyed hash.
 
     Raises:
         PayloadSerializationError: the text is not JSON.
@@ -34,7 +35,7 @@ def schedule_input_hash(data: bytes, encryption: PayloadEncryptionConfig | None)
 
 
 def canonical_json(data: bytes) -> bytes:
-    """The same JSON with keys in code point order, compact, numbers as Python spells them.
+    """Return the JSON in compact form, with keys in code point order and numbers as Python's.
 
     Raises:
         PayloadSerializationError: the text is not JSON.

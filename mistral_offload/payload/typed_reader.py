@@ -1,4 +1,4 @@
-"""JSON text to a value of an annotated type."""
+"""Reads JSON text as a value of an annotated type."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _LONGEST_NULL = 16
 
 
 class ValueReader:
-    """Reads JSON text as one type; keep it, because the first use builds a validator.
+    """Reads JSON text as one type; reuse it, because the first use builds a validator.
 
-    ``null`` is None wherever the type allows None (``Any`` and no annotation do). For a type that
-    does not, it means "nothing was given": a model, dataclass or dict is then read from ``{}``, so
-    that one with only defaults gets them, and every other type refuses it.
+    ``null`` is read as None if the type allows None (``Any`` and no annotation do). For any other
+    type it means "no value given": a model, dataclass or dict is then read from ``{}``, which works
+    if every member has a default; other types refuse it.
 
     Args:
         annotation: the type.
-        name: what error messages call it, instead of the type's own name.
+        name: name of the type in error messages, instead of its own name.
     """
 
     def __init__(self, annotation: Any, *, name: str | None = None) -> None:
@@ -37,10 +37,10 @@ class ValueReader:
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """Pydantic's adapter of the type.
+        """Pydantic's adapter for the type.
 
         Raises:
-            ConfigurationError: pydantic cannot read such a type.
+            ConfigurationError: pydantic does not support the type.
         """
         try:
             return TypeAdapter(self._annotation)
@@ -51,27 +51,27 @@ class ValueReader:
             ) from error
 
     @property
-    def takes_anything(self) -> bool:
-        """Whether every JSON is fine."""
+    def accepts_anything(self) -> bool:
+        """True if any JSON is accepted."""
         return self._annotation in (None, Any, object)
 
     def check(self) -> None:
         """Build the validator now.
 
         Raises:
-            ConfigurationError: pydantic cannot read such a type.
+            ConfigurationError: pydantic does not support the type.
         """
-        if not self.takes_anything:
+        if not self.accepts_anything:
             _ = self.adapter
 
     def read(self, data: bytes) -> Any:
         """Read JSON text.
 
         Raises:
-            PayloadDecodeError: it is not JSON, or not of the type; every problem is listed, and no
-                value is shown.
+            PayloadDecodeError: the text is not JSON, or not of the type; the error lists every
+                problem, but shows no value.
         """
-        if self.takes_anything:
+        if self.accepts_anything:
             return load_json(data)
         try:
             return self.adapter.validate_json(data)
@@ -82,8 +82,8 @@ class ValueReader:
                 return self.adapter.validate_json(b"{}")
             except ValidationError as error:
                 if any(item["loc"] for item in error.errors(include_input=False)):
-                    problem = error  # it is an object, and this says what it needs
-        # Not from the problem: pydantic's own text shows the value, and would end up in logs.
+                    problem = error  # an object: this error lists the missing members
+        # Not chained to the problem: pydantic's text shows the value, and would end up in logs.
         raise PayloadDecodeError(
             f"the JSON does not fit {self._name or describe_type(self._annotation)}: "
             + "; ".join(list_problems(problem))
@@ -91,14 +91,14 @@ class ValueReader:
 
 
 def list_problems(error: ValidationError) -> list[str]:
-    """Each problem as ``place: what is wrong``, without the value."""
+    """Return the problems as ``location: message``, without the value."""
     problems: list[str] = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
-        place = ".".join(str(part) for part in item["loc"])
-        problems.append(f"{place}: {item['msg']}" if place else item["msg"])
+        location = ".".join(str(part) for part in item["loc"])
+        problems.append(f"{location}: {item['msg']}" if location else item["msg"])
     return problems
 
 
 def describe_type(annotation: Any) -> str:
-    """A type as people write it."""
+    """Return the name of a type as it is written in code."""
     return annotation.__name__ if isinstance(annotation, type) else str(annotation)

@@ -62,7 +62,7 @@ class S3Store(BlobStore):
     checksum is then computed from theirs.
 
     If the server refuses conditional writes (501), this store checks whether a blob exists before
-    each put. A server that ignores the condition cannot be told from one that honours it: it writes
+    each put. A server that ignores the condition looks like one that honours it: it writes
     the same bytes to a content-addressed key again, which costs only the transfer;
     ``conditional_writes=False`` avoids that.
 

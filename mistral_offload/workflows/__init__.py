@@ -47,9 +47,8 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
 
 from mistral_offload.environment.settings import WorkerSettings
-from mistral_offload.fields.field import OffloadableField
+from mistral_offload.fields.field import OffloadableField, OffloadableModel
 from mistral_offload.fields.interceptor import FieldInterceptor
-from mistral_offload.fields.model import OffloadableModel
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.fields.restoration import Restoring
 from mistral_offload.workflows import workflow

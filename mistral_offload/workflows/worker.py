@@ -98,7 +98,7 @@ async def run_worker(
     name = worker_name or f"{socket.gethostname()}-{os.getpid()}"
     own_payloads, own_fields = encoder is None, fields is None
     encoder = encoder or settings.payload_encoder()
-    fields = fields or FieldOffloader(settings.field_offloading, sealing=encoder)
+    fields = fields or FieldOffloader(settings.field_offloading, blob_codec=encoder)
 
     async with AsyncExitStack() as closing:
         stop = closing.enter_context(stop_signals())

@@ -449,7 +449,7 @@ async def execute(scene: Scene) -> Executed:
         [inspected.Inspected],
         activities=[inspected.scan, inspected.count],
         encoder=encoder,
-        fields=FieldOffloader(settings.field_offloading, sealing=encoder),
+        fields=FieldOffloader(settings.field_offloading, blob_codec=encoder),
     ) as rig:
         for id in ids:
             context = PayloadContext(NAMESPACE, id, execution_token=EXECUTION_TOKEN)

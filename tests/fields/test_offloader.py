@@ -116,7 +116,7 @@ async def test_a_size_that_is_not_true_is_noticed() -> None:
     doc = await offloader(store).offload_async(Doc(text=field("a" * 5_000)), **RUN)
     lie = doc.text.blob_ref.replace("json-5002", "json-5")
     store.put(lie, store.get(doc.text.blob_ref))
-    with pytest.raises(BlobCorruptedError, match="not as many"):
+    with pytest.raises(BlobCorruptedError, match=r"5,002 bytes are stored, .* 5 bytes"):
         await offloader(store).restore_async(Doc(text=OffloadableField(blob_ref=lie)))
 
 
@@ -150,7 +150,7 @@ async def test_references_that_lead_round_in_circles_end() -> None:
     store = MemoryStore()
     key = "temporal-activity-payload/n/r/84534fb9-66cd-4520-91aa-01aeac838f74/next"
     store.put(key, f'{{"next": {{"value": null, "blob_ref": "{key}"}}}}'.encode())
-    with pytest.raises(PayloadDecodeError, match="deep"):
+    with pytest.raises(PayloadDecodeError, match="nested more than"):
         await offloader(store).restore_async(Ring(next=OffloadableField(blob_ref=key)))
     assert store.requests["get", key] == 1
 
@@ -207,8 +207,8 @@ async def test_what_is_stored_can_be_sealed() -> None:
     config = FieldOffloadingConfig(
         storage_config=BlobStorageConfig(bucket_name="b"), min_size_bytes=0
     )
-    sealing = FieldOffloader(config, store=store, sealing=Reversing())
-    moved = await sealing.offload_async(Doc(text=field("abc")), **RUN)
+    offloader = FieldOffloader(config, store=store, blob_codec=Reversing())
+    moved = await offloader.offload_async(Doc(text=field("abc")), **RUN)
     assert store.get(moved.text.blob_ref) == b'acmerun-1"cba"'
     assert moved.text.size_bytes == 5
-    assert (await sealing.restore_async(moved)).text.get_value() == "abc"
+    assert (await offloader.restore_async(moved)).text.get_value() == "abc"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mistral_offload.fields.selection import Candidate, choose
+from mistral_offload.fields.selection import Candidate, select_fields
 
 
 @pytest.mark.parametrize(
@@ -23,10 +23,10 @@ from mistral_offload.fields.selection import Candidate, choose
 )
 def test_choose(sizes: list[int], rest: int, floor: int, moving: list[int]) -> None:
     candidates = [Candidate(size) for size in sizes]
-    assert choose(candidates, rest_bytes=rest, min_size_bytes=floor) == moving
+    assert select_fields(candidates, rest_bytes=rest, min_size_bytes=floor) == moving
 
 
 def test_what_has_no_plain_form_always_moves() -> None:
-    candidates = [Candidate(5_000), Candidate(10, is_plain=False), Candidate(4_000)]
-    assert choose(candidates, rest_bytes=0, min_size_bytes=100_000) == [1]
-    assert choose(candidates, rest_bytes=0, min_size_bytes=8_000) == [0, 1]
+    candidates = [Candidate(5_000), Candidate(10, has_platform_form=False), Candidate(4_000)]
+    assert select_fields(candidates, rest_bytes=0, min_size_bytes=100_000) == [1]
+    assert select_fields(candidates, rest_bytes=0, min_size_bytes=8_000) == [0, 1]

@@ -1,6 +1,5 @@
 """Offloadable fields, under the official SDK's import path."""
 
-from mistral_offload.fields.field import OffloadableField
-from mistral_offload.fields.model import OffloadableModel
+from mistral_offload.fields.field import OffloadableField, OffloadableModel
 
 __all__ = ["OffloadableField", "OffloadableModel"]
