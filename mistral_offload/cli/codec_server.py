@@ -77,9 +77,9 @@ def codec_server(
     with exit code 0. The token is not an option, since options are visible in the process list.
     """
     from mistral_offload.codecserver import CodecServerOptions, create_app
-    from mistral_offload.devserver.ports import address_of, bind, written
+    from mistral_offload.devserver.ports import bind, format_address, resolve_host
 
-    ip = address_of(host)
+    ip = resolve_host(host)
     if auth is Auth.NONE and not ip_address(ip).is_loopback:
         raise ConfigurationError(
             f"--auth none is for this machine only, and {host} is not a loopback address: anyone "
@@ -97,7 +97,7 @@ def codec_server(
     encoder = load_settings(config).payload_encoder(largest_bytes=options.max_decoded_bytes)
     with bind(ip, port) as listener:
         listener.listen()  # before the address is printed, so that early requests wait
-        url = f"http://{written(ip, listener.getsockname()[1])}"
+        url = f"http://{format_address(ip, listener.getsockname()[1])}"
         Output(as_json).show(
             {"url": url, "auth": auth.value, "ui_origins": options.ui_origins},
             lambda console: _announce(console, url, auth, options),
