@@ -123,7 +123,7 @@ async def _collect(
     from mistral_offload.environment.temporal_client import open_temporal_client
 
     inventory = Inventory.of(settings)
-    async with visit_temporal(settings) as client:
+    async with open_temporal_client(settings) as client:
         temporal = TemporalExecutions(client)
         rules = make_rules(temporal.namespace, await temporal.retention())
         report = await collect_garbage(

@@ -114,8 +114,8 @@ def apply(
         )
     if not yes and (as_json or not sys.stdin.isatty()):
         raise ConfigurationError(
-            "nothing was changed: applying needs a confirmation on a terminal, without --json. Pass "
-            "--yes to apply without a confirmation"
+            "nothing was changed: applying needs a confirmation on a terminal, without --json. "
+            "Pass --yes to apply without one"
         )
     output = Output(as_json)
     proposals = _proposals(config, namespace, days, retention_days)
@@ -147,7 +147,7 @@ def _locations(
     from mistral_offload.lifecycle.bucket_locations import find_bucket_locations
 
     settings = load_settings(config)
-    locations = find_places(
+    locations = find_bucket_locations(
         settings.payload_offloading,
         settings.field_offloading,
         namespaces=namespaces or (),

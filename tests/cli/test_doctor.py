@@ -209,7 +209,7 @@ def test_ctrl_c_leaves_nothing_behind(
 
 @pytest.mark.parametrize("options", [["--timeout", "0"], ["--size", "0"], ["--config", "nowhere"]])
 def test_invalid_options(options: list[str]) -> None:
-    ended = run_command("doctor", *options)
+    ended = call_command("doctor", *options)
     assert (ended.returncode, ended.stdout) == (2, "")
 
 

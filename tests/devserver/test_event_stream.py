@@ -125,6 +125,7 @@ async def test_invalid_streams(bare: httpx.AsyncClient, query: dict[str, str], s
     assert response.status_code == status
 
 
+@pytest.mark.server
 async def test_a_platform_that_stops_ends_the_stream_with_an_error() -> None:
     with LocalPlatform() as platform:
         headers = {"authorization": "Bearer x"}

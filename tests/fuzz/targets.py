@@ -21,7 +21,7 @@ from mistral_offload.api import endpoints, response_values
 from mistral_offload.api.responses import parse_json, to_model
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.api.sse import FrameReader
-from mistral_offload.api.stream_calls import read_frame
+from mistral_offload.api.stream_calls import parse_frame
 from mistral_offload.cli.json_output import escape_controls
 from mistral_offload.codecserver.links import Links
 from mistral_offload.config import PayloadCompressionConfig, PayloadEncryptionConfig
