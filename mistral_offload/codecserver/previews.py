@@ -1,4 +1,4 @@
-"""Payloads shown in place of others: a preview of a large one, or an error."""
+"""Replacement payloads for display: a preview of a large payload, or an error."""
 
 from __future__ import annotations
 

@@ -32,16 +32,16 @@ class Keyring:
         self._all = None if config is None else Cipher(config)
         self._ciphers = {} if config is None else _ciphers_by_name(config)
 
-    def open(self, sealed: bytes) -> tuple[bytes, str]:
+    def decrypt(self, encrypted: bytes) -> tuple[bytes, str]:
         """Return the decrypted bytes, and the name of the key that decrypts them.
 
         Raises:
             EncryptionNotConfiguredError: no key is configured.
             PayloadDecryptionError: no key fits, or the bytes were changed.
         """
-        return self._try(lambda cipher: cipher.decrypt(sealed), f"{len(sealed):,} bytes")
+        return self._try(lambda cipher: cipher.decrypt(encrypted), f"{len(encrypted):,} bytes")
 
-    def open_marked(self, data: bytes) -> tuple[bytes, str]:
+    def decrypt_marked(self, data: bytes) -> tuple[bytes, str]:
         """Return JSON with its marked fields decrypted, and the name of the key that fits.
 
         Raises:

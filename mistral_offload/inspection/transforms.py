@@ -120,9 +120,9 @@ class TransformDecoder:
             unpacked = zstd.decompress(data, limit=self._largest_bytes)
             return unpacked, zstd.describe_envelope(data)
         if option is EncodingOption.ENCRYPTED_PARTIAL:
-            decrypted, name = self._keyring.open_marked(data)
+            decrypted, name = self._keyring.decrypt_marked(data)
         else:
-            decrypted, name = self._keyring.open(data)
+            decrypted, name = self._keyring.decrypt(data)
         return decrypted, f"decrypted with {name}"
 
 
