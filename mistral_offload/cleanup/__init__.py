@@ -1,6 +1,7 @@
-"""What lies in the bucket, whose it is, and what may go: lists, sums, garbage and erasure.
+"""Blobs in the bucket and their owners: lists, storage use, garbage collection and erasure.
 
-`inventory` lists blobs, `owners` says whose they are, `usage` adds them up. `census` asks Temporal
-what it knows, `executions` holds the answers, `deciding` decides without any I/O, `collecting` acts
-on it. `erasing` is for one execution.
+`inventory` lists blobs, `owners` reads the owner from a key, `usage` sums up sizes.
+`temporal_executions` queries Temporal and records the results in `executions`; `retention` decides
+what may be deleted, without any I/O, and `garbage_collection` deletes it. `erasure` finds all blobs
+of one execution.
 """

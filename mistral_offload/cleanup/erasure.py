@@ -1,8 +1,8 @@
-"""Erasing one execution: all blobs that were written for it, at a person's request.
+"""Erasure of one execution: all blobs that were written for it, for example on a legal request.
 
-Not erased by this: what is in Temporal's history itself (small values, references), copies in the
-caches of workers and clients, earlier versions in a bucket that keeps versions, and what other
-executions made of the data; children are executions of their own.
+Does not erase Temporal's history itself (small values, references), copies in the caches of workers
+and clients, earlier versions in a versioned bucket, and data that other executions derived from it;
+children are executions of their own.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mistral_offload.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
-class Erasure:
-    """What would be erased.
+class ErasurePlan:
+    """The blobs of an execution that would be deleted.
 
     Attributes:
-        execution_id: of the execution.
-        blobs: all that was written for it, as far as its runs are known.
-        run_ids: the runs whose activity fields were looked for.
-        is_known: whether Temporal still knows the execution; if not, run_ids are only those given.
-        open_ids: executions of its tree that are open, and may need the blobs.
+        execution_id: the execution's id.
+        blobs: all blobs written for it, as far as its runs are known.
+        run_ids: the runs whose activity fields are included.
+        is_known: True if Temporal still knows the execution; if not, run_ids are only those given.
+        open_ids: running executions of its tree, which may need the blobs.
     """
 
     execution_id: str
@@ -37,47 +37,47 @@ class Erasure:
 
     @property
     def size(self) -> int:
-        """Of all blobs, in bytes."""
+        """Total size of the blobs, in bytes."""
         return sum(blob.size for blob in self.blobs)
 
 
 async def plan_erasure(
     inventory: Inventory,
-    census: TemporalExecutions,
+    temporal: TemporalExecutions,
     execution_id: str,
     run_ids: Collection[str] = (),
-) -> Erasure:
+) -> ErasurePlan:
     """Find all blobs of an execution. Delete them with `delete_blobs`.
 
     Args:
-        inventory: where to look.
-        census: the Temporal to ask for the runs, and whether they are open.
-        execution_id: of the execution, in the namespace of the census.
-        run_ids: runs that Temporal may have forgotten.
+        inventory: the stores to search.
+        temporal: lists the runs of the execution, and those still running in its tree.
+        execution_id: the execution's id, in the namespace of ``temporal``.
+        run_ids: more runs of it, which Temporal may no longer know.
 
     Raises:
-        ConfigurationError: a run is of another execution.
-        APIConnectionError: Temporal did not answer, or refused.
+        ConfigurationError: a run belongs to another execution.
+        APIConnectionError: Temporal did not respond, or refused.
         StorageError: a store cannot be listed.
     """
-    latest = await census.latest_run(execution_id)
-    runs = await census.list_runs(f"WorkflowId = {quoted(execution_id)}")
+    latest = await temporal.latest_run(execution_id)
+    runs = await temporal.list_runs(f"WorkflowId = {quoted(execution_id)}")
     if latest is not None:
         runs.append(latest)
     for run_id in run_ids:
-        for run in await census.list_runs(f"RunId = {quoted(run_id)}"):
+        for run in await temporal.list_runs(f"RunId = {quoted(run_id)}"):
             if run.id != execution_id:
-                raise ConfigurationError(f"run {run_id!r} is one of execution {run.id!r}")
+                raise ConfigurationError(f"run {run_id!r} is a run of execution {run.id!r}")
     tree = list(runs)
     for root_id in sorted({run.root_id for run in runs}):
-        tree += await census.list_runs(f"RootWorkflowId = {quoted(root_id)}")
+        tree += await temporal.list_runs(f"RootWorkflowId = {quoted(root_id)}")
     known = dict.fromkeys([*(run.run_id for run in runs), *run_ids])
-    namespace = census.namespace
+    namespace = temporal.namespace
     owners = [
         Owner(namespace, OwnerKind.EXECUTION, execution_id),
         *(Owner(namespace, OwnerKind.RUN, run_id) for run_id in known),
     ]
-    return Erasure(
+    return ErasurePlan(
         execution_id=execution_id,
         blobs=tuple(await asyncio.to_thread(_blobs_of, inventory, owners)),
         run_ids=tuple(known),

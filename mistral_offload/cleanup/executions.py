@@ -1,8 +1,8 @@
-"""What is known of executions, and of the trees they form. No I/O.
+"""Executions known to Temporal, and the trees they form. No I/O.
 
-A reference may be passed on: to later runs of the same execution by continue-as-new or reset, to
-parents and children in arguments and results. So blobs are judged by trees: all executions with the
-same root, all runs of their ids. A tree is open while one run in it is.
+References are passed on: to later runs of the same execution by continue-as-new or reset, and to
+parents and children in arguments and results. So the unit of retention is the tree: all executions
+with the same root, and all runs of their ids. A tree is open while any of its runs is.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from mistral_offload.cleanup.owners import Owner, OwnerKind
 
 LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
 
-# Executions of a schedule have the id of its action, and the time. The input is stored once, under
-# the former.
+# Ids of executions started by a schedule are the id of its action, followed by the time. The input
+# is stored once, under the id of the action.
 _SCHEDULED = re.compile(r"(.+)-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One run, as Temporal tells of it.
+    """One run of an execution.
 
     Attributes:
-        id: of the execution; its runs share it.
-        run_id: of this run.
-        root_id, root_run_id: the execution at the top of its tree, often itself. No run id for an
-            activity without a workflow, which has neither tree nor other runs.
-        started: when.
-        closed: when; None while it is open, running or paused.
+        id: the execution id, shared by all its runs.
+        run_id: the id of this run.
+        root_id, root_run_id: the execution at the root of its tree, often itself. The run id is
+            empty for an activity without a workflow, which has neither tree nor other runs.
+        started: the time of its start.
+        closed: the time of its end; None while it is running or paused.
     """
 
     id: str
@@ -44,30 +44,30 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class TreeState:
-    """Whether anybody in the trees of an owner may still need its blobs.
+    """The state of a tree, or of several, whose runs may still need a blob.
 
     Attributes:
-        is_open: a run is open.
-        closed: when the last of the runs closed; meaningless while one is open.
+        is_open: True while a run is open.
+        closed: the time at which the last run closed; meaningless while one is open.
     """
 
     is_open: bool
     closed: datetime
 
-    def joined(self, other: TreeState) -> TreeState:
-        """Both together."""
+    def merged(self, other: TreeState) -> TreeState:
+        """Return the state of both trees together."""
         return TreeState(self.is_open or other.is_open, max(self.closed, other.closed))
 
 
 class Executions:
-    """The runs of one namespace, as far as Temporal remembers them.
+    """The runs of one namespace, as far as Temporal still knows them.
 
-    What was added is never taken back: a run that was once seen open stays so, and keeps blobs.
+    Additions are final: a tree that was once seen open stays open, and keeps its blobs.
 
     Attributes:
-        forgotten_needed_since: blobs of executions that Temporal has forgotten may be needed by
-            known ones, unless they were written before this moment; None if no such tree is kept.
-            Until it is found out, they may be needed whenever they were written.
+        forgotten_needed_since: known executions may need blobs of executions that Temporal has
+            forgotten, if these were written at or after this time; None if no tree is kept that may
+            have such members. Initially, all of them may be needed.
     """
 
     def __init__(self) -> None:
@@ -81,47 +81,47 @@ class Executions:
         return len(self._runs)
 
     def add(self, run: Execution) -> None:
-        """Take note of a run, or of how it stands now."""
+        """Add a run, or its current state."""
         self._runs[run.run_id] = run
         state = TreeState(run.closed is None, run.closed or run.started)
         known = self._trees.get(run.root_id)
-        self._trees[run.root_id] = known.joined(state) if known else state
+        self._trees[run.root_id] = known.merged(state) if known else state
         self._roots.setdefault(run.id, set()).add(run.root_id)
         scheduled = _SCHEDULED.fullmatch(run.id)
         if scheduled is not None:
             self._roots.setdefault(scheduled[1], set()).add(run.root_id)
 
     def add_scheduled(self, execution_id: str) -> None:
-        """Take note of an id that a schedule starts executions with."""
+        """Add the execution id that a schedule's action uses."""
         self._scheduled.add(execution_id)
 
     def run(self, run_id: str) -> Execution | None:
-        """A run, if it is known."""
+        """Return a run by its id; None if unknown."""
         return self._runs.get(run_id)
 
-    def runs_of_trees_kept(self, closed_since: datetime) -> Iterator[Execution]:
-        """The runs of trees that are open, or closed after a moment."""
+    def runs_in_kept_trees(self, closed_since: datetime) -> Iterator[Execution]:
+        """Yield the runs of trees that are open, or closed after a time."""
         for run in self._runs.values():
             state = self._trees[run.root_id]
             if state.is_open or state.closed > closed_since:
                 yield run
 
     def is_scheduled(self, owner: Owner) -> bool:
-        """Whether a schedule goes on using the blobs of an owner."""
+        """Return True if a schedule still uses the blobs of an owner."""
         return owner.kind is OwnerKind.EXECUTION and owner.id in self._scheduled
 
     def state_of(self, owner: Owner) -> TreeState | None:
-        """How the trees of an owner stand; None if Temporal knows nothing of it."""
+        """Return the state of the trees of an owner; None if Temporal does not know the owner."""
         states = [self._trees[root] for root in self._roots_of(owner)]
         if not states:
             return None
-        joined = states[0]
+        merged = states[0]
         for state in states[1:]:
-            joined = joined.joined(state)
-        return joined
+            merged = merged.merged(state)
+        return merged
 
-    def ids_around(self, owner: Owner) -> set[str]:
-        """The ids to ask about before blobs of an owner go: its own and those of the roots."""
+    def related_ids(self, owner: Owner) -> set[str]:
+        """Return the ids to check before deleting blobs of an owner: its own, and the roots'."""
         own = self._id_of(owner)
         return set() if own is None else {own, *self._roots_of(owner)}
 

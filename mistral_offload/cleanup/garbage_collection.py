@@ -1,11 +1,11 @@
-"""Garbage collection: deletes the blobs nobody needs any more.
+"""Garbage collection: deletes blobs that are no longer needed.
 
-A wrong deletion loses data, so whatever is in doubt is kept (`deciding` has the reasons), and
-whatever Temporal does not answer ends the collection. Nothing is remembered between two
-collections: one that was interrupted is simply run again, and comes to the same end.
+A wrong deletion loses data, so a blob is kept in case of doubt (`retention` has the reasons), and
+the collection ends if Temporal does not respond. No state is kept between collections: one that was
+interrupted is simply run again, with the same result.
 
-Blobs are taken a thousand at a time, in the order of the store. Those that may go are judged a
-second time after a look at how their owners stand at this moment (`census`), then deleted at once.
+Blobs are processed a thousand at a time, in the order of the store. Before garbage is deleted, the
+current state of its owners is read from Temporal and the decision is made again.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _BATCH_BLOBS = 1000
 
 
 @dataclass(slots=True)
-class Collection:
-    """What a collection has found and done.
+class CollectionReport:
+    """The result of a garbage collection.
 
     Attributes:
-        runs: how many Temporal knows in the namespace.
-        needed_since: from when on forgotten executions may be needed; see `Executions`.
-        by_decision: all blobs that were looked at, by what was decided.
-        deleted: those that are gone.
-        failures: what should have been deleted and could not be, by key, and why.
-        is_complete: False when it gave up, since nothing of a whole batch could be deleted.
+        runs: number of runs that Temporal knows in the namespace.
+        needed_since: `Executions.forgotten_needed_since`.
+        by_decision: all examined blobs, by decision.
+        deleted: the deleted blobs.
+        failures: the error for each blob that could not be deleted, by key.
+        is_complete: False if the collection stopped early, since every deletion of a batch failed.
     """
 
     runs: int
     needed_since: datetime | None
     by_decision: dict[Decision, Usage] = field(
-        default_factory=lambda: {fate: Usage() for fate in Decision}
+        default_factory=lambda: {decision: Usage() for decision in Decision}
     )
     deleted: Usage = field(default_factory=Usage)
     failures: dict[str, StorageError] = field(default_factory=dict[str, StorageError])
@@ -50,51 +50,50 @@ class Collection:
 
     @property
     def examined(self) -> int:
-        """How many blobs were looked at."""
+        """Number of examined blobs."""
         return sum(usage.blobs for usage in self.by_decision.values())
 
 
-async def collect(
+async def collect_garbage(
     blobs: Iterable[Blob],
-    census: TemporalExecutions,
+    temporal: TemporalExecutions,
     rules: Rules,
     *,
     delete: bool = False,
     allow_empty_namespace: bool = False,
     advance: Callable[[int], None] | None = None,
-) -> Collection:
-    """Find the garbage among some blobs, and delete it if told to.
+) -> CollectionReport:
+    """Find garbage, and delete it on request.
 
     Args:
-        blobs: the inventory.
-        census: what to ask; taken here.
-        rules: by what to decide.
-        delete: whether to delete; otherwise it is only counted.
-        allow_empty_namespace: delete also if Temporal knows no execution at all.
-        advance: told after each batch how many blobs were in it.
+        blobs: the blobs to examine.
+        temporal: the executions of the namespace; loaded here.
+        rules: the retention rules.
+        delete: delete garbage; otherwise it is only counted.
+        allow_empty_namespace: delete even if Temporal knows no execution at all.
+        advance: called after each batch with the number of blobs in it.
 
     Raises:
-        ConfigurationError: blobs would be deleted, but Temporal knows no execution at all, as if it
-            were another Temporal than the workers'.
-        APIConnectionError: Temporal did not answer, or refused. What was deleted so far was rightly
-            deleted.
+        ConfigurationError: there is garbage to delete, but Temporal knows no execution at all, as
+            if it were not the Temporal server of the workers.
+        APIConnectionError: Temporal did not respond, or refused. Earlier deletions were justified.
         StorageError: a store cannot be listed.
     """
-    await census.take(rules)
-    report = Collection(len(census.executions), census.executions.forgotten_needed_since)
+    await temporal.load(rules)
+    report = CollectionReport(len(temporal.executions), temporal.executions.forgotten_needed_since)
     batches = _batches(blobs)
     while batch := await asyncio.to_thread(next, batches, None):
-        garbage = _judge(batch, census, rules)[Decision.GARBAGE]
+        garbage = _group_by_decision(batch, temporal, rules)[Decision.GARBAGE]
         if garbage and delete:
-            if not census.executions and not allow_empty_namespace:
-                raise _empty(rules.namespace)
-            await census.look_again({blob.owner for blob in garbage})
-        judged = _judge(batch, census, rules)
-        for fate, found in judged.items():
+            if not temporal.executions and not allow_empty_namespace:
+                raise _empty_namespace(rules.namespace)
+            await temporal.refresh({blob.owner for blob in garbage})
+        grouped = _group_by_decision(batch, temporal, rules)
+        for decision, found in grouped.items():
             for blob in found:
-                report.by_decision[fate].add(blob)
+                report.by_decision[decision].add(blob)
         if delete:
-            await _delete(judged[Decision.GARBAGE], report)
+            await _delete(grouped[Decision.GARBAGE], report)
         if advance is not None:
             advance(len(batch))
         if not report.is_complete:
@@ -102,16 +101,16 @@ async def collect(
     return report
 
 
-def _judge(
-    batch: list[Blob], census: TemporalExecutions, rules: Rules
+def _group_by_decision(
+    batch: list[Blob], temporal: TemporalExecutions, rules: Rules
 ) -> dict[Decision, list[Blob]]:
-    judged: dict[Decision, list[Blob]] = {fate: [] for fate in Decision}
+    grouped: dict[Decision, list[Blob]] = {decision: [] for decision in Decision}
     for blob in batch:
-        judged[decide(blob.owner, blob.modified, census.executions, rules)].append(blob)
-    return judged
+        grouped[decide(blob.owner, blob.modified, temporal.executions, rules)].append(blob)
+    return grouped
 
 
-async def _delete(garbage: list[Blob], report: Collection) -> None:
+async def _delete(garbage: list[Blob], report: CollectionReport) -> None:
     failures = await delete_blobs(garbage)
     for blob in garbage:
         if blob.key not in failures:
@@ -122,7 +121,7 @@ async def _delete(garbage: list[Blob], report: Collection) -> None:
 
 
 async def delete_blobs(blobs: Iterable[Blob]) -> dict[str, StorageError]:
-    """Delete blobs, wherever they are; what could not be deleted, by key, and why."""
+    """Delete blobs from their stores; return the error for each that could not be, by key."""
     by_store: dict[BlobStore, list[str]] = {}
     for blob in blobs:
         by_store.setdefault(blob.store, []).append(blob.key)
@@ -138,9 +137,9 @@ def _batches(blobs: Iterable[Blob]) -> Iterator[list[Blob]]:
         yield batch
 
 
-def _empty(namespace: str) -> ConfigurationError:
+def _empty_namespace(namespace: str) -> ConfigurationError:
     return ConfigurationError(
         f"Temporal knows no execution in namespace {namespace!r}, not even a closed one, so every "
-        "blob looks forgotten: is it the Temporal of the workers that use this bucket? "
-        "--allow-empty-namespace insists"
+        "blob looks forgotten. Check that this is the Temporal server of the workers that use this "
+        "bucket, or pass --allow-empty-namespace to delete anyway"
     )

@@ -1,4 +1,4 @@
-"""The blobs in the stores that a worker is configured for. What is not ours is passed over."""
+"""The blobs in a worker's configured stores. Objects that are not ours are skipped."""
 
 from __future__ import annotations
 
@@ -22,32 +22,38 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _StoreFolder:
+    """The folder of a store that holds all payloads or all activity fields.
+
+    Attributes:
+        prefix: the part of stored keys before the root, with its slash.
+        root: `PAYLOAD_ROOT` or `FIELD_ROOT`.
+    """
+
     store: BlobStore
     prefix: str
-    """What stands before the keys, with its slash."""
     root: str
 
 
 class Inventory:
-    """Blobs by owner, from every place they may be in, each place once.
+    """Lists blobs by owner, from every folder that may hold them, each folder once.
 
-    Listings are streams: one page at a time is in memory, whatever the number of blobs.
+    Listings are streamed: only one page at a time is in memory, however many blobs there are.
     """
 
-    def __init__(self, places: Iterable[_Place]) -> None:
-        self._places = tuple(places)
+    def __init__(self, folders: Iterable[_StoreFolder]) -> None:
+        self._folders = tuple(folders)
 
     @classmethod
     def of(cls, settings: WorkerSettings, *, read_also: bool = False) -> Self:
-        """The inventory of a worker's stores; nothing is opened before the first use.
+        """Return the inventory of a worker's stores; they are opened at first use.
 
         Args:
             settings: the worker's.
-            read_also: whether to look into the stores of ``read_also`` as well.
+            read_also: include the stores of ``read_also``.
 
         Raises:
-            ConfigurationError: no store is configured, or one wrongly.
+            ConfigurationError: no store is configured, or a configuration is invalid.
         """
         payloads, fields = settings.payload_offloading, settings.field_offloading
         wanted = [
@@ -57,53 +63,53 @@ class Inventory:
         ]
         if not wanted:
             raise ConfigurationError(
-                "no storage is configured: give TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
-                "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__…, as the workers have them"
+                "no storage is configured: set TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
+                "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… to the workers' values"
             )
         if read_also:
             wanted += [(other, root) for config, root in wanted for other in config.read_also]
-        places: dict[tuple[object, ...], _Place] = {}
+        folders: dict[tuple[object, ...], _StoreFolder] = {}
         for config, root in wanted:
             bare = config.model_copy(update={"prefix": None, "read_also": ()})
             for prefix in _prefixes(config.prefix, root):
-                where = (config.storage_provider, config.container, config.endpoint_url, prefix)
-                place = _Place(open_store(bare), prefix, root)
-                places.setdefault((*where, root), place)
-        return cls(places.values())
+                bucket = (config.storage_provider, config.container, config.endpoint_url)
+                folder = _StoreFolder(open_store(bare), prefix, root)
+                folders.setdefault((*bucket, prefix, root), folder)
+        return cls(folders.values())
 
     def blobs(self, *, namespace: str | None = None) -> Iterator[Blob]:
-        """All blobs, or those of one namespace, in the order of the stores.
+        """Yield all blobs, or those of one namespace, in the order of the stores.
 
         Raises:
             StorageError: a store cannot be listed.
         """
         below = "" if namespace is None else quote(namespace, safe="") + "/"
-        for place in self._places:
-            yield from _listed(place, f"{place.root}/{below}")
+        for folder in self._folders:
+            yield from _list(folder, f"{folder.root}/{below}")
 
     def blobs_of(self, owner: Owner) -> Iterator[Blob]:
-        """The blobs of one owner.
+        """Yield the blobs of one owner.
 
         Raises:
             StorageError: a store cannot be listed.
         """
-        for place in self._places:
-            if owner.start.startswith(f"{place.root}/"):
-                yield from _listed(place, owner.start)
+        for folder in self._folders:
+            if owner.key_prefix.startswith(f"{folder.root}/"):
+                yield from _list(folder, owner.key_prefix)
 
 
-def _listed(place: _Place, start: str) -> Iterator[Blob]:
-    for found in place.store.list(place.prefix + start):
-        owner = Owner.of(found.key.removeprefix(place.prefix))
+def _list(folder: _StoreFolder, start: str) -> Iterator[Blob]:
+    for found in folder.store.list(folder.prefix + start):
+        owner = Owner.of(found.key.removeprefix(folder.prefix))
         if owner is not None:
-            yield Blob(place.store, found.key, found.size, found.modified, owner)
+            yield Blob(folder.store, found.key, found.size, found.modified, owner)
 
 
 def _prefixes(given: str | None, root: str) -> Iterator[str]:
-    """Where keys of a root begin: as we join a prefix, and as the official SDK does.
+    """Yield the text before a root in stored keys: as we join a prefix, and as the official SDK.
 
-    Not the bare root, where that SDK puts a key which begins with the same letters as the prefix:
-    what is there may be of a configuration without a prefix.
+    Leaves out the bare root, where the official SDK stores a key that begins with the same letters
+    as the prefix: blobs there may belong to a configuration without a prefix.
     """
     prefix = KeyPrefix(given)
     ours = prefix.join(root).removesuffix(root)

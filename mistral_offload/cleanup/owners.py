@@ -1,4 +1,4 @@
-"""Whose a blob is: its key says so."""
+"""Owners of blobs, read from their keys."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mistral_offload.storage.store import BlobStore
 
 
 class OwnerKind(str, Enum):
-    """What the id of an owner is."""
+    """The kind of id that identifies an owner."""
 
     EXECUTION = "execution"
-    """An execution id, which is Temporal's workflow id: payloads."""
+    """An execution id, which is Temporal's workflow id; the owner of payloads."""
 
     RUN = "run"
-    """The id of one of its runs: activity fields."""
+    """The id of one run of an execution; the owner of activity fields."""
 
 
 _ROOTS = {OwnerKind.EXECUTION: PAYLOAD_ROOT, OwnerKind.RUN: FIELD_ROOT}
@@ -28,7 +28,7 @@ _ROOTS = {OwnerKind.EXECUTION: PAYLOAD_ROOT, OwnerKind.RUN: FIELD_ROOT}
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """An execution or a run that blobs were written for."""
+    """The execution or run that a blob was written for."""
 
     namespace: str
     kind: OwnerKind
@@ -36,9 +36,10 @@ class Owner:
 
     @classmethod
     def of(cls, key: str) -> Owner | None:
-        """The owner of the blob under a key, without the prefix of the store.
+        """Read the owner from a key, given without the prefix of the store.
 
-        None for a key that this platform does not write, in any detail: it belongs to others.
+        Returns:
+            None for a key that the platform would not write exactly like this: it is not ours.
         """
         root, _, rest = key.partition("/")
         try:
@@ -53,22 +54,22 @@ class Owner:
         return cls(unquote(namespace), kind, unquote(id))
 
     @property
-    def start(self) -> str:
-        """What the keys of its blobs begin with, and no others."""
+    def key_prefix(self) -> str:
+        """The common beginning of the keys of its blobs, and of no others."""
         names = "/".join(quote(name, safe="") for name in (self.namespace, self.id))
         return f"{_ROOTS[self.kind]}/{names}/"
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A blob of ours.
+    """A payload or activity field in a store.
 
     Attributes:
-        store: where it is; without a prefix, so that its keys are those of the bucket.
-        key: as the bucket has it, prefix included.
+        store: the store without its prefix, so that its keys are those of the bucket.
+        key: the key in the bucket, prefix included.
         size: in bytes.
-        modified: when it was written. One that was there already keeps its time.
-        owner: whose it is.
+        modified: the time of the write. Putting a blob that exists does not change it.
+        owner: the execution or run it was written for.
     """
 
     store: BlobStore

@@ -1,21 +1,24 @@
-"""Which blobs may go. No I/O: a wrong answer loses data, so it can be tried out exhaustively.
+"""Decides which blobs may be deleted.
 
-Kept, in this order of reasons:
+No I/O: a wrong decision loses data, so the rules can be tested exhaustively.
 
-* what belongs to another namespace: Temporal was asked about one only;
-* what a schedule starts its executions with;
-* what belongs to a tree of executions in which one is open (see `executions`): this covers ids that
+A blob is kept, in this order of reasons, if
+
+* it belongs to another namespace: Temporal was queried about one only;
+* it is the input of a schedule;
+* it belongs to a tree of executions of which one is open (see `executions`): this covers ids that
   are used again, continue-as-new, resets, parents and children;
-* what belongs to a tree that closed within the retention;
-* what was written within the retention, or the grace if that is longer: an upload precedes the
-  start of its execution, and what Temporal lists lags behind;
-* what belongs to nobody Temporal knows, if a tree that is open, or closed within the retention,
-  began before it was written: it may be of an earlier run, a child, a child's child that closed so
-  long ago that Temporal has forgotten it, while the others still read it when they are replayed.
+* it belongs to a tree that closed within the retention;
+* it was written within the retention, or the minimum age if that is longer: an upload precedes the
+  start of its execution, and Temporal's lists lag behind;
+* it belongs to an execution that Temporal does not know, and a tree that is open, or closed within
+  the retention, started before the blob was written: the owner may be an earlier run, a child or
+  grandchild that closed so long ago that Temporal has forgotten it, while the rest of the tree
+  still reads the blob when it is replayed.
 
-A blob that is referred to from outside its tree (a client passes the field of one result on to
-another execution, a signal carries one, or another namespace reads it) is not protected by who
-refers to it. And ``now`` is believed: a clock that is ahead makes everything look older.
+References from outside the tree do not protect a blob: a client that passes the field of one result
+on to another execution, a signal that carries one, another namespace that reads it. And ``now`` is
+trusted: a clock that is ahead makes every blob look older.
 """
 
 from __future__ import annotations
@@ -29,11 +32,11 @@ from mistral_offload.cleanup.owners import Owner
 from mistral_offload.errors import ConfigurationError
 
 DEFAULT_RETENTION = timedelta(days=30)
-DEFAULT_GRACE = timedelta(days=1)
+DEFAULT_MIN_AGE = timedelta(days=1)
 
 
 class Decision(str, Enum):
-    """What happens to a blob, and why."""
+    """The decision on a blob: garbage, or the reason why it is kept."""
 
     GARBAGE = "garbage"
     OTHER_NAMESPACE = "other_namespace"
@@ -46,33 +49,34 @@ class Decision(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """By what to decide.
+    """The rules by which to decide.
 
     Attributes:
-        namespace: the one that Temporal was asked about.
-        now: the moment from which ages are counted, with a time zone.
-        retention: how long ago an execution must have closed.
-        grace: how old a blob must be at least.
-        remembered: how long Temporal surely knows of closed executions.
-        trust_forgotten: take what Temporal has forgotten for unneeded, whatever is kept.
+        namespace: the namespace that Temporal was queried about.
+        now: the time from which ages are counted, with a time zone.
+        retention: time since the close of an execution after which its blobs are garbage.
+        min_age: age that a blob must have reached.
+        temporal_retention: time for which Temporal is certain to keep closed executions.
+        trust_forgotten: treat executions that Temporal has forgotten as garbage, even if a kept
+            tree may need them.
     """
 
     namespace: str
     now: datetime
     retention: timedelta = DEFAULT_RETENTION
-    grace: timedelta = DEFAULT_GRACE
-    remembered: timedelta = timedelta(0)
+    min_age: timedelta = DEFAULT_MIN_AGE
+    temporal_retention: timedelta = timedelta(0)
     trust_forgotten: bool = False
 
 
 def decide(owner: Owner, modified: datetime, executions: Executions, rules: Rules) -> Decision:
-    """What becomes of a blob.
+    """Decide on a blob.
 
     Args:
-        owner: whose it is.
-        modified: when it was written.
-        executions: what Temporal knows.
-        rules: by what to decide.
+        owner: the blob's owner.
+        modified: the time at which it was written.
+        executions: the executions that Temporal knows.
+        rules: the rules by which to decide.
     """
     if owner.namespace != rules.namespace:
         return Decision.OTHER_NAMESPACE
@@ -83,34 +87,35 @@ def decide(owner: Owner, modified: datetime, executions: Executions, rules: Rule
         return Decision.RUNNING
     if state is not None and state.closed > rules.now - rules.retention:
         return Decision.RECENT
-    if modified > rules.now - max(rules.retention, rules.grace):
+    if modified > rules.now - max(rules.retention, rules.min_age):
         return Decision.YOUNG
     if state is None and not rules.trust_forgotten:
         needed_since = executions.forgotten_needed_since
-        if needed_since is not None and modified + rules.grace >= needed_since:
+        if needed_since is not None and modified + rules.min_age >= needed_since:
             return Decision.MAY_BE_NEEDED
     return Decision.GARBAGE
 
 
 def choose_retention(
-    asked: timedelta | None, namespace: timedelta | None, *, allow_shorter: bool
+    requested: timedelta | None, namespace: timedelta | None, *, allow_shorter: bool
 ) -> timedelta:
-    """How long to keep the blobs of a closed execution.
+    """Choose the retention: the requested one, else the namespace's, else 30 days.
 
     Args:
-        asked: what the user asks for, if anything.
-        namespace: how long Temporal keeps closed executions, if it says so.
-        allow_shorter: whether the user insists.
+        requested: the retention that the user requests; None for the default.
+        namespace: the time for which Temporal keeps closed executions; None if unknown.
+        allow_shorter: accept a requested retention shorter than the namespace's.
 
     Raises:
-        ConfigurationError: it is asked for less than Temporal keeps the executions.
+        ConfigurationError: the requested retention is shorter than the namespace's.
     """
-    if asked is None:
+    if requested is None:
         return DEFAULT_RETENTION if namespace is None else namespace
-    if namespace is not None and asked < namespace and not allow_shorter:
+    if namespace is not None and requested < namespace and not allow_shorter:
         raise ConfigurationError(
-            f"a retention of {asked / timedelta(days=1):g} days is shorter than the namespace's "
-            f"{namespace / timedelta(days=1):g} days: until then closed executions can be read and "
-            "reset, and need their blobs. --allow-shorter-retention insists"
+            f"a retention of {requested / timedelta(days=1):g} days is shorter than the "
+            f"namespace's {namespace / timedelta(days=1):g} days: until then, closed executions "
+            "can be read and reset, and need their blobs. Pass --allow-shorter-retention to use it "
+            "anyway"
         )
-    return asked
+    return requested

@@ -1,4 +1,4 @@
-"""How much is stored, by namespace and by owner."""
+"""Storage use, by namespace and by owner."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from mistral_offload.cleanup.owners import Blob, Owner
 
 @dataclass(slots=True)
 class Usage:
-    """Some blobs, added up.
+    """The sum of some blobs.
 
     Attributes:
-        blobs: how many.
-        size: in bytes.
-        oldest, newest: when the first and the last of them were written; None if there are none.
+        blobs: the number of blobs.
+        size: total bytes.
+        oldest, newest: time of the first and of the last write; None without blobs.
     """
 
     blobs: int = 0
@@ -25,7 +25,7 @@ class Usage:
     newest: datetime | None = None
 
     def add(self, blob: Blob) -> None:
-        """Count one more."""
+        """Add one blob."""
         self.blobs += 1
         self.size += blob.size
         self.oldest = min(self.oldest or blob.modified, blob.modified)
@@ -34,19 +34,19 @@ class Usage:
 
 @dataclass(slots=True)
 class UsageReport:
-    """Sums of a whole inventory."""
+    """The storage use of a whole inventory."""
 
     total: Usage = field(default_factory=Usage)
     namespaces: dict[str, Usage] = field(default_factory=dict[str, Usage])
     owners: dict[Owner, Usage] = field(default_factory=dict[Owner, Usage])
 
     def largest_owners(self, count: int) -> list[tuple[Owner, Usage]]:
-        """The owners with the most bytes, largest first."""
+        """Return the owners with the most bytes, largest first."""
         return sorted(self.owners.items(), key=lambda entry: -entry[1].size)[:count]
 
 
 def add_up(blobs: Iterable[Blob], *, by_owner: bool = False) -> UsageReport:
-    """Count blobs; ``by_owner`` keeps one small record an owner in memory."""
+    """Sum up blobs; ``by_owner`` keeps one small record per owner in memory."""
     report = UsageReport()
     for blob in blobs:
         report.total.add(blob)

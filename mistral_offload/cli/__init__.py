@@ -12,10 +12,10 @@ from mistral_offload.errors import ConfigurationError, MissingExtraError, Mistra
 def main() -> None:
     """Run the command line; the entry point of the console script.
 
-    Exit codes: 0 done, 1 it failed, 2 it was asked for in a way that cannot work (a wrong option,
-    a wrong setting, a package that is not installed).
+    Exit codes: 0 success; 1 failure; 2 the command cannot work as given (a wrong option, a wrong
+    setting, a package that is not installed).
 
-    With ``--json`` an error is a JSON document on stdout as well.
+    With ``--json``, an error is also printed on stdout as a JSON document.
     """
     try:
         from mistral_offload.cli.app import app
@@ -32,8 +32,8 @@ def main() -> None:
 
 
 def _fail(error: MistralOffloadError, code: int) -> NoReturn:
-    """Tell what is wrong, without a traceback: the message says what to do."""
-    if "--json" in sys.argv:  # the option may be wrong itself, so it is not parsed here
+    """Print an error without a traceback, since its message states the remedy, and exit."""
+    if "--json" in sys.argv:  # not parsed, since the options may be what is wrong
         write_json({"error": {"type": type(error).__name__, "message": str(error)}})
     sys.stderr.write(f"mistral-offload: {error}\n")
     raise SystemExit(code)

@@ -1,4 +1,4 @@
-"""``python -m mistral_offload.cli``: the command where its script is not on the PATH."""
+"""``python -m mistral_offload.cli``: runs the command if its script is not on the PATH."""
 
 from mistral_offload.cli import main
 

@@ -1,4 +1,4 @@
-"""The commands, joined: each lives in a module of its own."""
+"""The command-line app: registers the commands, each from its own module."""
 
 from __future__ import annotations
 
@@ -32,17 +32,19 @@ app.add_typer(keys, name="keys")
 app.add_typer(lifecycle, name="lifecycle")
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(requested: bool) -> None:
+    if requested:
         Console(highlight=False).print(f"mistral-offload {__version__}")
         raise typer.Exit
 
 
-# The callback also keeps commands named while there is only one.
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="And exit.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Data of any size through Mistral Workflows."""

@@ -1,4 +1,4 @@
-"""``mistral-offload blobs``: what is in the bucket, and what may go."""
+"""``mistral-offload blobs``: lists, measures and deletes the blobs in the bucket."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
-    from mistral_offload.cleanup.erasure import Erasure
+    from mistral_offload.cleanup.erasure import ErasurePlan
     from mistral_offload.environment.settings import WorkerSettings
 
-blobs = typer.Typer(help="What is in the bucket, and what may go.", no_args_is_help=True)
+blobs = typer.Typer(help="List, measure and delete blobs in the bucket.", no_args_is_help=True)
 blobs.command()(gc)
 
 
 @blobs.callback()
 def group() -> None:
-    """What is in the bucket, and what may go."""
+    """List, measure and delete blobs in the bucket."""
 
 
 @blobs.command()
 def ls(
-    namespace: Annotated[str | None, typer.Option(help="Only of this namespace.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="Only this namespace.")] = None,
     execution: Annotated[
-        str | None, typer.Option(help="Only of this execution, or of this run.")
+        str | None, typer.Option(help="Only this execution id, or run id.")
     ] = None,
     older_than: Annotated[
-        float | None, typer.Option(min=0, metavar="DAYS", help="Only those written before.")
+        float | None, typer.Option(min=0, metavar="DAYS", help="Only blobs older than this.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List blobs: size in bytes, age, owner and key. Others' objects are passed over."""
+    """List blobs: size in bytes, age, owner and key. Foreign objects are skipped."""
     now = datetime.now(timezone.utc)
     found: Iterator[Blob] = Inventory.of(load_settings(config)).blobs(namespace=namespace)
     if execution is not None:
@@ -55,7 +55,7 @@ def ls(
         found = (blob for blob in found if blob.modified < before)
     Output(as_json).stream(
         found,
-        _described,
+        _blob_document,
         lambda blob: (
             f"{blob.size:>15,}  {aged(now - blob.modified):>8}  "
             f"{blob.owner.kind.value} {blob.owner.id}  {blob.key}"
@@ -65,49 +65,56 @@ def ls(
 
 @blobs.command()
 def du(
-    namespace: Annotated[str | None, typer.Option(help="Only of this namespace.")] = None,
+    namespace: Annotated[str | None, typer.Option(help="Only this namespace.")] = None,
     executions: Annotated[
-        bool, typer.Option("--executions", help="Also by execution, the largest first.")
+        bool, typer.Option("--executions", help="Also by execution, largest first.")
     ] = False,
-    top: Annotated[int, typer.Option(min=1, help="How many executions to show.")] = 20,
+    top: Annotated[int, typer.Option(min=1, help="Number of executions to show.")] = 20,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add blobs up by namespace, and by execution: payloads by its id, fields by their run."""
+    """Show storage use by namespace, and by execution.
+
+    Payloads count towards their execution id, activity fields towards their run id.
+    """
     output = Output(as_json)
     found: Iterable[Blob] = Inventory.of(load_settings(config)).blobs(namespace=namespace)
-    with output.progress("adding up") as advance:
-        report = add_up(_counted(found, advance), by_owner=executions)
+    with output.progress("counted") as advance:
+        report = add_up(_with_progress(found, advance), by_owner=executions)
     output.show(_usage_document(report, top), lambda console: _render_usage(console, report, top))
 
 
 @blobs.command()
 def rm(
-    execution: Annotated[str, typer.Option(help="The execution whose blobs are to go.")],
+    execution: Annotated[str, typer.Option(help="Id of the execution whose blobs to delete.")],
     run_id: Annotated[
         list[str] | None,
-        typer.Option(help="A run of it that Temporal has forgotten. May be repeated."),
+        typer.Option(help="A run of it that Temporal no longer knows. May be repeated."),
     ] = None,
     while_running: Annotated[
-        bool, typer.Option("--while-running", help="Although it may fail without its blobs.")
+        bool,
+        typer.Option(
+            "--while-running", help="Even if it is running, and may fail without its blobs."
+        ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete all blobs of one execution, as for a request to erase it.
+    """Delete all blobs of one execution, for example on a request to erase its data.
 
-    Payloads and the activity fields of its runs, also in the stores of read_also. Not erased: what
-    is in Temporal's history, copies in caches of workers and clients (memory, cache_directory), and
-    earlier versions in a bucket that keeps versions.
+    Deletes payloads and the activity fields of its runs, also in the stores of read_also. Does not
+    delete Temporal's history, copies in caches of workers and clients (memory, cache_directory),
+    and earlier versions in a versioned bucket.
     """
     output = Output(as_json)
     failures: dict[str, StorageError] = {}
     plan = asyncio.run(_plan(load_settings(config), execution, run_id or []))
     if plan.open_ids and not while_running:
         raise ConfigurationError(
-            f"nothing was deleted: executions that may need these blobs are running: "
-            f"{', '.join(plan.open_ids[:5])}. End them first; --while-running insists"
+            "nothing was deleted: executions that may need these blobs are still running: "
+            f"{', '.join(plan.open_ids[:5])}. Terminate them first, or pass --while-running to "
+            "delete anyway"
         )
     if plan.blobs:
         if not output.as_json:
@@ -122,7 +129,7 @@ def rm(
         raise typer.Exit(1)
 
 
-async def _plan(settings: WorkerSettings, execution: str, run_ids: list[str]) -> Erasure:
+async def _plan(settings: WorkerSettings, execution: str, run_ids: list[str]) -> ErasurePlan:
     from mistral_offload.cleanup.erasure import plan_erasure
     from mistral_offload.cleanup.temporal_executions import TemporalExecutions
     from mistral_offload.environment.temporal_client import open_temporal_client
@@ -132,28 +139,28 @@ async def _plan(settings: WorkerSettings, execution: str, run_ids: list[str]) ->
         return await plan_erasure(inventory, TemporalExecutions(client), execution, run_ids)
 
 
-async def _erase(plan: Erasure) -> dict[str, StorageError]:
+async def _erase(plan: ErasurePlan) -> dict[str, StorageError]:
     from mistral_offload.cleanup.garbage_collection import delete_blobs
 
     return await delete_blobs(plan.blobs)
 
 
-def _confirm(plan: Erasure) -> None:
+def _confirm(plan: ErasurePlan) -> None:
     if not sys.stdin.isatty():
         raise ConfigurationError(
-            f"nothing was deleted: {len(plan.blobs):,} blobs would be, and there is nobody to ask. "
-            "--yes deletes them without asking"
+            f"nothing was deleted: deleting {len(plan.blobs):,} blobs needs a confirmation, and "
+            "stdin is not a terminal. Pass --yes to delete them without one"
         )
     typer.confirm("Delete them?", abort=True, err=True)
 
 
-def _counted(found: Iterable[Blob], advance: Any) -> Iterator[Blob]:
+def _with_progress(found: Iterable[Blob], advance: Any) -> Iterator[Blob]:
     for blob in found:
         yield blob
         advance(1)
 
 
-def _described(blob: Blob) -> dict[str, Any]:
+def _blob_document(blob: Blob) -> dict[str, Any]:
     return {
         "key": blob.key,
         "container": blob.store.container,
@@ -186,7 +193,7 @@ def _usage(usage: Usage) -> dict[str, Any]:
 
 def _render_usage(console: Console, report: UsageReport, top: int) -> None:
     rows = [(name, usage) for name, usage in sorted(report.namespaces.items())]
-    _print_usage(console, "namespace", [*rows, ("together", report.total)])
+    _print_usage(console, "namespace", [*rows, ("total", report.total)])
     if report.owners:
         owners = report.largest_owners(top)
         rows = [
@@ -195,9 +202,9 @@ def _render_usage(console: Console, report: UsageReport, top: int) -> None:
         _print_usage(console, f"largest {len(owners)} of {len(report.owners):,}", rows)
 
 
-def _print_usage(console: Console, what: str, rows: list[tuple[str, Usage]]) -> None:
+def _print_usage(console: Console, heading: str, rows: list[tuple[str, Usage]]) -> None:
     now = datetime.now(timezone.utc)
-    table = Table(what, box=None, pad_edge=False)
+    table = Table(heading, box=None, pad_edge=False)
     for column in ("blobs", "size", "oldest", "newest"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, usage in rows:
@@ -206,7 +213,7 @@ def _print_usage(console: Console, what: str, rows: list[tuple[str, Usage]]) -> 
     console.print(table)
 
 
-def _render_plan(console: Console, plan: Erasure) -> None:
+def _render_plan(console: Console, plan: ErasurePlan) -> None:
     for blob in plan.blobs:
         console.print(f"{blob.size:>15,}  {blob.key}", markup=False)
     console.print(f"{len(plan.blobs):,} blobs, {sized(plan.size)}")
@@ -214,7 +221,7 @@ def _render_plan(console: Console, plan: Erasure) -> None:
         console.print(f"Running: {', '.join(plan.open_ids)}", style="bold red", markup=False)
 
 
-def _erasure_document(plan: Erasure, failures: dict[str, StorageError]) -> dict[str, Any]:
+def _erasure_document(plan: ErasurePlan, failures: dict[str, StorageError]) -> dict[str, Any]:
     return {
         "execution": plan.execution_id,
         "known_to_temporal": plan.is_known,
@@ -225,18 +232,18 @@ def _erasure_document(plan: Erasure, failures: dict[str, StorageError]) -> dict[
     }
 
 
-def _render_erased(console: Console, plan: Erasure, failures: dict[str, StorageError]) -> None:
+def _render_erased(console: Console, plan: ErasurePlan, failures: dict[str, StorageError]) -> None:
     gone = len(plan.blobs) - len(failures)
     console.print(f"deleted {gone:,} of {len(plan.blobs):,} blobs of execution", end=" ")
     console.print(plan.execution_id, markup=False)
     for key, error in failures.items():
-        console.print(f"  left: {key}: {error}", style="red", markup=False)
+        console.print(f"  not deleted: {key}: {error}", style="red", markup=False)
     if not plan.is_known:
         console.print(
-            "Temporal does not know this execution (any more): activity fields are kept by run, so "
-            "name each of its runs with --run-id to erase them, too."
+            "Temporal does not know this execution, or no longer: activity fields are stored by "
+            "run, so pass each of its runs with --run-id to delete them as well."
         )
     console.print(
-        "Not erased: Temporal's history, caches of workers and clients (memory, cache_directory), "
-        "and earlier versions in a bucket that keeps versions."
+        "Not deleted: Temporal's history, caches of workers and clients (memory, cache_directory), "
+        "and earlier versions in a versioned bucket."
     )

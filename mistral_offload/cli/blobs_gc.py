@@ -1,4 +1,4 @@
-"""``mistral-offload blobs gc``: delete what nobody needs any more."""
+"""``mistral-offload blobs gc``: deletes blobs that are no longer needed."""
 
 from __future__ import annotations
 
@@ -19,77 +19,77 @@ from mistral_offload.cli.output import JsonOption, Output, sized
 from mistral_offload.cli.settings import ConfigOption, load_settings
 
 if TYPE_CHECKING:
-    from mistral_offload.cleanup.garbage_collection import Collection
+    from mistral_offload.cleanup.garbage_collection import CollectionReport
     from mistral_offload.environment.settings import WorkerSettings
 
 _SHOWN_FAILURES = 10
 
 _KEPT = {
-    Decision.RUNNING: "running, or of a tree that is",
+    Decision.RUNNING: "running, or in the tree of a running execution",
     Decision.SCHEDULED: "input of a schedule",
     Decision.RECENT: "closed within the retention",
     Decision.YOUNG: "written within the retention or the minimum age",
-    Decision.MAY_BE_NEEDED: "forgotten by Temporal, but younger than a tree that is kept",
-    Decision.OTHER_NAMESPACE: "of another namespace",
+    Decision.MAY_BE_NEEDED: "unknown to Temporal, but younger than a tree that is kept",
+    Decision.OTHER_NAMESPACE: "in another namespace",
 }
 
 
 def gc(
     delete: Annotated[
-        bool, typer.Option("--delete/--dry-run", help="Delete, or only say what would be.")
+        bool, typer.Option("--delete/--dry-run", help="Delete, or only show what would be.")
     ] = False,
     retention_days: Annotated[
         float | None,
         typer.Option(
             min=0,
             show_default="the namespace's, else 30",
-            help="Keep blobs of executions that closed within so many days.",
+            help="Keep blobs of executions that closed within this many days.",
         ),
     ] = None,
     min_age_days: Annotated[
-        float, typer.Option(min=0, help="Keep every blob that was written within so many days.")
+        float, typer.Option(min=0, help="Keep every blob written within this many days.")
     ] = 1,
     allow_shorter_retention: Annotated[
         bool,
         typer.Option(
             "--allow-shorter-retention",
-            help="Although Temporal keeps closed executions longer than --retention-days.",
+            help="Even if Temporal keeps closed executions longer than --retention-days.",
         ),
     ] = False,
     allow_empty_namespace: Annotated[
         bool,
-        typer.Option(
-            "--allow-empty-namespace", help="Although Temporal knows no execution at all."
-        ),
+        typer.Option("--allow-empty-namespace", help="Even if Temporal knows no execution at all."),
     ] = False,
     trust_forgotten: Annotated[
         bool,
         typer.Option(
             "--trust-forgotten",
-            help="Although what Temporal has forgotten may be an earlier run or a child of what it "
-            "still knows.",
+            help="Also delete blobs of executions that Temporal no longer knows, and that may be "
+            "an earlier run or a child of one it still knows.",
         ),
     ] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete blobs of executions that closed longer ago than the retention, or are forgotten.
+    """Delete blobs of executions that closed before the retention, or that Temporal forgot.
 
-    Never one whose execution is running, nor any in the same tree of executions. Nothing goes when
-    Temporal does not answer. Interrupted, it may be run again. Only blobs of the namespace that
-    Temporal is asked about; the bucket, below its prefix, must belong to that one Temporal.
+    Keeps blobs whose execution, or any in the same tree of executions, is running. Deletes nothing
+    if Temporal does not respond. Can be interrupted and run again. Deletes blobs of one namespace
+    only; the bucket, below its prefix, must be used with this one Temporal server.
     """
     output = Output(as_json)
     settings = load_settings(config)
 
-    def rules(namespace: str, says: timedelta | None) -> Rules:
-        asked = None if retention_days is None else timedelta(days=retention_days)
+    def make_rules(namespace: str, temporal_retention: timedelta | None) -> Rules:
+        requested = None if retention_days is None else timedelta(days=retention_days)
         return Rules(
             namespace=namespace,
             now=datetime.now(timezone.utc),
-            retention=choose_retention(asked, says, allow_shorter=allow_shorter_retention),
-            grace=timedelta(days=min_age_days),
-            remembered=says or timedelta(0),
+            retention=choose_retention(
+                requested, temporal_retention, allow_shorter=allow_shorter_retention
+            ),
+            min_age=timedelta(days=min_age_days),
+            temporal_retention=temporal_retention or timedelta(0),
             trust_forgotten=trust_forgotten,
         )
 
@@ -97,7 +97,7 @@ def gc(
         used, report = asyncio.run(
             _collect(
                 settings,
-                rules,
+                make_rules,
                 delete=delete,
                 allow_empty_namespace=allow_empty_namespace,
                 advance=advance,
@@ -112,23 +112,23 @@ def gc(
 
 async def _collect(
     settings: WorkerSettings,
-    rules_for: Callable[[str, timedelta | None], Rules],
+    make_rules: Callable[[str, timedelta | None], Rules],
     *,
     delete: bool,
     allow_empty_namespace: bool,
     advance: Callable[[int], None],
-) -> tuple[Rules, Collection]:
-    from mistral_offload.cleanup.garbage_collection import collect
+) -> tuple[Rules, CollectionReport]:
+    from mistral_offload.cleanup.garbage_collection import collect_garbage
     from mistral_offload.cleanup.temporal_executions import TemporalExecutions
     from mistral_offload.environment.temporal_client import open_temporal_client
 
     inventory = Inventory.of(settings)
     async with open_temporal_client(settings) as client:
-        census = TemporalExecutions(client)
-        rules = rules_for(census.namespace, await census.retention())
-        report = await collect(
+        temporal = TemporalExecutions(client)
+        rules = make_rules(temporal.namespace, await temporal.retention())
+        report = await collect_garbage(
             inventory.blobs(),
-            census,
+            temporal,
             rules,
             delete=delete,
             allow_empty_namespace=allow_empty_namespace,
@@ -137,16 +137,16 @@ async def _collect(
         return rules, report
 
 
-def _document(rules: Rules, report: Collection, delete: bool) -> dict[str, Any]:
+def _document(rules: Rules, report: CollectionReport, delete: bool) -> dict[str, Any]:
     def sums(usage: Usage) -> dict[str, int]:
         return {"blobs": usage.blobs, "bytes": usage.size}
 
-    by_decision = {fate.value: sums(usage) for fate, usage in report.by_decision.items()}
+    by_decision = {decision.value: sums(usage) for decision, usage in report.by_decision.items()}
     return {
         "namespace": rules.namespace,
         "dry_run": not delete,
         "retention_days": rules.retention / timedelta(days=1),
-        "min_age_days": rules.grace / timedelta(days=1),
+        "min_age_days": rules.min_age / timedelta(days=1),
         "runs_known": report.runs,
         "forgotten_needed_since": report.needed_since,
         "examined": report.examined,
@@ -158,16 +158,16 @@ def _document(rules: Rules, report: Collection, delete: bool) -> dict[str, Any]:
     }
 
 
-def _render(console: Console, rules: Rules, report: Collection, delete: bool) -> None:
+def _render(console: Console, rules: Rules, report: CollectionReport, delete: bool) -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right", no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
     total = sum(usage.size for usage in report.by_decision.values())
     table.add_row("examined", f"{report.examined:,}", sized(total))
-    for fate, usage in report.by_decision.items():
-        if usage.blobs and fate in _KEPT:
-            table.add_row(f"kept: {_KEPT[fate]}", f"{usage.blobs:,}", sized(usage.size))
+    for decision, usage in report.by_decision.items():
+        if usage.blobs and decision in _KEPT:
+            table.add_row(f"kept: {_KEPT[decision]}", f"{usage.blobs:,}", sized(usage.size))
     gone = report.deleted if delete else report.by_decision[Decision.GARBAGE]
     table.add_row("deleted" if delete else "would be deleted", f"{gone.blobs:,}", sized(gone.size))
     if report.failures:
@@ -179,25 +179,27 @@ def _render(console: Console, rules: Rules, report: Collection, delete: bool) ->
     )
     console.print(table)
     if report.by_decision[Decision.MAY_BE_NEEDED].blobs:
-        console.print(_why_needed(report))
+        console.print(_explain_may_be_needed(report))
     for key, error in list(report.failures.items())[:_SHOWN_FAILURES]:
         console.print(f"  {key}: {error}", style="red", markup=False)
     if not report.is_complete:
-        console.print("Given up: nothing of a whole batch could be deleted.", style="bold red")
+        console.print("Stopped early: every deletion of a batch failed.", style="bold red")
     if not delete:
-        console.print("Nothing was deleted; --delete does it.")
+        console.print("Nothing was deleted: pass --delete to delete.")
         if not report.runs and gone.blobs:
             console.print(
-                "Temporal knows no execution at all: is it the one of the workers that use this "
-                "bucket?",
+                "Temporal knows no execution at all: check that it is the server of the workers "
+                "that use this bucket.",
                 style="bold red",
             )
 
 
-def _why_needed(report: Collection) -> str:
+def _explain_may_be_needed(report: CollectionReport) -> str:
     since = report.needed_since
-    began = f"on {since:%Y-%m-%d %H:%M} UTC" if since and since != LONG_AGO else "nobody knows when"
+    start = (
+        f"on {since:%Y-%m-%d %H:%M} UTC" if since and since != LONG_AGO else "at an unknown time"
+    )
     return (
-        f"The oldest tree that is kept and may have members Temporal has forgotten began {began}; "
-        "--trust-forgotten takes no account of it."
+        "The oldest kept tree that may include executions Temporal has forgotten started "
+        f"{start}; --trust-forgotten ignores it."
     )

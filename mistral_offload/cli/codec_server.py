@@ -32,7 +32,7 @@ _SHORTEST_TOKEN = 16
 
 
 class Auth(str, Enum):
-    """How a request shows that it may ask."""
+    """The authentication required of requests."""
 
     BEARER = "bearer"
     NONE = "none"
@@ -43,49 +43,47 @@ def codec_server(
     port: Annotated[int, typer.Option(help="Port to bind; 0 takes a free one.")] = 8888,
     ui_origin: Annotated[
         list[str] | None,
-        typer.Option(help="A page that may use it: scheme://host:port of Temporal's UI. Repeat."),
+        typer.Option(help="Allow pages of this origin, scheme://host:port. May be repeated."),
     ] = None,
-    auth: Annotated[
-        Auth, typer.Option(help="none is for this machine only: a loopback address.")
-    ] = Auth.BEARER,
+    auth: Annotated[Auth, typer.Option(help="none requires a loopback address.")] = Auth.BEARER,
     token_file: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            help=f"File with the token; without it, the variable {TOKEN_VARIABLE}.",
+            help=f"File with the token; by default, the variable {TOKEN_VARIABLE}.",
         ),
     ] = None,
     namespace: Annotated[
         list[str] | None,
-        typer.Option(help="Answer for this namespace only. Repeat; every one if not given."),
+        typer.Option(help="Serve only this namespace. May be repeated; by default, all."),
     ] = None,
     preview_bytes: Annotated[
-        int, typer.Option(min=0, help="Show what is longer as a preview with a link.")
+        int, typer.Option(min=0, help="Show longer values as a preview with a link.")
     ] = 32 * 1024,
-    link_seconds: Annotated[int, typer.Option(min=1, help="How long such a link works.")] = 900,
+    link_seconds: Annotated[int, typer.Option(min=1, help="Lifetime of such a link.")] = 900,
     largest_mb: Annotated[
-        int, typer.Option(min=1, help="The largest value that is decoded, in MB.")
+        int, typer.Option(min=1, help="The largest value to decode, in MB.")
     ] = 256,
     public_url: Annotated[
-        str | None, typer.Option(help="What links begin with, where a proxy stands in front.")
+        str | None, typer.Option(help="Base URL of links, if a proxy is in front.")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Decode payloads for Temporal's UI and CLI: /decode, /encode, /download, /health.
 
-    It reads the worker's variables: its store, its keys. Ctrl-C (SIGINT) and SIGTERM stop it, with
-    exit code 0. The token is never an option: those are seen in the list of processes.
+    Uses the worker's variables, such as its store and keys. Ctrl-C (SIGINT) and SIGTERM stop it,
+    with exit code 0. The token is not an option, since options are visible in the process list.
     """
     from mistral_offload.codecserver import CodecServerOptions, create_app
-    from mistral_offload.devserver.ports import address_of, bind, written
+    from mistral_offload.devserver.ports import bind, format_address, resolve_host
 
-    ip = address_of(host)
+    ip = resolve_host(host)
     if auth is Auth.NONE and not ip_address(ip).is_loopback:
         raise ConfigurationError(
-            f"--auth none is for this machine only, and {host} is not a loopback address: anybody "
-            "who reaches it could read every payload"
+            f"--auth none is for this machine only, and {host} is not a loopback address: anyone "
+            "who can reach it could read every payload"
         )
     options = CodecServerOptions(
         token=_read_token(token_file) if auth is Auth.BEARER else None,
@@ -93,13 +91,13 @@ def codec_server(
         namespaces=frozenset(namespace or ()),
         preview_bytes=preview_bytes,
         link_seconds=link_seconds,
-        decoded_bytes=largest_mb * 10**6,
+        max_decoded_bytes=largest_mb * 10**6,
         public_url=public_url,
     )
-    encoder = load_settings(config).payload_encoder(largest_bytes=options.decoded_bytes)
+    encoder = load_settings(config).payload_encoder(largest_bytes=options.max_decoded_bytes)
     with bind(ip, port) as listener:
-        listener.listen()  # who asks once the address is announced waits, and is not refused
-        url = f"http://{written(ip, listener.getsockname()[1])}"
+        listener.listen()  # before the address is printed, so that early requests wait
+        url = f"http://{format_address(ip, listener.getsockname()[1])}"
         Output(as_json).show(
             {"url": url, "auth": auth.value, "ui_origins": options.ui_origins},
             lambda console: _announce(console, url, auth, options),
@@ -111,13 +109,13 @@ def _serve(app: ASGIApp, listener: socket.socket) -> None:
     import uvicorn
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn ends, then raises what it was sent
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops, then raises the signal again
         signal.signal(number, signal.default_int_handler)
     server = uvicorn.Server(
         uvicorn.Config(
             app,
             log_config=None,
-            access_log=False,  # the paths of downloads hold links
+            access_log=False,  # the paths of downloads contain links
             lifespan="off",
             ws="none",
             server_header=False,
@@ -131,10 +129,10 @@ def _serve(app: ASGIApp, listener: socket.socket) -> None:
 def _read_token(file: Path | None) -> SecretStr:
     token = os.environ.get(TOKEN_VARIABLE, "") if file is None else file.read_text().strip()
     if len(token) < _SHORTEST_TOKEN:
-        place = TOKEN_VARIABLE if file is None else str(file)
+        source = TOKEN_VARIABLE if file is None else str(file)
         raise ConfigurationError(
-            f"{place} holds no token of at least {_SHORTEST_TOKEN} characters: set it, such as to "
-            "what  mistral-offload keys new  prints; or use --auth none on this machine only"
+            f"{source} holds no token of at least {_SHORTEST_TOKEN} characters: set one, for "
+            "example from 'mistral-offload keys new'; or use --auth none on this machine only"
         )
     return SecretStr(token)
 
@@ -143,11 +141,11 @@ def _announce(console: Console, url: str, auth: Auth, options: CodecServerOption
     console.print("Codec server for Temporal's UI and CLI", style="bold", end=": ")
     console.print(url)
     if auth is Auth.NONE:
-        console.print("Whoever is on this machine may read every payload.", style="bold red")
+        console.print("Anyone on this machine can read every payload.", style="bold red")
     if options.ui_origins:
-        console.print(f"Pages that may use it: {', '.join(options.ui_origins)}")
+        console.print(f"Allowed pages: {', '.join(options.ui_origins)}")
     else:
-        console.print("No page may use it: name Temporal's UI with --ui-origin.")
+        console.print("Allowed pages: none; allow Temporal's UI with --ui-origin.")
     bearer = "" if auth is Auth.NONE else f' --codec-auth "Bearer ${TOKEN_VARIABLE}"'
     console.print(f"\ntemporal workflow show -w ID --codec-endpoint {url}{bearer}\n", markup=False)
-    console.print("Ctrl-C stops it.")
+    console.print("Press Ctrl-C to stop.")

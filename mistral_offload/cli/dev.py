@@ -1,4 +1,4 @@
-"""``mistral-offload dev``: the local platform, until Ctrl-C."""
+"""``mistral-offload dev``: runs the local platform until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from mistral_offload.devserver import LocalPlatform
 
 _CHECK_SECONDS = 0.5
-_STOPPING = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class LogLevel(str, Enum):
-    """From which level on to show logs."""
+    """The lowest level of logs to show."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -34,21 +34,21 @@ class LogLevel(str, Enum):
 
 def dev(
     host: Annotated[
-        str, typer.Option(help="Address to bind; any but loopback opens it to the network.")
+        str, typer.Option(help="Address to bind; any but loopback exposes it to the network.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the REST API; 0 takes a free one.")] = 0,
     temporal_port: Annotated[int, typer.Option(help="Port of Temporal; 0 takes a free one.")] = 0,
     namespace: Annotated[
-        str, typer.Option(help="The namespace everything runs in.")
+        str, typer.Option(help="The namespace of all executions.")
     ] = "mistral-workflows",
     db: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="File that keeps executions; without it, they end here."),
+        typer.Option(dir_okay=False, help="File that keeps executions; without it, they are lost."),
     ] = None,
     ui: Annotated[
-        bool, typer.Option("--ui", help="Serve Temporal's pages, with payloads decoded.")
+        bool, typer.Option("--ui", help="Serve Temporal's UI, with payloads decoded.")
     ] = False,
-    ui_port: Annotated[int, typer.Option(help="Port of those pages; 0 takes a free one.")] = 0,
+    ui_port: Annotated[int, typer.Option(help="Port of the UI; 0 takes a free one.")] = 0,
     config: ConfigOption = None,
     log_level: Annotated[
         LogLevel | None, typer.Option(help="Show logs on stderr, from this level on.")
@@ -56,14 +56,15 @@ def dev(
 ) -> None:
     """Run the platform on this machine: Temporal and the REST API. For development only.
 
-    With --ui payloads are decoded by the worker's variables, or --config; only on this machine.
-    Ctrl-C (SIGINT) and SIGTERM stop everything, with exit code 0: that is how it is meant to end.
+    With --ui, payloads are decoded with the worker's variables, or --config; on this machine only.
+    Ctrl-C (SIGINT) and SIGTERM stop everything, with exit code 0.
     """
     from mistral_offload.devserver import LocalPlatform
 
     if log_level is not None:
         logging.basicConfig(level=log_level.name)
-    for number in _STOPPING:  # SIGINT too: a script's background jobs are started ignoring it
+    # SIGINT as well, since a shell's background jobs start with it ignored.
+    for number in _STOP_SIGNALS:
         signal.signal(number, signal.default_int_handler)
     try:
         with LocalPlatform(
@@ -81,7 +82,7 @@ def dev(
             _announce(platform, db)
             _run_until_interrupted(platform)
     except KeyboardInterrupt:
-        return  # interrupted before it was up: what had started is stopped again
+        return  # interrupted during the start: the parts that had started are stopped again
 
 
 def _run_until_interrupted(platform: LocalPlatform) -> None:
@@ -90,8 +91,8 @@ def _run_until_interrupted(platform: LocalPlatform) -> None:
             platform.check()
             time.sleep(_CHECK_SECONDS)
     except KeyboardInterrupt:
-        # Stopping takes a second or two; a second Ctrl-C would only leave things behind.
-        for number in _STOPPING:
+        # Stopping takes a second or two; a second Ctrl-C would only leave processes behind.
+        for number in _STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
@@ -99,7 +100,7 @@ def _announce(platform: LocalPlatform, db: Path | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print("Local platform for Mistral Workflows", style="bold", end=": ")
     console.print("for development only, never for production.\n")
-    state = "in memory, gone at the end" if db is None else f"kept in {db}"
+    state = "in memory, lost on exit" if db is None else f"kept in {db}"
     parts = {
         "REST API": platform.server_url,
         "Temporal": f"{platform.temporal_address}, namespace {platform.namespace}",
@@ -111,12 +112,14 @@ def _announce(platform: LocalPlatform, db: Path | None) -> None:
         console.print(f"  {name:<9}", style="bold", end=" ")
         console.print(value, markup=False)
     if not platform.loopback_only:
-        console.print("\nOpen to the network: anybody who reaches it may use it.", style="bold red")
+        console.print(
+            "\nExposed to the network: anyone who can reach it can use it.", style="bold red"
+        )
     console.print("\nA worker needs:\n")
     _print_exports(console, platform.environment())
-    console.print("\nA client needs the same, and the URL as an argument:", end=" ")
+    console.print("\nA client needs the same variables, and the URL as an argument:", end=" ")
     console.print('Mistral(server_url=os.environ["SERVER_URL"])\n', markup=False)
-    console.print("Ctrl-C stops everything.")
+    console.print("Press Ctrl-C to stop.")
 
 
 def _print_exports(console: Console, environment: dict[str, str]) -> None:

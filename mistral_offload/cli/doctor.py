@@ -1,4 +1,4 @@
-"""``mistral-offload doctor``: what is wrong, in one look."""
+"""``mistral-offload doctor``: checks an installation, and prints findings with remedies."""
 
 from __future__ import annotations
 
@@ -31,33 +31,35 @@ def doctor(
     config: ConfigOption = None,
     as_json: JsonOption = False,
     read_only: Annotated[
-        bool, typer.Option("--read-only", help="Write nothing, not even a probe that is removed.")
+        bool, typer.Option("--read-only", help="Write nothing, not even temporary test blobs.")
     ] = False,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that each check may take.")] = 10,
-    size: Annotated[int, typer.Option(min=1, help="Bytes to send for the throughput.")] = 8_000_000,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Time limit of a check, in seconds.")
+    ] = 10,
+    size: Annotated[int, typer.Option(min=1, help="Bytes to send for throughput.")] = 8_000_000,
 ) -> None:
-    """Look at everything a worker relies on: settings, stores, platform, Temporal, versions.
+    """Check everything a worker relies on: settings, stores, platform, Temporal, versions.
 
-    Exit code 1 when something would fail in production, 2 when the settings cannot be read; 0
-    otherwise, also with warnings. Each store gets a few blobs of an execution named
-    mistral-offload-doctor-…, which are removed in the end.
+    Exit code 1 if something would fail in production, 2 if the settings cannot be read, 0
+    otherwise, also with warnings. Writes a few blobs of an execution named mistral-offload-doctor-…
+    to each store, and removes them in the end.
     """
     settings = _read_settings(config)
-    # Not before: where the extra is missing, reading the settings names it.
+    # Imported late: if the extra is missing, loading the settings reports it.
     from mistral_offload.doctor import examine, examine_without_settings
 
     output = Output(as_json)
     if isinstance(settings, ConfigurationError):
-        asyncio.run(_tell(examine_without_settings(settings, timeout=timeout), output))
+        asyncio.run(_report(examine_without_settings(settings, timeout=timeout), output))
         raise typer.Exit(2)
     findings = examine(settings, read_only=read_only, timeout=timeout, size=size)
-    counts = asyncio.run(_tell(findings, output))
+    counts = asyncio.run(_report(findings, output))
     if counts["failed"]:
         raise typer.Exit(1)
 
 
 def _read_settings(config: Path | None) -> WorkerSettings | ConfigurationError:
-    """The settings, or what is wrong with them, which is a finding here."""
+    """Return the settings, or their error, which is a finding here."""
     try:
         return load_settings(config)
     except MissingExtraError:
@@ -66,23 +68,25 @@ def _read_settings(config: Path | None) -> WorkerSettings | ConfigurationError:
         return error
 
 
-async def _tell(findings: AsyncGenerator[Finding], output: Output) -> Counter[str]:
-    """Print findings: line by line as they come for people, all at once for programs."""
-    told: list[Finding] = []
+async def _report(findings: AsyncGenerator[Finding], output: Output) -> Counter[str]:
+    """Print findings: one by one as they arrive, or with ``--json`` all at once."""
+    reported: list[Finding] = []
     console = Console(highlight=False, soft_wrap=True)
     async with aclosing(findings):
         async for finding in findings:
-            told.append(finding)
+            reported.append(finding)
             if not output.as_json:
                 _print(console, finding)
-    counts = Counter(finding.outcome.value for finding in told)
-    output.show([asdict(finding) for finding in told], lambda console: _sum_up(console, counts))
+    counts = Counter(finding.outcome.value for finding in reported)
+    output.show(
+        [asdict(finding) for finding in reported], lambda console: _print_summary(console, counts)
+    )
     return counts
 
 
 def _print(console: Console, finding: Finding) -> None:
     outcome = finding.outcome.value
-    line = Text(_words(outcome).ljust(_OUTCOME_WIDTH), style=_STYLES[outcome])
+    line = Text(_label(outcome).ljust(_OUTCOME_WIDTH), style=_STYLES[outcome])
     line.append(finding.title.ljust(_TITLE_WIDTH) + " ", style="bold")
     line.append(finding.detail, style="default")
     console.print(line)
@@ -90,14 +94,14 @@ def _print(console: Console, finding: Finding) -> None:
         console.print(Text(f"{'':{_OUTCOME_WIDTH}}→ {finding.remedy}"))
 
 
-def _sum_up(console: Console, counts: Counter[str]) -> None:
+def _print_summary(console: Console, counts: Counter[str]) -> None:
     line = Text("\n")
     for outcome, style in _STYLES.items():
-        words = _words(outcome) + ("s" if outcome == "warning" and counts[outcome] != 1 else "")
-        line.append(f"{counts[outcome]} {words}", style=style if counts[outcome] else "")
+        label = _label(outcome) + ("s" if outcome == "warning" and counts[outcome] != 1 else "")
+        line.append(f"{counts[outcome]} {label}", style=style if counts[outcome] else "")
         line.append(", " if outcome != "not_checked" else "")
     console.print(line)
 
 
-def _words(outcome: str) -> str:
+def _label(outcome: str) -> str:
     return outcome.replace("_", " ")

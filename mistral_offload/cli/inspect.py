@@ -1,4 +1,4 @@
-"""``mistral-offload inspect``: what a reference stands for, what an execution's payloads are."""
+"""``mistral-offload inspect``: shows an offloaded value, or all payloads of an execution."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mistral_offload.inspection import Inspector
     from mistral_offload.inspection.findings import Finding
     from mistral_offload.inspection.history import History
-    from mistral_offload.inspection.payloads import Carried
+    from mistral_offload.inspection.payloads import PayloadContent
     from mistral_offload.inspection.targets import KeyTarget
 
 
@@ -34,86 +34,89 @@ def inspect(
         ),
     ],
     run_id: Annotated[
-        str | None, typer.Option(help="Of an execution: this run, not the latest.")
+        str | None, typer.Option(help="For an execution: inspect this run, not the latest.")
     ] = None,
     event: Annotated[
-        int | None, typer.Option(min=1, help="Of an execution: show the payloads of this event.")
+        int | None, typer.Option(min=1, help="For an execution: show the payloads of this event.")
     ] = None,
     payload: Annotated[
-        int | None, typer.Option(min=1, help="Of an event with several payloads: only this one.")
+        int | None,
+        typer.Option(min=1, help="For an event with several payloads: show only this one."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Bytes of a value to show.")] = 8_000,
-    full: Annotated[bool, typer.Option("--full", help="Show all of a value.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most so many bytes.")] = 8_000,
+    full: Annotated[bool, typer.Option("--full", help="Show the whole value.")] = False,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Show or write the bytes as they are stored.")
+        bool, typer.Option("--raw", help="Show or write the bytes as stored, not decoded.")
     ] = False,
     out: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write the value, its very bytes; - is a pipe."),
+        typer.Option(metavar="FILE", help="Write the exact bytes of the value; - is stdout."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Also if the file of --out exists.")
+        bool, typer.Option("--overwrite", help="Replace the file of --out if it exists.")
     ] = False,
-    verify: Annotated[bool, typer.Option("--verify/--no-verify", help="Hash what is read.")] = True,
+    verify: Annotated[
+        bool, typer.Option("--verify/--no-verify", help="Verify the digests of blobs.")
+    ] = True,
     largest_mb: Annotated[
-        int, typer.Option(min=1, help="The largest blob to read, and to unpack.")
+        int, typer.Option(min=1, help="Largest blob to read, stored and unpacked, in MB.")
     ] = 1_000,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at an offloaded payload, an activity field, or all payloads of an execution.
+    """Show an offloaded payload, an activity field, or all payloads of an execution.
 
-    Of an execution the history is read, and of each blob it names size and age; --event shows
-    values. Nothing is changed anywhere.
+    For an execution, reads its history, and the size and age of each blob it refers to; --event
+    shows values. Changes nothing.
 
-    Exit codes: 0, all is well; 1, something is wrong: a blob is gone or damaged, no key opens it,
-    the execution is not known, a store or Temporal cannot be asked; 2, a setting or an option is
+    Exit codes: 0, no problem found; 1, a problem: a blob is missing or damaged, no key decrypts it,
+    the execution is unknown, a store or Temporal cannot be reached; 2, a setting or an option is
     wrong.
     """
     destination = None if out is None else Destination(out, overwrite=overwrite)
     if as_json and destination is not None and destination.is_pipe:
-        raise ConfigurationError("--json and --out - would both print on stdout: choose one")
+        raise ConfigurationError("--json and --out - both write to stdout: choose one")
     settings = load_settings(config)
-    # Not before: where the extra is missing, reading the settings names it.
+    # Imported late: if the extra is missing, loading the settings reports it.
     from mistral_offload.cli.inspect_output import Window
     from mistral_offload.cli.inspect_reports import EventReport, HistoryReport, ValueReport
     from mistral_offload.inspection import (
         ExecutionTarget,
         Inspector,
-        look_at_event,
-        look_at_execution,
-        read_target,
+        inspect_event,
+        inspect_execution,
+        parse_target,
     )
 
-    named = read_target(sys.stdin.read() if target == "-" else target)
+    parsed = parse_target(sys.stdin.read() if target == "-" else target)
     window = Window(limit=None if full else limit, raw=raw)
-    is_execution = isinstance(named, ExecutionTarget)
+    is_execution = isinstance(parsed, ExecutionTarget)
     if not is_execution and (run_id, event, payload) != (None, None, None):
-        raise ConfigurationError("--run-id, --event and --payload are for an execution id")
+        raise ConfigurationError("--run-id, --event and --payload require an execution id")
     if is_execution and event is None and (raw or out is not None or payload is not None):
-        raise ConfigurationError("--out, --raw and --payload are for values: choose an --event")
+        raise ConfigurationError("--out, --raw and --payload apply to values: choose an --event")
 
     output = Output(as_json)
 
-    async def look() -> Report:
+    async def make_report() -> Report:
         inspector = Inspector(settings, verify=verify, largest_bytes=largest_mb * 10**6)
-        if not isinstance(named, ExecutionTarget):
-            found = await _look_at(inspector, named)
+        if not isinstance(parsed, ExecutionTarget):
+            found = await _inspect_value(inspector, parsed)
             return ValueReport(found, window, _write(destination, found, window))
-        history = await _read_history(settings, named.execution_id, run_id)
+        history = await _read_history(settings, parsed.execution_id, run_id)
         if event is None:
-            with output.progress("looking for blobs") as advance:
-                return HistoryReport(await look_at_execution(inspector, history, advance=advance))
-        findings = await look_at_event(inspector, history, event, payload)
+            with output.progress("checking blobs") as advance:
+                return HistoryReport(await inspect_execution(inspector, history, advance=advance))
+        findings = await inspect_event(inspector, history, event, payload)
         if destination is not None and len(findings) != 1:
             raise ConfigurationError(
-                f"event {event} has {len(findings)} payloads, and --out is for one: choose it with "
+                f"event {event} has {len(findings)} payloads, and --out writes one: choose it with "
                 f"--payload 1 … {len(findings)}"
             )
         written = _write(destination, findings[0][1], window)
         return EventReport(history, findings, window, written)
 
-    report = asyncio.run(look())
+    report = asyncio.run(make_report())
     if destination is None or not destination.is_pipe:
         output.show(report.document() if as_json else None, report.render)
     if report.errors:
@@ -123,14 +126,14 @@ def inspect(
         raise typer.Exit(1)
 
 
-async def _look_at(inspector: Inspector, target: KeyTarget | Carried) -> Finding:
+async def _inspect_value(inspector: Inspector, target: KeyTarget | PayloadContent) -> Finding:
     from mistral_offload.inspection.targets import KeyTarget
 
     if not isinstance(target, KeyTarget):
-        return await inspector.look_at(target)
+        return await inspector.inspect(target)
     if target.prefix:
         inspector.locator.require_prefix(target.prefix, target.key)
-    return await inspector.look_at_key(target.key)
+    return await inspector.inspect_key(target.key)
 
 
 async def _read_history(settings: WorkerSettings, execution_id: str, run_id: str | None) -> History:
@@ -142,11 +145,11 @@ async def _read_history(settings: WorkerSettings, execution_id: str, run_id: str
 
 
 def _write(destination: Destination | None, found: Finding, window: Window) -> str | None:
-    """Write what was found; in words, what was done."""
+    """Write the value, and return a sentence that says so; None without a destination."""
     if destination is None:
         return None
     data = found.stored if window.raw else found.data
     if data is None or (found.is_verified is False and not window.raw):
-        return "nothing was written, since the value is not intact; --raw writes what is stored"
+        return "nothing was written: the value is not intact; --raw writes the stored bytes"
     destination.write(data)
     return f"{len(data):,} bytes were written to {destination.name}"

@@ -1,4 +1,4 @@
-"""What ``mistral-offload inspect --json`` prints."""
+"""JSON documents of ``mistral-offload inspect --json``."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from datetime import datetime
 from typing import Any
 
 from mistral_offload.errors import MistralOffloadError
-from mistral_offload.inspection.display import Form, Shown
+from mistral_offload.inspection.display import DisplayedValue, Form
 from mistral_offload.inspection.events import EventPayload
 from mistral_offload.inspection.executions import ExecutionReport, PayloadRow
 from mistral_offload.inspection.expiry import Expiry
-from mistral_offload.inspection.findings import Finding, Sighting
+from mistral_offload.inspection.findings import BlobStatus, Finding
 from mistral_offload.inspection.history import History
 
 
-def finding_document(found: Finding, shown: Shown | None, now: datetime) -> dict[str, Any]:
-    """One value, as JSON members; the value itself is among them if it is shown whole."""
-    blob = {} if found.sighting is None else _sighting(found.sighting, now)
+def finding_document(found: Finding, shown: DisplayedValue | None, now: datetime) -> dict[str, Any]:
+    """Return the JSON members of one value; ``value`` is among them if it is shown whole."""
+    blob = {} if found.status is None else _status(found.status, now)
     document: dict[str, Any] = {
-        "inline": found.sighting is None,
+        "inline": found.status is None,
         **blob,
         "stored_size": None if found.stored is None else len(found.stored),
         "decoded_size": None if found.data is None else len(found.data),
@@ -29,23 +29,23 @@ def finding_document(found: Finding, shown: Shown | None, now: datetime) -> dict
             for each in found.transforms
         ],
         "verified": found.is_verified,
-        "fields": [_sighting(each, now) for each in found.fields],
+        "fields": [_status(each, now) for each in found.fields],
         "errors": _errors(found.errors),
     }
     if shown is not None:
-        whole = shown.form is Form.JSON and not shown.is_cut and _is_strict(shown.value)
+        whole = shown.form is Form.JSON and not shown.is_truncated and _is_strict(shown.value)
         document["form"] = shown.form.value
-        document["cut"] = shown.is_cut
+        document["cut"] = shown.is_truncated
         document["value" if whole else "text"] = shown.value if whole else shown.text
     return document
 
 
 def event_document(
     history: History,
-    findings: Iterable[tuple[EventPayload, Finding, Shown | None]],
+    findings: Iterable[tuple[EventPayload, Finding, DisplayedValue | None]],
     now: datetime,
 ) -> dict[str, Any]:
-    """The payloads of one event, as JSON members."""
+    """Return the JSON members of the payloads of one event."""
     return {
         **_history(history),
         "payloads": [
@@ -56,13 +56,13 @@ def event_document(
 
 
 def report_document(report: ExecutionReport, now: datetime) -> dict[str, Any]:
-    """An execution and all its payloads, as JSON members."""
+    """Return the JSON members of an execution and all its payloads."""
     blobs = report.blobs
     return {
         **_history(report.history),
         "payloads": [_row(row, now) for row in report.rows],
         "blobs": len(blobs),
-        "found": sum(each.location is not None for each in blobs),
+        "found": sum(each.found is not None for each in blobs),
         "errors": _errors(report.errors),
     }
 
@@ -96,38 +96,38 @@ def _row(row: PayloadRow, now: datetime) -> dict[str, Any]:
         "decoded_size": row.decoded_size,
         "transforms": row.options,
         "inline": not row.is_offloaded,
-        "blobs": [_sighting(each, now) for each in row.sightings],
+        "blobs": [_status(each, now) for each in row.blobs],
         "errors": _errors(row.errors),
     }
 
 
-def _sighting(sighting: Sighting, now: datetime) -> dict[str, Any]:
-    key, location, expiry = sighting.key, sighting.location, sighting.expiry
+def _status(status: BlobStatus, now: datetime) -> dict[str, Any]:
+    key, blob, expiry = status.key, status.found, status.expiry
     owner = key.owner
     document: dict[str, Any] = {
         "kind": "field" if key.is_field else "payload",
         "key": key.text,
         "namespace": owner.namespace,
         owner.kind.value: owner.id,
-        "found": location is not None,
+        "found": blob is not None,
     }
     if key.field is not None:
         document["field"] = key.field
     modified = None
-    if location is not None:
-        modified = location.modified
+    if blob is not None:
+        modified = blob.modified
         document |= {
-            "provider": location.place.config.storage_provider.value,
-            "container": location.place.config.container,
-            "stored_key": location.place.key,
-            "size": location.size,
+            "provider": blob.location.config.storage_provider.value,
+            "container": blob.location.config.container,
+            "stored_key": blob.location.key,
+            "size": blob.size,
             "modified": modified,
             "age_days": round((now - modified).total_seconds() / 86_400, 3),
         }
     if expiry is not None:
         document["expiry"] = _expiry(expiry, modified, now)
-    if sighting.error is not None:
-        document["error"] = _error(sighting.error)
+    if status.error is not None:
+        document["error"] = _error(status.error)
     return document
 
 
@@ -150,7 +150,7 @@ def _error(error: MistralOffloadError) -> dict[str, str]:
 
 
 def _is_strict(value: Any) -> bool:
-    """Whether it can be written as JSON that every reader takes: NaN cannot."""
+    """Return True if a value can be written as JSON that every parser accepts; NaN cannot."""
     try:
         json.dumps(value, allow_nan=False)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What ``mistral-offload inspect`` prints: of a value, of an event, or of an execution."""
+"""Console output of ``mistral-offload inspect``: for a value, an event, or an execution."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from mistral_offload.cli.json_output import escape_controls
 from mistral_offload.cli.output import aged, sized
-from mistral_offload.cli.terminal import escape_controls
 from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
-from mistral_offload.inspection.display import Shown, show_bytes, show_value
+from mistral_offload.inspection.display import DisplayedValue, show_bytes, show_value
 from mistral_offload.inspection.events import EventPayload
 from mistral_offload.inspection.executions import PayloadRow
 from mistral_offload.inspection.expiry import Expiry
-from mistral_offload.inspection.findings import Finding, Sighting
+from mistral_offload.inspection.findings import BlobStatus, Finding
 from mistral_offload.inspection.history import History
 
 _INDENT = " " * 7
@@ -27,167 +27,172 @@ _FORMS = {"json": "JSON", "text": "text, not JSON", "bytes": "bytes, not text"}
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How much of a value is shown.
+    """The part of a value to show.
 
     Attributes:
-        limit: in bytes of the text; None for all.
-        raw: the bytes as they are stored, rather than the value.
+        limit: the longest text, in bytes; None for no limit.
+        raw: show the stored bytes rather than the decoded value.
     """
 
     limit: int | None
     raw: bool = False
 
-    def show(self, found: Finding) -> Shown | None:
-        """The part of a value that is shown; None if there is nothing to show."""
+    def show(self, found: Finding) -> DisplayedValue | None:
+        """Format a value; None if there is nothing to show."""
         if self.raw:
             return None if found.stored is None else show_bytes(found.stored, limit=self.limit)
         return None if found.data is None else show_value(found.data, limit=self.limit)
 
 
 def print_history(console: Console, history: History, now: datetime) -> None:
-    """An execution, in three lines."""
+    """Print an execution, in three lines."""
     ended = "" if history.closed is None else f", ended {aged(now - history.closed)} ago"
     print_line(console, f"execution {history.execution_id}", style="bold")
     print_line(console, f"  run        {history.run_id}, namespace {history.namespace}")
     print_line(
         console,
         f"  workflow   {history.workflow}, {history.status.lower()}, "
-        f"began {aged(now - history.started)} ago{ended}",
+        f"started {aged(now - history.started)} ago{ended}",
     )
 
 
 def print_row(console: Console, row: PayloadRow, now: datetime) -> None:
-    """A payload of a history, and the blobs it refers to."""
-    what = ", ".join(row.options) or "in place"
+    """Print a payload of a history, and the blobs it refers to."""
+    transforms = ", ".join(row.options) or "inline"
     value = ""
     if row.decoded_size is not None and (row.options or row.decoded_size != row.size):
         value = f", a value of {sized(row.decoded_size)}"
-    print_line(console, f"{source_line(row.source)}  {row.size:,} bytes, {what}{value}")
-    for sighting in row.sightings:
-        _print_sighting(console, sighting, now)
-        if isinstance(sighting.error, BlobNotFoundError) and sighting.expiry is not None:
-            print_line(console, f"{_INDENT}       {_verdict(sighting.expiry, now - row.source.at)}")
+    print_line(console, f"{source_line(row.source)}  {row.size:,} bytes, {transforms}{value}")
+    for status in row.blobs:
+        _print_status(console, status, now)
+        if isinstance(status.error, BlobNotFoundError) and status.expiry is not None:
+            why = _explain_missing(status.expiry, now - row.source.at)
+            print_line(console, f"{_INDENT}       {why}")
     for error in row.errors:
         print_line(console, f"{_INDENT}ERROR  {type(error).__name__}", style="bold red")
 
 
 def source_line(source: EventPayload) -> str:
-    """Where a payload stands in a history."""
+    """Describe the position of a payload in a history."""
     name = f" of {source.name}" if source.name else ""
     return f"{source.event_id:>5}  {source.event_type}{name}: {source.part}"
 
 
-def _print_sighting(console: Console, sighting: Sighting, now: datetime) -> None:
-    location = sighting.location
-    if location is None:
-        gone = "GONE " if isinstance(sighting.error, BlobNotFoundError) else "ERROR"
-        print_line(console, f"{_INDENT}{gone}  {sighting.key.text}", style="bold red")
+def _print_status(console: Console, status: BlobStatus, now: datetime) -> None:
+    blob = status.found
+    if blob is None:
+        gone = "GONE " if isinstance(status.error, BlobNotFoundError) else "ERROR"
+        print_line(console, f"{_INDENT}{gone}  {status.key.text}", style="bold red")
         return
     print_line(
         console,
-        f"{_INDENT}there  {sized(location.size)}, {aged(now - location.modified)} old, "
-        f"{_left(sighting.expiry, location.modified, now)}",
+        f"{_INDENT}found  {sized(blob.size)}, {aged(now - blob.modified)} old, "
+        f"{_time_left(status.expiry, blob.modified, now)}",
     )
-    print_line(console, f"{_INDENT}       {sighting.key.text}")
+    print_line(console, f"{_INDENT}       {status.key.text}")
 
 
 def print_finding(console: Console, found: Finding, window: Window, now: datetime) -> None:
-    """A value: its blob, what was done to it, what is wrong, and what it is."""
-    if found.sighting is not None:
-        _print_blob(console, found.sighting, now)
+    """Print one value: its blob, transforms, digest, fields, errors and content."""
+    if found.status is not None:
+        _print_blob(console, found.status, now)
     if found.stored is not None:
         transforms = " → ".join(
             each.name + (f" ({each.detail}, {each.size:,} bytes)" if each.detail else "")
             for each in found.transforms
         )
         print_line(console, f"  transforms {transforms or 'none'}")
-    if found.sighting is not None and found.stored is not None:
+    if found.status is not None and found.stored is not None:
         digest = {True: "verified", False: "WRONG", None: "not checked"}[found.is_verified]
-        if found.sighting.key.digest is None:
-            digest = "none: the key has no digest, so the content cannot be checked"
+        if found.status.key.digest is None:
+            digest = "none in the key: the content cannot be checked"
         print_line(console, f"  digest     {digest}", style="bold red" if digest == "WRONG" else "")
     for each in found.fields:
         print_line(console, f"  field      {each.key.field}, of run {each.key.owner.id}")
-        _print_sighting(console, each, now)
+        _print_status(console, each, now)
     _print_errors(console, found.all_errors)
     shown = window.show(found)
     if shown is not None:
         _print_value(console, found, shown, window)
 
 
-def _print_blob(console: Console, sighting: Sighting, now: datetime) -> None:
-    key, location = sighting.key, sighting.location
-    what = f"activity field {key.field!r}" if key.is_field else "payload"
+def _print_blob(console: Console, status: BlobStatus, now: datetime) -> None:
+    key, blob = status.key, status.found
+    kind = f"activity field {key.field!r}" if key.is_field else "payload"
     owner = key.owner
     print_line(
         console,
-        f"{what} of {owner.kind.value} {owner.id}, namespace {owner.namespace}",
+        f"{kind} of {owner.kind.value} {owner.id}, namespace {owner.namespace}",
         style="bold",
     )
     print_line(console, f"  key        {key.text}")
-    if location is None:
-        if sighting.expiry is not None:
-            print_line(console, f"  expires    {_removal(sighting.expiry)}")
+    if blob is None:
+        if status.expiry is not None:
+            print_line(console, f"  expires    {_describe_removal(status.expiry)}")
         return
-    config = location.place.config
+    config = blob.location.config
     print_line(console, f"  store      {config.storage_provider.value} {config.container}")
-    if location.place.key != key.text:
-        print_line(console, f"  there as   {location.place.key}")
-    print_line(console, f"  stored     {sized(location.size)}")
-    written = location.modified.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-    print_line(console, f"  written    {written}, {aged(now - location.modified)} ago")
-    left = _left(sighting.expiry, location.modified, now)
-    print_line(console, f"  expires    {left}" + _because(sighting.expiry))
+    if blob.location.key != key.text:
+        print_line(console, f"  stored as  {blob.location.key}")
+    print_line(console, f"  stored     {sized(blob.size)}")
+    written = blob.modified.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
+    print_line(console, f"  written    {written}, {aged(now - blob.modified)} ago")
+    left = _time_left(status.expiry, blob.modified, now)
+    print_line(console, f"  expires    {left}" + _describe_rule(status.expiry))
 
 
-def _print_value(console: Console, found: Finding, shown: Shown, window: Window) -> None:
+def _print_value(console: Console, found: Finding, shown: DisplayedValue, window: Window) -> None:
     data = found.stored if window.raw else found.data
     size = 0 if data is None else len(data)
-    what = "stored as" if window.raw else "value     "
-    print_line(console, f"  {what} {_FORMS[shown.form.value]}, {sized(size)}")
+    label = "raw bytes " if window.raw else "value     "
+    print_line(console, f"  {label} {_FORMS[shown.form.value]}, {sized(size)}")
     typer.echo(escape_controls(shown.text))
-    if shown.is_cut:
-        print_line(console, "… cut here: --full shows all of it, --out FILE writes it", style="dim")
+    if shown.is_truncated:
+        print_line(
+            console,
+            "… truncated: --full shows the whole value, --out FILE writes it",
+            style="dim",
+        )
 
 
-def _left(expiry: Expiry | None, modified: datetime, now: datetime) -> str:
+def _time_left(expiry: Expiry | None, modified: datetime, now: datetime) -> str:
     if expiry is None:
         return ""
     left = expiry.days_left(modified, now)
     if left is None:
-        return "never removed by a rule" if expiry.note is None else "not known when it expires"
+        return "no rule removes it" if expiry.note is None else "expiry unknown"
     if left <= 0:
-        return "overdue: it may be removed at any moment"
+        return "overdue: it may be removed at any time"
     return f"{left:.1f} days left"
 
 
-def _because(expiry: Expiry | None) -> str:
+def _describe_rule(expiry: Expiry | None) -> str:
     if expiry is None:
         return ""
     rule = "" if expiry.days is None else f" ({expiry.rule}: after {_days(expiry.days)})"
     return rule + ("" if expiry.note is None else f": {expiry.note}")
 
 
-def _removal(expiry: Expiry) -> str:
+def _describe_removal(expiry: Expiry) -> str:
     if expiry.days is None:
         if expiry.note is None:
-            return "no rule of the bucket removes such blobs, so it was deleted or never written"
-        return f"not known: {expiry.note}"
+            return "no rule of the bucket removes such blobs: it was deleted or never written"
+        return f"unknown: {expiry.note}"
     return f"{expiry.rule} removes such blobs after {_days(expiry.days)}"
 
 
-def _verdict(expiry: Expiry, age: timedelta) -> str:
-    """Whether a blob that is gone has expired, judged by the age of an event that refers to it."""
+def _explain_missing(expiry: Expiry, age: timedelta) -> str:
+    """Explain why a blob is missing, from the age of an event that refers to it."""
     if expiry.days is None:
-        return _removal(expiry)
-    rule = f"{_removal(expiry)}, and the event is {aged(age)} old"
+        return _describe_removal(expiry)
+    rule = f"{_describe_removal(expiry)}, and the event is {aged(age)} old"
     if age >= timedelta(days=expiry.days):
-        return f"{rule}: it has expired"
+        return f"{rule}: the blob has expired"
     return f"{rule}: it was removed by other means, unless it was written long before the event"
 
 
-def print_errors_summed_up(console: Console, errors: Sequence[MistralOffloadError]) -> None:
-    """Each kind of error once, as there may be thousands."""
+def print_error_summary(console: Console, errors: Sequence[MistralOffloadError]) -> None:
+    """Print each type of error once, with a count, as there may be thousands."""
     counts = Counter(type(error).__name__ for error in errors)
     for error in {type(error).__name__: error for error in reversed(errors)}.values():
         name = type(error).__name__
@@ -205,6 +210,6 @@ def _print_errors(console: Console, errors: Iterable[MistralOffloadError]) -> No
 
 
 def print_line(console: Console, text: str, *, style: str = "") -> None:
-    """One line, whatever is in it."""
-    # As Text, in which nothing is markup, and no :name: an emoji.
+    """Print one line literally, with control characters escaped."""
+    # A Text, so that rich interprets neither markup nor :emoji: names.
     console.print(Text(escape_controls(text), style=style))

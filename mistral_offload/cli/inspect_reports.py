@@ -1,4 +1,4 @@
-"""What ``mistral-offload inspect`` reports: on a value, on an event, or on an execution."""
+"""Reports of ``mistral-offload inspect``: on a value, an event, or an execution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mistral_offload.cli.inspect_documents import (
 )
 from mistral_offload.cli.inspect_output import (
     Window,
-    print_errors_summed_up,
+    print_error_summary,
     print_finding,
     print_history,
     print_line,
@@ -32,25 +32,29 @@ from mistral_offload.inspection.history import History
 
 
 class Report(Protocol):
-    """What was found, ready to be printed."""
+    """The result of an inspection, ready to be printed."""
 
     @property
     def errors(self) -> Sequence[MistralOffloadError]:
-        """All that is wrong."""
+        """All problems found."""
         ...
 
     def document(self) -> dict[str, Any]:
-        """As JSON members."""
+        """Return the report as JSON members."""
         ...
 
     def render(self, console: Console) -> None:
-        """For people."""
+        """Print the report for people."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ValueReport:
-    """One value; ``written`` says what became of ``--out``."""
+    """A report on one value.
+
+    Attributes:
+        written: a sentence on the outcome of ``--out``; None without the option.
+    """
 
     found: Finding
     window: Window
@@ -59,16 +63,16 @@ class ValueReport:
 
     @property
     def errors(self) -> Sequence[MistralOffloadError]:
-        """All that is wrong."""
+        """All problems found."""
         return self.found.all_errors
 
     def document(self) -> dict[str, Any]:
-        """As JSON members."""
+        """Return the report as JSON members."""
         members = finding_document(self.found, self.window.show(self.found), self.now)
         return members | ({} if self.written is None else {"out": self.written})
 
     def render(self, console: Console) -> None:
-        """For people."""
+        """Print the report for people."""
         print_finding(console, self.found, self.window, self.now)
         if self.written is not None:
             print_line(console, self.written)
@@ -76,7 +80,7 @@ class ValueReport:
 
 @dataclass(frozen=True, slots=True)
 class EventReport:
-    """The payloads of one event."""
+    """A report on the payloads of one event; ``written`` as in `ValueReport`."""
 
     history: History
     findings: Sequence[tuple[EventPayload, Finding]]
@@ -86,17 +90,17 @@ class EventReport:
 
     @property
     def errors(self) -> Sequence[MistralOffloadError]:
-        """All that is wrong."""
+        """All problems found."""
         return [error for _, found in self.findings for error in found.all_errors]
 
     def document(self) -> dict[str, Any]:
-        """As JSON members."""
+        """Return the report as JSON members."""
         shown = [(source, found, self.window.show(found)) for source, found in self.findings]
         members = event_document(self.history, shown, self.now)
         return members | ({} if self.written is None else {"out": self.written})
 
     def render(self, console: Console) -> None:
-        """For people."""
+        """Print the report for people."""
         print_history(console, self.history, self.now)
         for source, found in self.findings:
             print_line(console, source_line(source), style="bold")
@@ -107,34 +111,34 @@ class EventReport:
 
 @dataclass(frozen=True, slots=True)
 class HistoryReport:
-    """All payloads of an execution."""
+    """A report on all payloads of an execution."""
 
     report: ExecutionReport
     now: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
 
     @property
     def errors(self) -> Sequence[MistralOffloadError]:
-        """All that is wrong."""
+        """All problems found."""
         return self.report.errors
 
     def document(self) -> dict[str, Any]:
-        """As JSON members."""
+        """Return the report as JSON members."""
         return report_document(self.report, self.now)
 
     def render(self, console: Console) -> None:
-        """For people."""
+        """Print the report for people."""
         report = self.report
         print_history(console, report.history, self.now)
         for row in report.rows:
             print_row(console, row, self.now)
-        print_errors_summed_up(console, report.errors)
-        blobs = report.blobs
-        found = [each for each in blobs if each.location is not None]
-        size = sum(each.location.size for each in found if each.location is not None)
+        print_error_summary(console, report.errors)
+        found = [status.found for status in report.blobs if status.found is not None]
+        missing = len(report.blobs) - len(found)
         print_line(
             console,
-            f"{len(report.rows):,} payloads, {len(blobs):,} blobs: {len(found):,} are there, "
-            f"{sized(size)}" + (f"; {len(blobs) - len(found):,} missing" if blobs != found else ""),
+            f"{len(report.rows):,} payloads, {len(report.blobs):,} blobs: {len(found):,} found, "
+            f"{sized(sum(blob.size for blob in found))}"
+            + (f"; {missing:,} missing" if missing else ""),
         )
         if report.rows:
             print_line(console, "--event N shows the payloads of an event.")

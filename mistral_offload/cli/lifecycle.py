@@ -1,4 +1,4 @@
-"""``mistral-offload lifecycle``: when the buckets remove blobs."""
+"""``mistral-offload lifecycle``: shows and sets the rules by which buckets remove blobs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from mistral_offload.lifecycle.bucket_locations import BucketLocation
     from mistral_offload.lifecycle.proposal import Proposal
 
-lifecycle = typer.Typer(help="When buckets remove blobs.", no_args_is_help=True)
+lifecycle = typer.Typer(
+    help="Show and set the rules by which buckets remove blobs.", no_args_is_help=True
+)
 
 DaysOption = Annotated[
     int,
     typer.Option(
         min=1,
-        help="Age at which blobs are removed: retention, longest execution and some days more.",
+        help="Age at which blobs are removed: retention, longest execution, and some days more.",
     ),
 ]
 NamespaceOption = Annotated[
     list[str] | None,
-    typer.Option("--namespace", help="Only of this namespace; may be repeated."),
+    typer.Option("--namespace", help="Only this namespace. May be repeated."),
 ]
 RetentionOption = Annotated[
     int,
@@ -43,15 +45,15 @@ def show(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show every expiry rule of the buckets, and how long our blobs live.
+    """Show every expiry rule of the buckets, and the resulting lifetime of blobs.
 
-    Exit codes: 0, shown; 1, it failed, or as with Azure is seen by other means only;
+    Exit codes: 0, shown; 1, it failed, or the rules can only be shown by other means (Azure);
     2, a setting or an option is wrong.
     """
     from mistral_offload.cli.lifecycle_output import print_surveys, survey_document
     from mistral_offload.lifecycle.survey import survey
 
-    surveys = [survey(place) for place in _places(config, namespace, read_also=True)]
+    surveys = [survey(location) for location in _locations(config, namespace, read_also=True)]
     Output(as_json).show(
         {"buckets": [survey_document(found, retention_days) for found in surveys]},
         lambda console: print_surveys(console, surveys, retention_days),
@@ -68,14 +70,14 @@ def plan(
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Show what apply would do; nothing is changed.
+    """Show the changes that apply would make, without making them.
 
-    Exit codes: 0, the buckets are as asked for;
-    1, there is something to do ("changes" in the JSON), it failed, or as with
-    Azure it is not known; 2, a setting or an option is wrong.
+    Exit codes: 0, no change needed;
+    1, changes needed ("changes" in the JSON), it failed, or the rules are unknown
+    (Azure); 2, a setting or an option is wrong.
     """
     proposals = _proposals(config, namespace, days, retention_days)
-    _tell(Output(as_json), proposals)
+    _print_changes(Output(as_json), proposals)
     if any(proposal.changes is not False for proposal in proposals):
         raise typer.Exit(1)
 
@@ -92,33 +94,36 @@ def apply(
             help="Even if executions lose payloads that can still be read.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
     as_json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Let the buckets remove our blobs at an age; rules of others stay as they are.
+    """Set rules that remove our blobs at an age; other rules are kept unchanged.
 
-    Exit codes: 0, the buckets are as asked for;
-    1, not done: it failed, you said no, or as with Azure it is done by other means;
-    2, not tried: fewer days than the retention, nobody to ask and no --yes,
+    Exit codes: 0, done, or no change needed;
+    1, not done: it failed, you declined, or it can only be done by other means (Azure);
+    2, not tried: fewer days than the retention, no terminal for a confirmation and no --yes,
     or a setting or an option is wrong.
     """
     if days < retention_days and not shorter_than_retention:
         raise ConfigurationError(
             f"--days {days} is shorter than the {retention_days} days for which Temporal keeps an "
-            "ended execution, so executions would lose payloads that can still be read. Take the "
-            "retention, the longest execution and some days more; --retention-days says that the "
-            "retention is another; --shorter-than-retention does it all the same"
+            "ended execution, so executions would lose payloads that can still be read. Choose the "
+            "retention, plus the longest execution, plus some days. If the retention differs, pass "
+            "--retention-days; to apply it anyway, pass --shorter-than-retention"
         )
     if not yes and (as_json or not sys.stdin.isatty()):
-        raise ConfigurationError("there is nobody to ask for a confirmation here: give --yes")
+        raise ConfigurationError(
+            "nothing was changed: applying needs a confirmation on a terminal, without --json. "
+            "Pass --yes to apply without one"
+        )
     output = Output(as_json)
     proposals = _proposals(config, namespace, days, retention_days)
     if not yes:
-        _tell(output, proposals)
+        _print_changes(output, proposals)
     if any(proposal.changes for proposal in proposals):
         if not yes and not typer.confirm(
-            f"What is older than {days} days will be gone for good within a day or two. Go on?"
+            f"Blobs older than {days} days will be deleted for good within a day or two. Continue?"
         ):
             raise typer.Exit(1)
         for proposal in proposals:
@@ -126,35 +131,35 @@ def apply(
         if not yes:
             typer.echo("Done.")
     if yes:
-        _tell(output, proposals, applied=True)
+        _print_changes(output, proposals, applied=True)
     if any(proposal.plan is None for proposal in proposals):
         raise typer.Exit(1)
 
 
 @lifecycle.callback()
 def group() -> None:
-    """When buckets remove blobs."""
+    """Show and set the rules by which buckets remove blobs."""
 
 
-def _places(
+def _locations(
     config: Path | None, namespaces: list[str] | None, *, read_also: bool = False
 ) -> list[BucketLocation]:
     from mistral_offload.lifecycle.bucket_locations import find_bucket_locations
 
     settings = load_settings(config)
-    places = find_bucket_locations(
+    locations = find_bucket_locations(
         settings.payload_offloading,
         settings.field_offloading,
         namespaces=namespaces or (),
         read_also=read_also,
     )
-    if not places:
+    if not locations:
         raise ConfigurationError(
             "no store is configured: set the TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
-            "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables, or name their file with "
-            "--config"
+            "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables, or pass a file with them "
+            "as --config"
         )
-    return places
+    return locations
 
 
 def _proposals(
@@ -162,11 +167,11 @@ def _proposals(
 ) -> list[Proposal]:
     from mistral_offload.lifecycle.proposal import propose
 
-    places = _places(config, namespaces)
-    return [propose(place, days, retention_days=retention_days) for place in places]
+    locations = _locations(config, namespaces)
+    return [propose(location, days, retention_days=retention_days) for location in locations]
 
 
-def _tell(output: Output, proposals: list[Proposal], *, applied: bool = False) -> None:
+def _print_changes(output: Output, proposals: list[Proposal], *, applied: bool = False) -> None:
     from mistral_offload.cli.lifecycle_output import print_proposals, proposal_document
 
     changes: list[bool | None] = [proposal.changes for proposal in proposals]

@@ -1,4 +1,4 @@
-"""What ``mistral-offload lifecycle`` prints: of each bucket its rules, or what is planned."""
+"""Output of ``mistral-offload lifecycle``: the rules of each bucket, or planned changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DONE = {Change.ADD: "added", Change.CHANGE: "changed", Change.KEEP: "kept"}
 
 
 def survey_document(survey: Survey, retention_days: int) -> dict[str, Any]:
-    """A bucket's rules, as JSON members."""
+    """Return a bucket's rules as JSON members."""
     return {
         **_bucket(survey.location),
         "rules": None if survey.rules is None else [asdict(rule) for rule in survey.rules],
@@ -37,7 +37,7 @@ def survey_document(survey: Survey, retention_days: int) -> dict[str, Any]:
 
 
 def proposal_document(proposal: Proposal, *, applied: bool) -> dict[str, Any]:
-    """What is planned or was done, as JSON members."""
+    """Return planned or applied changes as JSON members."""
     plan, policy = proposal.plan, proposal.policy
     return {
         **_bucket(proposal.location),
@@ -51,17 +51,17 @@ def proposal_document(proposal: Proposal, *, applied: bool) -> dict[str, Any]:
 
 
 def print_surveys(console: Console, surveys: Sequence[Survey], retention_days: int) -> None:
-    """A bucket's rules, for people."""
+    """Print the rules of buckets for people."""
     for survey in surveys:
         _print_bucket(console, survey.location)
         if survey.note:
             _print(console, f"  {survey.note}")
         for rule in survey.rules or ():
-            _print(console, f"  {_described(rule)}")
+            _print(console, f"  {_describe(rule)}")
         if survey.rules == ():
-            _print(console, "  there are no rules: nothing expires by itself")
+            _print(console, "  no rules: nothing expires by itself")
         if survey.days:
-            console.print("  So blobs are removed:")
+            console.print("  Resulting removal of blobs:")
         for prefix, days in survey.days.items():
             text = "never" if days is None else f"after {_days(days)}"
             if days is not None and days < retention_days:
@@ -70,7 +70,7 @@ def print_surveys(console: Console, surveys: Sequence[Survey], retention_days: i
 
 
 def print_proposals(console: Console, proposals: Sequence[Proposal], *, applied: bool) -> None:
-    """What is planned or was done, for people."""
+    """Print planned or applied changes for people."""
     for proposal in proposals:
         _print_bucket(console, proposal.location)
         if proposal.note:
@@ -87,13 +87,13 @@ def print_proposals(console: Console, proposals: Sequence[Proposal], *, applied:
             console.print("  warning:", style="yellow", end=" ")
             _print(console, warning)
         if not proposal.plan.changes:
-            console.print("  There is nothing to do.")
+            console.print("  No changes needed.")
 
 
 def _print_policy(console: Console, policy: ManualPolicy) -> None:
-    _print(console, f"  Put this into {POLICY_FILE}, beside the rules which that shows:\n")
+    _print(console, f"  Write this to {POLICY_FILE}, with the rules shown by that command added:\n")
     _print(console, json.dumps(policy.document, indent=2))
-    _print(console, f"\n  Then it replaces the whole policy: {policy.apply_command}")
+    _print(console, f"\n  Then replace the whole policy: {policy.apply_command}")
 
 
 def _bucket(location: BucketLocation) -> dict[str, Any]:
@@ -108,10 +108,10 @@ def _print_bucket(console: Console, location: BucketLocation) -> None:
     console.print(f"{config.storage_provider.value} {config.container}", style="bold", markup=False)
 
 
-def _described(rule: ExpiryRule) -> str:
+def _describe(rule: ExpiryRule) -> str:
     name = rule.name or "a rule without a name"
     parts = [f"{rule.prefix or 'the whole bucket'} after {_days(rule.days)}"]
-    parts += ["under conditions of its own"] if rule.is_conditional else []
+    parts += ["under further conditions"] if rule.is_conditional else []
     parts += [] if rule.enabled else ["disabled"]
     return f"{name}{' (ours)' if rule.is_ours else ''}: {', '.join(parts)}"
 

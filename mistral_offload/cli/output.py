@@ -1,7 +1,7 @@
-"""What a command prints: for people by default, one JSON document with ``--json``.
+"""Output of commands: text for people by default, one JSON document with ``--json``.
 
-Results go to stdout; progress and errors to stderr. With ``--json`` stdout holds exactly one JSON
-document, also when the command fails: ``{"error": {"type": …, "message": …}}``.
+Results go to stdout, progress and errors to stderr. With ``--json``, stdout holds exactly one JSON
+document, also if the command fails: ``{"error": {"type": …, "message": …}}``.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 
 class Output:
-    """Where a command's result goes.
+    """Prints the result of a command.
 
     Args:
-        as_json: whether ``--json`` was given.
+        as_json: print one JSON document, as for ``--json``.
     """
 
     def __init__(self, as_json: bool) -> None:
@@ -34,7 +34,7 @@ class Output:
         self._console = Console(highlight=False, soft_wrap=True)
 
     def show(self, document: Any, render: Callable[[Console], None]) -> None:
-        """Print the result: ``document`` as JSON, or what ``render`` prints for people."""
+        """Print the result: ``document`` as JSON, or for people by calling ``render``."""
         if self.as_json:
             write_json(document)
         else:
@@ -43,7 +43,7 @@ class Output:
     def stream(
         self, rows: Iterable[Row], document: Callable[[Row], Any], line: Callable[[Row], str]
     ) -> None:
-        """Print many rows, one a line, or one JSON list; none of them is kept in memory."""
+        """Print many rows, one per line or as one JSON list, without keeping them in memory."""
         if self.as_json:
             write_json_list(document(row) for row in rows)
             return
@@ -52,10 +52,10 @@ class Output:
 
     @contextmanager
     def progress(self, what: str, *, total: int | None = None) -> Generator[Callable[[int], None]]:
-        """A progress bar on stderr while the block runs; the function handed in moves it on.
+        """Show a progress bar on stderr during a ``with`` block, which receives ``advance(n)``.
 
-        Nothing is drawn with ``--json``, or where stderr is no terminal. Without a ``total`` it
-        counts.
+        Nothing is drawn with ``--json``, or if stderr is not a terminal. Without a ``total``, only
+        the count is shown.
         """
         console = Console(stderr=True)
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn())
@@ -71,7 +71,7 @@ class Output:
 
 
 def sized(size: int) -> str:
-    """A size for people: ``5,242,880 bytes (5.2 MB)``."""
+    """Format a size for people: ``5,242,880 bytes (5.2 MB)``."""
     text = f"{size:,} bytes"
     for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if size >= factor:
@@ -80,7 +80,7 @@ def sized(size: int) -> str:
 
 
 def aged(age: timedelta) -> str:
-    """An age for people: ``3.2 d``, ``5.0 h``, ``12 s``."""
+    """Format an age for people: ``3.2 d``, ``5.0 h``, ``12 s``."""
     seconds = max(age.total_seconds(), 0.0)
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= length:

@@ -1,4 +1,4 @@
-"""Where ``--out`` puts bytes: a file that only its owner can read, or a pipe."""
+"""The destination of ``--out``: a file that only its owner can read, or a pipe."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _OWNER_ONLY = 0o600
 
 
 class Destination:
-    """A file that is to be written, or stdout where that is a pipe.
+    """A file to write, or stdout if that is a pipe.
 
     Args:
-        name: of the file; ``-`` is stdout.
-        overwrite: whether the file may exist.
+        name: the file's name; ``-`` is stdout.
+        overwrite: replace the file if it exists.
 
     Raises:
         ConfigurationError: the file exists, its directory does not, or stdout is a terminal.
@@ -28,24 +28,24 @@ class Destination:
         if self.is_pipe:
             if sys.stdout.isatty():
                 raise ConfigurationError(
-                    "--out - writes bytes as they are, and stdout is a terminal: name a file, or "
-                    "send it through a pipe"
+                    "--out - writes raw bytes, and stdout is a terminal: pass a file name, or pipe "
+                    "the output"
                 )
         elif Path(name).exists() and not overwrite:
             raise self._exists()
         elif not Path(name).absolute().parent.is_dir():
-            raise ConfigurationError(f"--out {name}: there is no such directory")
+            raise ConfigurationError(f"--out {name}: no such directory")
 
     @property
     def is_pipe(self) -> bool:
-        """Whether it is stdout, on which nothing else may be printed then."""
+        """True for stdout, on which nothing else may be printed then."""
         return self.name == "-"
 
     def write(self, data: bytes) -> None:
-        """Write the bytes, exactly.
+        """Write the bytes unchanged.
 
         Raises:
-            ConfigurationError: the file has come to exist, or cannot be written.
+            ConfigurationError: the file has been created meanwhile, or cannot be written.
         """
         if self.is_pipe:
             sys.stdout.buffer.write(data)
@@ -54,8 +54,8 @@ class Destination:
         mode = os.O_TRUNC if self._overwrite else os.O_EXCL
         binary: int = getattr(os, "O_BINARY", 0)
         try:
-            number = os.open(self.name, os.O_WRONLY | os.O_CREAT | mode | binary, _OWNER_ONLY)
-            with os.fdopen(number, "wb") as file:
+            descriptor = os.open(self.name, os.O_WRONLY | os.O_CREAT | mode | binary, _OWNER_ONLY)
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
         except FileExistsError:
             raise self._exists() from None
@@ -66,5 +66,5 @@ class Destination:
 
     def _exists(self) -> ConfigurationError:
         return ConfigurationError(
-            f"--out {self.name} exists, and nothing was written: --overwrite replaces it"
+            f"nothing was written: --out {self.name} exists; pass --overwrite to replace it"
         )

@@ -1,6 +1,6 @@
-"""Where a command takes its settings from: the worker's variables, or a file of them.
+"""Settings of commands: the worker's environment variables, or a file of them.
 
-Commands read what workers read, so that what they say holds for the worker beside them.
+Commands read the same variables as workers, so that their results apply to the workers.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ ConfigOption = Annotated[
         "--config",
         exists=True,
         dir_okay=False,
-        help="A file of the worker's variables, NAME=value a line; it wins over the environment.",
+        help="File with the worker's variables, NAME=value per line; overrides the environment.",
     ),
 ]
 
 
 def load_settings(config: Path | None) -> WorkerSettings:
-    """The settings of the environment, or of a file and then the environment.
+    """Load the settings from the environment, or from a file that overrides it.
 
     Raises:
-        ConfigurationError: variables are wrong; every one is named, and no value is shown.
+        ConfigurationError: variables are invalid; the message names all of them, without values.
         MissingExtraError: the extra ``worker`` is not installed.
     """
     from mistral_offload.environment.settings import FileSettings, WorkerSettings

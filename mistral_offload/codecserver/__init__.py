@@ -1,8 +1,8 @@
-"""The remote codec of Temporal's UI and CLI: HTTP endpoints around a worker's own configuration.
+"""A remote codec for Temporal's UI and CLI: HTTP endpoints that use a worker's configuration.
 
-The protocol is Temporal's: ``POST /decode`` and ``POST /encode`` take and give ``Payloads`` as
-proto3 JSON, with the namespace in ``X-Namespace`` or in front of the path; ``POST /download`` is
-what the UI asks for payloads kept outside of Temporal.
+The protocol is Temporal's: ``POST /decode`` and ``POST /encode`` accept and return ``Payloads`` as
+proto3 JSON, with the namespace in ``X-Namespace`` or as the first segment of the path. The UI uses
+``POST /download`` for payloads stored outside of Temporal.
 """
 
 from __future__ import annotations

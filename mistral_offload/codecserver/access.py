@@ -1,8 +1,8 @@
-"""Who gets in, before anything is read: host name, origin of the page, bearer token.
+"""Access checks, before a body is read: host name, origin of the page, bearer token.
 
-CORS alone lets a foreign page's request through and only keeps the answer from it; here such a
-request is refused. Without a token the Host header must be a loopback name, or any page could reach
-this server under a name of its own that resolves to 127.0.0.1.
+CORS alone lets a foreign page's request through and only hides the response from it; here such a
+request is rejected. Without a token the Host header must be a loopback name, or any page could
+reach this server under a name of its own that resolves to 127.0.0.1.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _HEADERS = ("authorization", "content-type", "x-namespace")
 _PREFLIGHT_SECONDS = 600
 
 
-def access(options: CodecServerOptions) -> list[Middleware]:
-    """The checks, outermost first."""
+def access_checks(options: CodecServerOptions) -> list[Middleware]:
+    """Return the checks as middleware, outermost first."""
     checks = [
-        Middleware(KnownOrigin, origins=options.ui_origins),
+        Middleware(OriginCheck, origins=options.ui_origins),
         Middleware(
             CORSMiddleware,
             allow_origins=options.ui_origins,
@@ -35,57 +35,57 @@ def access(options: CodecServerOptions) -> list[Middleware]:
         ),
     ]
     if options.token is None:
-        return [Middleware(LoopbackName), *checks]
-    return [*checks, Middleware(BearerToken, token=options.token.get_secret_value())]
+        return [Middleware(LoopbackHostCheck), *checks]
+    return [*checks, Middleware(BearerTokenCheck, token=options.token.get_secret_value())]
 
 
-class LoopbackName:
-    """Refuses a request that was sent to this machine under any other name."""
+class LoopbackHostCheck:
+    """Rejects requests whose Host header is not a loopback name."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse it, or hand it on."""
+        """Reject the request, or pass it on."""
         if scope["type"] == "http" and not is_loopback(_host(Headers(scope=scope))):
-            await refusal(
-                403, "without a token this server answers under localhost and 127.0.0.1 only"
+            await error_response(
+                403, "without a token, requests must be sent to a loopback name such as localhost"
             )(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-class KnownOrigin:
-    """Refuses a request that a page of another origin makes."""
+class OriginCheck:
+    """Rejects requests made by a page of an origin that is not allowed."""
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
         self._app = app
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse it, or hand it on."""
+        """Reject the request, or pass it on."""
         origin = Headers(scope=scope).get("origin") if scope["type"] == "http" else None
         if origin is not None and origin not in self._origins:
-            await refusal(
-                403, "pages of this origin may not use this server: name it with --ui-origin"
+            await error_response(
+                403, "pages of this origin may not use this server: allow it with --ui-origin"
             )(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
 
-class BearerToken:
-    """Refuses a request without the token; links bring a signature instead, checked where used."""
+class BearerTokenCheck:
+    """Rejects requests without the token. Links carry a signature instead, checked on download."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuse it, or hand it on."""
-        if scope["type"] != "http" or _is_open(scope) or self._is_known(Headers(scope=scope)):
+        """Reject the request, or pass it on."""
+        if scope["type"] != "http" or _is_exempt(scope) or self._is_known(Headers(scope=scope)):
             await self._app(scope, receive, send)
             return
-        await refusal(
+        await error_response(
             401, "send the header  Authorization: Bearer <token>", {"www-authenticate": "Bearer"}
         )(scope, receive, send)
 
@@ -95,13 +95,13 @@ class BearerToken:
         return hmac.compare_digest(given, self._token) and scheme.lower() == "bearer"
 
 
-def refusal(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    """An answer that says what is wrong with the request."""
+def error_response(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return a response that describes the problem with a request."""
     return JSONResponse({"error": text}, status_code=status, headers=headers)
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own, whatever a name server says."""
+    """Return True for a loopback address or ``localhost``; does not resolve names."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -115,6 +115,6 @@ def _host(headers: Headers) -> str:
     return host.partition(":")[0]
 
 
-def _is_open(scope: Scope) -> bool:
-    asked: tuple[str, str] = scope["method"], scope["path"]
-    return asked in (("GET", "/health"), ("GET", "/download"))
+def _is_exempt(scope: Scope) -> bool:
+    route: tuple[str, str] = scope["method"], scope["path"]
+    return route in (("GET", "/health"), ("GET", "/download"))

@@ -1,4 +1,4 @@
-"""The endpoints, as a starlette app."""
+"""The endpoints of the codec server, as a Starlette app."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from temporalio.api.common.v1 import Payload
 
-from mistral_offload.codecserver.access import access, refusal
+from mistral_offload.codecserver.access import access_checks, error_response
 from mistral_offload.codecserver.bodies import (
     Refusal,
     read_namespace,
@@ -22,10 +22,10 @@ from mistral_offload.codecserver.bodies import (
     require_namespace,
     write_payloads,
 )
-from mistral_offload.codecserver.links import Linked, LinkRefusedError, Links
+from mistral_offload.codecserver.links import LinkRefusedError, Links, LinkTarget
 from mistral_offload.codecserver.options import CodecServerOptions
 from mistral_offload.codecserver.payload_codecs import PayloadCodecs, without_secrets
-from mistral_offload.codecserver.previews import explain, is_text, preview
+from mistral_offload.codecserver.previews import error_payload, is_text, preview
 from mistral_offload.errors import (
     BlobNotFoundError,
     MistralOffloadError,
@@ -38,31 +38,31 @@ _logger = logging.getLogger(__name__)
 
 
 def create_app(encoder: PayloadEncoder, options: CodecServerOptions) -> Starlette:
-    """The codec server's app.
+    """Return the codec server's app.
 
     Args:
-        encoder: what workers do to payloads; its own ``largest_bytes`` bounds what is decoded.
-        options: who may ask, and how much.
+        encoder: the workers' encoder; its ``largest_bytes`` limits the size of decoded values.
+        options: access and limits.
     """
-    codecs = PayloadCodecs(encoder, at_once=options.at_once)
+    codecs = PayloadCodecs(encoder, max_concurrent=options.max_concurrent)
     endpoints = _Endpoints(codecs, Links(options.token, seconds=options.link_seconds), options)
-    asked: dict[str, Callable[[Request], Awaitable[Response]]] = {
+    by_name: dict[str, Callable[[Request], Awaitable[Response]]] = {
         "decode": endpoints.decode,
         "encode": endpoints.encode,
         "download": endpoints.decode_whole,
     }
     return Starlette(
         routes=[
-            Route("/health", _answer_health),
+            Route("/health", _health),
             Route("/download", endpoints.download, methods=["GET"]),
             *(
                 Route(f"{start}/{name}", endpoint, methods=["POST"])
                 for start in ("", "/{namespace}")
-                for name, endpoint in asked.items()
+                for name, endpoint in by_name.items()
             ),
         ],
-        middleware=access(options),
-        exception_handlers={Refusal: _answer_refusal, MistralOffloadError: _answer_error},
+        middleware=access_checks(options),
+        exception_handlers={Refusal: _handle_refusal, MistralOffloadError: _handle_error},
     )
 
 
@@ -73,7 +73,7 @@ class _Endpoints:
         self._options = options
 
     async def decode(self, request: Request) -> Response:
-        """Payloads as a page can show them: large ones as previews."""
+        """Decode payloads for display: large ones become previews."""
         namespace = read_namespace(request, self._options)
         payloads = await read_payloads(request, self._options)
 
@@ -81,8 +81,8 @@ class _Endpoints:
             try:
                 decoded = await self._codecs.decode(payload, namespace=namespace)
             except MistralOffloadError as error:
-                _logger.warning("a payload of namespace %s: %s", namespace, error)
-                return explain(error)
+                _logger.warning("cannot decode a payload of namespace %s: %s", namespace, error)
+                return error_payload(error)
             if len(decoded.data) <= self._options.preview_bytes:
                 return decoded
             link = self._link(request, payload, namespace)
@@ -91,26 +91,27 @@ class _Endpoints:
         return write_payloads(await asyncio.gather(*map(show, payloads)))
 
     async def decode_whole(self, request: Request) -> Response:
-        """Payloads whole, up to the largest that may be decoded, all of them together."""
+        """Decode payloads in full; the limit applies to all of them together."""
         namespace = read_namespace(request, self._options)
         whole: list[Payload] = []
         for payload in await read_payloads(request, self._options):
             whole.append(await self._codecs.decode(payload, namespace=namespace))
-            if sum(len(each.data) for each in whole) > self._options.decoded_bytes:
-                raise Refusal(413, f"over {self._options.decoded_bytes:,} bytes in one answer")
+            if sum(len(each.data) for each in whole) > self._options.max_decoded_bytes:
+                limit = self._options.max_decoded_bytes
+                raise Refusal(413, f"the response would exceed the limit of {limit:,} bytes")
         return write_payloads(whole)
 
     async def encode(self, request: Request) -> Response:
-        """Payloads as a worker reads them."""
+        """Encode payloads in a form that workers can decode."""
         read_namespace(request, self._options)
         payloads = await read_payloads(request, self._options)
         return write_payloads(await asyncio.gather(*map(self._codecs.encode, payloads)))
 
     async def download(self, request: Request) -> Response:
-        """The value that a link stands for, as a file."""
-        linked = self._links.read(request.query_params.get("link", ""))
-        require_namespace(linked.namespace, self._options)
-        decoded = await self._codecs.decode(linked.payload, namespace=linked.namespace)
+        """Return the value that a link refers to, as a file."""
+        target = self._links.read(request.query_params.get("link", ""))
+        require_namespace(target.namespace, self._options)
+        decoded = await self._codecs.decode(target.payload, namespace=target.namespace)
         text = is_text(decoded)
         digest = hashlib.sha256(decoded.data).hexdigest()
         return Response(
@@ -126,23 +127,23 @@ class _Endpoints:
         )
 
     def _link(self, request: Request, payload: Payload, namespace: str) -> str | None:
-        link = self._links.make(Linked(without_secrets(payload), namespace))
+        link = self._links.make(LinkTarget(without_secrets(payload), namespace))
         if link is None:
             return None
         base = (self._options.public_url or str(request.base_url)).rstrip("/")
         return f"{base}/download?link={quote(link)}"
 
 
-async def _answer_health(request: Request) -> Response:
+async def _health(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
 
 
-async def _answer_refusal(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)  # noqa: S101 - it is registered for this class
-    return refusal(error.status, error.text)
+async def _handle_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for this class
+    return error_response(error.status, error.text)
 
 
-async def _answer_error(request: Request, error: Exception) -> Response:
+async def _handle_error(request: Request, error: Exception) -> Response:
     if isinstance(error, LinkRefusedError):
         status = 403
     elif isinstance(error, BlobNotFoundError):
@@ -151,4 +152,4 @@ async def _answer_error(request: Request, error: Exception) -> Response:
         status = 422
     else:
         status = 503 if isinstance(error, StorageUnavailableError) else 502
-    return refusal(status, f"{type(error).__name__}: {error}")
+    return error_response(status, f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""What a codec server is told: who may ask, from which page, and how much at a time."""
+"""Options of a codec server: access and limits."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodecServerOptions:
-    """How a codec server behaves.
+    """Options of a codec server.
 
     Attributes:
-        token: what a request must carry as ``Authorization: Bearer <token>``; None lets everybody
-            in who reaches it under a loopback name.
-        ui_origins: the pages that may use it, as ``scheme://host[:port]``.
-        namespaces: the only ones it answers for; every one if empty.
-        preview_bytes: of what is longer only the beginning is shown, with a link to the rest.
-        link_seconds: how long such a link works.
-        public_url: what links begin with; what the request was sent to if not given.
-        body_bytes: the longest request body.
-        payloads: the most payloads a request may have.
-        decoded_bytes: the largest blob that is read and the largest value that is decoded.
-        at_once: how many payloads are worked on at a time, of all requests together.
+        token: required of requests as ``Authorization: Bearer <token>``; None accepts every request
+            that is sent to a loopback name.
+        ui_origins: origins of the pages that may use the server, as ``scheme://host[:port]``.
+        namespaces: the only namespaces to serve; all if empty.
+        preview_bytes: values longer than this are shown as a preview with a link.
+        link_seconds: lifetime of such a link.
+        public_url: base URL of links; by default the URL that the request was sent to.
+        max_body_bytes: the largest request body.
+        max_payloads: the most payloads in a request.
+        max_decoded_bytes: the largest blob to read, and the largest value to decode.
+        max_concurrent: the most payloads processed at a time, over all requests.
 
     Raises:
-        ConfigurationError: an origin or URL is not one.
+        ConfigurationError: an origin or URL is invalid.
     """
 
     token: SecretStr | None
@@ -40,10 +40,10 @@ class CodecServerOptions:
     preview_bytes: int = 32 * 1024
     link_seconds: int = 900
     public_url: str | None = None
-    body_bytes: int = 16 * MIB
-    payloads: int = 1000
-    decoded_bytes: int = 256 * MIB
-    at_once: int = 4
+    max_body_bytes: int = 16 * MIB
+    max_payloads: int = 1000
+    max_decoded_bytes: int = 256 * MIB
+    max_concurrent: int = 4
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ui_origins", tuple(map(read_origin, self.ui_origins)))
@@ -53,10 +53,10 @@ class CodecServerOptions:
 
 
 def read_origin(text: str) -> str:
-    """An origin as browsers write it: lower case, no path, no default port.
+    """Normalize an origin as browsers send it: lower case, no path, no default port.
 
     Raises:
-        ConfigurationError: it is not one.
+        ConfigurationError: the text is not an origin.
     """
     parts = urlsplit(text.rstrip("/"))
     try:
@@ -70,8 +70,8 @@ def read_origin(text: str) -> str:
         or any((parts.path, parts.query, parts.fragment, parts.username, parts.password))
     ):
         raise ConfigurationError(
-            f"{text!r} is not the origin of a page: give scheme://host[:port], such as "
-            "http://localhost:8233, as the browser's address bar has it"
+            f"{text!r} is not the origin of a page: pass scheme://host[:port] as shown in the "
+            "browser's address bar, such as http://localhost:8233"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     shown = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"

@@ -1,4 +1,4 @@
-"""Payloads as they are stored, and what is in them, one namespace at a time."""
+"""Decodes and encodes payloads for the codec server."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ from mistral_offload.temporal.wire.metadata import OPTIONS_KEY
 
 _JSON = b"json/plain"
 _NO_EXECUTION = "-"
-"""Stands for the execution, which the protocol does not tell and decoding does not need."""
+"""Placeholder for the execution id, which the protocol lacks and decoding does not need."""
 
 
 class PayloadCodecs:
-    """Decodes and encodes by one configuration, some payloads at a time.
+    """Decodes and encodes payloads with one configuration.
 
     Args:
-        encoder: what workers do to payloads.
-        at_once: how many payloads are worked on at a time.
+        encoder: the workers' encoder.
+        max_concurrent: the most payloads processed at a time.
     """
 
-    def __init__(self, encoder: PayloadEncoder, *, at_once: int) -> None:
+    def __init__(self, encoder: PayloadEncoder, *, max_concurrent: int) -> None:
         self._codec = OffloadingCodec(encoder)
-        self._turns = asyncio.Semaphore(at_once)
+        self._slots = asyncio.Semaphore(max_concurrent)
 
     async def decode(self, payload: Payload, *, namespace: str) -> Payload:
-        """The payload decoded, in an encoding that Temporal's UI and CLI know.
+        """Decode a payload into an encoding that Temporal's UI and CLI can show.
 
         Raises:
-            PayloadError: it cannot be decoded, or names a blob of another namespace.
-            StorageError: its blob is gone, damaged or could not be read.
+            PayloadError: it cannot be decoded, or refers to a blob of another namespace.
+            StorageError: its blob is missing, damaged or could not be read.
         """
         codec = self._codec.with_context(WorkflowSerializationContext(namespace, _NO_EXECUTION))
-        async with self._turns:
+        async with self._slots:
             (decoded,) = await codec.decode([payload])
         if not carries_context(decoded):
             return decoded
@@ -50,21 +50,20 @@ class PayloadCodecs:
         return Payload(metadata={"encoding": _JSON}, data=b"null" if parts.empty else parts.data)
 
     async def encode(self, payload: Payload) -> Payload:
-        """The payload encrypted and compressed, as configured.
+        """Encrypt and compress a payload, as configured.
 
-        It stays in place whatever its size: the protocol does not tell which execution it is for,
-        and so where its blob would belong.
+        It is never offloaded: the protocol does not name the execution, and so not the blob's key.
 
         Raises:
             PayloadError: it is too large, or cannot be encoded.
         """
-        async with self._turns:
+        async with self._slots:
             (encoded,) = await self._codec.encode([payload])
         return encoded
 
 
 def without_secrets(payload: Payload) -> Payload:
-    """A copy that can still be decoded, without tokens and extensions in its metadata."""
+    """Return a copy that can still be decoded, without tokens and extensions in its metadata."""
     if carries_context(payload):
         parts = read_context_payload(payload)
         context = PayloadContext(parts.context.namespace, parts.context.execution_id)

@@ -1,4 +1,4 @@
-"""What is shown in place of a payload: the beginning of a large one, or why there is none."""
+"""Replacement payloads for display: a preview of a large payload, or an error."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _SHOWN_BYTES = 4096
 
 
 def preview(decoded: Payload, *, link: str | None) -> Payload:
-    """The beginning of a decoded payload, and where all of it can be had.
+    """Return a payload with the beginning, size and digest of a decoded payload.
 
     Args:
-        decoded: the payload, whole.
-        link: where it can be downloaded, if anywhere.
+        decoded: the whole payload.
+        link: URL of its download, if there is one.
     """
     beginning = decoded.data[:_SHOWN_BYTES]
     members: dict[str, object] = {
@@ -30,18 +30,18 @@ def preview(decoded: Payload, *, link: str | None) -> Payload:
     if link is not None:
         members["download"] = link
     if is_text(decoded):
-        members["preview"] = beginning.decode(errors="ignore")  # the cut may go through a character
+        members["preview"] = beginning.decode(errors="ignore")  # may end inside a character
     else:
         members["preview"] = f"{decoded.metadata.get('encoding', b'').decode()}: not text"
     return Payload(metadata={"encoding": _JSON}, data=to_json(members))
 
 
-def explain(error: MistralOffloadError) -> Payload:
-    """What is shown of a payload that cannot be decoded, so that the others still are."""
+def error_payload(error: MistralOffloadError) -> Payload:
+    """Return a payload with an error, shown for one that cannot be decoded."""
     members = {"error": {"type": type(error).__name__, "message": str(error)}}
     return Payload(metadata={"encoding": _JSON}, data=to_json(members))
 
 
 def is_text(payload: Payload) -> bool:
-    """Whether the data of a decoded payload is text that people can read."""
+    """Return True if the data of a decoded payload is JSON text."""
     return payload.metadata.get("encoding") in _TEXT_ENCODINGS

@@ -1,6 +1,6 @@
-"""The platform's REST API over a Temporal client, as a starlette app.
+"""The platform's REST API on top of a Temporal client, as a Starlette app.
 
-It moves encoded payloads and never decodes them; it refuses what the platform refuses.
+It passes encoded payloads through without decoding them, and rejects what the platform rejects.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from mistral_offload.devserver.executions import Executions
 from mistral_offload.devserver.histories import Histories
 from mistral_offload.devserver.refusals import (
     Refusal,
-    answer_refusal,
-    answer_rpc_error,
-    not_offered,
+    handle_refusal,
+    handle_rpc_error,
+    not_supported,
 )
 from mistral_offload.devserver.registry import Registry
 from mistral_offload.devserver.run_routes import RunRoutes
@@ -39,12 +39,12 @@ _EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def create_app(client: Client, *, temporal: TemporalServer, stopping: asyncio.Event) -> Starlette:
-    """The REST API for the executions of the client's namespace.
+    """Return the REST API for the client's namespace.
 
     Args:
         client: connected to Temporal; its data converter is not used.
-        temporal: where workers are sent to.
-        stopping: once it is set, requests that wait for an execution are given up.
+        temporal: the server whose address is reported to workers.
+        stopping: once set, requests that wait for an execution end with status 503.
     """
     executions, histories = Executions(client), Histories(client)
     registry, namespace = Registry(), client.namespace
@@ -55,21 +55,21 @@ def create_app(client: Client, *, temporal: TemporalServer, stopping: asyncio.Ev
             *ExecutionRoutes(executions, histories, registry, namespace, stopping).routes(),
             *EventStreamRoutes(executions, histories, namespace, stopping).routes(),
             *ScheduleRoutes(Schedules(client), registry, namespace).routes(),
-            # Last of them, because here any word may stand for a workflow's name.
+            # Last, since these paths begin with a workflow's name, which can be any word.
             *WorkflowRoutes(executions, registry, namespace, stopping).routes(),
-            Route("/{path:path}", _refuse, methods=_EVERY_METHOD),
+            Route("/{path:path}", _reject_unknown, methods=_EVERY_METHOD),
         ],
         middleware=[Middleware(_BearerRequired)],
         exception_handlers={
-            Refusal: answer_refusal,
-            RPCError: answer_rpc_error,
-            ClientDisconnect: _answer_nobody,
+            Refusal: handle_refusal,
+            RPCError: handle_rpc_error,
+            ClientDisconnect: _handle_disconnect,
         },
     )
 
 
 class _BearerRequired:
-    """Answers 401 to a request without a bearer token; which one does not matter here."""
+    """Rejects requests without a bearer token with status 401; any token is accepted."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -85,19 +85,22 @@ class _BearerRequired:
 
 def _unauthorized() -> Response:
     return JSONResponse(
-        {"detail": "no API key: send the header  Authorization: Bearer <key>  (any key will do)"},
+        {
+            "detail": "missing API key: send the header  Authorization: Bearer <key>  (any key is "
+            "accepted)"
+        },
         status_code=401,
         headers={"www-authenticate": "Bearer"},
     )
 
 
-async def _answer_nobody(request: Request, error: Exception) -> Response:
-    """The client broke off its request: nothing to log, and nobody to tell."""
+async def _handle_disconnect(request: Request, error: Exception) -> Response:
+    """Ignore a client that disconnected during its request, without logging it."""
     return Response(status_code=400)
 
 
-async def _refuse(request: Request) -> Response:
+async def _reject_unknown(request: Request) -> Response:
     path = request.url.path
     if path.startswith(("/v1/workflows", "/v2/workflows")):
-        raise not_offered(request.method, path)
+        raise not_supported(request.method, path)
     raise Refusal(404, f"no such path: {path}")

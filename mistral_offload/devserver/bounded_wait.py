@@ -1,4 +1,4 @@
-"""Requests that wait: for a time, and only while the platform is up."""
+"""Waiting inside a request: up to a time limit, and only while the platform is running."""
 
 from __future__ import annotations
 
@@ -16,12 +16,18 @@ async def wait_for(
     seconds: float | None,
     *,
     stopping: asyncio.Event,
-    too_late: Refusal,
+    timeout_refusal: Refusal,
 ) -> T:
-    """The outcome of ``work``.
+    """Await ``work`` and return its result; cancel it when the time is up.
+
+    Args:
+        work: the coroutine to await.
+        seconds: time limit; None for no limit.
+        stopping: set when the platform stops.
+        timeout_refusal: raised when the time is up.
 
     Raises:
-        Refusal: ``too_late``, after ``seconds``; or the platform stops.
+        Refusal: the time is up, or the platform stops (503).
     """
     task = asyncio.ensure_future(work)
     stop = asyncio.ensure_future(stopping.wait())
@@ -29,7 +35,7 @@ async def wait_for(
         await asyncio.wait({task, stop}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        raise Refusal(503, "the local platform is stopping") if stop.done() else too_late
+        raise Refusal(503, "the local platform is stopping") if stop.done() else timeout_refusal
     finally:
         task.cancel()
         stop.cancel()

@@ -1,4 +1,4 @@
-"""What goes wrong while the local platform starts or runs."""
+"""The error of the local platform."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from mistral_offload.errors import MistralOffloadError
 
 
 class LocalPlatformError(MistralOffloadError):
-    """The local platform could not start, or one of its parts ended by itself."""
+    """The local platform could not start, or one of its parts ended unexpectedly."""

@@ -1,4 +1,4 @@
-"""Events as the platform tells them, made from Temporal's history."""
+"""Translates events of Temporal's history into events of the platform."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
 from mistral_offload.devserver.jsontext import compact
-from mistral_offload.devserver.outcomes import outcome_of, reason_of
+from mistral_offload.devserver.outcomes import failure_reason, outcome_of
 from mistral_offload.devserver.payloads import encoded_value, render_result, schedule_id_of
 
 
 class RawJson(str):
-    """Text that is JSON already, to be written as it is: reading it would lose digits."""
+    """JSON text, to be written unchanged: parsing it would lose digits."""
 
 
 def write_json(value: Any) -> str:
-    """JSON on one line."""
+    """Encode a value as JSON on one line; `RawJson` is written unchanged."""
     if isinstance(value, RawJson):
         return value
     if isinstance(value, dict):
@@ -30,8 +30,8 @@ def write_json(value: Any) -> str:
     return json.dumps(value)
 
 
-class EventTeller:
-    """Tells the events of one run; it has to be shown the history from its beginning."""
+class EventTranslator:
+    """Translates the events of one run; must be given its history from the beginning."""
 
     def __init__(self, info: WorkflowExecutionInfo) -> None:
         self._info = info
@@ -39,13 +39,13 @@ class EventTeller:
         self._activities: dict[int, ActivityTaskScheduledEventAttributes] = {}
         self._attempts: dict[int, int] = {}
 
-    def tell(self, event: HistoryEvent) -> dict[str, Any] | None:
-        """The platform's event for one of Temporal's; None when there is none."""
+    def translate(self, event: HistoryEvent) -> dict[str, Any] | None:
+        """Return the platform's event for one of Temporal's; None if it has none."""
         kind = (event.WhichOneof("attributes") or "").removesuffix("_event_attributes")
-        tell = _TELLERS.get(kind)
-        if tell is None:
+        translate = _TRANSLATORS.get(kind)
+        if translate is None:
             return None
-        event_type, attributes = tell(self, event)
+        event_type, attributes = translate(self, event)
         if attributes is None:
             return None
         info = self._info
@@ -62,101 +62,98 @@ class EventTeller:
             "attributes": attributes,
         }
 
-    def started(self, event: HistoryEvent) -> _Told:
-        """The run has started."""
-        told = event.workflow_execution_started_event_attributes
+    def started(self, event: HistoryEvent) -> _Translation:
+        """Translate the start of the run."""
+        attributes = event.workflow_execution_started_event_attributes
         self._run = {
-            "continued_run_id": told.continued_execution_run_id or None,
-            "first_execution_run_id": told.first_execution_run_id or None,
-            "schedule_id": schedule_id_of(told.input),
+            "continued_run_id": attributes.continued_execution_run_id or None,
+            "first_execution_run_id": attributes.first_execution_run_id or None,
+            "schedule_id": schedule_id_of(attributes.input),
         }
         return "WORKFLOW_EXECUTION_STARTED", {
             "task_id": self._info.execution.workflow_id,
-            "workflow_name": told.workflow_type.name,
-            "input": _payload(told.input),
-            "attempt": told.attempt or 1,
+            "workflow_name": attributes.workflow_type.name,
+            "input": _payload(attributes.input),
+            "attempt": attributes.attempt or 1,
         }
 
-    def ended(self, event: HistoryEvent) -> _Told:
-        """The run has ended; what the platform has no event for has failed."""
+    def ended(self, event: HistoryEvent) -> _Translation:
+        """Translate the end of the run; an outcome without an event of its own is a failure."""
         outcome = outcome_of(event)
-        attributes: dict[str, Any] = {"task_id": self._info.execution.workflow_id}
+        task = {"task_id": self._info.execution.workflow_id}
         if outcome.status == "COMPLETED":
-            return "WORKFLOW_EXECUTION_COMPLETED", {
-                **attributes,
-                "result": _payload(outcome.result),
-            }
+            return "WORKFLOW_EXECUTION_COMPLETED", {**task, "result": _payload(outcome.result)}
         if outcome.status == "CONTINUED_AS_NEW":
-            told = event.workflow_execution_continued_as_new_event_attributes
+            attributes = event.workflow_execution_continued_as_new_event_attributes
             return "WORKFLOW_EXECUTION_CONTINUED_AS_NEW", {
-                **attributes,
-                "new_execution_run_id": told.new_execution_run_id,
-                "workflow_name": told.workflow_type.name,
-                "input": _payload(told.input),
+                **task,
+                "new_execution_run_id": attributes.new_execution_run_id,
+                "workflow_name": attributes.workflow_type.name,
+                "input": _payload(attributes.input),
             }
         message = outcome.reason.message if outcome.reason else outcome.status
         if outcome.status == "CANCELED":
-            return "WORKFLOW_EXECUTION_CANCELED", {**attributes, "reason": message}
-        return "WORKFLOW_EXECUTION_FAILED", {**attributes, "failure": {"message": message}}
+            return "WORKFLOW_EXECUTION_CANCELED", {**task, "reason": message}
+        return "WORKFLOW_EXECUTION_FAILED", {**task, "failure": {"message": message}}
 
-    def task_failed(self, event: HistoryEvent) -> _Told:
-        """A worker failed to say how the run goes on."""
-        told = event.workflow_task_failed_event_attributes
-        if told.cause in _ROUTINE or not told.HasField("failure"):
+    def task_failed(self, event: HistoryEvent) -> _Translation:
+        """Translate the failure of a workflow task."""
+        attributes = event.workflow_task_failed_event_attributes
+        if attributes.cause in _ROUTINE_CAUSES or not attributes.HasField("failure"):
             return "WORKFLOW_TASK_FAILED", None
         return "WORKFLOW_TASK_FAILED", {
             "task_id": self._info.execution.workflow_id,
-            "failure": {"message": reason_of(told.failure).message},
+            "failure": {"message": failure_reason(attributes.failure).message},
         }
 
-    def task_timed_out(self, event: HistoryEvent) -> _Told:
-        """A worker took too long to say how the run goes on."""
+    def task_timed_out(self, event: HistoryEvent) -> _Translation:
+        """Translate the timeout of a workflow task."""
         kind = event.workflow_task_timed_out_event_attributes.timeout_type
         return "WORKFLOW_TASK_TIMED_OUT", {
             "task_id": self._info.execution.workflow_id,
             "timeout_type": TimeoutType.Name(kind).removeprefix("TIMEOUT_TYPE_"),
         }
 
-    def activity_scheduled(self, event: HistoryEvent) -> _Told:
-        """An activity is on its way.
+    def activity_scheduled(self, event: HistoryEvent) -> _Translation:
+        """Translate the scheduling of an activity into its start.
 
-        Told as its start: Temporal writes down the start itself only when the activity has ended.
+        Temporal records the start itself only when the activity has ended.
         """
-        told = event.activity_task_scheduled_event_attributes
-        self._activities[event.event_id] = told
+        attributes = event.activity_task_scheduled_event_attributes
+        self._activities[event.event_id] = attributes
         return "ACTIVITY_TASK_STARTED", {
             **self._activity(event.event_id),
-            "input": _payload(told.input),
+            "input": _payload(attributes.input),
         }
 
-    def activity_started(self, event: HistoryEvent) -> _Told:
-        """What Temporal keeps of earlier attempts: the last one's failure."""
-        told = event.activity_task_started_event_attributes
-        self._attempts[told.scheduled_event_id] = told.attempt
-        if told.attempt <= 1 or not told.HasField("last_failure"):
+    def activity_started(self, event: HistoryEvent) -> _Translation:
+        """Translate the last failure before an attempt, all that Temporal keeps of retries."""
+        attributes = event.activity_task_started_event_attributes
+        self._attempts[attributes.scheduled_event_id] = attributes.attempt
+        if attributes.attempt <= 1 or not attributes.HasField("last_failure"):
             return "ACTIVITY_TASK_RETRYING", None
         return "ACTIVITY_TASK_RETRYING", {
-            **self._activity(told.scheduled_event_id),
-            "attempt": told.attempt - 1,
-            "failure": {"message": reason_of(told.last_failure).message},
+            **self._activity(attributes.scheduled_event_id),
+            "attempt": attributes.attempt - 1,
+            "failure": {"message": failure_reason(attributes.last_failure).message},
         }
 
-    def activity_completed(self, event: HistoryEvent) -> _Told:
-        """An activity has its result."""
-        told = event.activity_task_completed_event_attributes
+    def activity_completed(self, event: HistoryEvent) -> _Translation:
+        """Translate the completion of an activity."""
+        attributes = event.activity_task_completed_event_attributes
         return "ACTIVITY_TASK_COMPLETED", {
-            **self._activity(told.scheduled_event_id),
-            "result": _payload(told.result),
+            **self._activity(attributes.scheduled_event_id),
+            "result": _payload(attributes.result),
         }
 
-    def activity_failed(self, event: HistoryEvent) -> _Told:
-        """An activity has failed for good, timed out or was canceled."""
-        told: Any = getattr(event, event.WhichOneof("attributes") or "")
+    def activity_failed(self, event: HistoryEvent) -> _Translation:
+        """Translate the final failure, timeout or cancellation of an activity."""
+        attributes: Any = getattr(event, event.WhichOneof("attributes") or "")
         canceled = event.HasField("activity_task_canceled_event_attributes")
-        message = "canceled" if canceled else reason_of(told.failure).message
+        message = "canceled" if canceled else failure_reason(attributes.failure).message
         return "ACTIVITY_TASK_FAILED", {
-            **self._activity(told.scheduled_event_id),
-            "attempt": self._attempts.get(told.scheduled_event_id, 1),
+            **self._activity(attributes.scheduled_event_id),
+            "attempt": self._attempts.get(attributes.scheduled_event_id, 1),
             "failure": {"message": message},
         }
 
@@ -166,12 +163,12 @@ class EventTeller:
 
 
 def event_id(run_id: str, event: HistoryEvent) -> str:
-    """The id of an event, unlike Temporal's, for all the runs of an execution."""
+    """Return an event id that, unlike Temporal's, is unique over all runs of an execution."""
     return f"{run_id}:{event.event_id}"
 
 
 def _payload(payloads: Payloads) -> dict[str, Any]:
-    """``JSONPayloadResponse``; several arguments are a list of what each would be alone."""
+    """Return a ``JSONPayloadResponse``; several arguments become a list."""
     if len(payloads.payloads) == 1 and (encoded := encoded_value(payloads.payloads[0])):
         value, options = encoded
         return {"type": "json", "value": value, "encoding_options": options}
@@ -180,30 +177,30 @@ def _payload(payloads: Payloads) -> dict[str, Any]:
     return {"type": "json", "value": RawJson(compact(text)), "encoding_options": []}
 
 
-_ROUTINE = frozenset(
+_ROUTINE_CAUSES = frozenset(
     {
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
         WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
     }
 )
-"""Temporal's own: the run was terminated meanwhile, or the worker has to look again."""
+"""Not failures of the worker: the run was closed meanwhile, or received a new event."""
 
-_Told = tuple[str, dict[str, Any] | None]
+_Translation = tuple[str, dict[str, Any] | None]
 
-_TELLERS: Mapping[str, Callable[[EventTeller, HistoryEvent], _Told]] = {
-    "workflow_execution_started": EventTeller.started,
-    "workflow_execution_completed": EventTeller.ended,
-    "workflow_execution_failed": EventTeller.ended,
-    "workflow_execution_canceled": EventTeller.ended,
-    "workflow_execution_terminated": EventTeller.ended,
-    "workflow_execution_timed_out": EventTeller.ended,
-    "workflow_execution_continued_as_new": EventTeller.ended,
-    "workflow_task_failed": EventTeller.task_failed,
-    "workflow_task_timed_out": EventTeller.task_timed_out,
-    "activity_task_scheduled": EventTeller.activity_scheduled,
-    "activity_task_started": EventTeller.activity_started,
-    "activity_task_completed": EventTeller.activity_completed,
-    "activity_task_failed": EventTeller.activity_failed,
-    "activity_task_timed_out": EventTeller.activity_failed,
-    "activity_task_canceled": EventTeller.activity_failed,
+_TRANSLATORS: Mapping[str, Callable[[EventTranslator, HistoryEvent], _Translation]] = {
+    "workflow_execution_started": EventTranslator.started,
+    "workflow_execution_completed": EventTranslator.ended,
+    "workflow_execution_failed": EventTranslator.ended,
+    "workflow_execution_canceled": EventTranslator.ended,
+    "workflow_execution_terminated": EventTranslator.ended,
+    "workflow_execution_timed_out": EventTranslator.ended,
+    "workflow_execution_continued_as_new": EventTranslator.ended,
+    "workflow_task_failed": EventTranslator.task_failed,
+    "workflow_task_timed_out": EventTranslator.task_timed_out,
+    "activity_task_scheduled": EventTranslator.activity_scheduled,
+    "activity_task_started": EventTranslator.activity_started,
+    "activity_task_completed": EventTranslator.activity_completed,
+    "activity_task_failed": EventTranslator.activity_failed,
+    "activity_task_timed_out": EventTranslator.activity_failed,
+    "activity_task_canceled": EventTranslator.activity_failed,
 }

@@ -1,4 +1,4 @@
-"""One execution: its state, its handlers, its end."""
+"""Routes of executions: state, handlers, history, and ending them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from mistral_offload.devserver.request_bodies import (
     read_body_with_input,
     read_query,
 )
-from mistral_offload.devserver.response_bodies import answer_execution, answer_with_result
+from mistral_offload.devserver.response_bodies import execution_response, response_with_result
 from mistral_offload.devserver.workflow_inputs import handler_input
 
 _EXECUTIONS = "/v1/workflows/executions"
 
 _HANDLER_SECONDS = 290.0
-"""Less than the 300 s of the official client, which would otherwise tell of a broken connection."""
+"""Less than the official client's 300 s, which would otherwise report a broken connection."""
 
 
 class ExecutionRoutes:
@@ -53,7 +53,7 @@ class ExecutionRoutes:
         self._stopping = stopping
 
     def routes(self) -> list[Route]:
-        """For the app."""
+        """Return the routes for the app."""
         execution = f"{_EXECUTIONS}/{{execution_id}}"
         return [
             Route(execution, self.get),
@@ -69,9 +69,9 @@ class ExecutionRoutes:
         ]
 
     async def get(self, request: Request) -> Response:
-        """Its state, and its result once there is one."""
+        """Return the execution's state, and its result once it has one."""
         info = await self._executions.describe(_id(request))
-        return await answer_execution(info, self._executions, self._registry)
+        return await execution_response(info, self._executions, self._registry)
 
     async def signal(self, request: Request) -> Response:
         """Deliver a signal."""
@@ -80,45 +80,45 @@ class ExecutionRoutes:
         return JSONResponse({"message": "Signal accepted"}, status_code=202)
 
     async def query(self, request: Request) -> Response:
-        """Ask a query."""
+        """Run a query and return its result."""
         name, input = await self._handler(request)
         result = await self._within(request, self._executions.query(_id(request), name, input))
-        return answer_with_result({"query_name": name}, render_result(result))
+        return response_with_result({"query_name": name}, render_result(result))
 
     async def update(self, request: Request) -> Response:
-        """Run an update and wait for its result."""
+        """Run an update, wait for it, and return its result."""
         name, input = await self._handler(request)
         result = await self._within(request, self._executions.update(_id(request), name, input))
-        return answer_with_result({"update_name": name}, render_result(result))
+        return response_with_result({"update_name": name}, render_result(result))
 
     async def cancel(self, request: Request) -> Response:
-        """Ask it to end."""
+        """Request cancellation of the execution."""
         await self._executions.cancel(_id(request))
         return Response(status_code=204)
 
     async def terminate(self, request: Request) -> Response:
-        """End it at once."""
+        """Terminate the execution."""
         await self._executions.terminate(_id(request))
         return Response(status_code=204)
 
     async def reset(self, request: Request) -> Response:
-        """Run it again from a point of its history on."""
+        """Reset the execution to an event of its history."""
         body = read_body(ResetBody, await request.body())
         await self._histories.reset(_id(request), body)
         return Response(status_code=204)
 
     async def history(self, request: Request) -> Response:
-        """What happened in it."""
+        """Return the execution's history."""
         query = read_query(HistoryQuery, request.query_params.multi_items())
         history = await self._histories.read(_id(request), decode_payloads=query.decode_payloads)
         return JSONResponse(history)
 
     async def cancel_all(self, request: Request) -> Response:
-        """Ask several to end."""
+        """Request cancellation of several executions."""
         return await _for_each(request, self._executions.cancel)
 
     async def terminate_all(self, request: Request) -> Response:
-        """End several at once."""
+        """Terminate several executions."""
         return await _for_each(request, self._executions.terminate)
 
     async def _handler(self, request: Request) -> tuple[str, Payloads]:
@@ -127,12 +127,14 @@ class ExecutionRoutes:
         return body.name, input
 
     async def _within(self, request: Request, work: Coroutine[Any, Any, Payloads]) -> Payloads:
-        too_late = Refusal(
+        timeout_refusal = Refusal(
             408,
-            f"no worker of execution {_id(request)!r} has answered within {_HANDLER_SECONDS:g} s",
+            f"no worker of execution {_id(request)!r} has responded within {_HANDLER_SECONDS:g} s",
             execution_id=_id(request),
         )
-        return await wait_for(work, _HANDLER_SECONDS, stopping=self._stopping, too_late=too_late)
+        return await wait_for(
+            work, _HANDLER_SECONDS, stopping=self._stopping, timeout_refusal=timeout_refusal
+        )
 
 
 def _id(request: Request) -> str:
@@ -141,7 +143,7 @@ def _id(request: Request) -> str:
 
 
 async def _for_each(request: Request, act: Callable[[str], Awaitable[None]]) -> Response:
-    """Do the same to several executions; one that refuses does not spare the others."""
+    """Apply an operation to several executions; a failure for one does not stop the others."""
     results: dict[str, dict[str, str | None]] = {}
     for execution_id in read_body(BatchBody, await request.body()).execution_ids:
         try:

@@ -1,4 +1,4 @@
-"""Executions on Temporal, by its raw service: payloads go in and come out as they are."""
+"""Executions on Temporal, through its raw service, which leaves payloads unchanged."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from mistral_offload.devserver.outcomes import ExecutionOutcome, Reason, outcome_of, reason_of
-from mistral_offload.devserver.refusals import Refusal, already_there, unknown_execution
+from mistral_offload.devserver.outcomes import ExecutionOutcome, Reason, failure_reason, outcome_of
+from mistral_offload.devserver.refusals import Refusal, already_exists, unknown_execution
 
 _QUERY_TIMEOUT = timedelta(seconds=30)
 _UPDATE_POLL = timedelta(seconds=30)
 
 
 class Executions:
-    """What the platform does with executions of one namespace.
+    """The platform's operations on the executions of one namespace.
 
-    Nothing is retried: a Temporal that does not answer on its own machine is gone.
+    Nothing is retried: a Temporal on the same machine that does not respond is gone.
     """
 
     def __init__(self, client: Client) -> None:
@@ -63,7 +63,7 @@ class Executions:
         """Start an execution and return its run id.
 
         Raises:
-            Refusal: the id is or was in use.
+            Refusal: the id is or was in use (409).
         """
         request = StartWorkflowExecutionRequest(
             namespace=self._namespace,
@@ -83,26 +83,26 @@ class Executions:
         except RPCError as error:
             if error.status is not RPCStatusCode.ALREADY_EXISTS:
                 raise
-            raise already_there(execution_id) from error
+            raise already_exists(execution_id) from error
         return started.run_id
 
     async def require_unused(self, execution_id: str) -> None:
-        """Return if nobody has started an execution of this id.
+        """Check that no execution with this id was ever started.
 
         Raises:
-            Refusal: the id is or was in use.
+            Refusal: the id is or was in use (409).
         """
         try:
             await self.describe(execution_id)
         except Refusal:
             return
-        raise already_there(execution_id)
+        raise already_exists(execution_id)
 
     async def describe(self, execution_id: str, run_id: str = "") -> WorkflowExecutionInfo:
-        """The state of an execution: of one of its runs, or of the latest.
+        """Return the state of a run, by default the execution's latest.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is no such execution or run (404).
         """
         try:
             described = await self._service.describe_workflow_execution(
@@ -117,7 +117,7 @@ class Executions:
         return described.workflow_execution_info
 
     async def outcome(self, execution_id: str, run_id: str) -> ExecutionOutcome:
-        """How a run ended; waits until it has."""
+        """Wait for a run to end, and return its outcome."""
         request = GetWorkflowExecutionHistoryRequest(
             namespace=self._namespace,
             execution=_execution(execution_id, run_id),
@@ -125,14 +125,14 @@ class Executions:
             history_event_filter_type=HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT,
             skip_archival=True,
         )
-        while True:  # Temporal answers without an event when nothing has happened for a while
+        while True:  # each poll ends without an event if the run is still running after a while
             page = await self._service.get_workflow_execution_history(request)
             if page.history.events:
                 return outcome_of(page.history.events[-1])
             request.next_page_token = page.next_page_token
 
     async def final_outcome(self, execution_id: str, run_id: str) -> ExecutionOutcome:
-        """How an execution ended, through all the runs that carried it on."""
+        """Wait for an execution to end, following continued runs, and return its outcome."""
         outcome = await self.outcome(execution_id, run_id)
         while outcome.next_run_id:
             outcome = await self.outcome(execution_id, outcome.next_run_id)
@@ -155,13 +155,14 @@ class Executions:
         try:
             await self._service.signal_workflow_execution(request)
         except RPCError as error:
-            raise await self._why_not(execution_id, error) from error
+            raise await self._to_refusal(execution_id, error) from error
 
     async def query(self, execution_id: str, name: str, input: Payloads) -> Payloads:
-        """Ask a query.
+        """Run a query and return its result.
 
         Raises:
-            Refusal: there is no such execution, the query failed, or no worker answered.
+            Refusal: there is no such execution, or the query failed.
+            RPCError: no worker responded in time.
         """
         request = QueryWorkflowRequest(
             namespace=self._namespace,
@@ -169,17 +170,17 @@ class Executions:
             query=WorkflowQuery(query_type=name, query_args=input),
         )
         try:
-            answer = await self._service.query_workflow(request, timeout=_QUERY_TIMEOUT)
+            response = await self._service.query_workflow(request, timeout=_QUERY_TIMEOUT)
         except RPCError as error:
             if (reason := _query_failure(error)) is not None:
                 raise Refusal(
                     400, reason.message, execution_id=execution_id, failure=reason.as_json()
                 ) from error
-            raise await self._why_not(execution_id, error) from error
-        return answer.query_result
+            raise await self._to_refusal(execution_id, error) from error
+        return response.query_result
 
     async def update(self, execution_id: str, name: str, input: Payloads) -> Payloads:
-        """Run an update and wait for its result.
+        """Run an update, wait for it, and return its result.
 
         Raises:
             Refusal: there is no such execution, it has ended, or the update failed.
@@ -195,20 +196,20 @@ class Executions:
                 lifecycle_stage=UpdateWorkflowExecutionLifecycleStage.UPDATE_WORKFLOW_EXECUTION_LIFECYCLE_STAGE_COMPLETED
             ),
         )
-        while True:  # the same update id asks again for the same update
+        while True:  # a request with the same update id waits for the same update
             try:
-                answer = await self._service.update_workflow_execution(
+                response = await self._service.update_workflow_execution(
                     request, timeout=_UPDATE_POLL
                 )
             except RPCError as error:
-                if error.status in _OUT_OF_TIME:
+                if error.status in _TIMEOUT_STATUSES:
                     continue
-                raise await self._why_not(execution_id, error) from error
-            if answer.HasField("outcome"):
-                return _result_of_update(execution_id, answer.outcome)
+                raise await self._to_refusal(execution_id, error) from error
+            if response.HasField("outcome"):
+                return _result_of_update(execution_id, response.outcome)
 
     async def cancel(self, execution_id: str) -> None:
-        """Ask an execution to end.
+        """Request cancellation of an execution.
 
         Raises:
             Refusal: there is no such execution, or it has ended.
@@ -222,10 +223,10 @@ class Executions:
         try:
             await self._service.request_cancel_workflow_execution(request)
         except RPCError as error:
-            raise await self._why_not(execution_id, error) from error
+            raise await self._to_refusal(execution_id, error) from error
 
     async def terminate(self, execution_id: str) -> None:
-        """End an execution at once.
+        """Terminate an execution.
 
         Raises:
             Refusal: there is no such execution, or it has ended.
@@ -239,17 +240,17 @@ class Executions:
         try:
             await self._service.terminate_workflow_execution(request)
         except RPCError as error:
-            raise await self._why_not(execution_id, error) from error
+            raise await self._to_refusal(execution_id, error) from error
 
     async def page(self, query: str, size: int, token: bytes) -> ListWorkflowExecutionsResponse:
-        """One page of runs that match a visibility query: running ones, then the last ended."""
+        """Return a page of runs that match a visibility query: running, then last ended, first."""
         request = ListWorkflowExecutionsRequest(
             namespace=self._namespace, query=query, page_size=size, next_page_token=token
         )
         return await self._service.list_workflow_executions(request)
 
-    async def _why_not(self, execution_id: str, error: RPCError) -> Exception:
-        """Temporal says "not found" of unknown and of ended executions alike."""
+    async def _to_refusal(self, execution_id: str, error: RPCError) -> Exception:
+        """Tell unknown from ended executions, for both of which Temporal says "not found"."""
         if error.status is not RPCStatusCode.NOT_FOUND:
             return error
         try:
@@ -266,7 +267,7 @@ class Executions:
 
 
 def status_of(info: WorkflowExecutionInfo) -> str | None:
-    """The platform's spelling of a status; None for one it does not have."""
+    """Return a status in the platform's spelling; None if the platform does not have it."""
     name = WorkflowExecutionStatus.Name(info.status).removeprefix("WORKFLOW_EXECUTION_STATUS_")
     return name if name in _STATUSES else None
 
@@ -280,7 +281,7 @@ def _query_failure(error: RPCError) -> Reason | None:
         failed = QueryFailedFailure()
         if detail.Unpack(failed):
             if failed.HasField("failure"):
-                return reason_of(failed.failure)
+                return failure_reason(failed.failure)
             return Reason(error.message, "QueryFailed")
     return None
 
@@ -288,11 +289,11 @@ def _query_failure(error: RPCError) -> Reason | None:
 def _result_of_update(execution_id: str, outcome: Outcome) -> Payloads:
     if not outcome.HasField("failure"):
         return outcome.success
-    reason = reason_of(outcome.failure)
+    reason = failure_reason(outcome.failure)
     raise Refusal(400, reason.message, execution_id=execution_id, failure=reason.as_json())
 
 
-_OUT_OF_TIME = (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED)
+_TIMEOUT_STATUSES = (RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED)
 
 _STATUSES = frozenset(
     {

@@ -1,4 +1,4 @@
-"""What happened in executions, and running them again from a point in it."""
+"""Histories of executions, and resets to one of their events."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ class Histories:
     async def read(
         self, execution_id: str, run_id: str = "", *, decode_payloads: bool
     ) -> dict[str, Any]:
-        """The history of a run, or of the latest, as JSON.
+        """Return the history of a run, by default the execution's latest, as JSON members.
 
-        With ``decode_payloads`` a payload is shown as its JSON: the value, or the envelope in which
-        its sender has encoded it.
+        With ``decode_payloads``, each payload is replaced by its JSON: the value, or the envelope
+        of an encoded payload.
 
         Raises:
-            Refusal: there is no such execution.
+            Refusal: there is no such execution (404).
         """
         history, token = History(), b""
         while True:
-            events, token = await self.page(execution_id, run_id, token, waits=False)
+            events, token = await self.page(execution_id, run_id, token, wait=False)
             history.events.extend(events)
             if not token:
                 break
         document = MessageToDict(history)
-        return cast("dict[str, Any]", _shown(document) if decode_payloads else document)
+        return cast("dict[str, Any]", _decode(document) if decode_payloads else document)
 
     async def page(
-        self, execution_id: str, run_id: str, token: bytes, *, waits: bool
+        self, execution_id: str, run_id: str, token: bytes, *, wait: bool
     ) -> tuple[list[HistoryEvent], bytes]:
-        """Some events of a run, and the token of the next; without a token there are no more.
+        """Return a page of a run's events, and the token of the next page, empty after the last.
 
-        With ``waits`` it waits for events, and there are no more only when the run has ended.
+        With ``wait``, a page waits for new events, and the last page is that of the run's end.
 
         Raises:
-            Refusal: there is no such execution.
+            Refusal: there is no such execution (404).
         """
         request = GetWorkflowExecutionHistoryRequest(
             namespace=self._namespace,
             execution=WorkflowExecution(workflow_id=execution_id, run_id=run_id),
             next_page_token=token,
-            wait_new_event=waits,
+            wait_new_event=wait,
         )
         try:
             page = await self._service.get_workflow_execution_history(request)
@@ -74,10 +74,10 @@ class Histories:
         return list(page.history.events), page.next_page_token
 
     async def reset(self, execution_id: str, body: ResetBody) -> None:
-        """Run an execution again from an event of its latest run on.
+        """Reset an execution to an event of its latest run.
 
         Raises:
-            Refusal: there is no such execution, or the event is no point to start from.
+            Refusal: there is no such execution (404), or it cannot be reset to this event (400).
         """
         exclude = ResetReapplyExcludeType
         request = ResetWorkflowExecutionRequest(
@@ -101,13 +101,13 @@ class Histories:
             raise
 
 
-def _shown(value: Any) -> Any:
-    """The same JSON with values in place of payloads."""
+def _decode(value: Any) -> Any:
+    """Replace payloads by their values in JSON."""
     if isinstance(value, list):
-        return [_shown(item) for item in cast("list[object]", value)]
+        return [_decode(item) for item in cast("list[object]", value)]
     if not isinstance(value, dict):
         return value
     members = cast("dict[str, Any]", value)
     if "encoding" in cast("dict[str, Any]", members.get("metadata") or {}):
         return json.loads(render_result(Payloads(payloads=[ParseDict(members, Payload())])))
-    return {name: _shown(item) for name, item in members.items()}
+    return {name: _decode(item) for name, item in members.items()}

@@ -1,11 +1,11 @@
-"""JSON as text: taking it apart without reading numbers, which would lose digits."""
+"""Splits and compacts JSON text without converting numbers, which would lose digits."""
 
 from __future__ import annotations
 
 import json
 import re
 
-# Numbers stay text: an integer may be longer than Python converts, and nobody looks at them.
+# Numbers stay text: they are not used, and an integer may be longer than Python converts.
 _SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")')
@@ -13,7 +13,7 @@ _WITHOUT_SPACE = str.maketrans("", "", " \t\n\r")
 
 
 def split_members(text: str) -> dict[str, str]:
-    """The members of a JSON object, each value as it stands in the text.
+    """Split a JSON object into its members; values are returned as they are in the text.
 
     Raises:
         ValueError: the text is not one JSON object.
@@ -36,14 +36,14 @@ def split_members(text: str) -> dict[str, str]:
 
 
 def compact(text: str) -> str:
-    """The same JSON without blanks between its tokens; numbers and strings keep their spelling."""
+    """Remove whitespace between the tokens of JSON; numbers and strings keep their spelling."""
     parts = _STRING.split(text)
     parts[::2] = [between.translate(_WITHOUT_SPACE) for between in parts[::2]]
     return "".join(parts)
 
 
 def is_json(text: bytes) -> bool:
-    """Whether the bytes are one JSON value."""
+    """Return True if the bytes are one JSON value."""
     try:
         decoded = text.decode()
         _, at = _scan(decoded, _skip(decoded, 0))

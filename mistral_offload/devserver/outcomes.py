@@ -1,4 +1,4 @@
-"""How an execution, or one of its updates, ended: read from Temporal's own records."""
+"""Outcomes of executions and updates, read from Temporal's records."""
 
 from __future__ import annotations
 
@@ -13,32 +13,38 @@ from temporalio.api.history.v1 import HistoryEvent
 
 @dataclass(frozen=True)
 class Reason:
-    """Why there is no result: the text that helps, and the kind of failure."""
+    """The reason why there is no result: a message, and the type of failure."""
 
     message: str
     type: str
 
     def as_json(self) -> dict[str, str]:
-        """The ``failure`` member of an answer."""
+        """Return the ``failure`` member of a response."""
         return {"message": self.message, "type": self.type}
 
 
 @dataclass(frozen=True)
 class ExecutionOutcome:
-    """The last event of a run: a result, or a reason why there is none."""
+    """The outcome of a run.
+
+    Attributes:
+        status: in the platform's spelling.
+        result: empty unless the run has completed.
+        reason: the reason of a failure, cancellation, termination or timeout.
+        next_run_id: the run that continues this one under the same execution id; empty if none.
+    """
 
     status: str
     result: Payloads
     reason: Reason | None = None
     next_run_id: str = ""
-    """The run that carries on under the same execution id."""
 
 
 def outcome_of(event: HistoryEvent) -> ExecutionOutcome:
-    """What a closing event says.
+    """Read the outcome from the last event of a run.
 
     Raises:
-        ValueError: the event closes nothing.
+        ValueError: the event does not end a run.
     """
     kind = event.WhichOneof("attributes")
     status = _CLOSING.get(kind or "")
@@ -48,13 +54,13 @@ def outcome_of(event: HistoryEvent) -> ExecutionOutcome:
     return ExecutionOutcome(
         status=status,
         result=attributes.result if status == "COMPLETED" else Payloads(),
-        reason=_reason_of(status, attributes),
+        reason=_closing_reason(status, attributes),
         next_run_id=getattr(attributes, "new_execution_run_id", ""),
     )
 
 
-def reason_of(failure: Failure) -> Reason:
-    """The failure that tells most: what an activity or child says only wraps its cause."""
+def failure_reason(failure: Failure) -> Reason:
+    """Return the innermost informative failure: those of activities and children wrap a cause."""
     while failure.HasField("cause") and failure.WhichOneof("failure_info") in _WRAPPERS:
         failure = failure.cause
     kind = failure.WhichOneof("failure_info") or ""
@@ -67,15 +73,15 @@ def reason_of(failure: Failure) -> Reason:
     return Reason(failure.message or named or "failed", named or _KINDS.get(kind, "Failure"))
 
 
-def _reason_of(status: str, attributes: Any) -> Reason | None:
+def _closing_reason(status: str, attributes: Any) -> Reason | None:
     if status == "FAILED":
-        return reason_of(attributes.failure)
+        return failure_reason(attributes.failure)
     if status == "TERMINATED":
         return Reason(attributes.reason or "terminated", "Terminated")
     if status == "CANCELED":
         return Reason("canceled", "Canceled")
     if status == "TIMED_OUT":
-        return Reason("not ended within its execution timeout", "Timeout")
+        return Reason("exceeded its execution timeout", "Timeout")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Payloads as the platform moves them: REST on one side, Temporal on the other, never decoded."""
+"""Converts payloads between the REST API and Temporal, without decoding them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NOTHING = b"binary/null"
 
 
 def argument(given: Input, *, namespace: str, execution_id: str, schedule_id: str = "") -> Payloads:
-    """The argument list of an execution or of one of its handlers: one payload with its context.
+    """Return the argument list of an execution or handler: one payload with its context.
 
     Raises:
-        Refusal: it is over the limit, counted as Temporal counts it.
+        Refusal: the payload exceeds the limit, counted as Temporal counts it (413).
     """
     payload = Payload(
         metadata={
@@ -46,7 +46,7 @@ def argument(given: Input, *, namespace: str, execution_id: str, schedule_id: st
 
 
 def render_result(results: Payloads) -> bytes:
-    """A result as JSON text: an envelope when it is encoded, its own JSON otherwise."""
+    """Return a result as JSON text: an envelope if it is encoded, its own JSON otherwise."""
     if not results.payloads:
         return b"null"
     payload = results.payloads[0]
@@ -58,18 +58,18 @@ def render_result(results: Payloads) -> bytes:
         return b"null"
     if encoding in _JSON_ENCODINGS and is_json(payload.data):
         return payload.data
-    # Not JSON, so it cannot stand in the response as it is; an envelope loses nothing.
+    # Not JSON, so it cannot be embedded in the response; an envelope keeps it intact.
     return _envelope(payload.data, [])
 
 
 def encoded_value(payload: Payload) -> tuple[str, list[str]] | None:
-    """An encoded payload as an event tells it: base64, and its options; None when it is not."""
+    """Return base64 data and options of an encoded payload; None if it is not encoded."""
     options = payload.metadata.get(_OPTIONS, b"").decode()
     return (base64.b64encode(payload.data).decode(), options.split(",")) if options else None
 
 
 def schedule_id_of(arguments: Payloads) -> str | None:
-    """The schedule that started an execution with these arguments, if one did."""
+    """Return the id of the schedule that started an execution; None if none did."""
     for payload in arguments.payloads:
         if schedule_id := payload.metadata.get("schedule_id", b""):
             return schedule_id.decode()

@@ -14,37 +14,37 @@ from typing_extensions import Self
 
 from mistral_offload.devserver.app import create_app
 from mistral_offload.devserver.errors import LocalPlatformError
-from mistral_offload.devserver.ports import address_of, bind, written
+from mistral_offload.devserver.ports import bind, format_address, resolve_host
 from mistral_offload.devserver.server_thread import ServerThread
-from mistral_offload.devserver.temporal_client import connect
-from mistral_offload.devserver.temporal_server import DEFAULT_NAMESPACE, TemporalServer
+from mistral_offload.devserver.temporal_server import DEFAULT_NAMESPACE, TemporalServer, connect
 from mistral_offload.payload.encoder import PayloadEncoder
 
 _LOOPBACK = "127.0.0.1"
 
 
 class LocalPlatform:
-    """Everything a client and a worker need, on this machine, for development.
+    """A platform on this machine, with all that a client and a worker need, for development.
 
-    A context manager for code without an event loop: its parts run in a thread and in child
-    processes. In asynchronous code call :meth:`start` and :meth:`close` in a thread.
+    A blocking context manager: its parts run in threads and child processes. In async code call
+    :meth:`start` and :meth:`close` in a thread.
 
     Args:
-        host: address to bind; anything but a loopback address opens the platform to the network.
+        host: address to bind; any other than a loopback address exposes the platform to the
+            network.
         port: port of the REST API, or 0 for a free one.
         temporal_port: port of Temporal, or 0 for a free one.
-        namespace: the namespace everything runs in.
-        db: file that keeps Temporal's state; without one it is gone at the end.
-        ui: serve Temporal's own pages, and beside them, for this machine only, a codec server that
-            decodes the payloads they show.
-        ui_port: port of those pages, or 0 for a free one.
-        encoder: what workers do to payloads, for that codec server.
-        log_level: what Temporal logs: debug, info, warn, error or never.
-        logs: where Temporal's output goes; without it, it is shown when the start fails.
+        namespace: the namespace of all executions.
+        db: file in which Temporal keeps its state; without one, the state is lost on close.
+        ui: also serve Temporal's UI, and a codec server, reachable from this machine only, that
+            decodes the payloads it shows.
+        ui_port: port of the UI, or 0 for a free one.
+        encoder: the workers' encoder, for that codec server.
+        log_level: log level of Temporal: debug, info, warn, error or never.
+        logs: file for Temporal's output; without one, the output is shown only if the start fails.
 
     Attributes:
         namespace: as given.
-        api_key: a key the platform accepts; it accepts any.
+        api_key: an API key for clients and workers; the platform accepts any.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class LocalPlatform:
     ) -> None:
         self.namespace = namespace
         self.api_key = "local"
-        self._ip = address_of(host)
+        self._ip = resolve_host(host)
         self._port = port
         self._temporal = TemporalServer(
             ip=self._ip,
@@ -77,13 +77,13 @@ class LocalPlatform:
         )
         self._ui = ui
         self._encoder = encoder or PayloadEncoder()
-        self._serving: list[ServerThread] = []
-        self._owner = os.getpid()
+        self._servers: list[ServerThread] = []
+        self._owner_pid = os.getpid()
 
     @property
     def server_url(self) -> str:
-        """Where the REST API is."""
-        return f"http://{written(self._ip, self._port)}"
+        """Base URL of the REST API."""
+        return f"http://{format_address(self._ip, self._port)}"
 
     @property
     def temporal_address(self) -> str:
@@ -92,65 +92,67 @@ class LocalPlatform:
 
     @property
     def ui_url(self) -> str | None:
-        """Where Temporal's pages are, if they were asked for."""
+        """URL of Temporal's UI; None without ``ui``."""
         return self._temporal.ui_url
 
     @property
     def loopback_only(self) -> bool:
-        """Whether only this machine can reach it."""
+        """True if only this machine can reach the platform."""
         return ip_address(self._ip).is_loopback
 
     def environment(self) -> dict[str, str]:
-        """What to export for a worker. A client reads the key from there, not the URL."""
+        """Return the environment variables of a worker. A client reads only the key from them."""
         return {"SERVER_URL": self.server_url, "MISTRAL_API_KEY": self.api_key}
 
     def start(self) -> None:
-        """Start both parts; returns when both answer.
+        """Start all parts; returns when they accept requests.
 
         Raises:
             MissingExtraError: Temporal's server is not installed.
             LocalPlatformError: a port is taken, or a part did not start.
         """
-        if self._serving:
+        if self._servers:
             return
-        # Also without ``with``, nothing of it may outlive the interpreter.
+        # Without ``with``, too, no part may outlive the interpreter.
         atexit.register(self.close)
         listener = bind(self._ip, self._port)
         self._port = listener.getsockname()[1]
-        self._serving = [ServerThread("the REST API", listener, self._make_gateway)]
+        self._servers = [ServerThread("the REST API", listener, self._make_rest_api)]
         try:
             if self._ui:
                 codec = bind(_LOOPBACK, 0)
-                self._serving.append(ServerThread("the codec server", codec, self._make_codec))
+                self._servers.append(
+                    ServerThread("the codec server", codec, self._make_codec_server)
+                )
                 self._temporal.ui_codec = f"http://{_LOOPBACK}:{codec.getsockname()[1]}"
             self._temporal.start()
-            for serving in self._serving:
-                serving.start()
+            for server in self._servers:
+                server.start()
         except BaseException:
             self.close()
             raise
 
     def check(self) -> None:
-        """Return while all parts run.
+        """Check that all parts are still running.
 
         Raises:
-            LocalPlatformError: one has ended by itself.
+            LocalPlatformError: one of them has ended.
         """
         if not self._temporal.running:
-            raise LocalPlatformError(f"Temporal has ended by itself\n{self._temporal.output()}")
-        for serving in self._serving:
-            if not serving.running:
-                raise LocalPlatformError(f"{serving.what} has ended by itself")
+            raise LocalPlatformError(f"Temporal has ended unexpectedly\n{self._temporal.output()}")
+        for server in self._servers:
+            if not server.running:
+                raise LocalPlatformError(f"{server.name} has ended unexpectedly")
 
     def close(self) -> None:
-        """Stop everything; returns when it is gone. Closing twice is fine."""
+        """Stop all parts; returns when they have ended. Can be called repeatedly."""
         atexit.unregister(self.close)
-        running, self._serving = self._serving, []
-        if not running or os.getpid() != self._owner:
-            return  # a forked child has copies of everything and owns nothing
+        running, self._servers = self._servers, []
+        if not running or os.getpid() != self._owner_pid:
+            return  # a forked child has copies of everything, and owns nothing
         try:
-            for serving in running:
-                serving.stop()
+            for server in running:
+                server.stop()
         finally:
             self._temporal.stop()
 
@@ -161,16 +163,16 @@ class LocalPlatform:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    async def _make_gateway(self, stopping: asyncio.Event) -> ASGIApp:
+    async def _make_rest_api(self, stopping: asyncio.Event) -> ASGIApp:
         client = await connect(self._temporal.address, self._temporal.namespace)
         return create_app(client, temporal=self._temporal, stopping=stopping)
 
-    async def _make_codec(self, stopping: asyncio.Event) -> ASGIApp:
-        # Here, because few who run the platform ask for its pages.
+    async def _make_codec_server(self, stopping: asyncio.Event) -> ASGIApp:
+        # Imported late, since few platforms run with the UI.
         from mistral_offload.codecserver import CodecServerOptions
         from mistral_offload.codecserver import create_app as create_codec_app
 
-        names = ("localhost", _LOOPBACK)  # whichever the address bar has
+        names = ("localhost", _LOOPBACK)  # the user may open either
         origins = tuple(f"http://{name}:{self._temporal.ui_port}" for name in names)
         options = CodecServerOptions(token=None, ui_origins=origins)
         return create_codec_app(self._encoder, options)

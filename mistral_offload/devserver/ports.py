@@ -8,12 +8,16 @@ import socket
 from mistral_offload.devserver.errors import LocalPlatformError
 
 # Below the range from which kernels take the ports of outgoing connections: one of those could
-# get the port between our asking for it and the server's binding it.
+# take the port after it was found free and before the server binds it.
 _PORTS = range(15_000, 32_000)
 
 
-def address_of(host: str) -> str:
-    """The address to bind for a name; Temporal takes no names."""
+def resolve_host(host: str) -> str:
+    """Resolve a host name to the address to bind; Temporal accepts no names.
+
+    Raises:
+        LocalPlatformError: the name cannot be resolved.
+    """
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError as error:
@@ -21,16 +25,16 @@ def address_of(host: str) -> str:
     return str(found[0][4][0])
 
 
-def free_port(ip: str, asked: int) -> int:
-    """``asked``, or a port nobody uses when it is 0.
+def free_port(ip: str, requested: int) -> int:
+    """Return the requested port, or a free one if it is 0.
 
     Raises:
-        LocalPlatformError: the port is taken, or the address is not of this machine.
+        LocalPlatformError: the port is in use, or the address is not one of this machine.
     """
-    if asked:
-        bind(ip, asked).close()
-        return asked
-    bind(ip, 0).close()  # tells a wrong address from a taken port
+    if requested:
+        bind(ip, requested).close()
+        return requested
+    bind(ip, 0).close()  # a wrong address fails here, not in the loop
     while True:
         port = random.choice(_PORTS)  # noqa: S311
         try:
@@ -41,13 +45,13 @@ def free_port(ip: str, asked: int) -> int:
 
 
 def bind(ip: str, port: int) -> socket.socket:
-    """A bound TCP socket that nobody else is bound to.
+    """Return a TCP socket bound exclusively to a port, or to a free one if it is 0.
 
     Raises:
-        LocalPlatformError: the port is taken, or the address is not of this machine.
+        LocalPlatformError: the port is in use, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
-    # The protocol is named because asyncio sends small answers without delay only if it is.
+    # asyncio sends small responses without delay only if the protocol is given explicitly.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -58,14 +62,14 @@ def bind(ip: str, port: int) -> socket.socket:
     return bound
 
 
-def written(host: str, port: int) -> str:
-    """``host:port``; for "every address of this machine", its loopback address."""
+def format_address(host: str, port: int) -> str:
+    """Return ``host:port``, with the loopback address for "every address of this machine"."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def accepts(ip: str, port: int) -> bool:
-    """Whether something listens there."""
+def is_listening(ip: str, port: int) -> bool:
+    """Return True if a server listens on a port."""
     try:
         socket.create_connection((ip, port), timeout=1).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""What the platform answers instead of doing what was asked."""
+"""Error responses of the platform, raised as exceptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,13 @@ from mistral_offload.limits import PAYLOAD_LIMIT_BYTES
 
 
 class Refusal(Exception):
-    """An HTTP error: a status, a ``detail``, and members beside it."""
+    """A request is rejected with an HTTP status and a JSON body.
+
+    Args:
+        status: the HTTP status.
+        detail: the member ``detail`` of the body.
+        members: more members of the body.
+    """
 
     def __init__(self, status: int, detail: Any, /, **members: Any) -> None:
         super().__init__(status, detail)
@@ -22,16 +28,16 @@ class Refusal(Exception):
         self.body: Mapping[str, Any] = {"detail": detail, **members}
 
 
-def invalid(place: tuple[str | int, ...], message: str, kind: str) -> Refusal:
-    """422 for one thing that is wrong with a request."""
-    return Refusal(422, [{"loc": list(place), "msg": message, "type": kind}])
+def invalid(loc: tuple[str | int, ...], message: str, kind: str) -> Refusal:
+    """Return 422 for an invalid part of a request."""
+    return Refusal(422, [{"loc": list(loc), "msg": message, "type": kind}])
 
 
 def too_large(size: int) -> Refusal:
-    """413 for a payload over the limit."""
+    """Return 413 for a payload over the limit."""
     return Refusal(
         413,
-        f"payload of {size:,} bytes, metadata included, is over the limit of "
+        f"payload of {size:,} bytes, metadata included, exceeds the limit of "
         f"{PAYLOAD_LIMIT_BYTES:,} bytes",
         size=size,
         limit=PAYLOAD_LIMIT_BYTES,
@@ -39,33 +45,33 @@ def too_large(size: int) -> Refusal:
 
 
 def unknown_execution(execution_id: str) -> Refusal:
-    """404 for an execution id or run id nobody has started."""
-    return Refusal(404, f"no execution {execution_id!r}")
+    """Return 404 for an unknown execution id or run id."""
+    return Refusal(404, f"execution {execution_id!r} does not exist")
 
 
-def already_there(execution_id: str) -> Refusal:
-    """409 for an execution id that is or was in use."""
-    return Refusal(409, f"execution {execution_id!r} exists already", execution_id=execution_id)
+def already_exists(execution_id: str) -> Refusal:
+    """Return 409 for an execution id that is or was in use."""
+    return Refusal(409, f"execution {execution_id!r} already exists", execution_id=execution_id)
 
 
-def not_offered(method: str, path: str) -> Refusal:
-    """501 for an operation of the platform that this one does not have."""
-    return Refusal(501, f"the local platform does not offer {method} {path}")
+def not_supported(method: str, path: str) -> Refusal:
+    """Return 501 for an operation that only the real platform has."""
+    return Refusal(501, f"the local platform does not support {method} {path}")
 
 
-async def answer_refusal(request: Request, error: Exception) -> Response:
-    """Starlette's handler for :class:`Refusal`."""
+async def handle_refusal(request: Request, error: Exception) -> Response:
+    """Handle a `Refusal`; for Starlette."""
     refusal = cast("Refusal", error)
     return JSONResponse(refusal.body, status_code=refusal.status)
 
 
-async def answer_rpc_error(request: Request, error: Exception) -> Response:
-    """Starlette's handler for what Temporal refused and no route has looked at."""
-    return await answer_refusal(request, refusal_for(cast("RPCError", error)))
+async def handle_rpc_error(request: Request, error: Exception) -> Response:
+    """Handle an error of Temporal that no route has handled; for Starlette."""
+    return await handle_refusal(request, refusal_for(cast("RPCError", error)))
 
 
 def refusal_for(error: RPCError) -> Refusal:
-    """The HTTP error for Temporal's answer, told by its status code."""
+    """Map an error of Temporal to an HTTP error, by its status code."""
     detail = f"Temporal: {error.message}"
     if error.status is RPCStatusCode.RESOURCE_EXHAUSTED and not _is_throttled(error):
         return Refusal(413, detail, limit=PAYLOAD_LIMIT_BYTES)
@@ -73,7 +79,7 @@ def refusal_for(error: RPCError) -> Refusal:
 
 
 def _is_throttled(error: RPCError) -> bool:
-    """Whether Temporal limits the rate; its transport, which limits size, sends no details."""
+    """Return True if Temporal limits the rate; its transport limits size, and adds no details."""
     throttled = ResourceExhaustedFailure.DESCRIPTOR
     return any(detail.Is(throttled) for detail in error.grpc_status.details)
 
@@ -81,7 +87,7 @@ def _is_throttled(error: RPCError) -> bool:
 _STATUS = {
     RPCStatusCode.INVALID_ARGUMENT: 400,
     RPCStatusCode.NOT_FOUND: 404,
-    # The client tells its own deadline by CANCELLED, the server by DEADLINE_EXCEEDED.
+    # A deadline is CANCELLED if the client reports it, and DEADLINE_EXCEEDED if the server does.
     RPCStatusCode.CANCELLED: 408,
     RPCStatusCode.DEADLINE_EXCEEDED: 408,
     RPCStatusCode.ALREADY_EXISTS: 409,

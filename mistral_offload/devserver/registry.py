@@ -1,4 +1,4 @@
-"""Which workflows exist, and which workers run them. In memory: workers register again."""
+"""The registered workflows and workers. Kept in memory: after a restart workers register again."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ _IDS = uuid.uuid5(uuid.NAMESPACE_DNS, "mistral-offload.local-platform")
 
 
 def workflow_id(name: str) -> str:
-    """The id of a workflow; the same in every run of the platform."""
+    """Return the id of a workflow; it is the same in every run of the platform."""
     return str(uuid.uuid5(_IDS, f"workflow/{name}"))
 
 
 @dataclass
 class Registration:
-    """One workflow as one deployment runs it."""
+    """One workflow of one deployment."""
 
     spec: WorkflowSpec
     deployment_name: str | None
     task_queue: str
-    seen: float = field(default_factory=time.monotonic)
+    last_seen: float = field(default_factory=time.monotonic)
 
     @property
     def id(self) -> str:
-        """The same for every worker of the deployment, and in every run of the platform."""
-        place = f"{self.deployment_name or ''}/{self.task_queue}/{self.spec.name}"
-        return str(uuid.uuid5(_IDS, f"registration/{place}"))
+        """Id, the same for every worker of the deployment, and in every run of the platform."""
+        path = f"{self.deployment_name or ''}/{self.task_queue}/{self.spec.name}"
+        return str(uuid.uuid5(_IDS, f"registration/{path}"))
 
     @property
     def workflow_id(self) -> str:
-        """The id of the workflow, whoever runs it."""
+        """Id of the workflow, the same for all deployments."""
         return workflow_id(self.spec.name)
 
     @property
     def display_name(self) -> str:
-        """What to show to people."""
+        """Name to show to people."""
         return self.spec.display_name or self.spec.name
 
     @property
     def active(self) -> bool:
-        """Whether a worker of it has been heard of lately."""
-        return time.monotonic() - self.seen < _ACTIVE_SECONDS
+        """True if a worker has registered it or sent a heartbeat recently."""
+        return time.monotonic() - self.last_seen < _ACTIVE_SECONDS
 
 
 class Registry:
-    """Everything workers have registered since the platform started."""
+    """All registrations since the platform started."""
 
     def __init__(self) -> None:
         self._registrations: dict[str, Registration] = {}
         self._workers: set[tuple[str | None, str | None]] = set()
 
     def register(self, body: RegisterBody) -> list[Registration]:
-        """Take in a worker's workflows; a later registration of the same one replaces it."""
+        """Register a worker's workflows; registering one again replaces its registration."""
         self._workers.add((body.deployment_name, body.worker_name))
         registered: list[Registration] = []
         for spec in body.definitions:
@@ -74,48 +74,48 @@ class Registry:
         return registered
 
     def heartbeat(self, body: HeartbeatBody) -> bool:
-        """Note that a worker lives; False when it has to register again."""
+        """Record a heartbeat; return False if the worker has to register again."""
         ids = [ref.workflow_registration_id for ref in body.workflow_registration_refs]
         for known in filter(None, map(self._registrations.get, ids)):
-            known.seen = time.monotonic()
+            known.last_seen = time.monotonic()
         worker = (body.deployment_name, body.worker_name)
         return worker in self._workers and all(id in self._registrations for id in ids)
 
     def find(
         self, identifier: str, *, deployment_name: str | None = None, task_queue: str | None = None
     ) -> Registration:
-        """The registration to run a workflow with: a live one before others, then the latest.
+        """Find the registration to run a workflow with: an active one if any, else the latest.
 
         Args:
             identifier: name or id of the workflow.
-            deployment_name: only as this deployment runs it.
-            task_queue: only from this task queue.
+            deployment_name: only of this deployment.
+            task_queue: only on this task queue.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is none (404).
         """
         named = [r for r in self._latest_first() if identifier in (r.spec.name, r.workflow_id)]
-        fitting = [
+        matching = [
             registration
             for registration in named
             if deployment_name in (None, registration.deployment_name)
             and task_queue in (None, registration.task_queue)
         ]
-        if fitting:
-            return next((r for r in fitting if r.active), fitting[0])
+        if matching:
+            return next((r for r in matching if r.active), matching[0])
         if named:
             raise Refusal(
                 404,
                 f"workflow {identifier!r} is registered, but not for "
                 f"deployment_name={deployment_name!r}, task_queue={task_queue!r}",
             )
-        raise Refusal(404, f"no workflow {identifier!r}: {self._known()}")
+        raise Refusal(404, f"no workflow {identifier!r}: {self._describe_known()}")
 
     def find_registration(self, registration_id: str) -> Registration:
-        """A registration by its id.
+        """Find a registration by its id.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is none (404).
         """
         known = self._registrations.get(registration_id)
         if known is None:
@@ -123,7 +123,7 @@ class Registry:
         return known
 
     def workflows(self, deployment_names: Iterable[str] = ()) -> list[Registration]:
-        """One registration for each workflow, by display name."""
+        """Return one registration for each workflow, sorted by display name."""
         wanted = set(deployment_names)
         by_name: dict[str, Registration] = {}
         for registration in self._latest_first():
@@ -135,14 +135,14 @@ class Registry:
         return sorted(by_name.values(), key=lambda r: (r.display_name, r.spec.name))
 
     def name_of(self, identifier: str) -> str:
-        """The name of a workflow given by name or id; a name nobody knows stays as it is."""
+        """Return the name of a workflow given by name or id; an unknown name is returned as is."""
         for registration in self._registrations.values():
             if registration.workflow_id == identifier:
                 return registration.spec.name
         return identifier
 
     def task_queues_of(self, deployment_name: str) -> list[str]:
-        """Where a deployment takes its work from: by default, a queue of the same name."""
+        """Return the task queues of a deployment; by default, one of the same name."""
         queues = {
             registration.task_queue
             for registration in self._registrations.values()
@@ -151,7 +151,7 @@ class Registry:
         return sorted(queues) or [deployment_name]
 
     def deployment_of(self, workflow_name: str, task_queue: str) -> str | None:
-        """The deployment that runs a workflow from a task queue."""
+        """Return the deployment that runs a workflow from a task queue; None if unknown."""
         for registration in self._latest_first():
             if (registration.spec.name, registration.task_queue) == (workflow_name, task_queue):
                 return registration.deployment_name
@@ -160,8 +160,8 @@ class Registry:
     def _latest_first(self) -> Iterator[Registration]:
         return reversed(self._registrations.values())
 
-    def _known(self) -> str:
+    def _describe_known(self) -> str:
         names = sorted({r.spec.name for r in self._registrations.values()})
         if not names:
             return "no worker has registered any workflow yet"
-        return f"registered are {', '.join(map(repr, names))}"
+        return f"the registered workflows are {', '.join(map(repr, names))}"

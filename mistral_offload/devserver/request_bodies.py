@@ -1,4 +1,4 @@
-"""Request bodies and query strings, read strictly; what is wrong with one is answered with 422."""
+"""Request bodies and query strings, validated strictly; invalid ones are rejected with 422."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ Status = Literal[
 ]
 
 
-NOT_A_WORKFLOW = frozenset(
+RESERVED_NAMES = frozenset(
     {
-        # Reserved by the platform, which refuses to register them …
+        # Reserved by the platform, which rejects their registration.
         *("executions", "schedules", "definitions", "internal"),
         *("webhooks", "archive", "unarchive"),
-        # … and the other operations that have a path of their own.
+        # Other operations that have a path of their own.
         *("registrations", "runs", "events", "deployments", "workers", "register"),
     }
 )
-"""Path segments that stand where a workflow's name could."""
+"""Path segments that take the place of a workflow's name, so that no workflow may have them."""
 
 
 class Body(BaseModel):
-    """Unknown members are ignored, wrong types are not converted."""
+    """A request body; unknown members are ignored, and wrong types are not converted."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
@@ -67,13 +67,13 @@ class HandlerBody(Body):
 
 
 class BatchBody(Body):
-    """Several executions."""
+    """The executions of a batch operation."""
 
     execution_ids: list[str]
 
 
 class ResetBody(Body):
-    """The point from which an execution is run again."""
+    """The event to which an execution is reset."""
 
     event_id: Annotated[int, Field(ge=1)]
     reason: str | None = None
@@ -82,13 +82,13 @@ class ResetBody(Body):
 
 
 class HistoryQuery(BaseModel):
-    """How a history is shown."""
+    """Options of a history."""
 
     decode_payloads: bool = True
 
 
 class WorkflowSpec(BaseModel):
-    """What the platform keeps of a workflow's definition."""
+    """The parts of a workflow's definition that the platform keeps."""
 
     name: Annotated[str, Field(min_length=1)]
     task_queue: str | None = None
@@ -100,13 +100,13 @@ class WorkflowSpec(BaseModel):
     @field_validator("name")
     @classmethod
     def _refuse_reserved(cls, name: str) -> str:
-        if name in NOT_A_WORKFLOW:
+        if name in RESERVED_NAMES:
             raise ValueError(f"{name!r} is a reserved name")
         return name
 
 
 class RegisterBody(BaseModel):
-    """A worker and the workflows it runs."""
+    """A worker, and the workflows that it runs."""
 
     definitions: list[WorkflowSpec]
     deployment_name: str | None = None
@@ -114,13 +114,13 @@ class RegisterBody(BaseModel):
 
 
 class RegistrationRef(BaseModel):
-    """One registration, as a worker names it in its heartbeat."""
+    """A reference to a registration in a worker's heartbeat."""
 
     workflow_registration_id: str
 
 
 class HeartbeatBody(BaseModel):
-    """A worker that is alive, and the registrations it believes in."""
+    """A worker that is alive, and its registrations."""
 
     deployment_name: str | None = None
     worker_name: str | None = None
@@ -128,7 +128,7 @@ class HeartbeatBody(BaseModel):
 
 
 class WorkflowsQuery(BaseModel):
-    """Which workflows to list; what the local platform has no notion of is ignored."""
+    """Selects the workflows to list; unknown parameters are ignored."""
 
     deployment_name: list[str] = []
     active_only: bool = False
@@ -139,7 +139,7 @@ class WorkflowsQuery(BaseModel):
 
 
 class RunsQuery(BaseModel):
-    """Which runs to list."""
+    """Selects the runs to list."""
 
     workflow_identifier: str | None = None
     root_execution_id: str | None = None
@@ -160,10 +160,10 @@ class RunsQuery(BaseModel):
 
 
 def read_body(model: type[BodyT], raw: bytes) -> BodyT:
-    """The body, checked.
+    """Parse and validate a body.
 
     Raises:
-        Refusal: it is not JSON, or a member is missing or of the wrong type.
+        Refusal: it is not JSON, or a member is missing or has the wrong type (422).
     """
     try:
         return model.model_validate_json(raw)
@@ -172,7 +172,7 @@ def read_body(model: type[BodyT], raw: bytes) -> BodyT:
 
 
 def read_body_with_input(model: type[BodyT], raw: bytes) -> tuple[BodyT, str | None]:
-    """The body, checked, and its ``input`` as it stands in the text; None when absent or null.
+    """Parse a body, and return it with the JSON text of its ``input``; None if absent or null.
 
     Raises:
         Refusal: as :func:`read_body`.
@@ -184,10 +184,10 @@ def read_body_with_input(model: type[BodyT], raw: bytes) -> tuple[BodyT, str | N
 
 
 def split_body(raw: bytes) -> dict[str, str]:
-    """The members of a body, each as it stands in the text.
+    """Split a body into its members; values are returned as they are in the text.
 
     Raises:
-        Refusal: it is not one JSON object.
+        Refusal: the body is not one JSON object (422).
     """
     try:
         return split_members(raw.decode())
@@ -198,10 +198,10 @@ def split_body(raw: bytes) -> dict[str, str]:
 
 
 def read_query(model: type[BodyT], items: Sequence[tuple[str, str]]) -> BodyT:
-    """The query string, checked; a repeated name is a list.
+    """Parse and validate a query string; repeated names form a list.
 
     Raises:
-        Refusal: a value is of the wrong type.
+        Refusal: a value has the wrong type (422).
     """
     values: dict[str, Any] = {}
     for name, value in items:
@@ -216,9 +216,9 @@ def read_query(model: type[BodyT], items: Sequence[tuple[str, str]]) -> BodyT:
         raise _refusal("query", error) from error
 
 
-def _refusal(where: str, error: ValidationError) -> Refusal:
+def _refusal(source: str, error: ValidationError) -> Refusal:
     problems: list[Mapping[str, Any]] = [
-        {"loc": [where, *item["loc"]], "msg": item["msg"], "type": item["type"]}
+        {"loc": [source, *item["loc"]], "msg": item["msg"], "type": item["type"]}
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     ]
     return Refusal(422, problems)

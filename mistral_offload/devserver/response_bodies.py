@@ -1,4 +1,4 @@
-"""What the platform tells of executions and workflows: the members of its answers."""
+"""Response bodies about executions and workflows."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from mistral_offload.devserver.payloads import render_result
 from mistral_offload.devserver.registry import Registration, Registry, workflow_id
 
 
-def answer_with_result(members: dict[str, Any], result: bytes) -> Response:
-    """A JSON object whose last member, ``result``, is JSON already."""
+def response_with_result(members: dict[str, Any], result: bytes) -> Response:
+    """Return a JSON object; its last member is ``result``, which is given as JSON text."""
     head = json.dumps(members, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(head[:-1] + b',"result":' + result + b"}", media_type="application/json")
 
 
-async def answer_execution(
+async def execution_response(
     info: WorkflowExecutionInfo, executions: Executions, registry: Registry
 ) -> Response:
-    """``WorkflowExecutionResponse``, and ``failure`` when it ended without a result."""
+    """Return a ``WorkflowExecutionResponse``, with ``failure`` if it ended without a result."""
     members = execution_members(info, registry)
     if not info.HasField("close_time"):
-        return answer_with_result(members, b"null")
+        return response_with_result(members, b"null")
     outcome = await executions.outcome(info.execution.workflow_id, info.execution.run_id)
     if outcome.reason is not None:
         members["failure"] = outcome.reason.as_json()
-    return answer_with_result(members, render_result(outcome.result))
+    return response_with_result(members, render_result(outcome.result))
 
 
 def execution_members(info: WorkflowExecutionInfo, registry: Registry) -> dict[str, Any]:
-    """``WorkflowExecutionWithoutResultResponse``."""
+    """Return the members of ``WorkflowExecutionWithoutResultResponse``."""
     start = info.start_time.ToDatetime(tzinfo=timezone.utc)
     end = info.close_time.ToDatetime(tzinfo=timezone.utc) if info.HasField("close_time") else None
     name = info.type.name
@@ -43,8 +43,8 @@ def execution_members(info: WorkflowExecutionInfo, registry: Registry) -> dict[s
         "execution_id": info.execution.workflow_id,
         "root_execution_id": info.root_execution.workflow_id or info.execution.workflow_id,
         "status": status_of(info),
-        "start_time": _written(start),
-        "end_time": None if end is None else _written(end),
+        "start_time": _format_time(start),
+        "end_time": None if end is None else _format_time(end),
         "workflow_id": workflow_id(name),
         "deployment_name": registry.deployment_of(name, info.task_queue),
         "parent_execution_id": info.parent_execution.workflow_id or None,
@@ -55,13 +55,13 @@ def execution_members(info: WorkflowExecutionInfo, registry: Registry) -> dict[s
 
 
 def started_members(registration: Registration, execution_id: str, run_id: str) -> dict[str, Any]:
-    """``WorkflowExecutionResponse`` of an execution that has just been started."""
+    """Return the members of ``WorkflowExecutionResponse`` for a newly started execution."""
     return {
         "workflow_name": registration.spec.name,
         "execution_id": execution_id,
         "root_execution_id": execution_id,
         "status": "RUNNING",
-        "start_time": _written(datetime.now(timezone.utc)),
+        "start_time": _format_time(datetime.now(timezone.utc)),
         "end_time": None,
         "workflow_id": registration.workflow_id,
         "deployment_name": registration.deployment_name,
@@ -73,7 +73,7 @@ def started_members(registration: Registration, execution_id: str, run_id: str) 
 
 
 def workflow_basics(registration: Registration) -> dict[str, Any]:
-    """``WorkflowBasicDefinition``."""
+    """Return the members of ``WorkflowBasicDefinition``."""
     return {
         "id": registration.workflow_id,
         "name": registration.spec.name,
@@ -86,7 +86,7 @@ def workflow_basics(registration: Registration) -> dict[str, Any]:
 
 
 def workflow_members(registration: Registration) -> dict[str, Any]:
-    """``WorkflowWithWorkerStatus``."""
+    """Return the members of ``WorkflowWithWorkerStatus``."""
     return {
         "id": registration.workflow_id,
         "name": registration.spec.name,
@@ -104,5 +104,5 @@ def workflow_members(registration: Registration) -> dict[str, Any]:
     }
 
 
-def _written(moment: datetime) -> str:
+def _format_time(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""Runs: every execution the namespace has seen, from Temporal's visibility store."""
+"""Routes of runs: all executions of the namespace, from Temporal's visibility store."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from mistral_offload.devserver.histories import Histories
 from mistral_offload.devserver.refusals import Refusal, invalid, unknown_execution
 from mistral_offload.devserver.registry import Registry
 from mistral_offload.devserver.request_bodies import HistoryQuery, RunsQuery, read_query
-from mistral_offload.devserver.response_bodies import answer_execution, execution_members
+from mistral_offload.devserver.response_bodies import execution_members, execution_response
 
-_PAUSES = (0.01, 0.04, 0.1, 0.2, 0)
-"""Temporal lists a run a moment after its start, which may have been the caller's last request."""
+_LISTING_DELAYS = (0.01, 0.04, 0.1, 0.2, 0)
+"""Seconds between attempts: Temporal lists a run shortly after its start, which may be recent."""
 
 
 class RunRoutes:
@@ -33,7 +33,7 @@ class RunRoutes:
         self._registry = registry
 
     def routes(self) -> list[Route]:
-        """For the app."""
+        """Return the routes for the app."""
         return [
             Route("/v1/workflows/runs", self.list),
             Route("/v1/workflows/runs/{run_id}", self.get),
@@ -41,15 +41,15 @@ class RunRoutes:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Runs that fit, page by page: those that go on, then the last ended."""
+        """Return a page of matching runs: running ones, then the last ended first."""
         query = read_query(RunsQuery, request.query_params.multi_items())
-        _require_offered(query)
+        _require_supported(query)
         if query.status and not _temporal_statuses(query):
             return JSONResponse({"executions": [], "next_page_token": None})
         page = await self._executions.page(
             " AND ".join(self._conditions(query)),
             query.page_size,
-            _opened(query.next_page_token),
+            _decode_token(query.next_page_token),
         )
         token = page.next_page_token
         return JSONResponse(
@@ -60,13 +60,13 @@ class RunRoutes:
         )
 
     async def get(self, request: Request) -> Response:
-        """One run, with its result once there is one."""
+        """Return a run's state, and its result once it has one."""
         run_id: str = request.path_params["run_id"]
         info = await self._executions.describe(await self._execution_of(run_id), run_id)
-        return await answer_execution(info, self._executions, self._registry)
+        return await execution_response(info, self._executions, self._registry)
 
     async def history(self, request: Request) -> Response:
-        """What happened in one run."""
+        """Return the history of a run."""
         run_id: str = request.path_params["run_id"]
         query = read_query(HistoryQuery, request.query_params.multi_items())
         history = await self._histories.read(
@@ -75,7 +75,7 @@ class RunRoutes:
         return JSONResponse(history)
 
     async def _execution_of(self, run_id: str) -> str:
-        for pause in _PAUSES:
+        for pause in _LISTING_DELAYS:
             page = await self._executions.page(f"RunId = {_quoted(run_id)}", 1, b"")
             if page.executions:
                 return page.executions[0].execution.workflow_id
@@ -83,7 +83,7 @@ class RunRoutes:
         raise unknown_execution(run_id)
 
     def _conditions(self, query: RunsQuery) -> Iterator[str]:
-        """The query in Temporal's words."""
+        """Translate a query into conditions of Temporal's list filter."""
         if query.workflow_identifier is not None:
             yield f"WorkflowType = {_quoted(self._registry.name_of(query.workflow_identifier))}"
         if query.root_execution_id is not None:
@@ -106,17 +106,25 @@ class RunRoutes:
                 yield f"{attribute} < {_quoted(_utc(before))}"
 
 
-def _require_offered(query: RunsQuery) -> None:
-    """Refuse what would silently be answered with the wrong runs."""
+def _require_supported(query: RunsQuery) -> None:
+    """Reject orders and filters that would silently be ignored.
+
+    Raises:
+        Refusal: the query has one of them (501).
+    """
     if query.order == "asc" or query.sort_by == "start_time":
-        raise Refusal(501, "the local platform lists running executions, then the last ended")
+        raise Refusal(
+            501,
+            "the local platform does not support this order: it lists running executions first, "
+            "then the last ended",
+        )
     for name in ("user_id", "workflow_tags", "search_key"):
         if getattr(query, name):
-            raise Refusal(501, f"the local platform does not keep what {name} asks for")
+            raise Refusal(501, f"the local platform does not support the filter {name}")
 
 
 def _temporal_statuses(query: RunsQuery) -> list[str]:
-    """Temporal spells ``TIMED_OUT`` as ``TimedOut``, and has no ``RETRYING_AFTER_ERROR``."""
+    """Return Temporal's spelling of statuses (``TimedOut``); it has no ``RETRYING_AFTER_ERROR``."""
     return [
         status.title().replace("_", "")
         for status in query.status
@@ -124,12 +132,12 @@ def _temporal_statuses(query: RunsQuery) -> list[str]:
     ]
 
 
-def _opened(token: str | None) -> bytes:
+def _decode_token(token: str | None) -> bytes:
     if not token:
         return b""
     try:
         opened = base64.urlsafe_b64decode(token)
-        json.loads(opened)  # Temporal answers a broken one with "something went wrong"
+        json.loads(opened)  # Temporal's error for a broken one is unspecific
     except (binascii.Error, ValueError) as error:
         raise invalid(("query", "next_page_token"), "not a page token", "value_error") from error
     return opened

@@ -1,4 +1,4 @@
-"""Requests about schedules, read strictly."""
+"""Requests about schedules, validated strictly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter
 from mistral_offload.devserver.request_bodies import Body, read_body, split_body
 from mistral_offload.devserver.workflow_inputs import Input, handler_input
 
-BodyT = TypeVar("BodyT", bound="_WithSchedule")
+BodyT = TypeVar("BodyT", bound="_ScheduleRequest")
 
 _ISO = TypeAdapter(timedelta)
 _CLOCK = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -21,17 +21,17 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def _duration(value: Any) -> Any:
-    """``30m`` or ``1h30m`` as a duration; what else is one, as ``PT30M``, pydantic knows."""
+    """Parse a duration: ``30m``, ``1h30m``, or a form that pydantic accepts, such as ``PT30M``."""
     if not isinstance(value, str):
-        raise ValueError("a duration is text such as 30m or PT30M")
+        raise ValueError("a duration must be a string such as 30m or PT30M")
     if not re.fullmatch(f"(?:{_CLOCK.pattern})+", value):
         return _ISO.validate_strings(value)
     seconds = sum(float(count) * _SECONDS[unit] for count, unit in _CLOCK.findall(value))
     return timedelta(seconds=min(seconds, 2 * _LONGEST.total_seconds()))
 
 
-def written_duration(duration: timedelta) -> str:
-    """A duration as ISO 8601 writes it."""
+def format_duration(duration: timedelta) -> str:
+    """Format a duration as in ISO 8601."""
     text: str = _ISO.dump_python(duration, mode="json")
     return text
 
@@ -44,7 +44,7 @@ ScheduleId = Annotated[str, Field(pattern=r"^[^/\x00-\x1f]{1,256}$")]
 
 
 class RangeBody(Body):
-    """Values from ``start`` to ``end`` by ``step``."""
+    """The values from ``start`` to ``end`` in steps of ``step``."""
 
     start: Value
     end: Value = 0
@@ -52,7 +52,7 @@ class RangeBody(Body):
 
 
 class CalendarBody(Body):
-    """Moments by calendar."""
+    """Times given by calendar fields."""
 
     second: list[RangeBody] | None = None
     minute: list[RangeBody] | None = None
@@ -65,14 +65,14 @@ class CalendarBody(Body):
 
 
 class IntervalBody(Body):
-    """Moments by the clock."""
+    """Times at a fixed interval."""
 
     every: PositiveDuration
     offset: Duration | None = None
 
 
 class PolicyBody(Body):
-    """What happens when executions overlap, fail or were missed."""
+    """The policy for executions that overlap, fail or were missed."""
 
     catchup_window_seconds: Annotated[int, Field(ge=0, le=10**9)] = 31_536_000
     overlap: Overlap | None = None
@@ -80,7 +80,7 @@ class PolicyBody(Body):
 
 
 class ScheduleBody(Body):
-    """``PartialScheduleDefinition`` without its ``input``; null stands for nothing."""
+    """``PartialScheduleDefinition`` without its ``input``; null is the same as no value."""
 
     calendars: list[CalendarBody] | None = None
     intervals: list[IntervalBody] | None = None
@@ -95,11 +95,11 @@ class ScheduleBody(Body):
     schedule_id: ScheduleId | None = None
 
 
-class _WithSchedule(Body):
+class _ScheduleRequest(Body):
     schedule: ScheduleBody
 
 
-class CreateScheduleBody(_WithSchedule):
+class CreateScheduleBody(_ScheduleRequest):
     """``WorkflowScheduleRequest``."""
 
     workflow_registration_id: str | None = None
@@ -110,7 +110,7 @@ class CreateScheduleBody(_WithSchedule):
     deployment_name: str | None = None
 
 
-class UpdateScheduleBody(_WithSchedule):
+class UpdateScheduleBody(_ScheduleRequest):
     """``WorkflowScheduleUpdateRequest``."""
 
 
@@ -127,7 +127,7 @@ class TriggerBody(Body):
 
 
 class SchedulesQuery(BaseModel):
-    """Which schedules to list."""
+    """Selects the schedules to list."""
 
     workflow_name: str | None = None
     user_id: str | None = None
@@ -138,22 +138,22 @@ class SchedulesQuery(BaseModel):
 
 
 def read_schedule(model: type[BodyT], raw: bytes) -> tuple[BodyT, Input | None]:
-    """The body, checked, and the input of its schedule; None when there is no such member.
+    """Parse a body, and return it with the input of its schedule; None if it has no such member.
 
     Raises:
-        Refusal: it is not JSON, or a member is missing or of the wrong type.
+        Refusal: it is not JSON, or a member is missing or has the wrong type (422).
     """
     members = split_body(raw)
     given: str | None = None
     if members.get("schedule", "").startswith("{"):
         schedule = split_body(members["schedule"].encode())
         given = schedule.pop("input", None)
-        members["schedule"] = _joined(schedule)
-    body = read_body(model, _joined(members).encode())
+        members["schedule"] = _join_members(schedule)
+    body = read_body(model, _join_members(members).encode())
     if given is None:
         return body, None
     return body, handler_input(None if given == "null" else given)
 
 
-def _joined(members: dict[str, str]) -> str:
+def _join_members(members: dict[str, str]) -> str:
     return f"{{{','.join(f'{json.dumps(name)}:{value}' for name, value in members.items())}}}"

@@ -1,4 +1,4 @@
-"""Schedules: workflows started by the clock."""
+"""Routes of schedules."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mistral_offload.devserver.schedule_bodies import (
     UpdateScheduleBody,
     read_schedule,
 )
-from mistral_offload.devserver.schedule_specs import timing_members, written_moment
+from mistral_offload.devserver.schedule_specs import format_timestamp, timing_members
 from mistral_offload.devserver.schedules import Schedules
 from mistral_offload.devserver.workflow_inputs import Input
 
@@ -35,7 +35,7 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 
 _SCHEDULES = "/v1/workflows/schedules"
 _CONTEXT_ID = "__scheduled_workflow__"
-"""Stands for the execution id in a payload that is written before there are executions."""
+"""Placeholder for the execution id in a payload that is stored before any execution exists."""
 
 
 class ScheduleRoutes:
@@ -47,7 +47,7 @@ class ScheduleRoutes:
         self._namespace = namespace
 
     def routes(self) -> list[Route]:
-        """For the app."""
+        """Return the routes for the app."""
         schedule = f"{_SCHEDULES}/{{schedule_id}}"
         return [
             Route(_SCHEDULES, self.list),
@@ -61,7 +61,7 @@ class ScheduleRoutes:
         ]
 
     async def create(self, request: Request) -> Response:
-        """Make a schedule."""
+        """Create a schedule."""
         body, given = read_schedule(CreateScheduleBody, await request.body())
         if given is None:
             raise invalid(("body", "schedule", "input"), "Field required", "missing")
@@ -72,21 +72,21 @@ class ScheduleRoutes:
         return JSONResponse({"schedule_id": schedule_id}, status_code=201)
 
     async def list(self, request: Request) -> Response:
-        """Schedules that fit, page by page, by id."""
+        """Return a page of matching schedules, sorted by id."""
         query = read_query(SchedulesQuery, request.query_params.multi_items())
         if query.user_id:
-            raise Refusal(501, "the local platform does not keep what user_id asks for")
-        last = _opened(query.next_page_token)
+            raise Refusal(501, "the local platform does not support the filter user_id")
+        last = _decode_token(query.next_page_token)
         found: list[tuple[str, bytes]] = []
         for schedule_id in await self._schedules.ids():
             if last is not None and schedule_id <= last:
                 continue
             try:
                 described = await self._schedules.describe(schedule_id)
-            except Refusal:  # deleted in between
+            except Refusal:  # deleted since it was listed
                 continue
-            if _fits(query, schedule_id, described):
-                found.append((schedule_id, self._rendered(schedule_id, described)))
+            if _matches(query, schedule_id, described):
+                found.append((schedule_id, self._render(schedule_id, described)))
             if len(found) > query.page_size:
                 break
         page = found[: query.page_size]
@@ -97,13 +97,13 @@ class ScheduleRoutes:
         return Response(content, media_type="application/json")
 
     async def get(self, request: Request) -> Response:
-        """A schedule as it stands."""
+        """Return a schedule."""
         described = await self._schedules.describe(_id(request))
-        content = self._rendered(_id(request), described)
+        content = self._render(_id(request), described)
         return Response(content, media_type="application/json")
 
     async def update(self, request: Request) -> Response:
-        """Change a schedule; members that are not given stay as they are."""
+        """Change the given members of a schedule; the others keep their values."""
         body, given = read_schedule(UpdateScheduleBody, await request.body())
         schedule_id = _id(request)
         input = None if given is None else self._argument(schedule_id, given)
@@ -111,25 +111,25 @@ class ScheduleRoutes:
         return JSONResponse({"schedule_id": schedule_id})
 
     async def delete(self, request: Request) -> Response:
-        """Forget a schedule."""
+        """Delete a schedule."""
         await self._schedules.delete(_id(request))
         return Response(status_code=204)
 
     async def pause(self, request: Request) -> Response:
-        """Start nothing until it is resumed."""
-        body = await _optional(PauseBody, request)
+        """Pause a schedule."""
+        body = await _read_optional_body(PauseBody, request)
         await self._schedules.pause(_id(request), body.note)
         return Response(status_code=204)
 
     async def resume(self, request: Request) -> Response:
-        """Start executions again."""
-        body = await _optional(PauseBody, request)
+        """Resume a schedule."""
+        body = await _read_optional_body(PauseBody, request)
         await self._schedules.resume(_id(request), body.note)
         return Response(status_code=204)
 
     async def trigger(self, request: Request) -> Response:
-        """Start an execution now."""
-        body = await _optional(TriggerBody, request)
+        """Start an execution of a schedule now."""
+        body = await _read_optional_body(TriggerBody, request)
         await self._schedules.trigger(_id(request), body.overlap)
         return Response(status_code=204)
 
@@ -138,7 +138,7 @@ class ScheduleRoutes:
         if registration_id:
             return self._registry.find_registration(registration_id)
         if not body.workflow_identifier:
-            message = "name a workflow: workflow_identifier or workflow_registration_id"
+            message = "workflow_identifier or workflow_registration_id required"
             raise invalid(("body",), message, "missing")
         return self._registry.find(
             body.workflow_identifier,
@@ -154,8 +154,8 @@ class ScheduleRoutes:
             schedule_id=schedule_id,
         )
 
-    def _rendered(self, schedule_id: str, described: DescribeScheduleResponse) -> bytes:
-        """``ScheduleDefinitionOutput`` as JSON text; its input is JSON already."""
+    def _render(self, schedule_id: str, described: DescribeScheduleResponse) -> bytes:
+        """Return ``ScheduleDefinitionOutput`` as JSON text."""
         schedule, info = described.schedule, described.info
         started, state = schedule.action.start_workflow, schedule.state
         members: dict[str, Any] = {
@@ -169,12 +169,12 @@ class ScheduleRoutes:
             ),
             "note": state.notes or None,
             "future_executions": [
-                {"scheduled_at": written_moment(moment)} for moment in info.future_action_times
+                {"scheduled_at": format_timestamp(moment)} for moment in info.future_action_times
             ],
             "recent_executions": [
                 {
-                    "scheduled_at": written_moment(action.schedule_time),
-                    "started_at": written_moment(action.actual_time),
+                    "scheduled_at": format_timestamp(action.schedule_time),
+                    "started_at": format_timestamp(action.actual_time),
                     "execution_id": action.start_workflow_result.workflow_id,
                 }
                 for action in info.recent_actions
@@ -189,12 +189,12 @@ def _id(request: Request) -> str:
     return schedule_id
 
 
-async def _optional(model: type[BodyT], request: Request) -> BodyT:
+async def _read_optional_body(model: type[BodyT], request: Request) -> BodyT:
     raw = await request.body()
     return read_body(model, raw if raw.strip() not in (b"", b"null") else b"{}")
 
 
-def _fits(query: SchedulesQuery, schedule_id: str, described: DescribeScheduleResponse) -> bool:
+def _matches(query: SchedulesQuery, schedule_id: str, described: DescribeScheduleResponse) -> bool:
     name = described.schedule.action.start_workflow.workflow_type.name
     wanted = (query.search or "").lower()
     return (
@@ -204,7 +204,7 @@ def _fits(query: SchedulesQuery, schedule_id: str, described: DescribeScheduleRe
     )
 
 
-def _opened(token: str | None) -> str | None:
+def _decode_token(token: str | None) -> str | None:
     if not token:
         return None
     try:

@@ -1,4 +1,4 @@
-"""When a schedule starts executions, in the platform's words and in Temporal's."""
+"""Converts the timing of schedules between the platform's and Temporal's forms."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from mistral_offload.devserver.schedule_bodies import (
     PolicyBody,
     RangeBody,
     ScheduleBody,
-    written_duration,
+    format_duration,
 )
 
 _CRON = "cron: "
-"""Temporal turns cron expressions into calendars; behind this, the comment keeps the text."""
+"""Prefix of a comment that keeps a cron expression, which Temporal converts to a calendar."""
 
 _COMMENT_LIMIT = 200
-_WHOLE = {"day_of_month": (1, 31), "month": (1, 12), "day_of_week": (0, 6)}
+_FULL_RANGES = {"day_of_month": (1, 31), "month": (1, 12), "day_of_week": (0, 6)}
 _FIELDS = ("second", "minute", "hour", "day_of_month", "month", "year", "day_of_week")
 
 
-def apply(body: ScheduleBody, schedule: Schedule) -> None:
-    """Change what the body has members for; a null takes away what was there."""
+def apply_changes(body: ScheduleBody, schedule: Schedule) -> None:
+    """Change the parts of a schedule that the body has members for; null removes a value."""
     given = body.model_fields_set
-    _apply_moments(body, schedule.spec)
+    _apply_times(body, schedule.spec)
     spec = schedule.spec
     for name, moment, at in (
         ("start_at", body.start_at, "start_time"),
@@ -61,15 +61,15 @@ def apply(body: ScheduleBody, schedule: Schedule) -> None:
 
 
 def timing_members(schedule: Schedule) -> dict[str, Any]:
-    """The members of ``ScheduleDefinitionOutput`` that say when."""
+    """Return the members of ``ScheduleDefinitionOutput`` about timing."""
     spec, policies = schedule.spec, schedule.policies
     calendars = spec.structured_calendar
     return {
         "calendars": [_calendar_members(c) for c in calendars if not c.comment.startswith(_CRON)],
         "intervals": [
             {
-                "every": written_duration(interval.interval.ToTimedelta()),
-                "offset": written_duration(interval.phase.ToTimedelta())
+                "every": format_duration(interval.interval.ToTimedelta()),
+                "offset": format_duration(interval.phase.ToTimedelta())
                 if interval.HasField("phase")
                 else None,
             }
@@ -79,9 +79,9 @@ def timing_members(schedule: Schedule) -> dict[str, Any]:
             c.comment.removeprefix(_CRON) for c in calendars if c.comment.startswith(_CRON)
         ],
         "skip": [_calendar_members(calendar) for calendar in spec.exclude_structured_calendar],
-        "start_at": written_moment(spec.start_time) if spec.HasField("start_time") else None,
-        "end_at": written_moment(spec.end_time) if spec.HasField("end_time") else None,
-        "jitter": written_duration(spec.jitter.ToTimedelta()) if spec.HasField("jitter") else None,
+        "start_at": format_timestamp(spec.start_time) if spec.HasField("start_time") else None,
+        "end_at": format_timestamp(spec.end_time) if spec.HasField("end_time") else None,
+        "jitter": format_duration(spec.jitter.ToTimedelta()) if spec.HasField("jitter") else None,
         "time_zone_name": spec.timezone_name or None,
         "policy": {
             "catchup_window_seconds": policies.catchup_window.seconds,
@@ -91,8 +91,8 @@ def timing_members(schedule: Schedule) -> dict[str, Any]:
     }
 
 
-def written_moment(moment: Timestamp) -> str:
-    """A moment as RFC 3339 writes it."""
+def format_timestamp(moment: Timestamp) -> str:
+    """Format a time as in RFC 3339."""
     return _utc(moment).isoformat().replace("+00:00", "Z")
 
 
@@ -100,7 +100,7 @@ def _utc(moment: Timestamp) -> datetime:
     return moment.ToDatetime(tzinfo=timezone.utc)
 
 
-def _apply_moments(body: ScheduleBody, spec: ScheduleSpec) -> None:
+def _apply_times(body: ScheduleBody, spec: ScheduleSpec) -> None:
     given = body.model_fields_set
     crons = [c for c in spec.structured_calendar if c.comment.startswith(_CRON)]
     calendars = [c for c in spec.structured_calendar if not c.comment.startswith(_CRON)]
@@ -108,7 +108,7 @@ def _apply_moments(body: ScheduleBody, spec: ScheduleSpec) -> None:
         calendars = [_calendar(calendar) for calendar in body.calendars or ()]
     if "cron_expressions" in given:
         crons = []
-        spec.cron_string.extend(_remembered(text) for text in body.cron_expressions or ())
+        spec.cron_string.extend(_cron_with_comment(text) for text in body.cron_expressions or ())
     spec.ClearField("structured_calendar")
     spec.structured_calendar.extend([*calendars, *crons])
     if "intervals" in given:
@@ -124,20 +124,23 @@ def _apply_moments(body: ScheduleBody, spec: ScheduleSpec) -> None:
         spec.exclude_structured_calendar.extend(map(_calendar, body.skip or ()))
 
 
-def _remembered(cron: str) -> str:
+def _cron_with_comment(cron: str) -> str:
     comment = _CRON + cron
     return f"{cron}#{comment}" if len(comment) <= _COMMENT_LIMIT and "#" not in cron else cron
 
 
 def _calendar(body: CalendarBody) -> StructuredCalendarSpec:
-    """A field without ranges would never match in Temporal: it gets the platform's default."""
+    """Convert a calendar; fields without ranges get the platform's default.
+
+    In Temporal, a field without ranges would never match.
+    """
     made = StructuredCalendarSpec(comment=body.comment or "")
     for name in _FIELDS:
         ranges: Iterable[RangeBody] = getattr(body, name) or ()
         field = getattr(made, name)
         field.extend(Range(start=r.start, end=r.end, step=r.step) for r in ranges)
         if not field and name != "year":
-            start, end = _WHOLE.get(name, (0, 0))
+            start, end = _FULL_RANGES.get(name, (0, 0))
             field.append(Range(start=start, end=end))
     return made
 

@@ -1,4 +1,4 @@
-"""Schedules on Temporal, by its raw service: inputs go in and come out as they are."""
+"""Schedules on Temporal, through its raw service, which leaves inputs unchanged."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from mistral_offload.devserver.refusals import Refusal
 from mistral_offload.devserver.registry import Registration
 from mistral_offload.devserver.schedule_bodies import ScheduleBody
-from mistral_offload.devserver.schedule_specs import apply
+from mistral_offload.devserver.schedule_specs import apply_changes
 
 
 class Schedules:
@@ -40,16 +40,16 @@ class Schedules:
         self._service = client.workflow_service
         self._namespace = client.namespace
         self._identity = client.identity
-        # A change is read, made and written: two at once would lose one.
-        self._changing = asyncio.Lock()
+        # An update reads the schedule, changes and writes it: of two at once, one would be lost.
+        self._update_lock = asyncio.Lock()
 
     async def create(
         self, schedule_id: str, body: ScheduleBody, registration: Registration, input: Payloads
     ) -> None:
-        """Make a schedule.
+        """Create a schedule.
 
         Raises:
-            Refusal: the id is in use.
+            Refusal: the id is in use (409).
         """
         started = NewWorkflowExecutionInfo(
             # Temporal appends the time, so that every execution has an id of its own.
@@ -61,7 +61,7 @@ class Schedules:
         if registration.spec.execution_timeout is not None:
             started.workflow_execution_timeout.FromTimedelta(registration.spec.execution_timeout)
         schedule = Schedule(action=ScheduleAction(start_workflow=started))
-        apply(body, schedule)
+        apply_changes(body, schedule)
         request = CreateScheduleRequest(
             namespace=self._namespace,
             schedule_id=schedule_id,
@@ -74,22 +74,22 @@ class Schedules:
         except RPCError as error:
             if error.status is not RPCStatusCode.ALREADY_EXISTS:
                 raise
-            raise Refusal(409, f"schedule {schedule_id!r} exists already") from error
+            raise Refusal(409, f"schedule {schedule_id!r} already exists") from error
 
     async def describe(self, schedule_id: str) -> DescribeScheduleResponse:
-        """A schedule as it stands.
+        """Return a schedule's description.
 
         Raises:
-            Refusal: there is none.
+            Refusal: there is no such schedule.
         """
         request = DescribeScheduleRequest(namespace=self._namespace, schedule_id=schedule_id)
         try:
             return await self._service.describe_schedule(request)
         except RPCError as error:
-            raise _why_not(schedule_id, error) from error
+            raise _to_refusal(schedule_id, error) from error
 
     async def ids(self) -> list[str]:
-        """The ids of all schedules, in order; a new one is missing for a moment."""
+        """Return the ids of all schedules, sorted; a new schedule is listed with a short delay."""
         request = ListSchedulesRequest(namespace=self._namespace, maximum_page_size=1000)
         found: list[str] = []
         while True:
@@ -100,14 +100,14 @@ class Schedules:
             request.next_page_token = page.next_page_token
 
     async def update(self, schedule_id: str, body: ScheduleBody, input: Payloads | None) -> None:
-        """Change what the body has members for, and the input unless it is None.
+        """Change the parts of a schedule that the body has members for, and the input if given.
 
         Raises:
             Refusal: there is no such schedule.
         """
-        async with self._changing:
+        async with self._update_lock:
             schedule = (await self.describe(schedule_id)).schedule
-            apply(body, schedule)
+            apply_changes(body, schedule)
             if input is not None:
                 schedule.action.start_workflow.input.CopyFrom(input)
             request = UpdateScheduleRequest(
@@ -120,10 +120,10 @@ class Schedules:
             try:
                 await self._service.update_schedule(request)
             except RPCError as error:
-                raise _why_not(schedule_id, error) from error
+                raise _to_refusal(schedule_id, error) from error
 
     async def pause(self, schedule_id: str, note: str | None) -> None:
-        """Start nothing until it is resumed.
+        """Pause a schedule.
 
         Raises:
             Refusal: there is no such schedule.
@@ -131,7 +131,7 @@ class Schedules:
         await self._patch(schedule_id, SchedulePatch(pause=note or "paused by request"))
 
     async def resume(self, schedule_id: str, note: str | None) -> None:
-        """Start executions again.
+        """Resume a schedule.
 
         Raises:
             Refusal: there is no such schedule.
@@ -139,7 +139,7 @@ class Schedules:
         await self._patch(schedule_id, SchedulePatch(unpause=note or "resumed by request"))
 
     async def trigger(self, schedule_id: str, overlap: int | None) -> None:
-        """Start an execution now.
+        """Start an execution of a schedule now.
 
         Raises:
             Refusal: there is no such schedule.
@@ -149,7 +149,7 @@ class Schedules:
         await self._patch(schedule_id, SchedulePatch(trigger_immediately=now))
 
     async def delete(self, schedule_id: str) -> None:
-        """Forget a schedule; what it has started goes on.
+        """Delete a schedule; executions that it has started keep running.
 
         Raises:
             Refusal: there is no such schedule.
@@ -160,7 +160,7 @@ class Schedules:
         try:
             await self._service.delete_schedule(request)
         except RPCError as error:
-            raise _why_not(schedule_id, error) from error
+            raise _to_refusal(schedule_id, error) from error
 
     async def _patch(self, schedule_id: str, patch: SchedulePatch) -> None:
         request = PatchScheduleRequest(
@@ -170,14 +170,14 @@ class Schedules:
             identity=self._identity,
             request_id=uuid.uuid4().hex,
         )
-        async with self._changing:
+        async with self._update_lock:
             try:
                 await self._service.patch_schedule(request)
             except RPCError as error:
-                raise _why_not(schedule_id, error) from error
+                raise _to_refusal(schedule_id, error) from error
 
 
-def _why_not(schedule_id: str, error: RPCError) -> Exception:
+def _to_refusal(schedule_id: str, error: RPCError) -> Exception:
     if error.status is RPCStatusCode.NOT_FOUND:
-        return Refusal(404, f"no schedule {schedule_id!r}")
+        return Refusal(404, f"schedule {schedule_id!r} does not exist")
     return error

@@ -1,4 +1,4 @@
-"""A server of ours in a thread with an event loop of its own."""
+"""An HTTP server in a thread with its own event loop."""
 
 from __future__ import annotations
 
@@ -20,45 +20,45 @@ _STOP_SECONDS = 3
 _PAUSE_SECONDS = 0.01
 
 _SETTLE_SECONDS = 0.2
-"""Temporal's native threads may still complete a call into Python shortly after the last one.
-When the interpreter ends in that very moment, the process dies of SIGSEGV
-(temporalio/sdk-python#300); so some time passes between the last call and the end."""
+"""Time between the last call to Temporal and the end of the thread. Temporal's native threads may
+call into Python shortly after a call has ended; if the interpreter ends at that moment, the process
+dies of SIGSEGV (temporalio/sdk-python#300)."""
 
 
 class ServerThread:
-    """Serves an app on a bound socket, which is closed at the end.
+    """Serves an app on a bound socket, which `stop` closes.
 
     Args:
-        what: what it is called in errors.
+        name: the server's name in errors.
         listener: the socket.
-        make_app: makes the app, in the loop that serves it; what it is given is set when requests
-            that wait are to be given up.
+        make_app: creates the app, in the loop that serves it; the event it receives is set when
+            waiting requests must end.
 
     Attributes:
-        what: as given.
+        name: as given.
     """
 
     def __init__(
         self,
-        what: str,
+        name: str,
         listener: socket.socket,
         make_app: Callable[[asyncio.Event], Awaitable[ASGIApp]],
     ) -> None:
-        self.what = what
+        self.name = name
         self._listener = listener
         self._make_app = make_app
         self._ready: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._thread = threading.Thread(target=self._run, name=f"local: {what}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"local: {name}", daemon=True)
 
     @property
     def running(self) -> bool:
-        """Whether requests are answered."""
+        """True while requests are served."""
         return self._thread.is_alive()
 
     def start(self) -> None:
-        """Start serving; returns when requests are answered.
+        """Start serving; returns when requests are accepted.
 
         Raises:
             LocalPlatformError: it did not start.
@@ -68,13 +68,13 @@ class ServerThread:
             self._ready.result(_START_SECONDS)
         except FutureTimeoutError as error:
             raise LocalPlatformError(
-                f"{self.what} did not answer within {_START_SECONDS:g} s"
+                f"{self.name} did not start within {_START_SECONDS:g} s"
             ) from error
 
     def stop(self) -> None:
-        """Give up what still waits, answer the rest, and end."""
+        """End waiting requests, finish the others, and stop."""
         if self._loop is not None and self._stopping is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
                 self._loop.call_soon_threadsafe(self._stopping.set)
         if self._thread.is_alive():
             self._thread.join(2 * _STOP_SECONDS)
@@ -94,7 +94,7 @@ class ServerThread:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                log_config=None,  # whoever embeds the platform decides about logging
+                log_config=None,  # the embedding program configures logging
                 lifespan="off",
                 ws="none",
                 server_header=False,
@@ -102,7 +102,7 @@ class ServerThread:
             )
         )
         serving = asyncio.create_task(server.serve(sockets=[self._listener]))
-        while not (server.started or serving.done()):  # noqa: ASYNC110 - it has no event for this
+        while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event
             await asyncio.sleep(_PAUSE_SECONDS)
         if server.started:
             self._ready.set_result(None)

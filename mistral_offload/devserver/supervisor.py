@@ -1,11 +1,11 @@
-"""Runs one command for as long as the process that asked for it lives.
+"""Runs a command as long as the process that started it, its owner, lives.
 
-Started as a file by :mod:`mistral_offload.devserver.temporal_server`, so it imports the standard
-library only. Its standard input is a pipe whose other end only the owner holds: however the owner
-dies, also by SIGKILL, the kernel closes the pipe, and the command is stopped.
+Started as a file by :mod:`mistral_offload.devserver.temporal_server`, so it imports only the
+standard library. Its stdin is a pipe whose other end is held by the owner alone: however the owner
+dies, even by SIGKILL, the kernel closes the pipe, and the command is stopped.
 
-Not ``PR_SET_PDEATHSIG``: that one fires when the *thread* that forked ends, exists on Linux only,
-and needs code between fork and exec, which deadlocks in programs with threads.
+``PR_SET_PDEATHSIG`` is no alternative: it fires when the *thread* that forked ends, exists on Linux
+only, and needs code between fork and exec, which deadlocks in programs with threads.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _POLL_SECONDS = 0.2
 
 
 def main(grace_seconds: float, command: list[str]) -> int:
-    """Run ``command`` until it ends or the owner is gone; its exit status, as a shell tells it."""
-    signal.signal(signal.SIGTERM, _leave)
+    """Run a command until it ends or the owner is gone; return its exit status like a shell."""
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     owner = os.getppid()
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603
     try:
-        while child.poll() is None and _owner_lives(owner):
+        while child.poll() is None and _owner_is_alive(owner):
             pass
     finally:
         if child.poll() is None:
@@ -35,10 +35,11 @@ def main(grace_seconds: float, command: list[str]) -> int:
     return child.returncode if child.returncode >= 0 else 128 - child.returncode
 
 
-def _owner_lives(owner: int) -> bool:
-    """Wait a moment for the pipe to close.
+def _owner_is_alive(owner: int) -> bool:
+    """Wait briefly for the pipe to close, and return False if it has.
 
-    The parent's id is asked for too: a process the owner forked without exec holds the pipe open.
+    Also checks the parent's id, since a child that the owner forked without exec keeps the pipe
+    open.
     """
     closed, _, _ = select.select([sys.stdin.fileno()], [], [], _POLL_SECONDS)
     return not closed and os.getppid() == owner
@@ -53,7 +54,7 @@ def _stop(child: subprocess.Popen[bytes], grace_seconds: float) -> None:
         child.wait()
 
 
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
+def _exit_on_signal(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 

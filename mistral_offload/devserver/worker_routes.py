@@ -1,4 +1,4 @@
-"""What workers ask: where Temporal is, to be registered, to be known as alive."""
+"""Routes of workers: Temporal's address, registration and heartbeats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class WorkerRoutes:
         self._temporal = temporal
 
     def routes(self) -> list[Route]:
-        """For the app."""
+        """Return the routes for the app."""
         return [
             Route("/v1/workflows/workers/whoami", self.whoami),
             Route("/v1/workflows/register", self.register, methods=["POST"]),
@@ -29,7 +29,7 @@ class WorkerRoutes:
         ]
 
     async def whoami(self, request: Request) -> Response:
-        """Where Temporal is."""
+        """Return Temporal's address and namespace."""
         return JSONResponse(
             {
                 "scheduler_url": self._temporal.address_for(request.url.hostname),
@@ -40,7 +40,7 @@ class WorkerRoutes:
         )
 
     async def register(self, request: Request) -> Response:
-        """Take in a worker's workflows."""
+        """Register a worker's workflows."""
         registrations = self._registry.register(read_body(RegisterBody, await request.body()))
         return JSONResponse(
             {
@@ -49,7 +49,7 @@ class WorkerRoutes:
                 "workflow_registration_refs": [
                     {
                         "workflow_id": known.workflow_id,
-                        # "version" is the older word for a registration.
+                        # "version" is the API's older word for a registration.
                         "workflow_version_id": known.id,
                         "workflow_registration_id": known.id,
                     }
@@ -60,14 +60,14 @@ class WorkerRoutes:
         )
 
     async def heartbeat(self, request: Request) -> Response:
-        """Note that a worker lives, and tell it whether it is still known."""
+        """Record a worker's heartbeat; the response says whether it must register again."""
         known = self._registry.heartbeat(read_body(HeartbeatBody, await request.body()))
         return JSONResponse({"all_active": known})
 
     async def ignore(self, request: Request) -> Response:
-        """Accept what the official worker reports from inside its workflows; nothing reads it."""
+        """Accept and discard the events that the official worker reports from its workflows."""
         async for _ in request.stream():
-            pass  # an event can be larger than any payload: do not keep it
+            pass  # an event can be larger than any payload, so it is not kept in memory
         return JSONResponse({})
 
 

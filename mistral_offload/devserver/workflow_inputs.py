@@ -1,4 +1,4 @@
-"""Inputs as they arrive: an envelope whose encoding the sender has done, or plain JSON."""
+"""Inputs of requests: an envelope that the sender has encoded, or plain JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ EncodingOption = Literal["offloaded", "encrypted", "encrypted-partial", "compres
 
 @dataclass(frozen=True)
 class Input:
-    """The bytes to deliver, and what has been done to them."""
+    """The bytes to deliver, and the transforms applied to them.
+
+    Attributes:
+        empty: True if the request has no input.
+    """
 
     data: bytes
     options: tuple[EncodingOption, ...] = ()
@@ -25,7 +29,7 @@ class Input:
 
 
 class Envelope(BaseModel):
-    """``NetworkEncodedInput``."""
+    """An encoded input: ``NetworkEncodedInput``."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
@@ -34,10 +38,10 @@ class Envelope(BaseModel):
     empty: bool = False
 
     def open(self) -> Input:
-        """What is inside.
+        """Return the input in the envelope.
 
         Raises:
-            Refusal: it is not base64.
+            Refusal: its data is not base64 (422).
         """
         try:
             data = base64.b64decode(self.b64payload)
@@ -47,21 +51,21 @@ class Envelope(BaseModel):
 
 
 def plain_input(given: str | None) -> Input:
-    """The text of a JSON value; None stands for no value at all."""
+    """Return the input for the text of a JSON value; None means no value at all."""
     return Input(b"null", empty=True) if given is None else Input(compact(given).encode())
 
 
 def handler_input(given: str | None) -> Input:
-    """The input of a signal, query or update: an envelope, or any other JSON value.
+    """Return the input of a signal, query or update: an envelope, or any other JSON value.
 
     Raises:
-        Refusal: it is an envelope, but not of base64.
+        Refusal: it is an envelope whose data is not base64 (422).
     """
     if given is not None and '"b64payload"' in given:
         try:
             envelope = Envelope.model_validate_json(given)
         except ValidationError:
-            pass  # what only looks like an envelope is a value like any other
+            pass  # resembles an envelope, but is an ordinary value
         else:
             return envelope.open()
     return plain_input(given)

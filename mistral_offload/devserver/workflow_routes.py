@@ -1,4 +1,4 @@
-"""Workflows: which there are, and starting them."""
+"""Routes of workflows: listing and starting them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mistral_offload.devserver.bounded_wait import wait_for
 from mistral_offload.devserver.executions import Executions
 from mistral_offload.devserver.outcomes import ExecutionOutcome
 from mistral_offload.devserver.payloads import argument, render_result
-from mistral_offload.devserver.refusals import Refusal, invalid, not_offered
+from mistral_offload.devserver.refusals import Refusal, invalid, not_supported
 from mistral_offload.devserver.registry import Registration, Registry
 from mistral_offload.devserver.request_bodies import (
-    NOT_A_WORKFLOW,
+    RESERVED_NAMES,
     ExecuteBody,
     WorkflowsQuery,
     read_body_with_input,
     read_query,
 )
 from mistral_offload.devserver.response_bodies import (
-    answer_with_result,
+    response_with_result,
     started_members,
     workflow_basics,
     workflow_members,
@@ -44,7 +44,7 @@ class WorkflowRoutes:
         self._stopping = stopping
 
     def routes(self) -> list[Route]:
-        """For the app."""
+        """Return the routes for the app."""
         workflow = "/v1/workflows/{workflow_identifier}"
         return [
             Route("/v1/workflows", self.list),
@@ -53,7 +53,7 @@ class WorkflowRoutes:
         ]
 
     async def list(self, request: Request) -> Response:
-        """Registered workflows, page by page."""
+        """Return a page of registered workflows."""
         query = read_query(WorkflowsQuery, request.query_params.multi_items())
         found = [
             workflow
@@ -76,14 +76,14 @@ class WorkflowRoutes:
         )
 
     async def get(self, request: Request) -> Response:
-        """One workflow, by name or id."""
+        """Return a workflow, by name or id."""
         identifier = request.path_params["workflow_identifier"]
-        if identifier in NOT_A_WORKFLOW:
-            raise not_offered(request.method, request.url.path)
+        if identifier in RESERVED_NAMES:
+            raise not_supported(request.method, request.url.path)
         return JSONResponse({"workflow": workflow_members(self._registry.find(identifier))})
 
     async def execute(self, request: Request) -> Response:
-        """Start an execution, and wait for its result when asked to."""
+        """Start an execution, and wait for its result on request."""
         body, given = read_body_with_input(ExecuteBody, await request.body())
         try:
             registration = self._registry.find(
@@ -92,40 +92,44 @@ class WorkflowRoutes:
                 task_queue=body.task_queue,
             )
         except Refusal:
-            # After a restart workers have yet to register again, but what runs is known: a client
-            # whose answer was lost on the way asks once more, and would take 404 for the end of it.
+            # After a restart workers have yet to register again, but executions are known. A client
+            # that retries since the first response was lost must get 409, not a final 404.
             if body.execution_id is not None:
                 await self._executions.require_unused(body.execution_id)
             raise
         execution_id = body.execution_id or uuid.uuid4().hex
-        arriving = plain_input(given) if body.encoded_input is None else body.encoded_input.open()
+        input = plain_input(given) if body.encoded_input is None else body.encoded_input.open()
         run_id = await self._executions.start(
             workflow_name=registration.spec.name,
             task_queue=registration.task_queue,
             execution_id=execution_id,
-            input=argument(arriving, namespace=self._namespace, execution_id=execution_id),
+            input=argument(input, namespace=self._namespace, execution_id=execution_id),
             timeout=registration.spec.execution_timeout,
         )
         if not body.wait_for_result:
             members = started_members(registration, execution_id, run_id)
-            return answer_with_result(members, b"null")
+            return response_with_result(members, b"null")
         outcome = await wait_for(
             self._executions.final_outcome(execution_id, run_id),
             body.timeout_seconds,
             stopping=self._stopping,
-            too_late=Refusal(
+            timeout_refusal=Refusal(
                 408,
-                f"execution {execution_id!r} has not ended within {body.timeout_seconds} s",
+                f"execution {execution_id!r} is still running after {body.timeout_seconds} s",
                 execution_id=execution_id,
             ),
         )
-        return _sync_answer(registration, execution_id, outcome)
+        return _sync_response(registration, execution_id, outcome)
 
 
-def _sync_answer(
+def _sync_response(
     registration: Registration, execution_id: str, outcome: ExecutionOutcome
 ) -> Response:
-    """``WorkflowExecutionSyncResponse``, or 400 when there is no result."""
+    """Return a ``WorkflowExecutionSyncResponse``.
+
+    Raises:
+        Refusal: the execution ended without a result (400).
+    """
     if outcome.reason is not None:
         raise Refusal(
             400,
@@ -138,7 +142,7 @@ def _sync_answer(
         "workflow_name": registration.spec.name,
         "execution_id": execution_id,
     }
-    return answer_with_result(members, render_result(outcome.result))
+    return response_with_result(members, render_result(outcome.result))
 
 
 def _matches(workflow: Registration, search: str | None) -> bool:

@@ -1,4 +1,10 @@
-"""What is wrong with an installation: its settings, stores, platform, Temporal and machine."""
+"""Diagnosis of an installation: settings, stores, platform, Temporal, machine and versions.
+
+>>> async def main() -> None:                                                # doctest: +SKIP
+...     async for finding in examine(WorkerSettings(), read_only=True):
+...         if finding.outcome is Outcome.FAILED:
+...             print(finding.id, finding.detail, finding.remedy)
+"""
 
 from mistral_offload.doctor.diagnosis import examine, examine_without_settings
 from mistral_offload.doctor.findings import Finding, Outcome

@@ -1,4 +1,4 @@
-"""What is configured, in words without a secret, and what of it contradicts the rest."""
+"""Checks of the settings: describes them without secrets, and finds contradictions."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mistral_offload.limits import (
 _ENCRYPTION_VARIABLES = "TEMPORAL_PAYLOAD_ENCRYPTION"
 _COMPRESSION_VARIABLES = "TEMPORAL_PAYLOAD_COMPRESSION"
 _GROUPS = (PAYLOAD_VARIABLES, FIELD_VARIABLES, _ENCRYPTION_VARIABLES, _COMPRESSION_VARIABLES)
-_ALIKE = 0.8
+_MIN_SIMILARITY = 0.8
 
 
 class SettingsChecks:
-    """Looks at the settings only, and at the names of the environment's variables."""
+    """Checks the settings, and the names of environment variables; does no I/O."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._settings = settings
 
     def checks(self) -> list[Check]:
-        """One for each group of variables."""
-        looks: tuple[tuple[str, str, Callable[[], Verdict]], ...] = (
+        """Return one check for each group of variables."""
+        examinations: tuple[tuple[str, str, Callable[[], Verdict]], ...] = (
             ("payload_offloading", "payload offloading", self._payload_offloading),
             ("activity_fields", "activity fields", self._activity_fields),
             ("encryption", "encryption", self._encryption),
@@ -39,48 +39,48 @@ class SettingsChecks:
             ("variables", "variables", self._variables),
         )
         return [
-            Check(f"settings.{name}", f"settings: {title}", _awaitable(look))
-            for name, title, look in looks
+            Check(f"settings.{name}", f"settings: {title}", _awaitable(examine))
+            for name, title, examine in examinations
         ]
 
     def _payload_offloading(self) -> Verdict:
         config = self._settings.payload_offloading
         if config is not None:
-            return _judge_floor(config.storage_config, config.min_size_bytes, PAYLOAD_VARIABLES)
+            return _check_threshold(config.storage_config, config.min_size_bytes, PAYLOAD_VARIABLES)
         if self._settings.temporal_payload_offloading is not None:
-            return _without_block(PAYLOAD_VARIABLES)
+            return _warn_no_storage_block(PAYLOAD_VARIABLES)
         if self._settings.field_offloading is not None:
-            return ok(f"off: payloads over {INLINE_LIMIT_BYTES:,} bytes are refused")
+            return ok(f"off: payloads over {INLINE_LIMIT_BYTES:,} bytes are rejected")
         return warning(
-            f"nothing is offloaded: payloads over {INLINE_LIMIT_BYTES:,} bytes are refused",
-            f"set {PAYLOAD_VARIABLES}__STORAGE_CONFIG__BUCKET_NAME, or what docs/storage.md names "
-            "for another provider",
+            f"nothing is offloaded: payloads over {INLINE_LIMIT_BYTES:,} bytes are rejected",
+            f"set {PAYLOAD_VARIABLES}__STORAGE_CONFIG__BUCKET_NAME, or the variables that "
+            "docs/storage.md lists for another provider",
         )
 
     def _activity_fields(self) -> Verdict:
         config = self._settings.field_offloading
         if config is not None:
-            return _judge_floor(config.storage_config, config.min_size_bytes, FIELD_VARIABLES)
+            return _check_threshold(config.storage_config, config.min_size_bytes, FIELD_VARIABLES)
         if self._settings.activity_attributes_offloading is not None:
-            return _without_block(FIELD_VARIABLES)
+            return _warn_no_storage_block(FIELD_VARIABLES)
         return ok("off")
 
     def _encryption(self) -> Verdict:
         config = self._settings.payload_encryption
         if config is None:
             return ok("off")
-        clear: dict[str, str] = {}
+        unencrypted: dict[str, str] = {}
         if config.is_full and not config.blobs and self._settings.payload_offloading is not None:
-            clear["payloads"] = "ENCRYPT_BLOBS"
+            unencrypted["payloads"] = "ENCRYPT_BLOBS"
         if config.is_full and not config.encrypt_fields and self._settings.field_offloading:
-            clear["activity fields"] = "ENCRYPT_FIELDS"
-        if clear:
-            variables = (f"{_ENCRYPTION_VARIABLES}__{name}=true" for name in clear.values())
+            unencrypted["activity fields"] = "ENCRYPT_FIELDS"
+        if unencrypted:
+            variables = (f"{_ENCRYPTION_VARIABLES}__{name}=true" for name in unencrypted.values())
             return warning(
-                f"full, but what is offloaded of {' and '.join(clear)} is in the clear",
-                f"set {' and '.join(variables)}, if all readers are of this package",
+                f"full, but offloaded {' and '.join(unencrypted)} are not encrypted",
+                f"set {' and '.join(variables)}, if all readers use this package",
             )
-        blobs = "encrypted" if config.blobs else "in the clear but for marked fields"
+        blobs = "encrypted" if config.blobs else "not encrypted except for marked fields"
         return ok(f"{config.mode.value}, blobs {blobs}, main key ***")
 
     def _compression(self) -> Verdict:
@@ -99,43 +99,44 @@ class SettingsChecks:
             return warning(
                 f"DEPLOYMENT_NAME {settings.deployment_name!r} is the task queue, and "
                 f"TEMPORAL_TASK_QUEUE {queue!r} is not used",
-                "leave one of them out",
+                "remove one of them",
             )
         skipped = "" if settings.check_storage_on_start else ", stores not checked on start"
         return ok(f"platform {settings.server_url}, task queue {settings.task_queue!r}{skipped}")
 
     def _variables(self) -> Verdict:
-        meant = misspelt(os.environ)
-        if not meant:
-            return ok("none that looks like a misspelt one")
+        misspelt = find_misspelt(os.environ)
+        if not misspelt:
+            return ok("no misspelt names found")
         return warning(
-            f"nobody reads {', '.join(sorted(meant))}",
-            "; ".join(f"write {meant[name]}" for name in sorted(meant)),
+            f"not a setting, so ignored: {', '.join(sorted(misspelt))}",
+            "; ".join(f"rename to {misspelt[name]}" for name in sorted(misspelt)),
         )
 
 
-def misspelt(names: Iterable[str]) -> dict[str, str]:
-    """Variables of no group whose first part is like that of a group, with what was meant."""
+def find_misspelt(names: Iterable[str]) -> dict[str, str]:
+    """Return variables whose group looks like a misspelt one, each with the correct name."""
     found: dict[str, str] = {}
     for name in names:
         first, separator, rest = name.upper().partition("__")
         if separator and first not in _GROUPS:
-            for group in get_close_matches(first, _GROUPS, n=1, cutoff=_ALIKE):
+            for group in get_close_matches(first, _GROUPS, n=1, cutoff=_MIN_SIMILARITY):
                 found[name] = f"{group}__{rest}"
     return found
 
 
-def _judge_floor(config: BlobStorageConfig, floor: int, group: str) -> Verdict:
-    detail = f"from {floor:,} bytes on, to {config.description}, {_credentials(config)}"
+def _check_threshold(config: BlobStorageConfig, min_size: int, group: str) -> Verdict:
+    detail = f"from {min_size:,} bytes on, to {config.description}, {_credentials(config)}"
     remedy = f"set {group}__MIN_SIZE_BYTES between {SMALLEST_OFFLOADED_BYTES} and"
     remedy += f" {PAYLOAD_LIMIT_BYTES}, in clients as well"
-    if floor > PAYLOAD_LIMIT_BYTES:
+    if min_size > PAYLOAD_LIMIT_BYTES:
         return warning(
-            f"{detail}: in truth from {INLINE_LIMIT_BYTES:,} bytes on, for more is not delivered",
+            f"{detail}; effectively from {INLINE_LIMIT_BYTES:,} bytes on, since larger payloads "
+            "cannot be delivered inline",
             remedy,
         )
-    if floor < SMALLEST_OFFLOADED_BYTES:
-        return warning(f"{detail}: a reference is hardly smaller, and each costs a request", remedy)
+    if min_size < SMALLEST_OFFLOADED_BYTES:
+        return warning(f"{detail}; a reference is hardly smaller, and each costs a request", remedy)
     return ok(detail)
 
 
@@ -147,16 +148,16 @@ def _credentials(config: BlobStorageConfig) -> str:
     return "credentials from the provider's chain"
 
 
-def _without_block(group: str) -> Verdict:
+def _warn_no_storage_block(group: str) -> Verdict:
     return warning(
-        f"off, for {group}__… is set without a storage block",
-        f"set {group}__STORAGE_CONFIG__BUCKET_NAME, or what docs/storage.md names for another "
-        "provider",
+        f"off: {group}__… is set without a storage block",
+        f"set {group}__STORAGE_CONFIG__BUCKET_NAME, or the variables that docs/storage.md lists "
+        "for another provider",
     )
 
 
-def _awaitable(look: Callable[[], Verdict]) -> Callable[[], Awaitable[Verdict]]:
-    async def examine() -> Verdict:
-        return look()
+def _awaitable(examine: Callable[[], Verdict]) -> Callable[[], Awaitable[Verdict]]:
+    async def examine_async() -> Verdict:
+        return examine()
 
-    return examine
+    return examine_async

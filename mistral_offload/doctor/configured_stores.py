@@ -1,4 +1,4 @@
-"""The stores that settings name, each with the use that is made of it."""
+"""The stores named by a worker's settings, one entry for each use of a store."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ FIELD_VARIABLES = "ACTIVITY_ATTRIBUTES_OFFLOADING"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One use of one store.
+class ConfiguredStore:
+    """A store in one of its uses: for payloads or for activity fields.
 
     Attributes:
-        id: ``payload_store``, ``field_store``, or either with ``.read_also.<number>``.
-        title: the same in words.
-        config: of the store alone, without others to read.
-        variables: what the names of its variables begin with.
-        root: what its keys begin with, after the prefix of the store.
-        is_read_also: whether it is there to be read only.
+        id: ``payload_store`` or ``field_store``, with ``.read_also.<number>`` for stores to read.
+        title: the same for people.
+        config: configuration of the store alone, without ``read_also``.
+        variables: common beginning of the names of its environment variables.
+        root: first segment of its keys, after the prefix of the store.
+        is_read_also: True if the store is only read.
     """
 
     id: str
@@ -38,16 +38,23 @@ class Place:
     def check(
         self,
         name: str,
-        words: str,
+        title: str,
         examine: Callable[[], Awaitable[Verdict]],
         *,
         needs: tuple[str, ...] = (),
         after: tuple[str, ...] = (),
     ) -> Check:
-        """A check of this place; names without a dot are those of others of it."""
+        """Return a check of this store.
+
+        Args:
+            name: last part of the check's id.
+            title: last part of the check's title.
+            examine: runs the check.
+            needs, after: as in `Check`; names without a dot are those of other checks of the store.
+        """
         return Check(
             f"{self.id}.{name}",
-            f"{self.title}: {words}",
+            f"{self.title}: {title}",
             examine,
             needs=tuple(map(self._full_id, needs)),
             after=tuple(map(self._full_id, after)),
@@ -58,10 +65,10 @@ class Place:
         return name if "." in name else f"{self.id}.{name}"
 
 
-def places_of(settings: WorkerSettings) -> list[Place]:
-    """Every use of every store that the settings name, the payloads' first."""
+def configured_stores(settings: WorkerSettings) -> list[ConfiguredStore]:
+    """Return every store that the settings name, once for each use; payload stores come first."""
     payloads, fields = settings.payload_offloading, settings.field_offloading
-    found: list[Place] = []
+    found: list[ConfiguredStore] = []
     if payloads is not None:
         found += _uses("payload", payloads.storage_config, PAYLOAD_VARIABLES, PAYLOAD_ROOT)
     if fields is not None:
@@ -69,12 +76,12 @@ def places_of(settings: WorkerSettings) -> list[Place]:
     return found
 
 
-def _uses(what: str, config: BlobStorageConfig, group: str, root: str) -> Iterator[Place]:
-    id, title, variables = f"{what}_store", f"{what} store", f"{group}__STORAGE_CONFIG"
+def _uses(kind: str, config: BlobStorageConfig, group: str, root: str) -> Iterator[ConfiguredStore]:
+    id, title, variables = f"{kind}_store", f"{kind} store", f"{group}__STORAGE_CONFIG"
     alone = config.model_copy(update={"read_also": ()})
-    yield Place(id, title, alone, variables, root, is_read_also=False)
+    yield ConfiguredStore(id, title, alone, variables, root, is_read_also=False)
     for number, other in enumerate(config.read_also, start=1):
-        yield Place(
+        yield ConfiguredStore(
             f"{id}.read_also.{number}",
             f"{title}, read also {number}",
             other,

@@ -1,4 +1,4 @@
-"""Everything that is looked at, put together."""
+"""Runs all checks of the doctor."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 from mistral_offload.config import BlobStorageConfig
-from mistral_offload.doctor.access import AccessChecks
+from mistral_offload.doctor.access import AccessChecks, RemovalChecks
 from mistral_offload.doctor.configuration import SettingsChecks
-from mistral_offload.doctor.configured_stores import places_of
+from mistral_offload.doctor.configured_stores import configured_stores
 from mistral_offload.doctor.encryption import EncryptionChecks
 from mistral_offload.doctor.expiry import ExpiryChecks
-from mistral_offload.doctor.findings import Check, Finding, Outcome
+from mistral_offload.doctor.findings import Check, Finding, Outcome, SharedFacts
 from mistral_offload.doctor.machine import MachineChecks
 from mistral_offload.doctor.platform import PlatformChecks
 from mistral_offload.doctor.probe import Probe
-from mistral_offload.doctor.probe_removal import CleaningChecks
 from mistral_offload.doctor.round_trip import RoundTripChecks
 from mistral_offload.doctor.runner import run_checks
-from mistral_offload.doctor.secret_mask import Mask
-from mistral_offload.doctor.shared_facts import Facts
+from mistral_offload.doctor.secret_mask import SecretMask
 from mistral_offload.doctor.speed import SpeedChecks
 from mistral_offload.doctor.temporal import TemporalChecks
 from mistral_offload.doctor.versions import VersionChecks
@@ -39,41 +37,41 @@ async def examine(
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     size: int = DEFAULT_SIZE_BYTES,
 ) -> AsyncGenerator[Finding]:
-    """Look at everything that a worker with these settings relies on.
+    """Check everything that a worker with these settings relies on.
 
-    Checks run at the same time; their findings come in a fixed order, as soon as those before are
-    there. No check raises. What is written into stores is removed again, also when the generator is
-    closed early.
+    Checks run concurrently; each finding is yielded as soon as it and all before it, in a fixed
+    order, are known. Failures are findings, not exceptions. Blobs written to stores are removed
+    again, also when the generator is closed early.
 
     Args:
         settings: the worker's.
-        read_only: write nothing, nowhere; what takes a write is left out.
-        timeout: how long each check may take, in seconds.
-        size: of the blob that is sent for the throughput, in bytes.
+        read_only: write nothing; checks that need to write are left out.
+        timeout: time limit of each check, in seconds.
+        size: bytes of the blob that is sent to measure throughput.
     """
-    facts, mask = Facts(settings), Mask(settings)
-    places = places_of(settings)
-    probes = [Probe(place, facts, timeout=timeout) for place in places]
+    facts, mask = SharedFacts(settings), SecretMask(settings)
+    stores = configured_stores(settings)
+    probes = [Probe(store, facts, timeout=timeout) for store in stores]
     checks: list[Check] = [
         *SettingsChecks(settings).checks(),
         *VersionChecks(settings).checks(),
-        *MachineChecks(places, may_write=not read_only).checks(),
+        *MachineChecks(stores, may_write=not read_only).checks(),
         *PlatformChecks(settings, facts, timeout=timeout).checks(),
         *TemporalChecks(settings, facts, timeout=timeout).checks(),
         *EncryptionChecks(settings).checks(),
     ]
     measured: set[BlobStorageConfig] = set()
     for probe in probes:
-        place = probe.place
-        may_write = not (read_only or place.is_read_also)
+        store = probe.target
+        may_write = not (read_only or store.is_read_also)
         checks += AccessChecks(probe, may_write=may_write).checks()
         if may_write:
-            if place.config not in measured:
+            if store.config not in measured:
                 checks += SpeedChecks(probe, size=size, timeout=timeout).checks()
-                measured.add(place.config)
+                measured.add(store.config)
             checks += RoundTripChecks(settings, probe).checks()
-            checks += CleaningChecks(probe, after=checks).checks()
-        if not place.is_read_also:
+            checks += RemovalChecks(probe, after=checks).checks()
+        if not store.is_read_also:
             checks += ExpiryChecks(probe, facts).checks()
     try:
         async with aclosing(run_checks(checks, timeout=timeout)) as findings:
@@ -87,13 +85,13 @@ async def examine(
 async def examine_without_settings(
     error: ConfigurationError, *, timeout: float = DEFAULT_TIMEOUT_SECONDS
 ) -> AsyncGenerator[Finding]:
-    """What is left to look at where the settings cannot be read.
+    """Report settings that cannot be read, and run the checks that do not need them.
 
     Args:
-        error: what is wrong with them.
-        timeout: how long each check may take, in seconds.
+        error: the error raised for the settings.
+        timeout: time limit of each check, in seconds.
     """
-    remedy = "mend the variables that are named"
+    remedy = "fix the environment variables listed above"
     yield Finding("settings", "settings", Outcome.FAILED, str(error), remedy, 0.0)
     async with aclosing(run_checks(VersionChecks(None).checks(), timeout=timeout)) as findings:
         async for finding in findings:
@@ -102,5 +100,5 @@ async def examine_without_settings(
 
 async def _clean_up(probe: Probe) -> None:
     if probe.left:
-        with suppress(MistralOffloadError):  # its check has told
+        with suppress(MistralOffloadError):  # reported by its check
             await probe.remove()

@@ -1,4 +1,4 @@
-"""Whether the keys can be used, and open what they have sealed."""
+"""Checks that the encryption keys work, by encrypting and decrypting a value."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.partial_encryption import EncryptedStrField
 
 _TEXT = "only for those who have a key"
-_NOBODY = PayloadContext("mistral-offload-doctor", "no-execution")
+_CONTEXT = PayloadContext("mistral-offload-doctor", "no-execution")
 
 
 class EncryptionChecks:
-    """The encryption that settings ask for; none, if they do not."""
+    """Checks the keys of the settings; there are no checks without encryption."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         self._config = settings.payload_encryption
 
     def checks(self) -> list[Check]:
-        """One check, for each key."""
+        """Return one check, of all keys."""
         if self._config is None:
             return []
         return [Check("encryption.keys", "encryption: keys", self._keys)]
 
     async def _keys(self) -> Verdict:
         config = self._config
-        assert config is not None  # noqa: S101 - there is no check without
+        assert config is not None  # noqa: S101 - otherwise there is no such check
         return await asyncio.to_thread(_try_keys, config)
 
 
 def _try_keys(config: PayloadEncryptionConfig) -> Verdict:
     encoder = PayloadEncoder(encryption=config)
     value = dump_json(EncryptedStrField(data=_TEXT))
-    sealed = encoder.encode(value, _NOBODY)
-    if _TEXT.encode() in sealed.data or encoder.decode(sealed) != value:
+    encrypted = encoder.encode(value, _CONTEXT)
+    if _TEXT.encode() in encrypted.data or encoder.decode(encrypted) != value:
         return failed(
-            "what the main key seals is not hidden, or not what it opens",
-            "reinstall cryptography, and report it as a fault of ours",
+            "a value encrypted with the main key is still readable, or does not decrypt to itself",
+            "reinstall cryptography, and report a bug of mistral-offload",
         )
     repeated = len(config.keys) - len(set(config.keys))
     if repeated:
         return warning(
-            f"{repeated} of the {len(config.keys)} keys are given twice",
-            "make TEMPORAL_PAYLOAD_ENCRYPTION__SECONDARY_KEY and __RETIRED_KEYS the keys that "
-            "were replaced, or leave them out",
+            f"{repeated} of the {len(config.keys)} keys are duplicates",
+            "set TEMPORAL_PAYLOAD_ENCRYPTION__SECONDARY_KEY and __RETIRED_KEYS to the keys that "
+            "were replaced, or remove them",
         )
     old = len(config.keys) - 1
     return ok(
-        f"the main key of {len(config.keys[0]) * 8} bits seals and opens; "
+        f"the main key of {len(config.keys[0]) * 8} bits encrypts and decrypts; "
         f"{old or 'no'} older key{'' if old == 1 else 's'}"
     )

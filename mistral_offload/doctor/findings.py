@@ -1,15 +1,29 @@
-"""What a check says: a verdict while it runs, a finding when it has."""
+"""Checks and their results: a verdict while a check runs, a finding once it is done."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import NamedTuple
 
+from temporalio.client import Client
+
+from mistral_offload.environment.discovery import choose_namespace
+from mistral_offload.environment.platform_api import WhoAmIResponse
+from mistral_offload.environment.settings import WorkerSettings
+
 
 class Outcome(str, Enum):
-    """How a check ended."""
+    """The outcome of a check.
+
+    Attributes:
+        OK: no problem found.
+        WARNING: production works, but not as it should, or not for long.
+        FAILED: something fails in production.
+        NOT_CHECKED: unknown; the detail says why.
+    """
 
     OK = "ok"
     WARNING = "warning"
@@ -18,7 +32,14 @@ class Outcome(str, Enum):
 
 
 class Verdict(NamedTuple):
-    """What a check found; a remedy says what to do, by name: a variable, permission or command."""
+    """The result of a check.
+
+    Attributes:
+        outcome: the outcome.
+        detail: the observation.
+        remedy: the action to take, with the name of the variable, permission or command; None if
+            there is nothing to do.
+    """
 
     outcome: Outcome
     detail: str
@@ -26,41 +47,41 @@ class Verdict(NamedTuple):
 
 
 def ok(detail: str) -> Verdict:
-    """All is well."""
+    """Return a verdict of `Outcome.OK`."""
     return Verdict(Outcome.OK, detail)
 
 
 def warning(detail: str, remedy: str) -> Verdict:
-    """Production works, but not as it should, or not for long."""
+    """Return a verdict of `Outcome.WARNING`."""
     return Verdict(Outcome.WARNING, detail, remedy)
 
 
 def failed(detail: str, remedy: str | None = None) -> Verdict:
-    """Something fails in production."""
+    """Return a verdict of `Outcome.FAILED`."""
     return Verdict(Outcome.FAILED, detail, remedy)
 
 
-def not_checked(because: str, remedy: str | None = None) -> Verdict:
-    """Nobody knows; ``because`` says why."""
-    return Verdict(Outcome.NOT_CHECKED, f"because {because}", remedy)
+def not_checked(reason: str, remedy: str | None = None) -> Verdict:
+    """Return a verdict of `Outcome.NOT_CHECKED`."""
+    return Verdict(Outcome.NOT_CHECKED, f"because {reason}", remedy)
 
 
 def in_days(days: float) -> str:
-    """A number of days in words."""
+    """Format a number of days: ``1 day``, ``2.5 days``."""
     return f"{days:g} day" + ("" if days == 1 else "s")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing to look at.
+    """One check of the installation.
 
     Attributes:
-        id: stable, with dots: what is looked at, then what of it.
-        title: the same in words.
-        examine: does it; an error of ours that it raises is a failure.
-        needs: ids of checks without whose success it says nothing.
-        after: ids of checks that it only waits for.
-        variables: what the names of its store's variables begin with, if it is about a store.
+        id: stable id, with dots: the thing that is checked, then its aspect.
+        title: the same for people.
+        examine: runs the check; a `MistralOffloadError` that it raises is a failure.
+        needs: ids of checks whose success this one requires.
+        after: ids of checks that this one waits for, whatever their outcome.
+        variables: common beginning of the names of its store's variables, for checks of a store.
     """
 
     id: str
@@ -73,15 +94,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check has found.
+    """The result of a check that was run.
 
     Attributes:
-        id: the check's, stable.
-        title: the same in words.
-        outcome: how it ended.
-        detail: what was seen.
-        remedy: what to do, or None where nothing is.
-        seconds: how long the check took, without waiting for others.
+        id: the check's stable id.
+        title: the same for people.
+        outcome: the outcome.
+        detail: the observation.
+        remedy: the action to take; None if there is nothing to do.
+        seconds: duration of the check, without waiting for others.
     """
 
     id: str
@@ -90,3 +111,27 @@ class Finding:
     detail: str
     remedy: str | None
     seconds: float
+
+
+@dataclass
+class SharedFacts:
+    """Results of some checks that other checks use; None as long as they are unknown.
+
+    Attributes:
+        settings: the worker's.
+        platform_responded: True once the platform has responded.
+        whereabouts: Temporal's address and namespace, if the platform reports them.
+        client: a client connected to Temporal.
+        retention: the time for which Temporal keeps ended executions.
+    """
+
+    settings: WorkerSettings
+    platform_responded: bool = False
+    whereabouts: WhoAmIResponse | None = None
+    client: Client | None = None
+    retention: timedelta | None = None
+
+    @property
+    def namespace(self) -> str:
+        """Temporal's namespace, as far as it is known so far."""
+        return choose_namespace(self.settings, self.whereabouts)

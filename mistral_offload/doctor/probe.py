@@ -1,7 +1,7 @@
-"""Blobs of an examination: written under keys of our own, and removed again.
+"""The blobs that checks write to a store, and remove again.
 
-They belong to an execution that does not exist, ``mistral-offload-doctor-<random>``, of the
-namespace that workers use, so that permissions given by prefix hold for them as for real blobs.
+They belong to an execution that does not exist, ``mistral-offload-doctor-<random>``, in the
+namespace of the workers, so that permissions granted by prefix apply to them as to real blobs.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Coroutine
 from datetime import datetime, timezone
 from typing import Any, TypeVar
 
-from mistral_offload.doctor.configured_stores import Place
-from mistral_offload.doctor.shared_facts import Facts
+from mistral_offload.doctor.configured_stores import ConfiguredStore
+from mistral_offload.doctor.findings import SharedFacts
 from mistral_offload.errors import BlobNotFoundError, StorageError, StorageUnavailableError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.field_reference import FIELD_ROOT, ContentForm, FieldReference
@@ -29,28 +29,28 @@ _ABSENT = b"never written"
 
 
 class Probe:
-    """What is written into one place, and what is left of it.
+    """Writes blobs to one store, and keeps track of those to remove.
 
-    Nothing is opened before the first use. The store's own timeouts are shortened, so that its
-    threads end soon after a check was given up.
+    The store is opened on first use. Its own timeouts are shortened, so that its threads end soon
+    after a check has timed out.
 
     Attributes:
-        place: where.
-        config: how, with shortened timeouts.
-        written_between: local times before and after the blob of `create` was written.
+        target: the store.
+        config: the store's configuration, with shortened timeouts.
+        written_between: local times before and after `create` wrote its blob; None before that.
     """
 
-    def __init__(self, place: Place, facts: Facts, *, timeout: float) -> None:
-        self.place = place
+    def __init__(self, target: ConfiguredStore, facts: SharedFacts, *, timeout: float) -> None:
+        self.target = target
         self.written_between: tuple[datetime, datetime] | None = None
         self._facts = facts
         self._name = f"mistral-offload-doctor-{secrets.token_hex(8)}"
-        self._blob = f"{self._name} looked whether blobs can be written here.".encode()
-        self.config = place.config.model_copy(
+        self._blob = f"{self._name} checked whether it can write blobs.".encode()
+        self.config = target.config.model_copy(
             update={
-                "connect_timeout_seconds": min(place.config.connect_timeout_seconds, timeout / 2),
-                "read_timeout_seconds": min(place.config.read_timeout_seconds, timeout / 2),
-                "retry_seconds": min(place.config.retry_seconds, _LONGEST_RETRY_SECONDS),
+                "connect_timeout_seconds": min(target.config.connect_timeout_seconds, timeout / 2),
+                "read_timeout_seconds": min(target.config.read_timeout_seconds, timeout / 2),
+                "retry_seconds": min(target.config.retry_seconds, _LONGEST_RETRY_SECONDS),
             }
         )
         self._opened: BlobStore | None = None
@@ -63,7 +63,7 @@ class Probe:
         """The store, opened on first use.
 
         Raises:
-            StorageConfigError: its settings cannot be used.
+            StorageConfigError: its settings are invalid.
         """
         if self._opened is None:
             self._opened = open_store(self.config)
@@ -76,24 +76,24 @@ class Probe:
 
     @property
     def key(self) -> str:
-        """Of the blob that `create` writes."""
+        """Key of the blob that `create` writes."""
         return self.key_of(self._blob)
 
     @property
     def folder(self) -> str:
-        """What the keys of all its blobs begin with."""
+        """Common beginning of the keys of all its blobs."""
         return self.key.partition("sha256:")[0]
 
     @property
     def left(self) -> list[str]:
-        """Physical keys that were written and not removed."""
+        """Keys in the bucket, prefix included, that were written and not removed."""
         prefix = KeyPrefix(self.config.prefix)
         return [prefix.join(key) for key in self._left]
 
     def key_of(self, blob: bytes) -> str:
-        """Where these bytes are kept."""
+        """Return the key under which a blob is stored."""
         context = self.context
-        if self.place.root == FIELD_ROOT:
+        if self.target.root == FIELD_ROOT:
             return FieldReference.of(
                 blob,
                 namespace=context.namespace,
@@ -107,50 +107,50 @@ class Probe:
         ).key
 
     def expect(self, key: str) -> None:
-        """Remember a key that is about to be written, to be removed in the end."""
+        """Record a key that is about to be written, so that `remove` deletes it."""
         if key not in self._left:
             self._left.append(key)
 
     async def write(self, writing: Coroutine[Any, Any, T]) -> T:
-        """Await a write; one that is given up goes on in its thread, and `remove` waits for it."""
+        """Await a write; if it is cancelled it continues in its thread, and `remove` waits."""
         task = asyncio.ensure_future(writing)
         self._writing.add(task)
         task.add_done_callback(self._writing.discard)
         return await asyncio.shield(task)
 
     async def put(self, blob: bytes) -> str:
-        """Write a blob; returns its key."""
+        """Write a blob, and return its key."""
         key = self.key_of(blob)
         self.expect(key)
         try:
             await self.write(self.store.put_async(key, blob))
         except StorageUnavailableError:
-            raise  # it may have been written, all the same
+            raise  # the blob may have been written nevertheless
         except StorageError:
             self._left.remove(key)
             raise
         return key
 
     async def create(self) -> None:
-        """Write the first blob, once."""
+        """Write the first blob, unless that was done."""
         if self.written_between is None:
             before = datetime.now(timezone.utc)
             await self.put(self._blob)
             self.written_between = before, datetime.now(timezone.utc)
 
     async def create_again(self) -> bool:
-        """Write the first blob another time; says whether the store let it be replaced."""
+        """Write the first blob again; return True if the store let it be overwritten."""
         return await self.write(self.store.put_async(self.key, self._blob))
 
     async def is_readable(self) -> bool:
-        """Whether the first blob comes back as it was."""
+        """Return True if the first blob reads back unchanged."""
         return await self.store.get_async(self.key) == self._blob
 
     async def read_absent(self) -> None:
-        """Ask for a blob that was never written.
+        """Read a blob that was never written.
 
         Raises:
-            StorageError: the store says anything but that it is not there.
+            StorageError: the store fails in any other way than by not finding it.
         """
         try:
             await self.store.get_async(self.key_of(_ABSENT))
@@ -158,14 +158,14 @@ class Probe:
             return
 
     async def listed(self) -> set[str]:
-        """The keys of the execution that the store lists."""
+        """Return the keys of the probe's blobs that the store lists."""
         return {blob.key async for blob in self.store.list_async(self.folder)}
 
     async def remove(self) -> int:
-        """Remove all that was written; returns how many blobs. What cannot be removed is `left`.
+        """Delete all written blobs and return their number; those that fail stay in `left`.
 
         Raises:
-            StorageError: the last of those that could not be removed.
+            StorageError: the error of the last deletion that failed.
         """
         if self._writing:
             await asyncio.wait(self._writing, timeout=self._timeout)

@@ -1,4 +1,4 @@
-"""What to do about an error of ours, where its own words do not say all of it."""
+"""Maps errors to remedies, for errors whose message does not already state one."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from mistral_offload.errors import (
 )
 
 _REMEDIES: tuple[tuple[type[MistralOffloadError], str], ...] = (
-    (AuthenticationError, "give a valid MISTRAL_API_KEY, or a file in MISTRAL_SA_TOKEN_PATH"),
-    (PermissionDeniedError, "let the key's workspace use workflows, or give another key"),
-    (ServerError, "wait, and look at the platform's status page"),
-    (APIConnectionError, "look at SERVER_URL, the network, and HTTPS_PROXY"),
+    (AuthenticationError, "set a valid MISTRAL_API_KEY, or a token file in MISTRAL_SA_TOKEN_PATH"),
+    (PermissionDeniedError, "enable workflows for the key's workspace, or set another key"),
+    (ServerError, "wait, and check the platform's status page"),
+    (APIConnectionError, "check SERVER_URL, the network, and HTTPS_PROXY"),
 )
 
 
 def remedy_for(error: MistralOffloadError, *, variables: str | None = None) -> str | None:
-    """What to do about an error; None where its message says it.
+    """Return the remedy for an error; None if its message states it.
 
     Args:
-        error: what was raised.
-        variables: what the names of the store's variables begin with, if it is about a store.
+        error: the error that was raised.
+        variables: common beginning of the names of the store's variables, for errors of a store.
     """
     if isinstance(error, MissingExtraError):
         return f'pip install "mistral-offload[{error.extra}]"'
@@ -38,12 +38,12 @@ def remedy_for(error: MistralOffloadError, *, variables: str | None = None) -> s
 
 def _remedy_for_store(error: MistralOffloadError, variables: str) -> str:
     if isinstance(error, ContainerNotFoundError):
-        return f"create {error.container!r}, or mend the {variables}__… variables"
+        return f"create {error.container!r}, or fix the {variables}__… variables"
     if isinstance(error, StorageAccessDeniedError):
         return (
-            f"mend the credentials ({variables}__…, or the provider's own chain), or give them the "
-            "permissions of docs/storage.md"
+            f"fix the credentials ({variables}__…, or the provider's own chain), or grant them the "
+            "permissions listed in docs/storage.md"
         )
     if isinstance(error, StorageUnavailableError):
-        return f"look at the network, the endpoint in {variables}__…, and HTTPS_PROXY"
-    return f"mend the {variables}__… variables"
+        return f"check the network, the endpoint in {variables}__…, and HTTPS_PROXY"
+    return f"fix the {variables}__… variables"

@@ -1,4 +1,4 @@
-"""A value there and back, through everything that the settings do to one."""
+"""Checks that a value survives encoding, storing and decoding with the settings."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _WORDS = {
 
 
 class RoundTripChecks:
-    """Encodes as one process would and decodes as another, with the store of a probe."""
+    """Encodes as one process would and decodes as another, using the store of a probe."""
 
     def __init__(self, settings: WorkerSettings, probe: Probe) -> None:
         self._settings = settings
         self._probe = probe
 
     def checks(self) -> list[Check]:
-        """The trip of a payload, or of an activity field."""
-        is_field = self._probe.place.root == FIELD_ROOT
+        """Return one check, of a payload or of an activity field."""
+        is_field = self._probe.target.root == FIELD_ROOT
         return [
-            self._probe.place.check(
+            self._probe.target.check(
                 "round_trip",
                 "round trip",
                 self._field if is_field else self._payload,
@@ -46,9 +46,9 @@ class RoundTripChecks:
         planned = await writer.encode_async(value, context, offload=True, write=False)
         self._probe.expect(await self._key_of(planned))
         encoded = await self._probe.write(writer.encode_async(value, context, offload=True))
-        # Another encoder, since the first one would find the blob in its cache.
+        # Another encoder, since the first one has the blob in its cache.
         decoded = await self._encoder().decode_async(encoded, namespace=context.namespace)
-        return _judge(decoded == value, [_WORDS[option] for option in encoded.options])
+        return _verdict(decoded == value, [_WORDS[option] for option in encoded.options])
 
     async def _field(self) -> Verdict:
         context, value = self._probe.context, self._value()
@@ -58,11 +58,11 @@ class RoundTripChecks:
         )
         key = await self._probe.put(blob)
         content = encoder.decode_field_blob(await self._probe.store.get_async(key))
-        sealed = [] if blob == value else [_WORDS[EncodingOption.ENCRYPTED]]
-        return _judge(content == value, [*sealed, _WORDS[EncodingOption.OFFLOADED]])
+        encrypted = [] if blob == value else [_WORDS[EncodingOption.ENCRYPTED]]
+        return _verdict(content == value, [*encrypted, _WORDS[EncodingOption.OFFLOADED]])
 
     def _encoder(self) -> PayloadEncoder:
-        """As the settings make it, on the store of the probe."""
+        """Return an encoder with the settings' transforms and the probe's store."""
         offloading = self._settings.payload_offloading
         return PayloadEncoder(
             offloading,
@@ -72,20 +72,22 @@ class RoundTripChecks:
         )
 
     def _value(self) -> bytes:
-        """JSON that gets compressed, if anything of a few megabytes does."""
+        """Return JSON just large enough to be compressed, up to a few megabytes."""
         compression = self._settings.payload_compression
         size = 1024 if compression is None else compression.min_size_bytes
-        line = "mistral-offload doctor was here. "
+        line = "mistral-offload doctor test value. "
         return dump_json(line * (min(size, _LARGEST_BYTES) // len(line) + 1))
 
     async def _key_of(self, encoded: EncodedPayload) -> str:
-        """The key in a reference, which full encryption has sealed."""
+        """Return the key in a reference, which full encryption has encrypted."""
         last = encoded.options.index(EncodingOption.OFFLOADED) + 1
-        sealed = EncodedPayload(encoded.data, encoded.options[last:])
-        return Reference.from_json(await self._encoder().decode_async(sealed)).key
+        reference = EncodedPayload(encoded.data, encoded.options[last:])
+        return Reference.from_json(await self._encoder().decode_async(reference)).key
 
 
-def _judge(is_same: bool, done: list[str]) -> Verdict:
+def _verdict(is_same: bool, transforms: list[str]) -> Verdict:
     if not is_same:
-        return failed("what came back is not what was sent", "report it as a fault of ours")
-    return ok(f"{', '.join(done)}, and read again")
+        return failed(
+            "the value read back differs from the one written", "report a bug of mistral-offload"
+        )
+    return ok(f"{', '.join(transforms)}, and read back")

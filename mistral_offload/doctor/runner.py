@@ -1,4 +1,4 @@
-"""Runs checks at the same time, each within its time, and tells them in their order."""
+"""Runs checks concurrently, each with a time limit, and yields findings in a fixed order."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from mistral_offload.errors import MistralOffloadError
 
 
 async def run_checks(checks: Sequence[Check], *, timeout: float) -> AsyncGenerator[Finding]:
-    """Run checks; a finding comes when it and those before it are there.
+    """Run checks; yield each finding as soon as it and all before it are known.
 
-    A check begins when those that it names have ended. Names of checks that are not among these are
-    passed over.
+    A check starts when all checks in its ``needs`` and ``after`` have ended; ids that are not among
+    the given checks are ignored.
 
     Args:
-        checks: with distinct ids, and no circles.
-        timeout: how long each may take, in seconds.
+        checks: checks with distinct ids, and no circular dependencies.
+        timeout: time limit of each check, in seconds.
     """
     tasks: dict[str, asyncio.Task[Finding]] = {}
 
-    async def conduct(check: Check) -> Finding:
+    async def run(check: Check) -> Finding:
         waits = [tasks[name] for name in (*check.needs, *check.after) if name in tasks]
         if waits:
             await asyncio.wait(waits)
         for name in check.needs:
-            if name in tasks and (missed := _missed(tasks[name].result())) is not None:
-                return _finding(check, missed, 0.0)
-        began = time.monotonic()
+            if name in tasks and (skipped := _skip_because_of(tasks[name].result())) is not None:
+                return _finding(check, skipped, 0.0)
+        start = time.monotonic()
         verdict = await _examine(check, timeout)
-        return _finding(check, verdict, time.monotonic() - began)
+        return _finding(check, verdict, time.monotonic() - start)
 
-    tasks |= {check.id: asyncio.create_task(conduct(check)) for check in checks}
+    tasks |= {check.id: asyncio.create_task(run(check)) for check in checks}
     try:
         for check in checks:
             yield await tasks[check.id]
@@ -51,17 +51,18 @@ async def _examine(check: Check, timeout: float) -> Verdict:
         return failed(str(error), remedy_for(error, variables=check.variables))
     except asyncio.TimeoutError:
         return failed(
-            f"nothing came of it within {timeout:g} s",
-            "look at the network and at what answers there; --timeout gives it longer",
+            f"no result within {timeout:g} s",
+            "check the network and the server; --timeout raises the limit",
         )
-    except Exception as error:  # the others must be heard; its text might hold anything
+    except Exception as error:  # must not hide other findings; its text may hold a secret
         return failed(
-            f"the check itself failed with {type(error).__name__}", "report it as a fault of ours"
+            f"the check itself failed with {type(error).__name__}",
+            "report a bug of mistral-offload",
         )
 
 
-def _missed(needed: Finding) -> Verdict | None:
-    """Why a check is passed over for one that it needs, if it is."""
+def _skip_because_of(needed: Finding) -> Verdict | None:
+    """Return the verdict of a check that is skipped because of one it needs; None to run it."""
     if needed.outcome is Outcome.FAILED:
         return not_checked(f"'{needed.title}' failed")
     if needed.outcome is Outcome.NOT_CHECKED:

@@ -1,4 +1,4 @@
-"""No finding quotes a secret, whoever has said it."""
+"""Masks secrets in findings, also those quoted by servers and SDKs."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from mistral_offload.doctor.findings import Finding
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import ServiceAccountTokenError
 
-_SHORTEST = 8
-"""A shorter text would hide half of what is said, and guards nothing."""
+_MIN_LENGTH = 8
+"""Masking a shorter text would garble findings, and protects nothing."""
 
 _IN_CONNECTION_STRING = re.compile(r"(?:AccountKey|SharedAccessSignature)=([^;]+)")
 
 
-class Mask:
+class SecretMask:
     """Replaces the secrets of settings in findings."""
 
     def __init__(self, settings: WorkerSettings) -> None:
         known = set(_secrets_in(settings))
-        with suppress(ServiceAccountTokenError):  # a check of its own tells
+        with suppress(ServiceAccountTokenError):  # reported by the check of the token
             known.add(settings.platform_token() or "")
         known |= {piece for text in known for piece in _IN_CONNECTION_STRING.findall(text)}
-        # The longest first, for one may be part of another.
-        self._secrets = sorted((s for s in known if len(s) >= _SHORTEST), key=len, reverse=True)
+        # The longest first, since one may be part of another.
+        self._secrets = sorted((s for s in known if len(s) >= _MIN_LENGTH), key=len, reverse=True)
 
     def hide(self, finding: Finding) -> Finding:
-        """The finding with ``***`` in place of secrets."""
+        """Return the finding with secrets replaced by ``***``."""
         remedy = None if finding.remedy is None else self._hide(finding.remedy)
         return replace(finding, detail=self._hide(finding.detail), remedy=remedy)
 

@@ -1,4 +1,4 @@
-"""How fast a store is, and what time it thinks it is."""
+"""Measures a store's latency and throughput, and compares its clock with the local one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _ROUNDS = 5
 _SMALL_BYTES = 1024
 _SLOW_SECONDS = 1.0
 _SLOW_BYTES_PER_SECOND = 1_000_000
-_FIRST_SHARE = 16
-"""A transfer of this part of the size comes first, to see whether the whole fits into its time."""
+_TRIAL_DIVISOR = 16
+"""A trial transfer of this fraction of the size shows whether the whole fits the time limit."""
 
 _CLOCK_WARNING = timedelta(seconds=5)
 _CLOCK_FAILURE = timedelta(minutes=5)
@@ -25,12 +25,12 @@ _RESOLUTION = timedelta(seconds=1)
 
 
 class SpeedChecks:
-    """Measures one store with blobs that its probe remembers.
+    """Measures one store with blobs that its probe removes.
 
     Args:
-        probe: of the store.
-        size: what is sent for the throughput, in bytes.
-        timeout: how long a check may take, in seconds.
+        probe: the store's.
+        size: bytes to send to measure throughput.
+        timeout: time limit of each check, in seconds.
     """
 
     def __init__(self, probe: Probe, *, size: int, timeout: float) -> None:
@@ -39,8 +39,8 @@ class SpeedChecks:
         self._timeout = timeout
 
     def checks(self) -> list[Check]:
-        """One after the other, and after the access checks, so that they do not share the line."""
-        check = self._probe.place.check
+        """Return the checks; they run one by one after the access checks, to share no bandwidth."""
+        check = self._probe.target.check
         return [
             check("clock", "clock", self._clock, needs=("put",)),
             check(
@@ -55,9 +55,9 @@ class SpeedChecks:
 
     async def _clock(self) -> Verdict:
         between = self._probe.written_between
-        assert between is not None  # noqa: S101 - a check that is needed has written it
+        assert between is not None  # noqa: S101 - written by a check that this one needs
         stat = await self._probe.store.stat_async(self._probe.key)
-        return judge_clock(stat.modified, *between)
+        return evaluate_clock(stat.modified, *between)
 
     async def _latency(self) -> Verdict:
         puts: list[float] = []
@@ -73,9 +73,9 @@ class SpeedChecks:
         return warning(detail, "use a bucket in the worker's region, or a nearer endpoint")
 
     async def _throughput(self) -> Verdict:
-        size = max(1, self._size // _FIRST_SHARE)
+        size = max(1, self._size // _TRIAL_DIVISOR)
         put, get = await self._transfer(size)
-        if (put + get) * _FIRST_SHARE < self._timeout:
+        if (put + get) * _TRIAL_DIVISOR < self._timeout:
             size = self._size
             put, get = await self._transfer(size)
         up, down = size / put, size / get
@@ -84,39 +84,39 @@ class SpeedChecks:
             return ok(detail)
         return warning(
             detail,
-            "look at the network between here and the store; raise "
-            f"{self._probe.place.variables}__RETRY_SECONDS to a few transfers of large blobs",
+            "check the network between here and the store; raise "
+            f"{self._probe.target.variables}__RETRY_SECONDS to the time of several large transfers",
         )
 
     async def _transfer(self, size: int) -> tuple[float, float]:
-        """Seconds of a put and of a get."""
+        """Return the seconds of a put and of a get."""
         put, key = await _timed(self._probe.put(os.urandom(size)))
         get, _ = await _timed(self._probe.store.get_async(key))
         return put, get
 
 
-def judge_clock(modified: datetime, before: datetime, after: datetime) -> Verdict:
-    """What the store's time of a write says of the local clock.
+def evaluate_clock(modified: datetime, before: datetime, after: datetime) -> Verdict:
+    """Compare the store's time of a write with the local clock.
 
     Args:
-        modified: when the store says it was, in whole seconds perhaps.
-        before: the local time before it.
-        after: the local time after it.
+        modified: the store's time of the write, possibly in whole seconds.
+        before: the local time before the write.
+        after: the local time after the write.
     """
     if modified > after:
         apart, side = modified - after, "behind"
     else:
         apart, side = max(before - modified - _RESOLUTION, timedelta()), "ahead of"
     if apart < _CLOCK_WARNING:
-        return ok("agrees with this machine's")
+        return ok("agrees with this machine's clock")
     detail = f"this machine's clock is {apart.total_seconds():,.0f} s {side} the store's"
     remedy = "set this machine's clock (chronyc tracking, timedatectl status)"
     if apart < _CLOCK_FAILURE:
         return warning(detail, remedy)
-    return failed(f"{detail}; S3 refuses requests from 15 minutes on", remedy)
+    return failed(f"{detail}; S3 rejects requests from 15 minutes on", remedy)
 
 
 async def _timed(work: Awaitable[Any]) -> tuple[float, Any]:
-    began = time.perf_counter()
+    start = time.perf_counter()
     result = await work
-    return time.perf_counter() - began, result
+    return time.perf_counter() - start, result

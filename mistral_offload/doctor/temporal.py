@@ -1,4 +1,4 @@
-"""Whether Temporal answers, knows the namespace, takes our payloads, and has workers."""
+"""Checks that Temporal responds, knows the namespace, accepts our payloads, and has workers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from mistral_offload.doctor.findings import (
     Check,
+    SharedFacts,
     Verdict,
     failed,
     in_days,
@@ -26,7 +27,6 @@ from mistral_offload.doctor.findings import (
     ok,
     warning,
 )
-from mistral_offload.doctor.shared_facts import Facts
 from mistral_offload.environment.discovery import TemporalAddress, choose_address
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.environment.temporal_client import connect
@@ -34,9 +34,10 @@ from mistral_offload.errors import APIConnectionError
 from mistral_offload.limits import METADATA_ALLOWANCE_BYTES, PAYLOAD_LIMIT_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
 
-_LONGEST_PATIENCE_SECONDS = 2.0
-_SHARE = 0.9
-"""Of a check's time for the connection, so that it is this check that says where none was made."""
+_CONNECT_TIMEOUT_SECONDS = 2.0
+_CONNECT_SHARE = 0.9
+"""Share of a check's time for the connection, so that the check itself can name the address."""
+_NO_ADDRESS = "the platform did not report Temporal's address"
 _KINDS = {
     "workflows": TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     "activities": TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
@@ -44,21 +45,21 @@ _KINDS = {
 
 
 class TemporalChecks:
-    """Asks Temporal what a worker relies on; changes nothing there."""
+    """Reads from Temporal what a worker relies on; changes nothing there."""
 
-    def __init__(self, settings: WorkerSettings, facts: Facts, *, timeout: float) -> None:
+    def __init__(self, settings: WorkerSettings, facts: SharedFacts, *, timeout: float) -> None:
         self._settings = settings
         self._facts = facts
         self._timeout = timeout
         self._limit: int | None = None
 
     def checks(self) -> list[Check]:
-        """The connection, then what depends on it."""
+        """Return the check of the connection, and those that depend on it."""
         connected, known = ("temporal.connection",), ("temporal.namespace",)
         return [
             Check(
                 "temporal.connection",
-                "Temporal: answers",
+                "Temporal: reachable",
                 self._connect,
                 after=("platform.answer",),
             ),
@@ -69,25 +70,25 @@ class TemporalChecks:
         ]
 
     async def _connect(self) -> Verdict:
-        if not self._is_located:
+        if not self._has_address:
             return not_checked(
-                "the platform did not tell where Temporal is",
-                "mend the platform's check, or set TEMPORAL_SERVER_URL and TEMPORAL_NAMESPACE",
+                _NO_ADDRESS,
+                "fix the platform's check, or set TEMPORAL_SERVER_URL and TEMPORAL_NAMESPACE",
             )
-        address = choose_address(self._settings, self._facts.told)
+        address = choose_address(self._settings, self._facts.whereabouts)
         try:
-            client = await asyncio.wait_for(self._open(address), self._timeout * _SHARE)
+            client = await asyncio.wait_for(self._open(address), self._timeout * _CONNECT_SHARE)
             info = await client.workflow_service.get_system_info(
                 GetSystemInfoRequest(), timeout=self._request_time
             )
         except (APIConnectionError, RPCError, asyncio.TimeoutError) as error:
             return failed(
-                str(error) or f"no answer from Temporal at {address.target}",
-                "look at TEMPORAL_SERVER_URL, TEMPORAL_TLS and TEMPORAL_API_KEY, and whether "
+                str(error) or f"no response from Temporal at {address.target}",
+                "check TEMPORAL_SERVER_URL, TEMPORAL_TLS and TEMPORAL_API_KEY, and whether "
                 f"{address.target} can be reached from here",
             )
         self._facts.client = client
-        server = info.server_version or "of an unknown version"
+        server = info.server_version or "of unknown version"
         return ok(f"{address.target}, TLS {_state(address.tls)}, server {server}")
 
     async def _open(self, address: TemporalAddress) -> Client:
@@ -96,60 +97,61 @@ class TemporalChecks:
             encoder=PayloadEncoder(),
             token=self._settings.temporal_token(tls=address.tls),
             identity=f"doctor-{socket.gethostname()}-{os.getpid()}",
-            timeout_seconds=min(_LONGEST_PATIENCE_SECONDS, self._timeout / 2),
+            timeout_seconds=min(_CONNECT_TIMEOUT_SECONDS, self._timeout / 2),
         )
 
     async def _tls(self) -> Verdict:
-        if not self._is_located:
-            return not_checked("the platform did not tell where Temporal is")
-        told, address = self._facts.told, choose_address(self._settings, self._facts.told)
+        if not self._has_address:
+            return not_checked(_NO_ADDRESS)
+        reported = self._facts.whereabouts
+        address = choose_address(self._settings, reported)
         state = _state(address.tls)
-        if told is not None and told.tls is not None and told.tls is not address.tls:
+        if reported is not None and reported.tls is not None and reported.tls is not address.tls:
             return warning(
-                f"TLS is {state} by the settings, but {_state(told.tls)} by the platform",
-                "leave TEMPORAL_TLS out, or write TEMPORAL_SERVER_URL as the platform does",
+                f"TLS is {state} in the settings, but {_state(reported.tls)} on the platform",
+                "unset TEMPORAL_TLS, or set TEMPORAL_SERVER_URL to the platform's value",
             )
         if self._settings.temporal_api_key is not None and not address.tls:
             return warning(
-                "TEMPORAL_API_KEY travels in the clear, for TLS is off", "set TEMPORAL_TLS=true"
+                "TEMPORAL_API_KEY is sent unencrypted, since TLS is off", "set TEMPORAL_TLS=true"
             )
         return ok(f"{state}, as expected")
 
     async def _namespace(self) -> Verdict:
         name = self._facts.namespace
         try:
-            answer = await self._client.workflow_service.describe_namespace(
+            response = await self._client.workflow_service.describe_namespace(
                 DescribeNamespaceRequest(namespace=name), timeout=self._request_time
             )
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 return failed(
-                    f"there is no namespace {name!r} here",
-                    "mend TEMPORAL_NAMESPACE, or leave it out to use what the platform says",
+                    f"namespace {name!r} does not exist",
+                    "fix TEMPORAL_NAMESPACE, or unset it to use the platform's",
                 )
             return _refused("describe the namespace", error)
-        self._limit = answer.namespace_info.limits.blob_size_limit_error or None
-        kept = answer.config.workflow_execution_retention_ttl.ToTimedelta()
+        self._limit = response.namespace_info.limits.blob_size_limit_error or None
+        kept = response.config.workflow_execution_retention_ttl.ToTimedelta()
         self._facts.retention = kept
         return ok(f"{name}, ended executions are kept for {in_days(kept / timedelta(days=1))}")
 
     async def _limits(self) -> Verdict:
         limit = self._limit
         if limit is None:
-            return not_checked("this server does not tell its limits")
+            return not_checked("this server does not report its limits")
         if limit >= PAYLOAD_LIMIT_BYTES:
-            return ok(f"takes payloads of {limit:,} bytes; {PAYLOAD_LIMIT_BYTES:,} are counted on")
+            return ok(f"accepts payloads of {limit:,} bytes; {PAYLOAD_LIMIT_BYTES:,} are needed")
         offloading = self._settings.payload_offloading
-        floor = limit - METADATA_ALLOWANCE_BYTES
-        if offloading is not None and offloading.min_size_bytes <= floor:
+        inline = limit - METADATA_ALLOWANCE_BYTES
+        if offloading is not None and offloading.min_size_bytes <= inline:
             return ok(
-                f"takes payloads of {limit:,} bytes; what has {offloading.min_size_bytes:,} "
-                "bytes or more is offloaded"
+                f"accepts payloads of {limit:,} bytes; payloads from "
+                f"{offloading.min_size_bytes:,} bytes on are offloaded"
             )
         return failed(
-            f"takes payloads of {limit:,} bytes only: larger ones, up to {PAYLOAD_LIMIT_BYTES:,} "
-            "bytes, are sent and refused",
-            f"set TEMPORAL_PAYLOAD_OFFLOADING__MIN_SIZE_BYTES={max(0, floor)}, in clients as well",
+            f"accepts payloads of {limit:,} bytes only: larger ones, up to "
+            f"{PAYLOAD_LIMIT_BYTES:,} bytes, are sent and rejected",
+            f"set TEMPORAL_PAYLOAD_OFFLOADING__MIN_SIZE_BYTES={max(0, inline)}, in clients as well",
         )
 
     async def _task_queue(self) -> Verdict:
@@ -157,7 +159,7 @@ class TemporalChecks:
         pollers: dict[str, int] = {}
         for name, kind in _KINDS.items():
             try:
-                answer = await self._client.workflow_service.describe_task_queue(
+                response = await self._client.workflow_service.describe_task_queue(
                     DescribeTaskQueueRequest(
                         namespace=self._facts.namespace,
                         task_queue=TaskQueue(name=queue),
@@ -167,28 +169,28 @@ class TemporalChecks:
                 )
             except RPCError as error:
                 return _refused("describe the task queue", error)
-            pollers[name] = len(answer.pollers)
+            pollers[name] = len(response.pollers)
         missing = [name for name, count in pollers.items() if not count]
         if missing:
             return warning(
-                f"no worker has asked for {' or '.join(missing)} on task queue {queue!r} lately: "
+                f"no worker has polled task queue {queue!r} for {' or '.join(missing)} recently: "
                 "executions wait",
-                "start a worker, or mend DEPLOYMENT_NAME (or TEMPORAL_TASK_QUEUE)",
+                "start a worker, or fix DEPLOYMENT_NAME (or TEMPORAL_TASK_QUEUE)",
             )
         counts = ", ".join(f"{count} for {name}" for name, count in pollers.items())
         return ok(f"task queue {queue!r} has workers: {counts}")
 
     @property
-    def _is_located(self) -> bool:
-        """Whether a worker would know where to go."""
+    def _has_address(self) -> bool:
+        """True if a worker could find Temporal's address."""
         settings = self._settings
-        return self._facts.is_told or bool(
+        return self._facts.platform_responded or bool(
             settings.temporal_server_url and settings.temporal_namespace
         )
 
     @property
     def _client(self) -> Client:
-        assert self._facts.client is not None  # noqa: S101 - a check that is needed connected it
+        assert self._facts.client is not None  # noqa: S101 - set by a check that this one needs
         return self._facts.client
 
     @property
@@ -201,7 +203,7 @@ def _state(is_on: bool) -> str:
 
 
 def _refused(what: str, error: RPCError) -> Verdict:
-    remedy = "look at Temporal's own health and log"
+    remedy = "check Temporal's own health and log"
     if error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
-        remedy = "give a TEMPORAL_API_KEY or platform token that may use the namespace"
+        remedy = "set a TEMPORAL_API_KEY or platform token that has access to the namespace"
     return failed(f"Temporal refused to {what}: {error.message} ({error.status.name})", remedy)

@@ -1,4 +1,4 @@
-"""What is installed here, against what this package says it needs."""
+"""Checks installed versions against the requirements of this package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
 from mistral_offload.config import StorageProvider
-from mistral_offload.doctor.configured_stores import places_of
+from mistral_offload.doctor.configured_stores import configured_stores
 from mistral_offload.doctor.findings import Check, Verdict, failed, not_checked, ok, warning
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import MissingExtraError
@@ -21,28 +21,28 @@ _OURS: Final = "mistral-offload"
 
 
 class VersionChecks:
-    """Python, packages and one private interface of temporalio.
+    """Checks Python, packages and the private interface of temporalio that we rely on.
 
     Args:
-        settings: which extras they need is looked at; None when they cannot be read.
+        settings: determine the extras that are needed; None if they cannot be read.
     """
 
     def __init__(self, settings: WorkerSettings | None) -> None:
         self._settings = settings
 
     def checks(self) -> list[Check]:
-        """None of them asks the network."""
+        """Return the checks; none of them needs the network."""
         return [
             Check("versions.python", "versions: Python", self._python),
             Check("versions.packages", "versions: packages", self._packages),
-            Check("versions.temporalio", "versions: inside temporalio", self._inside),
+            Check("versions.temporalio", "versions: temporalio", self._internals),
         ]
 
     async def _python(self) -> Verdict:
         specifiers, _ = _load_packaging()
         installed = _installed(_OURS)
         if installed is None:
-            return not_checked(f"{_OURS} runs without being installed")
+            return not_checked(f"{_OURS} is not installed as a package")
         needed = metadata.metadata(_OURS)["Requires-Python"] or ""
         running = platform.python_version()
         detail = f"Python {running} on {platform.system()}, {_OURS} {installed}"
@@ -52,7 +52,7 @@ class VersionChecks:
 
     async def _packages(self) -> Verdict:
         if _installed(_OURS) is None:
-            return not_checked(f"{_OURS} runs without being installed")
+            return not_checked(f"{_OURS} is not installed as a package")
         needed = dict(_requirements_of(_extras_for(self._settings)))
         problems: list[str] = []
         remedies: list[str] = []
@@ -69,21 +69,21 @@ class VersionChecks:
         names = dict.fromkeys(requirement.name for requirement in needed)
         return ok(", ".join(f"{name} {_installed(name)}" for name in names))
 
-    async def _inside(self) -> Verdict:
+    async def _internals(self) -> Verdict:
         version = metadata.version("temporalio")
         if await is_as_expected():
-            return ok(f"temporalio {version} encodes an answer as workers count on")
+            return ok(f"temporalio {version} is compatible with message-size accounting")
         return warning(
-            f"temporalio {version} encodes the answer of a workflow task in another way: payloads "
-            "are offloaded from 16 kB on, to be safe",
-            f"update {_OURS}, or go back to the temporalio its changelog names",
+            f"temporalio {version} is not compatible with message-size accounting: payloads from "
+            "16 kB on are offloaded, to be safe",
+            f"update {_OURS}, or install the temporalio version named in its changelog",
         )
 
 
 def _extras_for(settings: WorkerSettings | None) -> tuple[str, ...]:
     extras = ["worker"]
     if settings is not None:
-        providers = [place.config.storage_provider for place in places_of(settings)]
+        providers = [store.config.storage_provider for store in configured_stores(settings)]
         extras += [name.value for name in providers if name is not StorageProvider.LOCAL]
         extras += ["encryption"] * (settings.payload_encryption is not None)
         extras += ["compression"] * (settings.payload_compression is not None)
@@ -91,7 +91,7 @@ def _extras_for(settings: WorkerSettings | None) -> tuple[str, ...]:
 
 
 def _requirements_of(extras: tuple[str, ...]) -> Iterator[tuple[Requirement, str | None]]:
-    """What the package needs, each with the extra that it comes with."""
+    """Yield the requirements of the package, each with the extra that adds it."""
     _, requirements = _load_packaging()
     known = [requirements.Requirement(text) for text in metadata.requires(_OURS) or ()]
     for extra in (None, *extras):

@@ -1,4 +1,4 @@
-"""Looking at payloads: what a reference stands for, and what the payloads of an execution are."""
+"""Inspection of stored payloads: one reference or blob, or all payloads of an execution."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from mistral_offload.errors import MissingExtraError
 try:
     from mistral_offload.inspection.executions import (
         ExecutionReport,
-        look_at_event,
-        look_at_execution,
+        inspect_event,
+        inspect_execution,
     )
     from mistral_offload.inspection.inspector import Inspector
-    from mistral_offload.inspection.targets import ExecutionTarget, read_target
+    from mistral_offload.inspection.targets import ExecutionTarget, parse_target
 except ModuleNotFoundError as error:
     if (error.name or "").partition(".")[0] not in ("temporalio", "google"):
         raise
@@ -21,7 +21,7 @@ __all__ = [
     "ExecutionReport",
     "ExecutionTarget",
     "Inspector",
-    "look_at_event",
-    "look_at_execution",
-    "read_target",
+    "inspect_event",
+    "inspect_execution",
+    "parse_target",
 ]

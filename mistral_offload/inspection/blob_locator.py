@@ -1,4 +1,4 @@
-"""Where a blob lies: every place a worker with the same settings would look, in its order."""
+"""Finds blobs: searches every location that a worker with the same settings would, in its order."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place where a blob may lie.
+class CandidateLocation:
+    """A store, and the key under which it may hold a blob.
 
     Attributes:
-        config: of the store.
-        store: without the prefix, so that its keys are those of the bucket.
-        key: as the bucket has it, prefix included.
+        config: the store's configuration.
+        store: the store without its prefix, so that its keys are those of the bucket.
+        key: the key in the bucket, prefix included.
     """
 
     config: BlobStorageConfig
@@ -38,22 +38,22 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
-    """A blob that is there.
+class FoundBlob:
+    """A blob that exists.
 
     Attributes:
-        place: where.
+        location: the location that holds it.
         size: in bytes.
-        modified: when it was written.
+        modified: the time of its last write.
     """
 
-    place: Place
+    location: CandidateLocation
     size: int
     modified: datetime
 
 
-class Locator:
-    """Looks for blobs in the stores of a worker.
+class BlobLocator:
+    """Searches the stores of a worker for blobs.
 
     Args:
         settings: the worker's.
@@ -65,78 +65,89 @@ class Locator:
         self._fields = None if fields is None else fields.storage_config
         self._stores: dict[BlobStorageConfig, BlobStore] = {}
 
-    def places(self, key: BlobKey) -> list[Place]:
-        """Where a blob is looked for, in this order.
+    def candidates(self, key: BlobKey) -> list[CandidateLocation]:
+        """Return the locations to search for a blob, in order.
 
         Raises:
-            ConfigurationError: no store is configured for blobs of its kind.
+            ConfigurationError: no store is configured for this kind of blob.
         """
         config = self._fields if key.is_field else self._payloads
         if config is None:
-            group, what = (
+            group, kind = (
                 ("ACTIVITY_ATTRIBUTES_OFFLOADING", "activity fields")
                 if key.is_field
                 else ("TEMPORAL_PAYLOAD_OFFLOADING", "payloads")
             )
             raise ConfigurationError(
-                f"key {key.text!r} cannot be looked for, since no storage is configured for {what}"
-                f": give {group}__STORAGE_CONFIG__… as the workers have it, in the environment or "
-                "in a file with --config"
+                f"cannot search for key {key.text!r}: no storage is configured for {kind}. Set "
+                f"{group}__STORAGE_CONFIG__… to the workers' values, in the environment or in a "
+                "file passed with --config"
             )
-        return [place for each in (config, *config.read_also) for place in self._places(each, key)]
+        return [
+            candidate
+            for each in (config, *config.read_also)
+            for candidate in self._candidates_in(each, key)
+        ]
 
     def require_prefix(self, prefix: str, key: BlobKey) -> None:
-        """Make sure that a key was given with a prefix under which it is looked for.
+        """Check that the prefix given with a key is one of those searched.
 
         Raises:
-            ConfigurationError: it has another one.
+            ConfigurationError: it is not.
         """
-        places = self.places(key)
-        if not any(place.key == prefix + key.text for place in places):
+        candidates = self.candidates(key)
+        if not any(candidate.key == prefix + key.text for candidate in candidates):
             raise ConfigurationError(
-                f"the key was given as {prefix + key.text!r}, but it is looked for in "
-                f"{'; '.join(map(str, places))}: mend the prefix of the store "
-                "(…__STORAGE_CONFIG__PREFIX), or give the key from temporal-… on"
+                f"key {prefix + key.text!r} does not match the locations searched: "
+                f"{'; '.join(map(str, candidates))}. Fix the prefix of the store "
+                "(…__STORAGE_CONFIG__PREFIX), or pass the key without its prefix, from temporal-… "
+                "on"
             )
 
-    async def find(self, key: BlobKey) -> Location:
-        """Find a blob; one request for each place until it is found, two where it is not.
+    async def find(self, key: BlobKey) -> FoundBlob:
+        """Find a blob.
+
+        Sends one request for each location until the blob is found, and two for each location that
+        does not have it.
 
         Raises:
-            BlobNotFoundError: it is nowhere.
-            ConfigurationError: no store is configured for blobs of its kind.
-            StorageError: a place cannot be looked at; others are not tried then.
+            BlobNotFoundError: no location has it.
+            ConfigurationError: no store is configured for this kind of blob.
+            StorageError: a location cannot be searched; later ones are not tried then.
         """
-        places = self.places(key)
-        for place in places:
+        candidates = self.candidates(key)
+        for candidate in candidates:
             with suppress(BlobNotFoundError):
-                return await _locate(place)
-        first = places[0]
-        others = "".join(f", nor in {place}" for place in places[1:])
+                return await _stat(candidate)
+        first = candidates[0]
+        others = "".join(f", nor in {candidate}" for candidate in candidates[1:])
         raise BlobNotFoundError(
             f"nothing is stored under this key{others}: it was deleted or has expired, was never "
-            "written, or lies in another bucket or under another prefix than configured here",
+            "written, or is in another bucket or under another prefix than configured here",
             provider=first.config.storage_provider.value,
             container=first.config.container,
             key=first.key,
         )
 
-    def _places(self, config: BlobStorageConfig, key: BlobKey) -> Iterator[Place]:
-        """As we join the prefix, and as the official SDK does."""
+    def _candidates_in(
+        self, config: BlobStorageConfig, key: BlobKey
+    ) -> Iterator[CandidateLocation]:
+        """Yield the key with the prefix joined as we join it, then as the official SDK does."""
         store = self._stores.get(config)
         if store is None:
             bare = config.model_copy(update={"prefix": None, "read_also": ()})
             store = self._stores[config] = open_store(bare)
         prefix = KeyPrefix(config.prefix)
         for physical in dict.fromkeys((prefix.join(key.text), prefix.join_as_official(key.text))):
-            yield Place(config, store, physical)
+            yield CandidateLocation(config, store, physical)
 
 
-async def _locate(place: Place) -> Location:
+async def _stat(candidate: CandidateLocation) -> FoundBlob:
     try:
-        stat = await place.store.stat_async(place.key)
+        stat = await candidate.store.stat_async(candidate.key)
     except BlobNotFoundError:
-        # S3 answers that without a body, which would tell a missing bucket from a missing blob.
-        await place.store.get_async(place.key)
-        stat = await place.store.stat_async(place.key)  # it has come just now
-    return Location(place, stat.size, stat.modified)
+        # S3's response to a stat has no body, so it cannot tell a missing bucket from a missing
+        # blob; its response to a get can.
+        await candidate.store.get_async(candidate.key)
+        stat = await candidate.store.stat_async(candidate.key)  # written in the meantime
+    return FoundBlob(candidate, stat.size, stat.modified)

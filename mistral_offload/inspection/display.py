@@ -1,4 +1,4 @@
-"""A value made readable: pretty JSON, text or hex digits, cut at a size. No I/O."""
+"""Values formatted for people: indented JSON, text or a hex dump, truncated at a size. No I/O."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PRETTY = json.JSONEncoder(indent=2, ensure_ascii=False)
 
 
 class Form(str, Enum):
-    """What a value turned out to be."""
+    """The kind of content that a value turned out to be."""
 
     JSON = "json"
     TEXT = "text"
@@ -25,45 +25,52 @@ class Form(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """A value for people.
+class DisplayedValue:
+    """A value formatted for people.
 
     Attributes:
-        form: what it is.
-        text: its beginning, at most as long as was allowed; hex digits and characters for bytes.
-        is_cut: whether there is more of it.
-        value: what the JSON says; None for other forms.
+        form: the kind of content.
+        text: the beginning of the formatted value, at most as long as allowed; a hex dump for
+            bytes.
+        is_truncated: True if the text is not the whole value.
+        value: the parsed JSON; None for other forms.
     """
 
     form: Form
     text: str
-    is_cut: bool
+    is_truncated: bool
     value: Any = None
 
 
-def show_value(data: bytes, *, limit: int | None) -> Shown:
-    """A decoded value; ``limit`` is in bytes of the text, None for all of it."""
+def show_value(data: bytes, *, limit: int | None) -> DisplayedValue:
+    """Format a decoded value.
+
+    Args:
+        data: the value.
+        limit: the longest text, in bytes; None for no limit.
+    """
     try:
         value = load_json(data)
-        text, is_cut = _join(_PRETTY.iterencode(value), limit)
-    except (PayloadDecodeError, ValueError, RecursionError):  # the last two from the writer
+        text, is_truncated = _join(_PRETTY.iterencode(value), limit)
+    except (PayloadDecodeError, ValueError, RecursionError):  # the last two by the JSON encoder
         return show_bytes(data, limit=limit)
-    return Shown(Form.JSON, text, is_cut, value)
+    return DisplayedValue(Form.JSON, text, is_truncated, value)
 
 
-def show_bytes(data: bytes, *, limit: int | None) -> Shown:
-    """Bytes as they are: as text if they are UTF-8, else the first of them in hex digits."""
+def show_bytes(data: bytes, *, limit: int | None) -> DisplayedValue:
+    """Format bytes as text if they are UTF-8, and as a hex dump of the first of them otherwise."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
         shown = data if limit is None else data[: min(limit, _HEX_BYTES)]
-        return Shown(Form.BYTES, "\n".join(_hex_lines(shown)), len(shown) < len(data))
-    cut, is_cut = _join(iter([text]), limit)
-    return Shown(Form.TEXT, cut, is_cut)
+        dump = "\n".join(_hex_lines(shown))
+        return DisplayedValue(Form.BYTES, dump, len(shown) < len(data))
+    beginning, is_truncated = _join(iter([text]), limit)
+    return DisplayedValue(Form.TEXT, beginning, is_truncated)
 
 
 def _join(pieces: Iterator[str], limit: int | None) -> tuple[str, bool]:
-    """As many of the pieces as fit, so that a large value is not written whole to be cut."""
+    """Join pieces up to a limit, so that a large value is not formatted whole to be truncated."""
     if limit is None:
         return "".join(pieces), False
     taken: list[str] = []
@@ -71,7 +78,7 @@ def _join(pieces: Iterator[str], limit: int | None) -> tuple[str, bool]:
     for piece in pieces:
         written = piece.encode()
         if len(written) > left:
-            taken.append(written[:left].decode(errors="ignore"))  # it may go through a character
+            taken.append(written[:left].decode(errors="ignore"))  # may end inside a character
             return "".join(taken), True
         taken.append(piece)
         left -= len(written)

@@ -1,4 +1,4 @@
-"""The payloads in the events of a history, each with what it is. No I/O."""
+"""The payloads in the events of a history, labelled with their event and role. No I/O."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class EventPayload:
     """A payload of an event.
 
     Attributes:
-        event_id: of the event.
+        event_id: the event's id.
         event_type: such as ``ActivityTaskCompleted``.
-        at: when the event happened.
-        name: of the activity, workflow, signal or update it is about; empty if there is none.
-        part: what it is of the event, such as ``input``, ``result`` or ``details[1]``.
-        payload: as it is stored.
+        at: the time of the event.
+        name: the activity, workflow, signal or update that the event concerns; empty if none.
+        part: the payload's role in the event, such as ``input``, ``result`` or ``details[1]``.
+        payload: the payload as stored.
     """
 
     event_id: int
@@ -37,7 +37,7 @@ class EventPayload:
 
 
 def payloads_of(events: Iterable[HistoryEvent]) -> Iterator[EventPayload]:
-    """The payloads of events, in their order."""
+    """Yield the payloads of events, in order."""
     names: dict[int, str] = {}
     for event in events:
         kind = event.WhichOneof("attributes")
@@ -46,7 +46,7 @@ def payloads_of(events: Iterable[HistoryEvent]) -> Iterator[EventPayload]:
         attributes: Any = getattr(event, kind)
         names[event.event_id] = name = _name(attributes, names)
         at = event.event_time.ToDatetime(timezone.utc)
-        for part, payload in _walk(attributes, ""):
+        for part, payload in _payloads_in(attributes, ""):
             yield EventPayload(event.event_id, _type(event), at, name, part, payload)
 
 
@@ -56,7 +56,12 @@ def _type(event: HistoryEvent) -> str:
 
 
 def _name(attributes: Any, names: Mapping[int, str]) -> str:
-    """What an event is about, which an earlier one may have said."""
+    """Return the name an event concerns, taken from an earlier event where it only refers to one.
+
+    Args:
+        attributes: the event's.
+        names: the names of the earlier events, by event id.
+    """
     for member in ("signal_name", "marker_name"):
         if getattr(attributes, member, ""):
             return str(getattr(attributes, member))
@@ -71,7 +76,7 @@ def _name(attributes: Any, names: Mapping[int, str]) -> str:
     return ""
 
 
-def _walk(message: Message, path: str) -> Iterator[tuple[str, Payload]]:
+def _payloads_in(message: Message, path: str) -> Iterator[tuple[str, Payload]]:
     for field, value in message.ListFields():
         if field.name in _NEVER_ENCODED:
             continue
@@ -84,11 +89,11 @@ def _walk(message: Message, path: str) -> Iterator[tuple[str, Payload]]:
                 for number, payload in enumerate(each.payloads):
                     yield f"{name}[{number}]" if several else name, payload
             else:
-                yield from _walk(each, name)
+                yield from _payloads_in(each, name)
 
 
 def _messages(name: str, value: Any) -> Iterator[tuple[str, Message]]:
-    """The messages that a member of a message holds: one, or those of a map or a list."""
+    """Yield the messages that a member of a message holds: one, or those of a map or a list."""
     if isinstance(value, Message):
         yield name, value
     elif hasattr(value, "items"):

@@ -1,4 +1,4 @@
-"""When a blob is removed, by the rules of its bucket; those are read once a bucket."""
+"""Expiry of blobs by the lifecycle rules of their bucket, which are read once per bucket."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from datetime import datetime, timedelta
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import StorageError
-from mistral_offload.inspection.blob_locator import Place
+from mistral_offload.inspection.blob_locator import CandidateLocation
 from mistral_offload.lifecycle.factory import open_lifecycle
 from mistral_offload.lifecycle.rules import ExpiryRule, rule_for
 
 
 @dataclass(frozen=True, slots=True)
 class Expiry:
-    """What a bucket's rules mean for a key.
+    """The expiry of a key under a bucket's rules.
 
     Attributes:
-        rule: by which the blob is removed; None for never, or if it is not known.
-        note: why it is not known, or not for sure.
+        rule: the rule that removes the blob; None if no rule does, or if this is unknown.
+        note: the reason why the expiry is unknown or uncertain.
     """
 
     rule: ExpiryRule | None
@@ -28,26 +28,34 @@ class Expiry:
 
     @property
     def days(self) -> int | None:
-        """The age in days at which the blob is removed, if it is known that it is."""
+        """The age in days at which the blob is removed; None for never, or if unknown."""
         return None if self.rule is None else self.rule.days
 
     def days_left(self, modified: datetime, now: datetime) -> float | None:
-        """How many days a blob that was written at a moment has left; below 0, it is overdue."""
+        """Return the days until a blob is removed; below 0 it is overdue. None without a rule.
+
+        Args:
+            modified: the time of the blob's last write.
+            now: the current time.
+        """
         if self.rule is None:
             return None
         return (modified + timedelta(days=self.rule.days) - now) / timedelta(days=1)
 
 
-class Expiries:
-    """What the rules of buckets mean for keys. That they cannot be read is no error here."""
+class ExpiryReader:
+    """Reads the rules of buckets and applies them to keys.
+
+    Rules that cannot be read are not an error: the reason becomes the `Expiry.note`.
+    """
 
     def __init__(self) -> None:
         self._read: dict[tuple[str, str, str | None], asyncio.Future[list[ExpiryRule] | str]] = {}
 
-    async def of(self, place: Place) -> Expiry:
-        """When what lies at a place is removed."""
-        rules = await self._rules(place.config)
-        return Expiry(None, note=rules) if isinstance(rules, str) else _judge(place.key, rules)
+    async def read(self, location: CandidateLocation) -> Expiry:
+        """Return the expiry of a blob at a location."""
+        rules = await self._rules(location.config)
+        return Expiry(None, note=rules) if isinstance(rules, str) else _expiry(location.key, rules)
 
     async def _rules(self, config: BlobStorageConfig) -> list[ExpiryRule] | str:
         bucket = (config.storage_provider.value, config.container, config.endpoint_url)
@@ -65,14 +73,14 @@ def _read(config: BlobStorageConfig) -> list[ExpiryRule] | str:
         return str(error)
 
 
-def _judge(key: str, rules: Sequence[ExpiryRule]) -> Expiry:
+def _expiry(key: str, rules: Sequence[ExpiryRule]) -> Expiry:
     rule = rule_for(key, rules)
-    doubtful = [
+    uncertain = [
         str(other)
         for other in rules
         if other.enabled and other.is_conditional and key.startswith(other.prefix)
         if rule is None or other.days < rule.days
     ]
-    perhaps = "perhaps by" if rule is None else "perhaps sooner, by"
-    note = f"{perhaps} {', '.join(doubtful)}" if doubtful else None
+    maybe = "may be removed by" if rule is None else "may be removed earlier, by"
+    note = f"{maybe} {', '.join(uncertain)}" if uncertain else None
     return Expiry(rule, note)

@@ -1,4 +1,4 @@
-"""An execution's history, read from Temporal as it is stored."""
+"""An execution's history, read from Temporal with its payloads as stored."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from mistral_offload.errors import APIConnectionError, ExecutionNotFoundError
 
-_PATIENCE = timedelta(seconds=30)
-"""For one answer of Temporal; a history has several pages."""
+_RPC_TIMEOUT = timedelta(seconds=30)
+"""For one response of Temporal; a history has several pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One run of an execution, and what has happened in it.
+    """One run of an execution, with its events.
 
     Attributes:
-        execution_id, run_id, namespace: which.
-        workflow: the name of its workflow.
-        status: as Temporal spells it, such as ``RUNNING``.
-        started: when.
-        closed: when; None while it is open.
-        events: in their order.
+        execution_id, run_id, namespace: identify the run.
+        workflow: the workflow's name.
+        status: in Temporal's spelling, such as ``RUNNING``.
+        started: the time of its start.
+        closed: the time of its end; None while it is running.
+        events: in order.
     """
 
     execution_id: str
@@ -42,18 +42,18 @@ class History:
 
 
 async def read_history(client: Client, execution_id: str, run_id: str | None = None) -> History:
-    """Read a run of an execution, the latest unless another is named; one request a page.
+    """Read the history of a run, by default the execution's latest; one request a page.
 
     Raises:
-        ExecutionNotFoundError: Temporal does not know it.
-        APIConnectionError: Temporal did not answer, or refused.
+        ExecutionNotFoundError: Temporal does not know the execution or run.
+        APIConnectionError: Temporal did not respond, or refused.
     """
-    async with _asking(client, execution_id, run_id):
+    async with _map_rpc_errors(client, execution_id, run_id):
         named = client.get_workflow_handle(execution_id, run_id=run_id)
-        found = await named.describe(rpc_timeout=_PATIENCE)
-        # By its run, since another may begin meanwhile.
+        found = await named.describe(rpc_timeout=_RPC_TIMEOUT)
+        # The run is named from here on, since the next one may start meanwhile.
         handle = client.get_workflow_handle(execution_id, run_id=found.run_id)
-        events = [event async for event in handle.fetch_history_events(rpc_timeout=_PATIENCE)]
+        events = [event async for event in handle.fetch_history_events(rpc_timeout=_RPC_TIMEOUT)]
     return History(
         execution_id=execution_id,
         run_id=found.run_id,
@@ -67,15 +67,17 @@ async def read_history(client: Client, execution_id: str, run_id: str | None = N
 
 
 @asynccontextmanager
-async def _asking(client: Client, execution_id: str, run_id: str | None) -> AsyncGenerator[None]:
+async def _map_rpc_errors(
+    client: Client, execution_id: str, run_id: str | None
+) -> AsyncGenerator[None]:
     try:
         yield
     except RPCError as error:
         if error.status in (RPCStatusCode.NOT_FOUND, RPCStatusCode.INVALID_ARGUMENT):
             raise _not_found(client, execution_id, run_id, error) from error
         raise APIConnectionError(
-            f"Temporal was asked for execution {execution_id!r} of namespace "
-            f"{client.namespace!r} and did not answer ({error.status.name}: {error.message})"
+            f"reading execution {execution_id!r} of namespace {client.namespace!r} from Temporal "
+            f"failed ({error.status.name}: {error.message})"
         ) from error
 
 
@@ -86,9 +88,9 @@ def _not_found(
     target = client.service_client.config.target_host
     return ExecutionNotFoundError(
         f"Temporal at {target}, namespace {client.namespace!r}, knows no execution "
-        f"{execution_id!r}{run} ({error.message}). Look at the id and at the namespace "
-        "(TEMPORAL_NAMESPACE); or its retention has passed, and Temporal has forgotten it. Its "
-        f"payloads may be there still: mistral-offload blobs ls --execution "
+        f"{execution_id!r}{run} ({error.message}). Check the id and the namespace "
+        "(TEMPORAL_NAMESPACE). If its retention has passed, Temporal no longer has it, but its "
+        f"payloads may still be stored: mistral-offload blobs ls --execution "
         f"{shlex.quote(execution_id)}",
         execution_id=execution_id,
         status=None,

@@ -1,4 +1,4 @@
-"""One value looked at: where it lies, what was done to it, whether it is intact, what it is."""
+"""Inspection of single values: finds their blobs, undoes transforms, verifies digests."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ from mistral_offload.errors import (
     PayloadTooLargeError,
     ReferenceRefusedError,
 )
-from mistral_offload.inspection.blob_locator import Locator, Place
-from mistral_offload.inspection.expiry import Expiries
-from mistral_offload.inspection.fields import find_fields
-from mistral_offload.inspection.findings import Finding, Sighting, Unwrapped
+from mistral_offload.inspection.blob_locator import BlobLocator, CandidateLocation
+from mistral_offload.inspection.expiry import ExpiryReader
+from mistral_offload.inspection.findings import BlobStatus, Finding, Unwrapped
 from mistral_offload.inspection.keys import BlobKey
-from mistral_offload.inspection.payloads import Carried
-from mistral_offload.inspection.transforms import Transform, Undoing
+from mistral_offload.inspection.payloads import PayloadContent, find_fields
+from mistral_offload.inspection.transforms import Transform, TransformDecoder
 from mistral_offload.limits import DEFAULT_DECOMPRESSED_LIMIT_BYTES
 from mistral_offload.payload.encoded_payload import EncodingOption
 from mistral_offload.payload.reference import Reference
@@ -30,16 +29,16 @@ from mistral_offload.payload.reference import Reference
 if TYPE_CHECKING:
     from mistral_offload.environment.settings import WorkerSettings
 
-_AT_ONCE = 16
+_MAX_CONCURRENT_LOOKUPS = 16
 
 
 class Inspector:
-    """Looks at values with the stores and keys of a worker.
+    """Inspects values with the stores and keys of a worker.
 
     Args:
         settings: the worker's.
-        verify: whether to hash what is read.
-        largest_bytes: the largest blob that is read, and the most that one may unpack to.
+        verify: verify the digests of blobs.
+        largest_bytes: the largest blob to read, and the largest size to which one may unpack.
 
     Raises:
         MissingExtraError: keys are configured, and the extra ``encryption`` is not installed.
@@ -54,121 +53,121 @@ class Inspector:
     ) -> None:
         offloading = settings.payload_offloading
         self._shares_namespaces = offloading is not None and offloading.allow_other_namespaces
-        self._undoing = Undoing(settings.payload_encryption, largest_bytes=largest_bytes)
-        self._expiries = Expiries()
+        self._decoder = TransformDecoder(settings.payload_encryption, largest_bytes=largest_bytes)
+        self._expiry = ExpiryReader()
         self._verify = verify
         self._largest_bytes = largest_bytes
-        self._turns = asyncio.Semaphore(_AT_ONCE)
-        self.locator = Locator(settings)
+        self._lookups = asyncio.Semaphore(_MAX_CONCURRENT_LOOKUPS)
+        self.locator = BlobLocator(settings)
 
-    async def look_at_key(self, key: BlobKey) -> Finding:
-        """Look at a blob of which only the key is known.
+    async def inspect_key(self, key: BlobKey) -> Finding:
+        """Inspect a blob by its key; its transforms are detected from its bytes.
 
         Raises:
-            ConfigurationError: no store is configured for it.
-            StorageError: a store cannot be asked; that the blob is gone is part of the finding.
+            ConfigurationError: no store is configured for this kind of blob.
+            StorageError: a store cannot be reached. A missing blob is part of the finding instead.
         """
-        return await self._look_at_blob(key, None)
+        return await self._inspect_blob(key, None)
 
-    async def look_at(self, carried: Carried, *, namespace: str | None = None) -> Finding:
-        """Look at what travels, and at the blob it refers to, if any.
+    async def inspect(self, content: PayloadContent, *, namespace: str | None = None) -> Finding:
+        """Inspect a payload, and the blob it refers to, if any.
 
         Args:
-            carried: what travels.
-            namespace: the one whose worker would read it.
+            content: the payload's.
+            namespace: the namespace of the workers that read it; None if unknown.
 
         Raises:
             ConfigurationError: no store is configured for its blob.
-            StorageError: a store cannot be asked; that the blob is gone is part of the finding.
+            StorageError: a store cannot be reached. A missing blob is part of the finding instead.
         """
-        unwrapped = await asyncio.to_thread(self.unwrap, carried, namespace)
-        outer = unwrapped.undone.transforms
+        unwrapped = await asyncio.to_thread(self.unwrap, content, namespace)
+        outer = unwrapped.decoded.transforms
         if unwrapped.error is not None and unwrapped.key is None:
-            stored = carried.encoded.data
+            stored = content.encoded.data
             return Finding(stored=stored, transforms=outer, errors=(unwrapped.error,))
         if unwrapped.key is None:
-            data = b"null" if carried.is_empty else unwrapped.undone.data
+            data = b"null" if content.is_empty else unwrapped.decoded.data
             return await self._with_fields(
-                Finding(stored=carried.encoded.data, data=data, transforms=outer)
+                Finding(stored=content.encoded.data, data=data, transforms=outer)
             )
-        found = await self._look_at_blob(unwrapped.key, unwrapped.inner)
+        found = await self._inspect_blob(unwrapped.key, unwrapped.inner)
         errors = found.errors if unwrapped.error is None else (unwrapped.error, *found.errors)
         return replace(found, transforms=(*found.transforms, *outer), errors=errors)
 
-    def unwrap(self, carried: Carried, namespace: str | None = None) -> Unwrapped:
-        """Undo what was done to what travels, without a request; blocking.
+    def unwrap(self, content: PayloadContent, namespace: str | None = None) -> Unwrapped:
+        """Undo the outer transforms of a payload, without a request; blocking.
 
         Args:
-            carried: what travels.
-            namespace: the one whose worker would read it.
+            content: the payload's.
+            namespace: the namespace of the workers that read it; None if unknown.
         """
-        options = carried.encoded.options
-        undone = self._undoing.follow(carried.encoded.data, options)
-        if undone.error is not None or EncodingOption.OFFLOADED not in options:
-            return Unwrapped(undone, error=undone.error)
+        options = content.encoded.options
+        decoded = self._decoder.decode(content.encoded.data, options)
+        if decoded.error is not None or EncodingOption.OFFLOADED not in options:
+            return Unwrapped(decoded, error=decoded.error)
         last = len(options) - 1 - options[::-1].index(EncodingOption.OFFLOADED)
         try:
-            key = BlobKey.of(Reference.from_json(undone.data).key)
+            key = BlobKey.of(Reference.from_json(decoded.data).key)
         except MistralOffloadError as error:
-            return Unwrapped(undone, error=error)
-        return Unwrapped(undone, key, options[:last], self._foreign(key, namespace))
+            return Unwrapped(decoded, error=error)
+        return Unwrapped(decoded, key, options[:last], self._refuse_foreign(key, namespace))
 
-    async def sight(
+    async def check_blobs(
         self, keys: Iterable[BlobKey], *, advance: Callable[[int], None] | None = None
-    ) -> dict[BlobKey, Sighting]:
-        """What the stores say of blobs, without reading any; what is wrong is in the sightings.
+    ) -> dict[BlobKey, BlobStatus]:
+        """Look up blobs without reading them; errors are part of each status.
 
         Args:
-            keys: of the blobs; each is looked for once.
-            advance: told of each blob that has been looked for.
+            keys: the blobs' keys; each distinct key is looked up once.
+            advance: called with 1 for each blob that has been looked up.
         """
 
-        async def sight(key: BlobKey) -> Sighting:
-            sighting = await self._sight(key)
+        async def check(key: BlobKey) -> BlobStatus:
+            status = await self._check_blob(key)
             if advance is not None:
                 advance(1)
-            return sighting
+            return status
 
         distinct = list(dict.fromkeys(keys))
         return dict(
-            zip(distinct, await gather_or_cancel([sight(key) for key in distinct]), strict=True)
+            zip(distinct, await gather_or_cancel([check(key) for key in distinct]), strict=True)
         )
 
-    async def _look_at_blob(
+    async def _inspect_blob(
         self, key: BlobKey, options: Sequence[EncodingOption] | None
     ) -> Finding:
-        sighting = await self._sight(key)
-        error, location = sighting.error, sighting.location
-        if location is None:
+        status = await self._check_blob(key)
+        error, blob = status.error, status.found
+        if blob is None:
             if error is not None and not isinstance(error, BlobNotFoundError):
                 raise error
-            return Finding(sighting, errors=() if error is None else (error,))
-        if location.size > self._largest_bytes:
+            return Finding(status, errors=() if error is None else (error,))
+        if blob.size > self._largest_bytes:
             too_large = PayloadTooLargeError(
                 f"the blob under key {key.text!r}",
-                size=location.size,
+                size=blob.size,
                 limit=self._largest_bytes,
                 remedy="This is the limit of the inspection: --largest-mb raises it.",
             )
-            return Finding(sighting, errors=(too_large,))
-        place = location.place
+            return Finding(status, errors=(too_large,))
         try:
-            stored = await self._fetch(key, place)
-        except BlobNotFoundError as gone:  # just now
-            return Finding(replace(sighting, location=None, error=gone), errors=(gone,))
-        found = await asyncio.to_thread(self._read, sighting, stored, options)
-        return await self._with_fields(found)
+            stored = await self._fetch(key, blob.location)
+        except BlobNotFoundError as gone:  # deleted since it was looked up
+            return Finding(replace(status, found=None, error=gone), errors=(gone,))
+        finding = await asyncio.to_thread(self._decode_blob, status, stored, options)
+        return await self._with_fields(finding)
 
-    async def _fetch(self, key: BlobKey, place: Place) -> bytes:
-        stored = await place.store.get_async(place.key)
+    async def _fetch(self, key: BlobKey, location: CandidateLocation) -> bytes:
+        stored = await location.store.get_async(location.key)
         if self._verify and not await asyncio.to_thread(_is_intact, key, stored):
-            stored = await place.store.get_async(place.key)  # changed on its way, perhaps
+            # Read once more: the bytes may have been damaged in transit.
+            stored = await location.store.get_async(location.key)
         return stored
 
-    def _read(
-        self, sighting: Sighting, stored: bytes, options: Sequence[EncodingOption] | None
+    def _decode_blob(
+        self, status: BlobStatus, stored: bytes, options: Sequence[EncodingOption] | None
     ) -> Finding:
-        key = sighting.key
+        key = status.key
         errors: list[MistralOffloadError] = []
         is_verified: bool | None = None
         if self._verify and key.digest is not None:
@@ -176,26 +175,26 @@ class Inspector:
             if not is_verified:
                 found = hashlib.sha256(stored).hexdigest()
                 text = (
-                    f"the {len(stored):,} stored bytes hash to {found}, not to what their key says"
-                    ": they were changed or cut after they were written"
+                    f"the {len(stored):,} stored bytes hash to {found}, not to the digest in their "
+                    "key: they were changed or truncated after they were written"
                 )
-                errors.append(_damaged(sighting, text))
+                errors.append(_damaged(status, text))
         if key.is_field:
-            undone = self._undoing.open_field(stored)
+            decoded = self._decoder.decode_field(stored)
         elif options is None:
-            undone = self._undoing.explore(stored)
+            decoded = self._decoder.detect_and_decode(stored)
         else:
-            undone = self._undoing.follow(stored, options)
-        if undone.error is not None:
-            errors.append(undone.error)
-        elif key.size is not None and key.size != len(undone.data):
-            text = f"{len(undone.data):,} bytes are stored, and not the {key.size:,} of the key"
-            errors.append(_damaged(sighting, text))
+            decoded = self._decoder.decode(stored, options)
+        if decoded.error is not None:
+            errors.append(decoded.error)
+        elif key.size is not None and key.size != len(decoded.data):
+            text = f"{len(decoded.data):,} bytes are stored, but the key says {key.size:,}"
+            errors.append(_damaged(status, text))
         return Finding(
-            sighting,
+            status,
             stored,
-            None if undone.error is not None else undone.data,
-            (*undone.transforms, Transform(EncodingOption.OFFLOADED.value, "", len(stored))),
+            None if decoded.error is not None else decoded.data,
+            (*decoded.transforms, Transform(EncodingOption.OFFLOADED.value, "", len(stored))),
             is_verified,
             errors=tuple(errors),
         )
@@ -204,42 +203,42 @@ class Inspector:
         if found.data is None:
             return found
         keys, errors = await asyncio.to_thread(find_fields, found.data)
-        sighted = await self.sight(keys)
-        return replace(found, fields=tuple(sighted.values()), errors=(*found.errors, *errors))
+        checked = await self.check_blobs(keys)
+        return replace(found, fields=tuple(checked.values()), errors=(*found.errors, *errors))
 
-    async def _sight(self, key: BlobKey) -> Sighting:
-        async with self._turns:
+    async def _check_blob(self, key: BlobKey) -> BlobStatus:
+        async with self._lookups:
             try:
-                location = await self.locator.find(key)
+                blob = await self.locator.find(key)
             except BlobNotFoundError as error:
-                first = self.locator.places(key)[0]
-                return Sighting(key, None, await self._expiries.of(first), error)
+                first = self.locator.candidates(key)[0]
+                return BlobStatus(key, None, await self._expiry.read(first), error)
             except MistralOffloadError as error:
-                return Sighting(key, None, None, error)
-            return Sighting(key, location, await self._expiries.of(location.place))
+                return BlobStatus(key, None, None, error)
+            return BlobStatus(key, blob, await self._expiry.read(blob.location))
 
-    def _foreign(self, key: BlobKey, namespace: str | None) -> ReferenceRefusedError | None:
+    def _refuse_foreign(self, key: BlobKey, namespace: str | None) -> ReferenceRefusedError | None:
         if namespace is None or key.owner.namespace == namespace or self._shares_namespaces:
             return None
         return ReferenceRefusedError(
             f"key {key.text!r} belongs to namespace {key.owner.namespace!r}, and workers of "
-            f"{namespace!r} refuse to read it. Where namespaces may read each other's payloads, "
-            "set TEMPORAL_PAYLOAD_OFFLOADING__ALLOW_OTHER_NAMESPACES=true",
+            f"{namespace!r} refuse to read it. To let namespaces read each other's payloads, set "
+            "TEMPORAL_PAYLOAD_OFFLOADING__ALLOW_OTHER_NAMESPACES=true",
             key=key.text,
         )
 
 
 def _is_intact(key: BlobKey, stored: bytes) -> bool:
-    """Whether bytes are those that a key was made for; so they are where the key does not tell."""
+    """Return True if bytes hash to the digest in their key, or the key has none."""
     return key.digest in (None, hashlib.sha256(stored).hexdigest())
 
 
-def _damaged(sighting: Sighting, text: str) -> BlobCorruptedError:
-    assert sighting.location is not None  # noqa: S101 - it was read
-    place = sighting.location.place
+def _damaged(status: BlobStatus, text: str) -> BlobCorruptedError:
+    assert status.found is not None  # noqa: S101 - it was read
+    location = status.found.location
     return BlobCorruptedError(
         text,
-        provider=place.config.storage_provider.value,
-        container=place.config.container,
-        key=place.key,
+        provider=location.config.storage_provider.value,
+        container=location.config.container,
+        key=location.key,
     )

@@ -1,4 +1,4 @@
-"""A blob's key and all that it tells, for payloads and activity fields alike. No I/O."""
+"""Parsed keys of blobs, of payloads and of activity fields. No I/O."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from mistral_offload.payload.reference import PAYLOAD_ROOT, Reference
 
 @dataclass(frozen=True, slots=True)
 class BlobKey:
-    """A key, taken apart.
+    """A parsed key.
 
     Attributes:
         text: the key, without the prefix of the store.
-        owner: whose the blob is; an execution's for a payload, a run's for an activity field.
-        digest: SHA-256 of the blob in hex; None for fields that the official SDK wrote.
+        owner: the owner of the blob: an execution for a payload, a run for an activity field.
+        digest: SHA-256 of the blob in hex; None for fields written by the official SDK.
         field: the field's name; None for a payload.
-        form, size: what a field's content is and its bytes; None where the key does not tell.
+        form, size: kind of content and size in bytes of a field; None if not in the key.
     """
 
     text: str
@@ -32,10 +32,10 @@ class BlobKey:
 
     @classmethod
     def of(cls, text: str) -> BlobKey:
-        """Take a key apart, which is untrusted input.
+        """Parse a key, which is untrusted input.
 
         Raises:
-            ReferenceRefusedError: it is not the key of a blob of this platform.
+            ReferenceRefusedError: it is not the key of a payload or activity field.
         """
         owner = Owner.of(text)
         if text.startswith(f"{FIELD_ROOT}/"):
@@ -44,18 +44,18 @@ class BlobKey:
             form, size, digest = reference.form, reference.size, reference.digest
         else:
             digest, field, form, size = Reference.from_key(text).digest, None, None, None
-        if owner is None:  # both have taken it, so it has an owner
+        if owner is None:  # unreachable: a key that was parsed has an owner
             raise ReferenceRefusedError(f"refused to read key {text!r}", key=text)
         return cls(text, owner, digest, field, form, size)
 
     @property
     def is_field(self) -> bool:
-        """Whether it is that of an activity field."""
+        """True for the key of an activity field."""
         return self.owner.kind is OwnerKind.RUN
 
 
 def split_prefix(text: str) -> tuple[str, str] | None:
-    """What stands before a key, with its slash, and the key; None if there is no key in it."""
+    """Split a text into prefix (with its slash) and key; return None if it contains no key."""
     for root in (PAYLOAD_ROOT, FIELD_ROOT):
         start = f"{root}/"
         if text.startswith(start):

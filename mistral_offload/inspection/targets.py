@@ -1,4 +1,4 @@
-"""What somebody wants to look at, as they copied it from a history, an API answer or a bucket."""
+"""Parses the target of an inspection, as copied from a history, an API response or a bucket."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from temporalio.api.common.v1 import Payload
 
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.inspection.keys import BlobKey, split_prefix
-from mistral_offload.inspection.payloads import Carried, carried_by
+from mistral_offload.inspection.payloads import PayloadContent, read_content
 from mistral_offload.payload.envelope import read_envelope
 
-FORMS = (
+ACCEPTED_FORMS = (
     'the JSON of a reference ({"key": "…"} or {"value": null, "blob_ref": "…"}), a payload as '
-    '`temporal workflow show -o json` has it ({"metadata": {…}, "data": "…"}), an envelope of the '
-    'API ({"b64payload": "…", …}), a key of the bucket, or an execution id'
+    'printed by `temporal workflow show -o json` ({"metadata": {…}, "data": "…"}), an envelope of '
+    'the API ({"b64payload": "…", …}), a key of the bucket, or an execution id'
 )
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTarget:
-    """A blob of which only the key is known.
+    """A blob, by its key.
 
     Attributes:
-        key: of the blob.
-        prefix: what was given before the key, as a bucket shows it; empty if nothing.
+        key: the blob's.
+        prefix: the text before the key, as listed by a bucket; empty if there is none.
     """
 
     key: BlobKey
@@ -42,22 +42,22 @@ class ExecutionTarget:
     execution_id: str
 
 
-Target = KeyTarget | Carried | ExecutionTarget
+Target = KeyTarget | PayloadContent | ExecutionTarget
 
 
-def read_target(text: str) -> Target:
-    """Find out what a text names.
+def parse_target(text: str) -> Target:
+    """Parse a target: JSON of a reference, payload or envelope, a key, or an execution id.
 
     Raises:
-        ConfigurationError: it is JSON, but none of the forms that are known.
-        PayloadDecodeError: it is such a form, but broken.
-        ReferenceRefusedError: it has the beginning of a key, but is none of this platform.
+        ConfigurationError: the text is empty, or JSON of none of these forms.
+        PayloadDecodeError: the JSON has one of these forms, but is malformed.
+        ReferenceRefusedError: the text begins like a key, but is not one.
     """
     text = text.strip()
     if text.startswith("{"):
-        return _read_members(text)
+        return _parse_json(text)
     if not text:
-        raise ConfigurationError(f"nothing was named; give {FORMS}")
+        raise ConfigurationError(f"the target is empty; pass {ACCEPTED_FORMS}")
     found = split_prefix(text)
     if found is None:
         return ExecutionTarget(text)
@@ -65,7 +65,7 @@ def read_target(text: str) -> Target:
     return KeyTarget(BlobKey.of(key), prefix)
 
 
-def _read_members(text: str) -> Target:
+def _parse_json(text: str) -> Target:
     members: dict[str, Any] = {}
     with contextlib.suppress(ValueError, RecursionError):
         members = cast("dict[str, Any]", json.loads(text))
@@ -74,10 +74,9 @@ def _read_members(text: str) -> Target:
             return KeyTarget(BlobKey.of(members[name]))
     envelope = read_envelope(members)
     if envelope is not None:
-        return Carried(envelope)
+        return PayloadContent(envelope)
     if isinstance(members.get("metadata"), dict):
-        with contextlib.suppress(
-            ParseError, ValueError, SystemError
-        ):  # the last by halves of pairs
-            return carried_by(Parse(text, Payload(), ignore_unknown_fields=True))
-    raise ConfigurationError(f"this JSON is nothing that can be inspected; give {FORMS}")
+        # protobuf raises SystemError for lone surrogates.
+        with contextlib.suppress(ParseError, ValueError, SystemError):
+            return read_content(Parse(text, Payload(), ignore_unknown_fields=True))
+    raise ConfigurationError(f"this JSON cannot be inspected; pass {ACCEPTED_FORMS}")

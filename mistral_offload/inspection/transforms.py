@@ -1,8 +1,9 @@
-"""The transforms of a payload undone one by one, with a note of each. No I/O; blocking.
+"""Undoes the transforms of a payload one by one, with a note on each. No I/O; blocking.
 
-Where a payload's options are known they are followed. A key of the bucket tells none of them, so
-there the content itself is looked at. Encoders encrypt last, and compress what has marked fields
-already: what is neither text nor a compressed payload is taken for encrypted.
+The recorded options are followed where they are known. A key of the bucket does not include them,
+so there the transforms are detected from the content. Encoders encrypt marked fields first, then
+compress, then encrypt the whole: bytes that are neither text nor a compressed payload are taken to
+be encrypted.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ _OUTERMOST_FIRST = (
     EncodingOption.ENCRYPTED_PARTIAL,
 )
 _MAPS = (*range(0x80, 0x90), 0xDE, 0xDF)
-"""What a msgpack map may begin with; no text in UTF-8 begins with one of these bytes."""
+"""First bytes of a msgpack map; no UTF-8 text begins with one of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """One transform, as it was found.
+    """One transform of a payload.
 
     Attributes:
-        name: the platform's.
-        detail: how it was done, in words.
-        size: of what it made, in bytes.
+        name: the platform's name for it.
+        detail: a description, such as the compression level or the name of the key.
+        size: bytes of its output.
     """
 
     name: str
@@ -48,13 +49,13 @@ class Transform:
 
 
 @dataclass(frozen=True, slots=True)
-class Undone:
-    """How far transforms could be undone.
+class Decoded:
+    """The result of undoing transforms.
 
     Attributes:
-        data: what is left: the value, unless there is an error.
+        data: the value; after an error, the bytes that could not be decoded further.
         transforms: those found, first applied first.
-        error: why it is not the value.
+        error: the reason why decoding stopped.
     """
 
     data: bytes
@@ -62,12 +63,12 @@ class Undone:
     error: MistralOffloadError | None = None
 
 
-class Undoing:
-    """Undoes transforms with the keys that are configured.
+class TransformDecoder:
+    """Undoes transforms with the configured keys.
 
     Args:
-        encryption: the keys, if there are any.
-        largest_bytes: to how many bytes compressed content may unpack.
+        encryption: the keys; None if there are none.
+        largest_bytes: limit of the size to which compressed content may unpack.
 
     Raises:
         MissingExtraError: keys are configured, and the extra ``encryption`` is not installed.
@@ -77,57 +78,56 @@ class Undoing:
         self._keyring = Keyring(encryption)
         self._largest_bytes = largest_bytes
 
-    def follow(self, data: bytes, options: Sequence[EncodingOption]) -> Undone:
-        """Undo what is recorded, last first, down to a reference if there is one."""
-        undone = Undone(data)
+    def decode(self, data: bytes, options: Sequence[EncodingOption]) -> Decoded:
+        """Undo recorded transforms, last first, down to the value or a reference."""
+        decoded = Decoded(data)
         if len(options) > MAX_TRANSFORMS:
             error = PayloadDecodeError(
-                f"a payload is marked with {len(options)} transforms; at most {MAX_TRANSFORMS} are "
-                "undone"
+                f"a payload is marked with {len(options)} transforms; the limit is {MAX_TRANSFORMS}"
             )
-            return Undone(data, (), error)
+            return Decoded(data, (), error)
         for option in reversed(options):
-            if undone.error is not None or option is EncodingOption.OFFLOADED:
+            if decoded.error is not None or option is EncodingOption.OFFLOADED:
                 break
-            undone = self._undo(undone, option)
-        return undone
+            decoded = self._undo(decoded, option)
+        return decoded
 
-    def explore(self, blob: bytes) -> Undone:
-        """Find out from the bytes what was done to them, and undo it."""
-        undone = Undone(blob)
+    def detect_and_decode(self, blob: bytes) -> Decoded:
+        """Detect transforms from the bytes themselves, and undo them."""
+        decoded = Decoded(blob)
         for option in _OUTERMOST_FIRST:
-            if undone.error is None and _RECOGNISED[option](undone.data):
-                undone = self._undo(undone, option)
-        return undone
+            if decoded.error is None and _DETECTORS[option](decoded.data):
+                decoded = self._undo(decoded, option)
+        return decoded
 
-    def open_field(self, blob: bytes) -> Undone:
-        """Undo what was done to an activity field; its beginning says so."""
+    def decode_field(self, blob: bytes) -> Decoded:
+        """Decrypt the blob of an activity field if its header marks it as encrypted."""
         if not blob.startswith(HEADER):
-            return Undone(blob)
-        return self._undo(Undone(blob), EncodingOption.ENCRYPTED, skip=len(HEADER))
+            return Decoded(blob)
+        return self._undo(Decoded(blob), EncodingOption.ENCRYPTED, skip=len(HEADER))
 
-    def _undo(self, undone: Undone, option: EncodingOption, *, skip: int = 0) -> Undone:
-        size = len(undone.data)
+    def _undo(self, decoded: Decoded, option: EncodingOption, *, skip: int = 0) -> Decoded:
+        size = len(decoded.data)
         try:
-            data, detail = self._open(undone.data[skip:], option)
+            data, detail = self._apply_inverse(decoded.data[skip:], option)
         except MistralOffloadError as error:
-            found = Transform(option.value, "not undone", size)
-            return Undone(undone.data, (found, *undone.transforms), error)
-        return Undone(data, (Transform(option.value, detail, size), *undone.transforms))
+            found = Transform(option.value, "not decoded", size)
+            return Decoded(decoded.data, (found, *decoded.transforms), error)
+        return Decoded(data, (Transform(option.value, detail, size), *decoded.transforms))
 
-    def _open(self, data: bytes, option: EncodingOption) -> tuple[bytes, str]:
+    def _apply_inverse(self, data: bytes, option: EncodingOption) -> tuple[bytes, str]:
         if option is EncodingOption.COMPRESSED:
             unpacked = zstd.decompress(data, limit=self._largest_bytes)
             return unpacked, zstd.describe_envelope(data)
         if option is EncodingOption.ENCRYPTED_PARTIAL:
-            opened, name = self._keyring.open_marked(data)
+            decrypted, name = self._keyring.decrypt_marked(data)
         else:
-            opened, name = self._keyring.open(data)
-        return opened, f"opened with {name}"
+            decrypted, name = self._keyring.decrypt(data)
+        return decrypted, f"decrypted with {name}"
 
 
 def is_text(data: bytes) -> bool:
-    """Whether bytes are text in UTF-8, as values are and encrypted bytes are not."""
+    """Return True if bytes are UTF-8 text, as values are and encrypted bytes are not."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -135,7 +135,7 @@ def is_text(data: bytes) -> bool:
     return True
 
 
-def _is_packed(data: bytes) -> bool:
+def _is_compressed(data: bytes) -> bool:
     if not data or data[0] not in _MAPS:
         return False
     try:
@@ -145,18 +145,18 @@ def _is_packed(data: bytes) -> bool:
     return True
 
 
-def _is_sealed(data: bytes) -> bool:
-    return not is_text(data) and not _is_packed(data)
+def _is_encrypted(data: bytes) -> bool:
+    return not is_text(data) and not _is_compressed(data)
 
 
-def _has_marks(data: bytes) -> bool:
-    # A marked field may be in the clear, as when no encryption was configured; then no key opens it
-    # and the error says so.
+def _has_marked_fields(data: bytes) -> bool:
+    # A marked field is plain text if its writer had no encryption configured. No key decrypts it
+    # then, and the error says so.
     return MARKER.encode() in data and is_text(data)
 
 
-_RECOGNISED = {
-    EncodingOption.ENCRYPTED: _is_sealed,
-    EncodingOption.COMPRESSED: _is_packed,
-    EncodingOption.ENCRYPTED_PARTIAL: _has_marks,
+_DETECTORS = {
+    EncodingOption.ENCRYPTED: _is_encrypted,
+    EncodingOption.COMPRESSED: _is_compressed,
+    EncodingOption.ENCRYPTED_PARTIAL: _has_marked_fields,
 }

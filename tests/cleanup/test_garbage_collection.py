@@ -1,4 +1,4 @@
-"""Garbage collection on a real Temporal: found, kept and deleted blobs, and giving up."""
+"""Garbage collection on a real Temporal: blobs found, kept and deleted, and early stops."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from temporalio.client import (
 )
 
 from mistral_offload.cleanup.executions import LONG_AGO, Execution
-from mistral_offload.cleanup.garbage_collection import Collection, collect
+from mistral_offload.cleanup.garbage_collection import CollectionReport, collect_garbage
 from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.owners import Blob, Owner
 from mistral_offload.cleanup.retention import Decision, Rules
-from mistral_offload.cleanup.temporal_executions import TemporalExecutions, _born
+from mistral_offload.cleanup.temporal_executions import TemporalExecutions, _creation_time
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import (
     APIConnectionError,
@@ -51,20 +51,20 @@ def inventory(world: World, local_platform: LocalPlatform) -> Inventory:
 def rules(world: World, *, in_days: float = 0, **changes: Any) -> Rules:
     """Return the rules of a collection some days from now."""
     now = datetime.now(timezone.utc) + in_days * DAY
-    given = {"retention": DAY, "grace": timedelta(0), "remembered": DAY} | changes
+    given = {"retention": DAY, "min_age": timedelta(0), "temporal_retention": DAY} | changes
     return Rules(world.client.namespace, now, **given)
 
 
-async def run_gc(world: World, blobs: Any, by: Rules, **options: Any) -> Collection:
+async def run_gc(world: World, blobs: Any, by: Rules, **options: Any) -> CollectionReport:
     options = {"delete": True} | options
-    return await collect(blobs, TemporalExecutions(world.client), by, **options)
+    return await collect_garbage(blobs, TemporalExecutions(world.client), by, **options)
 
 
 def left(world: World) -> set[str]:
     return {blob.key for blob in world.store.list()}
 
 
-def found(report: Collection) -> dict[str, int]:
+def found(report: CollectionReport) -> dict[str, int]:
     return {fate.value: usage.blobs for fate, usage in report.by_decision.items() if usage.blobs}
 
 
@@ -114,14 +114,14 @@ async def test_a_forgotten_root_may_have_had_anything(world: World, inventory: I
 async def test_when_a_chain_began_whose_first_run_is_forgotten(world: World) -> None:
     latest, first = await world.chain("chain", 1, ends=False)
     runs = {run.run_id: run async for run in world.client.list_workflows()}
-    census = TemporalExecutions(world.client)
+    temporal = TemporalExecutions(world.client)
     started = runs[latest].start_time
-    census.executions.add(Execution("chain", latest, "chain", latest, started, None))
-    began = await census._began("chain", latest)
+    temporal.executions.add(Execution("chain", latest, "chain", latest, started, None))
+    began = await temporal._chain_started("chain", latest)
     assert runs[first].start_time - timedelta(seconds=0.5) < began < started
-    assert await census._began("chain", first) == LONG_AGO  # this run is unknown
-    for tells_nothing in ("", "first", "a15c600a-ebb8-422e-96ca-0275555414d0"):
-        assert _born(tells_nothing) == LONG_AGO
+    assert await temporal._chain_started("chain", first) == LONG_AGO  # it knows nothing of it
+    for without_time in ("", "first", "a15c600a-ebb8-422e-96ca-0275555414d0"):
+        assert _creation_time(without_time) == LONG_AGO
 
 
 async def test_an_id_used_again_while_the_collection_runs(
@@ -140,25 +140,25 @@ async def test_an_id_used_again_while_the_collection_runs(
 
 
 @pytest.mark.parametrize("of", ["execution", "run"])
-async def test_a_look_at_the_owner_finds_what_was_not_listed(world: World, of: str) -> None:
+async def test_refreshing_an_owner_finds_runs_that_were_not_listed(world: World, of: str) -> None:
     await world.close("a")
-    census = TemporalExecutions(world.client)
-    await census.take(rules(world))
+    temporal = TemporalExecutions(world.client)
+    await temporal.load(rules(world))
     run_id = run_id_of(await world.start("a"))
     (key,) = await world.put(world.fields(run_id) if of == "run" else world.payloads("a"))
     owner = Owner.of(key)
     assert owner is not None
-    census._listed_until += DAY  # simulates a list that lags behind for ever
-    await census.look_again([owner])
-    state = census.executions.state_of(owner)
+    temporal._listed_until += DAY  # as if the list lagged behind for a day
+    await temporal.refresh([owner])
+    state = temporal.executions.state_of(owner)
     assert state is not None
     assert state.is_open
 
 
-async def test_what_has_started_while_the_collection_runs(
+async def test_an_execution_started_while_the_collection_runs(
     world: World, inventory: Inventory
 ) -> None:
-    """The list of recent starts reveals it, not a lookup of the owner."""
+    """It is found by listing recent starts, not by describing the owner."""
     await world.close("nightly-2026-01-02T03:04:05Z")
     kept = await world.put(world.payloads("nightly"))
     loop = asyncio.get_running_loop()
@@ -209,15 +209,15 @@ async def test_an_activity_without_a_workflow(world: World, inventory: Inventory
 
 
 async def test_a_temporal_that_knows_nothing(world: World, inventory: Inventory) -> None:
-    """For example a development server with the production bucket."""
+    """Such as a development server, used by mistake with the production bucket."""
     kept = await world.put(world.payloads("a"))
     by = rules(world, in_days=60)
-    with pytest.raises(ConfigurationError, match="is it the Temporal of the workers"):
-        await collect(inventory.blobs(), TemporalExecutions(world.client), by, delete=True)
+    with pytest.raises(ConfigurationError, match="Temporal server of the workers"):
+        await collect_garbage(inventory.blobs(), TemporalExecutions(world.client), by, delete=True)
     assert left(world) == kept
-    dry = await collect(inventory.blobs(), TemporalExecutions(world.client), by)
+    dry = await collect_garbage(inventory.blobs(), TemporalExecutions(world.client), by)
     assert (dry.runs, found(dry)) == (0, {"garbage": 1})
-    report = await collect(
+    report = await collect_garbage(
         inventory.blobs(),
         TemporalExecutions(world.client),
         by,
@@ -240,7 +240,7 @@ async def test_temporal_goes_away(world: World, inventory: Inventory) -> None:
 
         by = Rules(platform.namespace, datetime.now(timezone.utc) + 60 * DAY)
         with pytest.raises(APIConnectionError, match="no more are deleted"):
-            await collect(blobs(), TemporalExecutions(client), by, delete=True)
+            await collect_garbage(blobs(), TemporalExecutions(client), by, delete=True)
     assert left(world) == kept
 
 
@@ -251,7 +251,7 @@ def in_memory(world: World, store: MemoryStore, *keys: str) -> Iterator[Blob]:
         yield Blob(store, found.key, found.size, found.modified, owner)
 
 
-async def test_what_cannot_be_deleted_is_told(world: World) -> None:
+async def test_failed_deletions_are_reported(world: World) -> None:
     await world.close("a")
     await world.settled()
     store = MemoryStore(connections=1)
@@ -265,7 +265,7 @@ async def test_what_cannot_be_deleted_is_told(world: World) -> None:
     assert [blob.key for blob in store.list()] == [keys[1]]
 
 
-async def test_it_gives_up_when_nothing_can_be_deleted(world: World) -> None:
+async def test_it_stops_when_nothing_can_be_deleted(world: World) -> None:
     await world.close("a")
     await world.settled()
     store = MemoryStore()

@@ -1,4 +1,4 @@
-"""Owners of blobs, derived from their keys."""
+"""Owners of blobs, read from their keys."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_of_a_payload(name: str) -> None:
     owner = Owner.of(key)
     assert owner == Owner(f"ns {name}", OwnerKind.EXECUTION, name)
     assert owner is not None
-    assert key.startswith(owner.start)
+    assert key.startswith(owner.key_prefix)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -29,7 +29,7 @@ def test_of_an_activity_field(name: str) -> None:
     owner = Owner.of(field.key)
     assert owner == Owner("ns", OwnerKind.RUN, name)
     assert owner is not None
-    assert field.key.startswith(owner.start)
+    assert field.key.startswith(owner.key_prefix)
 
 
 def test_of_a_field_of_the_official_sdk() -> None:
@@ -56,5 +56,5 @@ def test_of_a_field_of_the_official_sdk() -> None:
         f"temporal-activity-payload/ns/e/sha256:{DIGEST}/json-01/f",
     ],
 )
-def test_what_is_not_ours_has_no_owner(key: str) -> None:
+def test_a_foreign_key_has_no_owner(key: str) -> None:
     assert Owner.of(key) is None

@@ -1,4 +1,4 @@
-"""The decision to delete or keep a blob, by examples and by property."""
+"""Decisions on blobs, by examples and by property."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mistral_offload.errors import ConfigurationError
 
 NOW = datetime(2026, 6, 1, tzinfo=timezone.utc)
 DAY = timedelta(days=1)
-RULES = Rules("ns", NOW, retention=30 * DAY, grace=DAY)
+RULES = Rules("ns", NOW, retention=30 * DAY, min_age=DAY)
 
 
 def ago(days: float) -> datetime:
@@ -41,7 +41,7 @@ def known(*runs: Execution, needed_since: datetime | None = None) -> Executions:
 def ran(
     id: str, run_id: str, closed: float | None, *, root: str | None = None, started: float = 200
 ) -> Execution:
-    """Return an execution; ``started`` and ``closed`` are in days before now."""
+    """Return a run; times are in days ago."""
     ended = None if closed is None else ago(closed)
     return Execution(id, run_id, root or id, f"{root or id}-run", ago(started), ended)
 
@@ -134,7 +134,7 @@ def test_executions_of_a_schedule_that_was_deleted_share_its_input() -> None:
 
 
 @pytest.mark.parametrize(
-    ("age", "grace", "expected"),
+    ("age", "min_age", "expected"),
     [
         (29, 1, Decision.YOUNG),
         (31, 1, Decision.GARBAGE),
@@ -142,8 +142,8 @@ def test_executions_of_a_schedule_that_was_deleted_share_its_input() -> None:
         (41, 40, Decision.GARBAGE),
     ],
 )
-def test_of_nobody_known(age: float, grace: float, expected: Decision) -> None:
-    rules = Rules("ns", NOW, retention=30 * DAY, grace=grace * DAY)
+def test_of_nobody_known(age: float, min_age: float, expected: Decision) -> None:
+    rules = Rules("ns", NOW, retention=30 * DAY, min_age=min_age * DAY)
     for owner in (execution("a"), run("r")):
         assert fate(owner, known(), age=age, rules=rules) is expected
 
@@ -180,7 +180,7 @@ DAYS = st.integers(0, 120)
 
 @st.composite
 def runs(draw: st.DrawFn) -> list[Execution]:
-    """Draw any forest of runs: reused ids, chains, children of any root, open and closed."""
+    """Draw any forest: ids that are used again, chains, children of any root, open and closed."""
     count = draw(st.integers(0, 12))
     return [
         ran(draw(NAMES), f"run-{n}", draw(st.none() | DAYS), root=draw(st.none() | NAMES))
@@ -214,6 +214,6 @@ def test_nothing_running_in_its_tree_is_ever_chosen(
     ):
         assert all(each.closed is not None for each in tree)
         assert all(each.closed <= NOW - rules.retention for each in tree if each.closed)
-        assert ago(age) <= NOW - max(rules.retention, rules.grace)
+        assert ago(age) <= NOW - max(rules.retention, rules.min_age)
         if not tree and not rules.trust_forgotten:
             assert needed_since is None or ago(age) < needed_since

@@ -33,7 +33,7 @@ _PATIENCE_SECONDS = 20.0
 
 @workflow.defn(name="chain")
 class Chain:
-    """Continues as new the given number of times, then ends or waits."""
+    """Continues as new ``left`` times, then ends or waits."""
 
     @workflow.run
     async def run(self, left: int, ends: bool) -> None:
@@ -76,7 +76,7 @@ class World:
         self._is_closed: dict[str, bool] = {}
 
     async def put(self, keys: Iterable[str]) -> set[str]:
-        """Store a blob under each key, after Temporal lists all executions so far."""
+        """Store data under each key, once Temporal lists all starts and closes so far."""
         put = set(keys)
         await self.settled()
         await asyncio.gather(*(self.store.put_async(key, b"data") for key in put))
@@ -107,20 +107,20 @@ class World:
         }
 
     async def start(self, execution_id: str) -> WorkflowHandle[Any, Any]:
-        """Start an execution that keeps running because no worker takes it."""
+        """Start an execution that no worker picks up, so that it keeps running."""
         handle = await self.client.start_workflow("idle", id=execution_id, task_queue="nobody")
         self._is_closed[run_id_of(handle)] = False
         return handle
 
     async def close(self, execution_id: str) -> str:
-        """Start an execution and end it; return its run id."""
+        """Start an execution and terminate it; return its run id."""
         handle = await self.start(execution_id)
         await handle.terminate()
         self._is_closed[run_id_of(handle)] = True
         return run_id_of(handle)
 
     async def settled(self) -> None:
-        """Wait until Temporal lists all executions so far."""
+        """Wait until Temporal lists all starts and closes so far."""
         for _ in range(400):
             listed = {run.run_id: run.close_time async for run in self.client.list_workflows()}
             if all(
@@ -132,7 +132,7 @@ class World:
         raise AssertionError("Temporal does not list what has happened")
 
     async def forget(self, execution_id: str, run_id: str) -> None:
-        """Delete a run from Temporal, as happens after the retention."""
+        """Make Temporal forget a run, as it does after the retention."""
         await self.client.workflow_service.delete_workflow_execution(
             DeleteWorkflowExecutionRequest(
                 namespace=self.client.namespace,
@@ -142,7 +142,7 @@ class World:
         await self.listed(f"RunId = '{run_id}'", 0)
 
     async def chain(self, execution_id: str, length: int, *, ends: bool) -> list[str]:
-        """Start an execution that continues as new; return its run ids, the latest first."""
+        """Start an execution that continues as new; return its run ids, latest first."""
         await self.client.start_workflow(
             "chain", args=[length, ends], id=execution_id, task_queue="busy"
         )
@@ -182,7 +182,7 @@ class World:
         raise AssertionError(f"not listed: {activity_id}")
 
     async def listed(self, query: str, count: int) -> None:
-        """Wait until Temporal lists the given number of executions."""
+        """Wait until Temporal lists ``count`` executions for a query."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (found := (await self.client.count_workflows(query)).count) != count:
             assert time.monotonic() < deadline, f"{found} of {count}: {query}"
@@ -191,7 +191,7 @@ class World:
 
 @asynccontextmanager
 async def make_world(platform: LocalPlatform, store: BlobStore) -> AsyncIterator[World]:
-    """Make a new namespace with a worker for chains and trees."""
+    """Create a namespace, with a worker for chains and trees."""
     name = f"ns-{uuid.uuid4().hex[:8]}"
     default = await Client.connect(platform.temporal_address)
     await default.workflow_service.register_namespace(
@@ -208,7 +208,7 @@ async def make_world(platform: LocalPlatform, store: BlobStore) -> AsyncIterator
 
 
 def run_id_of(handle: WorkflowHandle[Any, Any]) -> str:
-    """Return the id of the started run."""
+    """Return the id of the run that was started."""
     assert handle.first_execution_run_id is not None
     return handle.first_execution_run_id
 

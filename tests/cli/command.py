@@ -1,4 +1,4 @@
-"""Runs the console script in a separate process."""
+"""The console script, in its own process or in this one."""
 
 import contextlib
 import io
@@ -17,7 +17,7 @@ BLOCK = "import sys; sys.modules[{module!r}] = None; from mistral_offload.cli im
 
 
 def run_command(*arguments: str, without: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the command to its end; ``without`` hides one package, as if it were not installed."""
+    """Run a command to its end; ``without`` simulates that a package is not installed."""
     return subprocess.run(
         command_line(*arguments, without=without),
         stdin=subprocess.DEVNULL,
@@ -28,7 +28,7 @@ def run_command(*arguments: str, without: str | None = None) -> subprocess.Compl
 
 
 def call_command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in this process, which is faster; nothing else may print meanwhile."""
+    """Run a command in this process, which is faster; nothing else may print meanwhile."""
     out, err, code = io.StringIO(), io.StringIO(), 0
     line = ["mistral-offload", *arguments]
     with (
@@ -44,13 +44,13 @@ def call_command(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def command_line(*arguments: str, without: str | None = None) -> list[str]:
-    """Return the command line for a separate process."""
+    """Return the command line of a command in its own process."""
     code = BLOCK.format(module=without) if without else BLOCK.format(module="not.a.module")
     return [sys.executable, "-c", code, *arguments]
 
 
 class Dev:
-    """A running ``mistral-offload dev``, after it has printed its start-up output."""
+    """A running ``mistral-offload dev``, after it has printed its announcement."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
@@ -60,15 +60,15 @@ class Dev:
             text=True,
             env={**os.environ, "COLUMNS": "40", **(environment or {})},
         )
-        self.said = self._said_at_start()
-        exports = re.findall(r"^export (\w+)=(\S+)$", self.said, re.MULTILINE)
+        self.announcement = self._read_announcement()
+        exports = re.findall(r"^export (\w+)=(\S+)$", self.announcement, re.MULTILINE)
         self.environment = dict(exports)
-        self.ui_url = _after("UI  ", self.said) if "  UI  " in self.said else ""
-        self.temporal_address = _after("Temporal  ", self.said).rstrip(",")
+        self.ui_url = _after("UI  ", self.announcement) if "  UI  " in self.announcement else ""
+        self.temporal_address = _after("Temporal  ", self.announcement).rstrip(",")
 
     @property
     def server_url(self) -> str:
-        """URL of the REST API."""
+        """Base URL of the REST API."""
         return self.environment["SERVER_URL"]
 
     @property
@@ -90,15 +90,15 @@ class Dev:
             self.process.kill()
         self.process.communicate()
 
-    def _said_at_start(self) -> str:
+    def _read_announcement(self) -> str:
         assert self.process.stdout is not None
-        said: Sequence[str] = []
+        printed: Sequence[str] = []
         while line := self.process.stdout.readline():
-            said = [*said, line]
+            printed = [*printed, line]
             if "Ctrl-C" in line:
-                return "".join(said)
+                return "".join(printed)
         _, err = self.process.communicate()
-        raise AssertionError(f"it has ended: {said} {err}")
+        raise AssertionError(f"it has ended: {printed} {err}")
 
 
 def _after(mark: str, text: str) -> str:

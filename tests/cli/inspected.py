@@ -1,4 +1,4 @@
-"""A workflow with payloads of every kind, in a separate module that the sandbox imports."""
+"""A workflow with payloads of every kind, in its own module, since the sandbox imports it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import mistral_offload.workflows as workflows
 from mistral_offload.workflows import OffloadableField, OffloadableModel, workflow
 
 PAGES = [hashlib.sha256(b"%d" % n).hexdigest() for n in range(400)]
-"""Compresses to a half, not to almost nothing."""
+"""Compresses to about half its size."""
 
 
 class Book(BaseModel):

@@ -32,7 +32,7 @@ NOW = ("--retention-days", "0", "--allow-shorter-retention", "--min-age-days", "
 
 @dataclass
 class Place:
-    """A bucket, and the file of variables that points a command to it and to a namespace."""
+    """A bucket, and files of variables that configure a command for it and for a namespace."""
 
     seaweed: Seaweed
     bucket: str
@@ -81,7 +81,7 @@ async def world(local_platform: LocalPlatform, bucket: BlobStore) -> AsyncIterat
 
 
 async def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the command in another thread; the worker of the world runs in this one."""
+    """Run a command in a thread, since the worker of the world runs in this one."""
     return await asyncio.to_thread(call_command, "blobs", *arguments)
 
 
@@ -101,7 +101,7 @@ def left(bucket: BlobStore) -> set[str]:
 async def test_2000_blobs_of_200_executions(
     place: Place, world: World, bucket: BlobStore, seaweed_proxy: CountingProxy
 ) -> None:
-    """Exactly the right blobs are deleted, even after a kill half-way."""
+    """Exactly the garbage is deleted, also if the command is killed half-way."""
     gone, kept = await build(world)
     assert len(gone | kept) == len(world.keys) > 2000
     config = place.config(world)
@@ -142,7 +142,7 @@ def killed_after_a_batch(command: list[str], proxy: CountingProxy) -> int:
 
 
 async def build(world: World) -> tuple[set[str], set[str]]:
-    """Build 200 executions and other objects; return the keys to delete and the keys to keep."""
+    """Create 200 executions and other objects; return the keys to delete, and those to keep."""
     forgotten = await world.put(
         key
         for n in range(20)
@@ -352,7 +352,7 @@ async def test_rm_asks(place: Place, world: World, bucket: BlobStore) -> None:
 
 
 def answered(command: list[str], answer: bytes) -> int:
-    """Return the exit code, with a reply typed on a terminal."""
+    """Return the exit code of a command, with an answer typed on its terminal."""
     ours, theirs = pty.openpty()
     try:
         os.write(ours, answer)

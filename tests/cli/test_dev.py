@@ -1,4 +1,4 @@
-"""``mistral-offload dev``: output, services, and shutdown."""
+"""``mistral-offload dev``: its output, its servers, and its end."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ from .command import Dev, run_command
 pytestmark = pytest.mark.server  # it starts its own servers
 
 
-def ask(dev: Dev, method: str, path: str, json: object = None) -> httpx.Response:
-    """Send a request as a user who has pasted the exports."""
+def send(dev: Dev, method: str, path: str, json: object = None) -> httpx.Response:
+    """Send a request with the exported variables."""
     key = dev.environment["MISTRAL_API_KEY"]
     return httpx.request(
         method,
@@ -29,10 +29,10 @@ def ask(dev: Dev, method: str, path: str, json: object = None) -> httpx.Response
 def test_from_start_to_ctrl_c() -> None:
     with Dev() as dev:
         assert set(dev.environment) == {"SERVER_URL", "MISTRAL_API_KEY"}
-        assert "development only" in dev.said
-        assert "in memory" in dev.said
-        assert "Open to the network" not in dev.said
-        whoami = ask(dev, "GET", "/v1/workflows/workers/whoami").json()
+        assert "development only" in dev.announcement
+        assert "in memory" in dev.announcement
+        assert "Exposed to the network" not in dev.announcement
+        whoami = send(dev, "GET", "/v1/workflows/workers/whoami").json()
         assert whoami["scheduler_url"] == dev.temporal_address
         assert whoami["namespace"] == "mistral-workflows"
         assert dev.environment["SERVER_URL"].startswith("http://127.0.0.1:")
@@ -51,12 +51,12 @@ def test_sigterm_and_chosen_ports() -> None:
     ) as dev:
         assert dev.environment["SERVER_URL"] == f"http://127.0.0.1:{port}"
         assert dev.temporal_address == f"127.0.0.1:{temporal_port}"
-        assert ask(dev, "GET", "/v1/workflows/workers/whoami").json()["namespace"] == "acme"
+        assert send(dev, "GET", "/v1/workflows/workers/whoami").json()["namespace"] == "acme"
         assert dev.end(signal.SIGTERM) == (0, "", "")
         assert_gone(dev.temporal_address, within=0.5)
 
 
-def test_temporals_pages_and_the_codec_server_they_ask() -> None:
+def test_temporals_ui_and_its_codec_server() -> None:
     with Dev("--ui") as dev:
         page = httpx.get(f"{dev.ui_url}/api/v1/settings")
         codec = page.json()["Codec"]["Endpoint"]
@@ -79,26 +79,26 @@ def test_a_file_keeps_executions_and_workers_register_again(tmp_path: Path) -> N
     heartbeat = "/v1/workflows/workers/heartbeat", worker
     execute = "/v1/workflows/lonely/execute"
     with Dev("--db", db) as dev:
-        assert f"kept in {db}" in dev.said
+        assert f"kept in {db}" in dev.announcement
         spec = {"definitions": [{"name": "lonely"}], **worker}
-        ask(dev, "POST", "/v1/workflows/register", spec).raise_for_status()
-        ask(dev, "POST", execute, {"execution_id": "kept"}).raise_for_status()
-        assert ask(dev, "POST", *heartbeat).json() == {"all_active": True}
+        send(dev, "POST", "/v1/workflows/register", spec).raise_for_status()
+        send(dev, "POST", execute, {"execution_id": "kept"}).raise_for_status()
+        assert send(dev, "POST", *heartbeat).json() == {"all_active": True}
         assert dev.end(signal.SIGINT) == (0, "", "")
     with Dev("--db", db) as dev:
-        answer = ask(dev, "GET", "/v1/workflows/executions/kept").json()
-        assert (answer["workflow_name"], answer["status"]) == ("lonely", "RUNNING")
-        listed = ask(dev, "GET", "/v1/workflows/runs").json()["executions"]
+        kept = send(dev, "GET", "/v1/workflows/executions/kept").json()
+        assert (kept["workflow_name"], kept["status"]) == ("lonely", "RUNNING")
+        listed = send(dev, "GET", "/v1/workflows/runs").json()["executions"]
         assert [item["execution_id"] for item in listed] == ["kept"]
-        assert ask(dev, "POST", *heartbeat).json() == {"all_active": False}
-        response = ask(dev, "POST", execute, {})
+        assert send(dev, "POST", *heartbeat).json() == {"all_active": False}
+        response = send(dev, "POST", execute, {})
         assert response.status_code == 404
         assert "no worker has registered" in response.json()["detail"]
 
 
-def test_logs_go_to_stderr_when_asked_for() -> None:
+def test_logs_go_to_stderr_on_request() -> None:
     with Dev("--log-level", "info") as dev:
-        ask(dev, "GET", "/v1/workflows/workers/whoami")
+        send(dev, "GET", "/v1/workflows/workers/whoami")
         code, out, err = dev.end(signal.SIGINT)
         assert (code, out) == (0, "")
         assert "level=INFO" in err, "Temporal's"

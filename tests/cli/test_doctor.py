@@ -1,4 +1,4 @@
-"""``mistral-offload doctor``: output and exit codes."""
+"""``mistral-offload doctor``: its output and exit codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write(file: Path, variables: Mapping[str, str]) -> None:
 def doctor(
     file: Path, variables: Mapping[str, str], *options: str
 ) -> tuple[int, list[dict[str, Any]], str]:
-    """Run it; return exit code, findings, and complete output."""
+    """Run the command; return exit code, findings, and the whole output."""
     write(file, variables)
     ended = call_command(
         "doctor", "--json", "--config", str(file), "--size", "100000", "--timeout", "5", *options
@@ -91,7 +91,7 @@ def test_healthy(
             "TEMPORAL_PAYLOAD_ENCRYPTION__MODE": "full",
             "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY": KEY,
         }
-        deadline = time.monotonic() + 10  # a registered worker polls for tasks soon
+        deadline = time.monotonic() + 10  # a worker that has registered is about to poll for tasks
         while True:
             code, findings, printed = doctor(file, variables)
             if set(by_outcome(findings)) == {"ok"} or time.monotonic() > deadline:
@@ -122,7 +122,7 @@ def test_healthy(
         assert secret not in printed
 
 
-def test_a_failure_ends_with_one_and_hides_no_other(
+def test_a_failure_exits_with_1_and_hides_no_other(
     seaweed: Seaweed, local_platform: LocalPlatform, file: Path
 ) -> None:
     (port,) = free_ports(1)
@@ -141,17 +141,17 @@ def test_a_failure_ends_with_one_and_hides_no_other(
 
 
 def test_lines_for_people(seaweed: Seaweed, local_platform: LocalPlatform, file: Path) -> None:
-    """Warnings alone exit with 0; without a terminal there are no colours."""
+    """Warnings alone exit with 0; without a terminal, output has no colours."""
     write(file, local_platform.environment() | s3_variables(seaweed, seaweed.make_bucket()))
     ended = run_command("doctor", "--config", str(file), "--size", "1000")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "\x1b" not in ended.stdout
     lines = ended.stdout.splitlines()
     assert any(re.fullmatch(r"ok +payload store: latency +put \d+ ms, .*", line) for line in lines)
-    place = next(n for n, line in enumerate(lines) if "payload store: expiry" in line)
-    assert lines[place].startswith("warning ")
+    n = next(n for n, line in enumerate(lines) if "payload store: expiry" in line)
+    assert lines[n].startswith("warning ")
     apply = "mistral-offload lifecycle apply --days 11 --retention-days 1"
-    assert lines[place + 1].strip() == f"→ {apply}"
+    assert lines[n + 1].strip() == f"→ {apply}"
     assert re.fullmatch(r"\d+ ok, \d+ warnings?, 0 failed, 0 not checked", lines[-1])
     assert seaweed.secret_key not in ended.stdout
 
@@ -182,7 +182,7 @@ def test_ctrl_c_leaves_nothing_behind(
     bucket = seaweed.make_bucket()
     through = s3_variables(seaweed, bucket, ENDPOINT_URL=seaweed_proxy.url)
     write(file, local_platform.environment() | through)
-    # Background jobs of a shell ignore the signal, and so would a process started by tests there.
+    # Processes of a shell's background jobs, such as tests, ignore the signal by default.
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from mistral_offload.cli import main; main()"
     seaweed_proxy.delay_seconds = 0.2
@@ -208,7 +208,7 @@ def test_ctrl_c_leaves_nothing_behind(
 
 
 @pytest.mark.parametrize("options", [["--timeout", "0"], ["--size", "0"], ["--config", "nowhere"]])
-def test_options_that_cannot_work(options: list[str]) -> None:
+def test_invalid_options(options: list[str]) -> None:
     ended = call_command("doctor", *options)
     assert (ended.returncode, ended.stdout) == (2, "")
 

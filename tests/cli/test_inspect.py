@@ -29,7 +29,7 @@ from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.inspection.events import EventPayload
 from mistral_offload.inspection.executions import PayloadRow
 from mistral_offload.inspection.expiry import Expiry
-from mistral_offload.inspection.findings import Sighting
+from mistral_offload.inspection.findings import BlobStatus
 from mistral_offload.inspection.keys import BlobKey
 from mistral_offload.lifecycle.rules import ExpiryRule
 from mistral_offload.payload.context import PayloadContext
@@ -91,15 +91,15 @@ def test_a_key(scene: Scene) -> None:
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "payload of execution order 1, namespace default" in ended.stdout
     assert "digest     verified" in ended.stdout
-    assert "expires    never removed by a rule" in ended.stdout
+    assert "expires    no rule removes it" in ended.stdout
     assert '{\n  "title": "The Shining",\n' in ended.stdout
-    assert "--full shows all of it" in ended.stdout
+    assert "--full shows the whole value" in ended.stdout
     assert 8_000 < len(ended.stdout) < 9_000
     assert len(run(key, "--config", scene.config(), "--limit", "100").stdout) < 1_100
 
 
-def test_everything_that_can_be_done_to_it(scene: Scene) -> None:
-    """By the key, from the blob's bytes; by the payload of a history; by the API response."""
+def test_every_transform(scene: Scene) -> None:
+    """Holds for a key, whose transforms are detected, and for the payload of a history."""
     scene.prefix, scene.is_compressed = "data", True
     scene.encryption = {**FULL, "SECONDARY_KEY": OTHER_KEY}
     payload = scene.payload(BOOK)
@@ -109,7 +109,7 @@ def test_everything_that_can_be_done_to_it(scene: Scene) -> None:
     config = scene.config(encryption=newer)
     expected = [
         ("compressed", "zstd level 3"),
-        ("encrypted", "opened with secondary_key"),
+        ("encrypted", "decrypted with secondary_key"),
         ("offloaded", None),
     ]
     for target in (key, stored_key, json.dumps({"key": key})):
@@ -152,7 +152,7 @@ def test_days_left(scene: Scene) -> None:
 
 
 def test_a_store_that_does_not_tell_its_rules(azurite: Azurite, tmp_path: Path) -> None:
-    """The rules were not requested, so the command does not fail."""
+    """Unreadable rules are noted, not an error: the value itself is intact."""
     config = azure_config(azurite, azurite.make_container())
     key = Reference.of(TEXT, namespace=NAMESPACE, execution_id="e").key
     open_store(config).put(key, TEXT)
@@ -165,7 +165,7 @@ def test_a_store_that_does_not_tell_its_rules(azurite: Azurite, tmp_path: Path) 
     found = document(key, "--config", variables)
     assert (found["verified"], found["expiry"]["days"]) == (True, None)
     assert "az storage account management-policy show" in found["expiry"]["note"]
-    assert "not known when it expires: " in run(key, "--config", variables).stdout
+    assert "expiry unknown: " in run(key, "--config", variables).stdout
 
 
 def test_in_a_bucket_of_read_also(scene: Scene) -> None:
@@ -252,7 +252,7 @@ def test_nothing_steers_a_terminal(scene: Scene) -> None:
 
 
 def on_a_terminal(*arguments: str) -> bytes:
-    """Return the output of a command on a dumb terminal, without colours."""
+    """Return the output of a command on a dumb terminal, which gets no colours."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1"}
     with subprocess.Popen(
@@ -299,7 +299,7 @@ def test_a_blob_that_has_expired(scene: Scene, tmp_path: Path) -> None:
 
 
 def test_a_deleted_blob_is_restored_in_a_bucket_with_versions(scene: Scene) -> None:
-    """The recovery in docs/operating.md."""
+    """The steps are those of docs/operating.md."""
     client = scene.seaweed.client()
     client.put_bucket_versioning(Bucket=scene.bucket, VersioningConfiguration={"Status": "Enabled"})
     scene.payload(BOOK)
@@ -374,7 +374,7 @@ def test_too_large_to_read(scene: Scene) -> None:
         ({"aws_secret_access_key": "wrong"}, "StorageAccessDeniedError"),
     ],
 )
-def test_a_store_that_cannot_be_asked(scene: Scene, changes: dict[str, str], kind: str) -> None:
+def test_a_store_that_cannot_be_read(scene: Scene, changes: dict[str, str], kind: str) -> None:
     scene.payload(BOOK)
     (key,) = scene.stored_keys()
     found = document(key, "--config", scene.config(**changes), code=1)
@@ -405,7 +405,7 @@ def test_no_store_is_configured(tmp_path: Path) -> None:
         ("e", "--event", "0"),
     ],
 )
-def test_what_cannot_be_asked_for(scene: Scene, arguments: tuple[str, ...]) -> None:
+def test_options_that_do_not_fit_the_target(scene: Scene, arguments: tuple[str, ...]) -> None:
     ended = run(*arguments, "--config", scene.config())
     assert (ended.returncode, ended.stdout) == (2, "")
 
@@ -421,7 +421,7 @@ def test_without_temporalio() -> None:
 
 @dataclass
 class Executed:
-    """Two executions of the same workflow, and their blobs in a bucket."""
+    """Two executions of the same workflow, with the blobs of the second deleted."""
 
     scene: Scene
     intact: str
@@ -473,7 +473,7 @@ def test_an_execution(executed: Executed) -> None:
     assert report["errors"] == []
     rows = {(row["event_type"], row["name"], row["part"]): row for row in report["payloads"]}
     sent = rows["WorkflowExecutionStarted", "inspected", "input"]
-    # The client does not record the size; workers do.
+    # Clients do not record the size of a value; workers do.
     assert (sent["event"], sent["inline"], sent["decoded_size"]) == (1, False, None)
     assert rows["ActivityTaskScheduled", "scan", "input"]["decoded_size"] == len(TEXT)
     assert sent["transforms"] == ["encrypted", "offloaded", "encrypted"]
@@ -496,7 +496,7 @@ def test_an_execution(executed: Executed) -> None:
     ended = run(executed.intact, "--config", config, "--run-id", report["run"])
     assert (ended.returncode, ended.stderr) == (0, "")
     assert "    1  WorkflowExecutionStarted of inspected: input" in ended.stdout
-    assert "3 blobs: 3 are there" in ended.stdout
+    assert "3 blobs: 3 found" in ended.stdout
     assert not any(secret in ended.stdout for secret in (KEY, EXECUTION_TOKEN))
 
 
@@ -541,7 +541,7 @@ def test_events_without_payloads(executed: Executed) -> None:
 
 
 def test_an_event_with_several_payloads(executed: Executed, tmp_path: Path) -> None:
-    """As plain Temporal clients send them, without any encoding."""
+    """Plain Temporal clients send several arguments, and encode none."""
     config, file = executed.scene.config(), tmp_path / "value"
     id = f"plain-{uuid4().hex[:8]}"
     asyncio.run(start_with(executed.scene, id, {"a": 1}, b"\xff\0"))
@@ -564,7 +564,7 @@ def test_an_execution_whose_blobs_are_gone(executed: Executed) -> None:
     ended = run(executed.broken, "--config", config)
     assert ended.returncode == 1
     assert "GONE" in ended.stdout
-    assert "3 blobs: 0 are there, 0 bytes; 3 missing" in ended.stdout
+    assert "3 blobs: 0 found, 0 bytes; 3 missing" in ended.stdout
     assert "rule 'tidy-up' of 'data/temporal-payload/' removes such blobs" in ended.stdout
     assert "it was removed by other means" in ended.stdout
     assert "no rule of the bucket removes such blobs" in ended.stdout
@@ -574,19 +574,19 @@ def test_an_execution_whose_blobs_are_gone(executed: Executed) -> None:
     assert shown["payloads"][0]["errors"][0]["type"] == "BlobNotFoundError"
 
 
-@pytest.mark.parametrize(("age", "verdict"), [(31, "it has expired"), (29, "by other means")])
-def test_whether_a_rule_removed_it(age: int, verdict: str) -> None:
-    """The ages are simulated, since a test cannot wait for them."""
+@pytest.mark.parametrize(("age", "verdict"), [(31, "has expired"), (29, "by other means")])
+def test_explanation_of_a_missing_blob(age: int, verdict: str) -> None:
+    """Uses made-up findings, since a real rule takes days to remove a blob."""
     now = datetime.now(timezone.utc)
     at = now - timedelta(days=age)
     source = EventPayload(1, "WorkflowExecutionStarted", at, "w", "input", Payload())
     key = BlobKey.of(Reference.of(TEXT, namespace=NAMESPACE, execution_id="e").key)
     gone = BlobNotFoundError("gone", provider="s3", container="b", key=key.text)
-    sighting = Sighting(key, None, Expiry(ExpiryRule("", 30, "tidy-up")), gone)
-    row = PayloadRow(source, 100, ("offloaded",), keys=(key,), sightings=(sighting,))
+    status = BlobStatus(key, None, Expiry(ExpiryRule("", 30, "tidy-up")), gone)
+    row = PayloadRow(source, 100, ("offloaded",), keys=(key,), blobs=(status,))
     printed = io.StringIO()
     print_row(Console(file=printed, soft_wrap=True), row, now)
-    assert f"after 30 days, and the event is {age}.0 d old: it " in printed.getvalue()
+    assert f"after 30 days, and the event is {age}.0 d old: " in printed.getvalue()
     assert verdict in printed.getvalue()
 
 
@@ -626,7 +626,7 @@ def test_temporal_does_not_answer(scene: Scene) -> None:
 
 
 def test_a_payload_of_another_namespace(executed: Executed) -> None:
-    """It is shown, with a note that workers refuse it."""
+    """The payload is shown, with the error that workers refuse it."""
     scene = executed.scene
     foreign = Reference.of(TEXT, namespace="other", execution_id="x")
     scene.put(f"data/{foreign.key}", TEXT)
@@ -649,7 +649,7 @@ def test_a_payload_of_another_namespace(executed: Executed) -> None:
 
 
 async def start_with(scene: Scene, id: str, *values: Any) -> None:
-    """Start an execution with any input that no worker takes."""
+    """Start an execution that no worker picks up, with any input."""
     client = await Client.connect(scene.temporal, namespace=NAMESPACE)
     handle = await client.start_workflow("idle", args=values, id=id, task_queue="nobody")
     await handle.terminate()

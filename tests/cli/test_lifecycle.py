@@ -1,4 +1,4 @@
-"""``mistral-offload lifecycle``: output, changes, and cases without a change."""
+"""``mistral-offload lifecycle``: output, effects, and refusals."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ FIELDS = "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__"
 
 class Run(Protocol):
     def __call__(
-        self, *arguments: str, answer: str | None = None
+        self, *arguments: str, typed: str | None = None
     ) -> subprocess.CompletedProcess[str]: ...
 
 
 @pytest.fixture
 def bucket(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A separate bucket, which the environment names for payloads and fields."""
+    """A new bucket, configured in the environment for payloads and fields."""
     name = seaweed.make_bucket()
     for start, prefix in ((PAYLOADS, "data"), (FIELDS, "")):
         for field, value in {
@@ -46,7 +46,7 @@ def bucket(seaweed: Seaweed, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def days_in(seaweed: Seaweed, bucket: str) -> dict[str, int]:
-    """Return the actual rules: days by prefix."""
+    """Return the bucket's actual rules: days by prefix."""
     client = seaweed.client()
     try:
         found: Any = client.get_bucket_lifecycle_configuration(Bucket=bucket)
@@ -69,24 +69,25 @@ def put_rule(seaweed: Seaweed, bucket: str, prefix: str, days: int) -> None:
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command in this process, since a separate one takes a second or two to start.
+    """Runs a command in this process, since another one takes a second or two to start.
 
-    With an ``answer``, it runs on a terminal where that text has been typed.
+    With ``typed``, it runs on a terminal where this has been typed.
     """
 
-    def call(*arguments: str, answer: str | None = None) -> subprocess.CompletedProcess[str]:
+    def call(*arguments: str, typed: str | None = None) -> subprocess.CompletedProcess[str]:
         command = ["mistral-offload", "lifecycle", *arguments]
         monkeypatch.setattr(sys, "argv", command)
         with contextlib.ExitStack() as open_now, monkeypatch.context() as patched:
-            if answer is not None:
+            if typed is not None:
                 near, far = os.openpty()
                 open_now.callback(os.close, near)
                 patched.setattr(sys, "stdin", open_now.enter_context(os.fdopen(far)))
-                os.write(near, answer.encode())
+                os.write(near, typed.encode())
             with pytest.raises(SystemExit) as ended:
                 main()
-        said = capsys.readouterr()
-        return subprocess.CompletedProcess(command, int(ended.value.code or 0), said.out, said.err)
+        output = capsys.readouterr()
+        code = int(ended.value.code or 0)
+        return subprocess.CompletedProcess(command, code, output.out, output.err)
 
     return call
 
@@ -114,7 +115,7 @@ def test_plan_apply_show(run: Run, seaweed: Seaweed, bucket: str) -> None:
 
     again = run("plan", "--days", "45")
     assert (again.returncode, again.stderr) == (0, "")
-    assert "There is nothing to do." in again.stdout
+    assert "No changes needed." in again.stdout
 
     shown = run("show")
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -124,7 +125,7 @@ def test_plan_apply_show(run: Run, seaweed: Seaweed, bucket: str) -> None:
     assert "temporal-activity-payload/  after 7 days, which is shorter" in shown.stdout
 
 
-def test_show_what_is_not_there(run: Run, bucket: str) -> None:
+def test_show_without_rules(run: Run, bucket: str) -> None:
     shown = run("show", "--json", "--namespace", "a/b")
     assert shown.returncode == 0
     (found,) = json.loads(shown.stdout)["buckets"]
@@ -159,25 +160,25 @@ def test_another_retention(run: Run, seaweed: Seaweed, bucket: str) -> None:
     }
 
 
-def test_nobody_to_ask(run: Run, seaweed: Seaweed, bucket: str) -> None:
+def test_no_terminal_for_the_confirmation(run: Run, seaweed: Seaweed, bucket: str) -> None:
     ended = run("apply", "--days", "45")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "--yes" in ended.stderr
     assert days_in(seaweed, bucket) == {}
 
 
-def test_it_asks(run: Run, seaweed: Seaweed, bucket: str) -> None:
-    ended = run("apply", "--days", "45", answer="n\n")
+def test_confirmation(run: Run, seaweed: Seaweed, bucket: str) -> None:
+    ended = run("apply", "--days", "45", typed="n\n")
     assert ended.returncode == 1
     assert "add  data/temporal-payload/  after 45 days" in ended.stdout
     assert days_in(seaweed, bucket) == {}
-    ended = run("apply", "--days", "45", answer="y\n")
+    ended = run("apply", "--days", "45", typed="y\n")
     assert ended.returncode == 0
     assert ended.stdout.endswith("Done.\n")
     assert len(days_in(seaweed, bucket)) == 2
-    ended = run("apply", "--days", "45", answer="")
+    ended = run("apply", "--days", "45", typed="")
     assert ended.returncode == 0
-    assert "?" not in ended.stdout, "there is nothing to ask for"
+    assert "?" not in ended.stdout, "no confirmation without changes"
 
 
 def test_google(run: Run, gcs_buckets: GCSBuckets, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Runs the codec server as a user starts it, and stores payloads as workers do."""
+"""The command started as a user starts it, and payloads as workers store them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXECUTION_TOKEN = "an-execution-token-for-tests"
 
 
 def variables(folder: Path, *, key: str = KEY) -> dict[str, str]:
-    """Return the variables of a worker with a directory as its store, and full encryption."""
+    """Return a worker's variables: a directory as its store, and full encryption."""
     return {
         "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__STORAGE_PROVIDER": "local",
         "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__PATH": str(folder),
@@ -47,7 +47,7 @@ def store(
     execution_id: str = "e",
     encryption: PayloadEncryptionConfig | None = None,
 ) -> Payload:
-    """Return a payload as in a history, after storing its blob."""
+    """Return a payload as stored in a history, with its blob in the store."""
     settings = WorkerSettings(
         _env_file=None,
         temporal_payload_offloading={
@@ -67,7 +67,7 @@ class CodecServer:
     """A running ``mistral-offload codec-server`` on a free port, in a separate process.
 
     Attributes:
-        url: its address.
+        url: the server's base URL.
         http: a client that sends the token.
     """
 
@@ -87,23 +87,23 @@ class CodecServer:
             timeout=30,
         )
 
-    def ask(self, *payloads: Payload, path: str = "/decode", **options: Any) -> list[Payload]:
-        """Decode payloads; return those of the response."""
-        answer = self.http.post(path, content=body(*payloads), **options)
-        assert answer.status_code == 200, answer.text
-        return list(ParseDict(answer.json(), Payloads()).payloads)
+    def post(self, *payloads: Payload, path: str = "/decode", **options: Any) -> list[Payload]:
+        """Send payloads, and return those of the response."""
+        response = self.http.post(path, content=body(*payloads), **options)
+        assert response.status_code == 200, response.text
+        return list(ParseDict(response.json(), Payloads()).payloads)
 
     def show(self, *payloads: Payload, **options: Any) -> list[Any]:
-        """Return the JSON of each payload of the response, as a page shows it."""
-        shown = self.ask(*payloads, **options)
+        """Send payloads, and return the JSON that a page shows for each of the response."""
+        shown = self.post(*payloads, **options)
         assert [payload.metadata["encoding"] for payload in shown] == [b"json/plain"] * len(shown)
         return [json.loads(payload.data) for payload in shown]
 
     def end(self, number: int) -> tuple[int, str]:
-        """Send a signal; return the exit code and all of stderr."""
+        """Send it a signal; return its exit code, and its whole stderr."""
         self._process.send_signal(number)
-        _, said = self._process.communicate(timeout=15)
-        return self._process.returncode, said
+        _, err = self._process.communicate(timeout=15)
+        return self._process.returncode, err
 
     def __enter__(self) -> Self:
         return self
@@ -116,12 +116,12 @@ class CodecServer:
 
     def _read_announcement(self) -> dict[str, Any]:
         assert self._process.stdout is not None
-        said = ""
+        printed = ""
         while line := self._process.stdout.readline():
-            said += line
+            printed += line
             if line == "}\n":
-                return dict(json.loads(said))
-        raise AssertionError(f"it has ended: {said} {self._process.communicate()[1]}")
+                return dict(json.loads(printed))
+        raise AssertionError(f"it has ended: {printed} {self._process.communicate()[1]}")
 
 
 def body(*payloads: Payload) -> bytes:
@@ -130,10 +130,10 @@ def body(*payloads: Payload) -> bytes:
 
 
 def plain(value: Any) -> Payload:
-    """Return a plain payload."""
+    """Return a payload without any transform."""
     return Payload(metadata={"encoding": b"json/plain"}, data=json.dumps(value).encode())
 
 
 def base64_of(data: bytes) -> str:
-    """Encode a text as metadata in the protocol's JSON."""
+    """Encode bytes as metadata in the protocol's JSON."""
     return base64.b64encode(data).decode()

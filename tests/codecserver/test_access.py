@@ -1,4 +1,4 @@
-"""Access control: tokens, pages, host names, links, and request limits."""
+"""Access to the codec server: tokens, pages, host names, links, and limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from mistral_offload.codecserver.links import Linked, LinkRefusedError, Links
+from mistral_offload.codecserver.links import LinkRefusedError, Links, LinkTarget
 from mistral_offload.codecserver.options import CodecServerOptions, read_origin
 from mistral_offload.errors import ConfigurationError
 from tests.cli.command import call_command
@@ -38,79 +38,81 @@ def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CodecServe
     "header", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"]
 )
 @pytest.mark.parametrize("path", ["/decode", "/encode", "/download", f"/{NAMESPACE}/decode"])
-def test_without_the_token_nothing_is_answered(server: CodecServer, header: str, path: str) -> None:
-    answer = server.http.post(path, content=BODY, headers={"authorization": header.encode()})
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert TOKEN not in answer.text
+def test_requests_without_the_token_are_rejected(
+    server: CodecServer, header: str, path: str
+) -> None:
+    response = server.http.post(path, content=BODY, headers={"authorization": header.encode()})
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert TOKEN not in response.text
 
 
 def test_health_needs_no_token(server: CodecServer) -> None:
     assert httpx.get(f"{server.url}/health").json() == {"status": "ok"}
 
 
-def test_the_page_of_the_ui_may_ask(server: CodecServer) -> None:
+def test_the_page_of_the_ui_is_allowed(server: CodecServer) -> None:
     preflight = server.http.options(
         "/decode",
         headers={
             "origin": UI,
             "access-control-request-method": "POST",
             "access-control-request-headers": "authorization,content-type,x-namespace",
-            "authorization": "",  # browsers send no token with it
+            "authorization": "",  # browsers send none with a preflight request
         },
     )
     assert preflight.status_code == 200
-    answer = server.http.post("/decode", content=BODY, headers={"origin": UI})
-    assert answer.status_code == 200
-    for each in (preflight, answer):
+    response = server.http.post("/decode", content=BODY, headers={"origin": UI})
+    assert response.status_code == 200
+    for each in (preflight, response):
         assert each.headers["access-control-allow-origin"] == UI
         assert "Origin" in each.headers["vary"]
         assert "access-control-allow-credentials" not in each.headers
 
 
-def test_the_page_of_the_ui_sees_why_it_was_refused(server: CodecServer) -> None:
+def test_the_page_of_the_ui_can_read_the_error(server: CodecServer) -> None:
     headers = {"origin": UI, "authorization": "Bearer wrong"}
-    answer = server.http.post("/decode", content=BODY, headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["access-control-allow-origin"] == UI
+    response = server.http.post("/decode", content=BODY, headers=headers)
+    assert response.status_code == 401
+    assert response.headers["access-control-allow-origin"] == UI
 
 
 @pytest.mark.parametrize(
     "origin", ["http://localhost:8234", "https://localhost:8233", "http://evil.example", "null"]
 )
 @pytest.mark.parametrize("method", ["POST", "OPTIONS"])
-def test_another_page_gets_nothing(server: CodecServer, origin: str, method: str) -> None:
+def test_another_page_is_rejected(server: CodecServer, origin: str, method: str) -> None:
     headers = {"origin": origin, "access-control-request-method": "POST"}
-    answer = server.http.request(method, "/decode", content=BODY, headers=headers)
-    assert answer.status_code == 403
-    assert not [name for name in answer.headers if name.startswith("access-control")]
+    response = server.http.request(method, "/decode", content=BODY, headers=headers)
+    assert response.status_code == 403
+    assert not [name for name in response.headers if name.startswith("access-control")]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8888", "10.0.0.1", ""])
-def test_without_a_token_only_loopback_names_are_answered(
+def test_without_a_token_only_loopback_names_are_accepted(
     open_server: CodecServer, host: str
 ) -> None:
-    answer = open_server.http.post("/decode", content=BODY, headers={"host": host})
-    assert answer.status_code == 403
+    response = open_server.http.post("/decode", content=BODY, headers={"host": host})
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:1234", "[::1]:80", "LOCALHOST"])
 def test_loopback_names(open_server: CodecServer, host: str) -> None:
-    answer = open_server.http.post("/decode", content=BODY, headers={"host": host})
-    assert answer.status_code == 200
+    response = open_server.http.post("/decode", content=BODY, headers={"host": host})
+    assert response.status_code == 200
 
 
 def test_only_the_namespaces_it_was_given(server: CodecServer) -> None:
-    answer = server.http.post("/decode", content=BODY, headers={"x-namespace": "another"})
-    assert answer.status_code == 403
-    assert "'another'" in answer.text
+    response = server.http.post("/decode", content=BODY, headers={"x-namespace": "another"})
+    assert response.status_code == 403
+    assert "'another'" in response.text
 
 
 def test_a_request_that_names_no_namespace(server: CodecServer) -> None:
     headers = {"authorization": f"Bearer {TOKEN}"}
-    answer = httpx.post(f"{server.url}/decode", content=BODY, headers=headers)
-    assert answer.status_code == 400
-    assert "X-Namespace" in answer.text
+    response = httpx.post(f"{server.url}/decode", content=BODY, headers=headers)
+    assert response.status_code == 400
+    assert "X-Namespace" in response.text
 
 
 @pytest.mark.parametrize(
@@ -125,40 +127,40 @@ def test_a_request_that_names_no_namespace(server: CodecServer) -> None:
     ],
     ids=["long", "many", "text", "another type", "deep", "not utf-8"],
 )
-def test_bodies_it_does_not_take(server: CodecServer, content: bytes, status: int) -> None:
-    answer = server.http.post("/decode", content=content)
-    assert answer.status_code == status
-    assert "error" in answer.json()
+def test_rejected_bodies(server: CodecServer, content: bytes, status: int) -> None:
+    response = server.http.post("/decode", content=content)
+    assert response.status_code == status
+    assert "error" in response.json()
 
 
 @pytest.mark.parametrize("link", ["", "x", "AAAA", "%25%25", "A" * 2000])
-def test_links_that_are_none(server: CodecServer, link: str) -> None:
-    answer = httpx.get(f"{server.url}/download", params={"link": link})
-    assert answer.status_code == 403
-    assert "not one of this server" in answer.text
+def test_invalid_links(server: CodecServer, link: str) -> None:
+    response = httpx.get(f"{server.url}/download", params={"link": link})
+    assert response.status_code == 403
+    assert "not made by this server" in response.text
 
 
-def test_links_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signatures_of_links(monkeypatch: pytest.MonkeyPatch) -> None:
     token = SecretStr(TOKEN)
     links = Links(token, seconds=60)
-    linked = Linked(plain({"a": 1}), NAMESPACE)
-    link = links.make(linked)
+    target = LinkTarget(plain({"a": 1}), NAMESPACE)
+    link = links.make(target)
     assert link is not None
-    assert links.read(link) == Links(token, seconds=5).read(link) == linked
-    for place in range(0, len(link) - 1, 7):
-        changed = link[:place] + ("A" if link[place] != "A" else "B") + link[place + 1 :]
-        with pytest.raises(LinkRefusedError, match="not one of this server"):
+    assert links.read(link) == Links(token, seconds=5).read(link) == target
+    for n in range(0, len(link) - 1, 7):
+        changed = link[:n] + ("A" if link[n] != "A" else "B") + link[n + 1 :]
+        with pytest.raises(LinkRefusedError, match="not made by this server"):
             links.read(changed)
     for other in (Links(SecretStr("another"), seconds=60), Links(None, seconds=60)):
-        with pytest.raises(LinkRefusedError, match="not one of this server"):
+        with pytest.raises(LinkRefusedError, match="not made by this server"):
             other.read(link)
     monkeypatch.setattr("time.time", lambda: 10**10)
-    with pytest.raises(LinkRefusedError, match="too old"):
+    with pytest.raises(LinkRefusedError, match="has expired"):
         links.read(link)
 
 
-def test_what_travels_inline_is_too_long_for_a_link() -> None:
-    assert Links(None, seconds=60).make(Linked(plain("x" * 10_000), NAMESPACE)) is None
+def test_a_large_inline_payload_gets_no_link() -> None:
+    assert Links(None, seconds=60).make(LinkTarget(plain("x" * 10_000), NAMESPACE)) is None
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_origins(text: str, origin: str) -> None:
 @pytest.mark.parametrize(
     "text", ["*", "localhost:8233", "http://a/path", "ftp://a", "http://u:p@a", "http://a:x", ""]
 )
-def test_what_is_no_origin(text: str) -> None:
+def test_invalid_origins(text: str) -> None:
     with pytest.raises(ConfigurationError, match="is not the origin of a page"):
         CodecServerOptions(token=None, ui_origins=(text,))
 

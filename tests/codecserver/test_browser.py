@@ -1,4 +1,4 @@
-"""Temporal's own UI and CLI with the codec server, on a real execution.
+"""Temporal's own UI and CLI, connected to the codec server, with a real execution.
 
 Set KEEP_SCREENSHOTS=1 to renew the picture in the documentation.
 """
@@ -111,9 +111,9 @@ def test_the_page_shows_a_preview_and_links_to_all_of_it(stack: Stack, browser: 
         PICTURE.parent.mkdir(exist_ok=True)
         browser.save_screenshot(str(PICTURE))
     link = text.partition('"download": "')[2].partition('"')[0]
-    with urllib.request.urlopen(link, timeout=30) as answer:
+    with urllib.request.urlopen(link, timeout=30) as response:
         assert (
-            hashlib.sha256(answer.read()).digest() == hashlib.sha256(dump_json(DOCUMENT)).digest()
+            hashlib.sha256(response.read()).digest() == hashlib.sha256(dump_json(DOCUMENT)).digest()
         )
 
 
@@ -129,17 +129,17 @@ def test_a_page_of_another_origin_gets_nothing(
             headers: {"content-type": arguments[1], "x-namespace": arguments[2]},
             body: JSON.stringify({payloads: []}),
         })
-            .then(answer => answer.text())
+            .then(response => response.text())
             .then(text => done("got: " + text), error => done("" + error));
     """
     with serving(tmp_path) as page:
         browser.get(page)
         for content_type in ("application/json", "text/plain"):
-            said = browser.execute_async_script(script, codec, content_type, NAMESPACE)
-            assert said == "TypeError: Failed to fetch"
-    browser.get(stack.ui_url)  # the same from the allowed page
-    said = browser.execute_async_script(script, codec, "application/json", NAMESPACE)
-    assert said == "got: {}"
+            fetched = browser.execute_async_script(script, codec, content_type, NAMESPACE)
+            assert fetched == "TypeError: Failed to fetch"
+    browser.get(stack.ui_url)  # the same from the page that may
+    fetched = browser.execute_async_script(script, codec, "application/json", NAMESPACE)
+    assert fetched == "got: {}"
 
 
 def test_temporals_command_shows_it_too(stack: Stack) -> None:
@@ -165,14 +165,14 @@ def wait_for_text(browser: Chrome, expected: str) -> str:
 
 
 def codec_of(stack: Stack, browser: Chrome) -> str:
-    """Return the codec server that the page uses."""
-    with urllib.request.urlopen(f"{stack.ui_url}/api/v1/settings", timeout=10) as answer:
-        return str(json.load(answer)["Codec"]["Endpoint"])
+    """Return the URL of the codec server that the page uses."""
+    with urllib.request.urlopen(f"{stack.ui_url}/api/v1/settings", timeout=10) as response:
+        return str(json.load(response)["Codec"]["Endpoint"])
 
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """Serve a page from another origin."""
+    """Serve a folder at another origin."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args: Any) -> None:

@@ -1,4 +1,4 @@
-"""Payloads shown to pages: values, previews with links, and reasons for failures."""
+"""Decoded payloads: values, previews with links, and errors."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ def test_small_values_are_shown_whole(server: CodecServer, folder: Path) -> None
     assert server.show(*(store(value, folder) for value in values)) == values
 
 
-def test_what_was_not_encoded_passes(server: CodecServer) -> None:
+def test_payloads_that_were_not_encoded_pass_through(server: CodecServer) -> None:
     payloads = [plain({"a": 1}), Payload(metadata={"encoding": b"binary/plain"}, data=b"\0\1")]
-    assert server.ask(*payloads) == payloads
+    assert server.post(*payloads) == payloads
 
 
 def test_a_large_value_is_a_preview_with_a_link_to_all_of_it(
@@ -62,19 +62,19 @@ def test_a_large_value_is_a_preview_with_a_link_to_all_of_it(
     assert shown["sha256"] == hashlib.sha256(text).hexdigest()
     assert text.decode().startswith(shown["preview"])
     assert 1000 < len(shown["preview"]) < 10_000
-    # As a browser follows the link: without the token and the namespace.
+    # A browser follows the link without the token, and without the namespace.
     download = server.http.build_request("GET", shown["download"])
     del download.headers["authorization"], download.headers["x-namespace"]
-    answer = server.http.send(download)
-    assert answer.content == text
-    assert answer.headers["content-disposition"].startswith("attachment;")
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["x-content-type-options"] == "nosniff"
+    response = server.http.send(download)
+    assert response.content == text
+    assert response.headers["content-disposition"].startswith("attachment;")
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
-def test_pages_may_ask_for_all_of_it_at_once(server: CodecServer, folder: Path) -> None:
-    (payload,) = server.ask(store(LARGE, folder), path="/download")
+def test_post_download_returns_whole_values(server: CodecServer, folder: Path) -> None:
+    (payload,) = server.post(store(LARGE, folder), path="/download")
     assert json.loads(payload.data) == LARGE
 
 
@@ -85,7 +85,7 @@ def test_a_namespace_in_front_of_the_path(server: CodecServer, folder: Path) -> 
     assert shown["size"] == len(dump_json(LARGE))
 
 
-def test_a_payload_that_cannot_be_decoded_says_why_and_spares_the_others(
+def test_a_payload_that_cannot_be_decoded_shows_its_error_beside_the_others(
     server: CodecServer, folder: Path
 ) -> None:
     gone = store([LARGE], folder, execution_id="gone")
@@ -108,25 +108,25 @@ def test_a_payload_that_cannot_be_decoded_says_why_and_spares_the_others(
 
 
 def test_encoding_and_back(server: CodecServer) -> None:
-    (encoded,) = server.ask(plain({"a": 1}), path="/encode")
+    (encoded,) = server.post(plain({"a": 1}), path="/encode")
     assert encoded.metadata["encoding"] == b"binary/encrypted"
     assert b'"a"' not in encoded.data
     assert server.show(encoded) == [{"a": 1}]
 
 
-def test_what_is_too_large_to_encode_in_place(server: CodecServer) -> None:
-    answer = server.http.post("/encode", content=body(plain("x" * 2_200_000)))
-    assert answer.status_code == 422
-    assert "PayloadTooLargeError" in answer.text
+def test_a_payload_too_large_to_encode_inline(server: CodecServer) -> None:
+    response = server.http.post("/encode", content=body(plain("x" * 2_200_000)))
+    assert response.status_code == 422
+    assert "PayloadTooLargeError" in response.text
 
 
-def test_nothing_says_the_token_of_an_execution_or_a_key(server: CodecServer, folder: Path) -> None:
+def test_execution_tokens_and_keys_are_not_disclosed(server: CodecServer, folder: Path) -> None:
     payload = store(LARGE, folder)
     assert payload.metadata["__internal_execution_token"] == EXECUTION_TOKEN.encode()
-    answer = server.http.post("/decode", content=body(payload))
-    shown = b64decode(answer.json()["payloads"][0]["data"])
+    response = server.http.post("/decode", content=body(payload))
+    shown = b64decode(response.json()["payloads"][0]["data"])
     link = json.loads(shown)["download"].partition("link=")[2]
-    for text in (answer.content, shown, urlsafe_b64decode(link + "==")):
+    for text in (response.content, shown, urlsafe_b64decode(link + "==")):
         assert EXECUTION_TOKEN.encode() not in text
         assert KEY.encode() not in text
 
@@ -136,7 +136,7 @@ def test_values_over_the_limit(folder: Path) -> None:
     with CodecServer(variables(folder), "--largest-mb", "2") as server:
         (shown,) = server.show(payload)
         assert shown["error"]["type"] == "PayloadTooLargeError"
-        code, said = server.end(signal.SIGTERM)
+        code, log = server.end(signal.SIGTERM)
     assert code == 0
-    assert "PayloadTooLargeError" in said or "over the platform's limit" in said
-    assert TOKEN not in said
+    assert "PayloadTooLargeError" in log or "over the platform's limit" in log
+    assert TOKEN not in log

@@ -1,4 +1,4 @@
-"""One real platform and one real worker for all tests here."""
+"""One real platform and one real worker for all tests of this package."""
 
 import asyncio
 import ssl
@@ -29,7 +29,7 @@ def platform(local_platform: LocalPlatform) -> LocalPlatform:
 
 @pytest.fixture
 async def bare(platform: LocalPlatform) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the platform, which needs no worker."""
+    """A client of the platform, with or without a worker."""
     async with httpx.AsyncClient(
         base_url=platform.server_url,
         headers={"authorization": f"Bearer {platform.api_key}"},
@@ -41,7 +41,7 @@ async def bare(platform: LocalPlatform) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def api(bare: httpx.AsyncClient, worker: None) -> httpx.AsyncClient:
-    """A client of the platform, with a worker that runs the raw workflows."""
+    """A client of the platform while a worker runs the raw workflows."""
     return bare
 
 
@@ -61,7 +61,7 @@ def worker(platform: LocalPlatform) -> Iterator[None]:
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
     loop, stop = started.result(10)
-    names = ("echo", "tell", "answer", "fail", "sleep", "countdown", "talk")
+    names = ("echo", "tell", "produce", "fail", "sleep", "countdown", "talk")
     definitions: list[dict[str, Any]] = [
         {"name": name, "task_queue": TASK_QUEUE, "input_schema": {}} for name in names
     ]

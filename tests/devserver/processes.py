@@ -1,4 +1,4 @@
-"""Finds Temporal server processes from outside."""
+"""Processes of Temporal servers, observed from outside."""
 
 import os
 import socket
@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 
 def listens(address: str) -> bool:
-    """Return True if something accepts connections."""
+    """Return True if a server accepts connections at an address."""
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=1).close()
@@ -21,7 +21,7 @@ def listens(address: str) -> bool:
 
 
 def pids_of(address: str) -> list[int]:
-    """Return the processes started for a Temporal address: the server and its supervisor."""
+    """Return the processes of a Temporal address: the server and its supervisor."""
     port = address.rpartition(":")[2]
     found: list[int] = []
     listing = subprocess.run(
@@ -35,19 +35,19 @@ def pids_of(address: str) -> list[int]:
 
 
 def server_pid(address: str) -> int:
-    """Return the pid of Temporal's own process."""
+    """Return the process id of Temporal itself."""
     (pid,) = [pid for pid in pids_of(address) if not _is_supervisor(pid)]
     return pid
 
 
 def supervisor_pid(address: str) -> int:
-    """Return the pid of the supervisor."""
+    """Return the process id of its supervisor."""
     (pid,) = [pid for pid in pids_of(address) if _is_supervisor(pid)]
     return pid
 
 
 def assert_gone(address: str, within: float = 5.0) -> None:
-    """Assert that nothing listens, and no process remains."""
+    """Wait until no server listens at an address, and none of its processes is left."""
     deadline = time.monotonic() + within
     while listens(address) or pids_of(address):
         assert time.monotonic() < deadline, f"left over: {pids_of(address)}"
@@ -55,7 +55,7 @@ def assert_gone(address: str, within: float = 5.0) -> None:
 
 
 class Script:
-    """A Python program in a separate process, which prints a line when it is ready."""
+    """A Python program in its own process, which prints a line when it is ready."""
 
     def __init__(self, source: str) -> None:
         self._process = subprocess.Popen(
@@ -68,7 +68,7 @@ class Script:
         self.pid = self._process.pid
 
     def line(self) -> str:
-        """Return the next line it prints."""
+        """Return the next line that it prints."""
         assert self._process.stdout is not None
         return self._process.stdout.readline().strip()
 
@@ -79,8 +79,8 @@ class Script:
 
     def end(self) -> tuple[int, str]:
         """Wait for its end; return exit code and stderr."""
-        _, said = self._process.communicate(timeout=30)
-        return self._process.returncode, said
+        _, err = self._process.communicate(timeout=30)
+        return self._process.returncode, err
 
     def __enter__(self) -> Self:
         return self

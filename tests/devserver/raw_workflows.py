@@ -1,4 +1,4 @@
-"""Workflows that see raw payloads, without our codec and converter."""
+"""Workflows that receive payloads unchanged, without our codec and converter."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ class Echo:
 
 @workflow.defn(name="tell")
 class Tell:
-    """Returns a description of its input, as plain JSON."""
+    """Returns metadata and data of its input, as plain JSON."""
 
     @workflow.run
     async def run(self, value: RawValue) -> dict[str, str]:
@@ -29,15 +29,15 @@ class Tell:
         return {**metadata, "data": value.payload.data.decode()}
 
 
-@workflow.defn(name="answer")
-class Answer:
+@workflow.defn(name="produce")
+class Produce:
     """Returns the payload that its input describes."""
 
     @workflow.run
     async def run(self, value: RawValue) -> RawValue:
-        asked = json.loads(value.payload.data)
-        metadata = {key: text.encode() for key, text in asked["metadata"].items()}
-        return RawValue(Payload(metadata=metadata, data=base64.b64decode(asked["data"])))
+        described = json.loads(value.payload.data)
+        metadata = {key: text.encode() for key, text in described["metadata"].items()}
+        return RawValue(Payload(metadata=metadata, data=base64.b64decode(described["data"])))
 
 
 @activity.defn(name="break")
@@ -109,7 +109,7 @@ class Talk:
 
     @workflow.query
     def broken_query(self, value: RawValue) -> None:
-        raise ValueError("no such answer")
+        raise ValueError("no such value")
 
     @workflow.update
     async def exchange(self, value: RawValue) -> RawValue:
@@ -121,4 +121,4 @@ class Talk:
         raise ApplicationError("refused here", type="Refused")
 
 
-WORKFLOWS = [Echo, Tell, Answer, Fail, Sleep, Countdown, Talk]
+WORKFLOWS = [Echo, Tell, Produce, Fail, Sleep, Countdown, Talk]

@@ -1,4 +1,4 @@
-"""Requests to the platform, and waiting for their effects."""
+"""Requests that several tests send to the platform."""
 
 import asyncio
 import base64
@@ -34,17 +34,17 @@ async def start(api: httpx.AsyncClient, workflow: str, **members: Any) -> str:
 
 
 async def run(api: httpx.AsyncClient, workflow: str, **members: Any) -> Any:
-    """Run a workflow and return its result."""
+    """Run an execution and return its result."""
     response = await api.post(execute(workflow), json={"wait_for_result": True, **members})
     assert response.status_code == 200, response.text
     return response.json()["result"]
 
 
 async def until_ended(api: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
-    """Wait until the execution has ended, and return it."""
+    """Wait for an execution to end; return its state."""
     for _ in range(200):
-        answer: dict[str, Any] = (await api.get(execution(execution_id))).json()
-        if answer["status"] != "RUNNING":
-            return answer
+        state: dict[str, Any] = (await api.get(execution(execution_id))).json()
+        if state["status"] != "RUNNING":
+            return state
         await asyncio.sleep(0.02)
     raise AssertionError(f"{execution_id} is still running")

@@ -1,4 +1,4 @@
-"""The client's pages, from the local platform over HTTP."""
+"""Pages of the client, from the local platform over HTTP."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from .requests import new_id, start
 RUNS = 120
 
 
-async def test_walking_through_many_runs(api: httpx.AsyncClient, platform: LocalPlatform) -> None:
+async def test_iterating_over_many_runs(api: httpx.AsyncClient, platform: LocalPlatform) -> None:
     prefix = new_id()[:12]
     ids = {f"{prefix}-{number}" for number in range(RUNS)}
     await asyncio.gather(*(start(api, "sleep", execution_id=execution_id) for execution_id in ids))

@@ -1,4 +1,4 @@
-"""Events of an execution, as streamed by the platform."""
+"""The event stream of an execution."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from .requests import envelope, execution, new_id, run, start
 
 
 async def read(api: httpx.AsyncClient, execution_id: str, **query: str) -> list[dict[str, Any]]:
-    """Read the stream to its end; check every frame against its data, and return all data."""
+    """Return the data of all frames of an ended stream; check id and event type of each frame."""
     response = await api.get(f"{execution(execution_id)}/stream", params=query)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("text/event-stream")
@@ -36,12 +36,12 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def value(told: Any, *options: str) -> dict[str, Any]:
-    return {"type": "json", "value": told, "encoding_options": list(options)}
+def value(shown: Any, *options: str) -> dict[str, Any]:
+    return {"type": "json", "value": shown, "encoding_options": list(options)}
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         ({"input": {"a": [1, "é\n"]}}, value({"a": [1, "é\n"]})),
         ({}, value(None)),
@@ -51,12 +51,12 @@ def value(told: Any, *options: str) -> dict[str, Any]:
         ),
     ],
 )
-async def test_payloads(api: httpx.AsyncClient, given: dict[str, Any], told: Any) -> None:
+async def test_payloads(api: httpx.AsyncClient, given: dict[str, Any], expected: Any) -> None:
     execution_id = await start(api, "echo", **given)
     started, completed = await read(api, execution_id)
     assert kinds([started, completed]) == ["STARTED", "COMPLETED"]
-    assert started["attributes"]["input"] == told
-    assert completed["attributes"]["result"] == told
+    assert started["attributes"]["input"] == expected
+    assert completed["attributes"]["result"] == expected
     assert started["workflow_exec_id"] == completed["root_workflow_exec_id"] == execution_id
 
 
@@ -77,18 +77,18 @@ async def test_an_activity_that_fails(api: httpx.AsyncClient) -> None:
     assert failed["failure"] == ended["failure"] == {"message": "disk full"}
 
 
-async def test_it_follows_the_runs_that_carry_on(api: httpx.AsyncClient) -> None:
+async def test_it_follows_runs_that_continue_as_new(api: httpx.AsyncClient) -> None:
     execution_id = new_id()
     await run(api, "countdown", execution_id=execution_id, input=2)
     events = await read(api, execution_id)
-    again = ["STARTED", "CONTINUED_AS_NEW"]
-    assert kinds(events) == [*again, *again, "STARTED", "COMPLETED"]
+    continued = ["STARTED", "CONTINUED_AS_NEW"]
+    assert kinds(events) == [*continued, *continued, "STARTED", "COMPLETED"]
     assert len({event["event_id"] for event in events}) == 6
     assert events[1]["attributes"]["new_execution_run_id"] == events[2]["workflow_run_id"]
     assert events[2]["continued_run_id"] == events[0]["workflow_run_id"]
-    for place, event in enumerate(events):
+    for n, event in enumerate(events):
         rest = await read(api, execution_id, last_event_id=event["event_id"])
-        assert rest == events[place + 1 :]
+        assert rest == events[n + 1 :]
 
 
 async def test_it_waits_for_the_end(api: httpx.AsyncClient) -> None:
@@ -103,7 +103,7 @@ async def test_it_waits_for_the_end(api: httpx.AsyncClient) -> None:
     assert kinds(await live) == ["CANCELED"]
 
 
-async def test_what_was_terminated_has_failed(api: httpx.AsyncClient) -> None:
+async def test_a_terminated_execution_has_failed(api: httpx.AsyncClient) -> None:
     execution_id = await start(api, "sleep")
     await api.post(f"{execution(execution_id)}/terminate")
     events = await read(api, execution_id)
@@ -120,15 +120,13 @@ async def test_what_was_terminated_has_failed(api: httpx.AsyncClient) -> None:
         ({"event_source": "TAPE"}, 422),
     ],
 )
-async def test_what_cannot_be_streamed(
-    bare: httpx.AsyncClient, query: dict[str, str], status: int
-) -> None:
+async def test_invalid_streams(bare: httpx.AsyncClient, query: dict[str, str], status: int) -> None:
     response = await bare.get(f"{execution(new_id())}/stream", params=query)
     assert response.status_code == status
 
 
 @pytest.mark.server
-async def test_a_platform_that_stops_says_so() -> None:
+async def test_a_platform_that_stops_ends_the_stream_with_an_error() -> None:
     with LocalPlatform() as platform:
         headers = {"authorization": "Bearer x"}
         async with httpx.AsyncClient(

@@ -1,4 +1,4 @@
-"""Starting workflows: inputs at the worker and results at the client, byte for byte."""
+"""Starting workflows: inputs as the worker receives them, results byte for byte, outcomes."""
 
 import base64
 import json
@@ -13,38 +13,38 @@ from .conftest import WORKER
 from .requests import envelope, execute, execution, new_id, run, start, until_ended
 
 
-class TestWhatTheWorkerGets:
+class TestInputs:
     async def test_plain_input_is_one_context_payload(
         self, api: httpx.AsyncClient, platform: LocalPlatform
     ) -> None:
         execution_id = new_id()
-        told = await run(api, "tell", execution_id=execution_id, input={"city": "Zürich"})
-        assert told == {
+        received = await run(api, "tell", execution_id=execution_id, input={"city": "Zürich"})
+        assert received == {
             "encoding": "json/wf_v1",
             "namespace": platform.namespace,
             "execution_id": execution_id,
             "encoding_options": "",
-            "data": told["data"],
+            "data": received["data"],
         }
-        assert json.loads(told["data"]) == {"city": "Zürich"}
+        assert json.loads(received["data"]) == {"city": "Zürich"}
 
     @pytest.mark.parametrize("body", [{}, {"input": None}])
     async def test_no_input_is_null_marked_as_empty(
         self, api: httpx.AsyncClient, body: dict[str, Any]
     ) -> None:
-        told = await run(api, "tell", **body)
-        assert (told["data"], told["empty_payload"]) == ("null", "\0")
+        received = await run(api, "tell", **body)
+        assert (received["data"], received["empty_payload"]) == ("null", "\0")
 
-    async def test_encoded_input_travels_with_its_options(self, api: httpx.AsyncClient) -> None:
-        told = await run(
+    async def test_encoded_input_keeps_its_options(self, api: httpx.AsyncClient) -> None:
+        received = await run(
             api, "tell", input=None, encoded_input=envelope(b"abc", "offloaded", "encrypted")
         )
-        assert (told["data"], told["encoding_options"]) == ("abc", "offloaded,encrypted")
-        assert "empty_payload" not in told
+        assert (received["data"], received["encoding_options"]) == ("abc", "offloaded,encrypted")
+        assert "empty_payload" not in received
 
     async def test_an_empty_envelope_is_marked(self, api: httpx.AsyncClient) -> None:
-        told = await run(api, "tell", encoded_input=envelope(b"null", empty=True))
-        assert (told["data"], told["empty_payload"]) == ("null", "\0")
+        received = await run(api, "tell", encoded_input=envelope(b"null", empty=True))
+        assert (received["data"], received["empty_payload"]) == ("null", "\0")
 
     @pytest.mark.parametrize(
         ("sent", "arrived"),
@@ -67,7 +67,7 @@ class TestWhatTheWorkerGets:
         assert response.json()["result"]["data"] == arrived
 
 
-class TestWhatComesBack:
+class TestResults:
     async def test_a_plain_result_is_embedded_byte_for_byte(self, api: httpx.AsyncClient) -> None:
         text = b'{"big":123456789012345678901234567890,"f":1.50,"s":"\xc3\xbc\\u00fc","f2":1e-7}'
         body = b'{"wait_for_result":true,"input":' + text + b"}"
@@ -98,24 +98,24 @@ class TestWhatComesBack:
     async def test_every_kind_of_payload(
         self, api: httpx.AsyncClient, metadata: dict[str, str], data: bytes, result: Any
     ) -> None:
-        asked = {"metadata": metadata, "data": base64.b64encode(data).decode()}
-        got = await run(api, "answer", input=asked)
+        described = {"metadata": metadata, "data": base64.b64encode(data).decode()}
+        got = await run(api, "produce", input=described)
         if metadata.get("encoding_options"):
             assert got == envelope(data, "offloaded")
         elif result is None and metadata["encoding"] != "binary/null":
-            assert got == envelope(data), "what is not JSON must not be lost"
+            assert got == envelope(data), "data that is not JSON must not be lost"
         else:
             assert got == result
 
     async def test_without_waiting(self, api: httpx.AsyncClient) -> None:
         execution_id = new_id()
         response = await api.post(execute("talk"), json={"execution_id": execution_id})
-        answer = response.json()
+        body = response.json()
         assert response.status_code == 200
-        assert answer["execution_id"] == answer["root_execution_id"] == execution_id
-        assert (answer["status"], answer["result"], answer["end_time"]) == ("RUNNING", None, None)
-        assert answer["deployment_name"] == WORKER["deployment_name"]
-        assert answer["run_id"]
+        assert body["execution_id"] == body["root_execution_id"] == execution_id
+        assert (body["status"], body["result"], body["end_time"]) == ("RUNNING", None, None)
+        assert body["deployment_name"] == WORKER["deployment_name"]
+        assert body["run_id"]
 
     async def test_an_id_is_made_when_none_is_given(self, api: httpx.AsyncClient) -> None:
         first, second = await start(api, "echo"), await start(api, "echo")
@@ -126,29 +126,29 @@ class TestWhatComesBack:
         workflow = (await api.get("/v1/workflows/echo")).json()["workflow"]
         assert await run(api, workflow["id"], input=1) == 1
 
-    async def test_runs_that_carry_on_are_followed(self, api: httpx.AsyncClient) -> None:
+    async def test_runs_that_continue_as_new_are_followed(self, api: httpx.AsyncClient) -> None:
         execution_id = new_id()
         assert await run(api, "countdown", execution_id=execution_id, input=1) == 0
-        answer = (await api.get(execution(execution_id))).json()
-        assert (answer["status"], answer["result"]) == ("COMPLETED", 0)
+        state = (await api.get(execution(execution_id))).json()
+        assert (state["status"], state["result"]) == ("COMPLETED", 0)
 
 
-class TestHowItEnds:
+class TestOutcomes:
     async def test_completed(self, api: httpx.AsyncClient) -> None:
         execution_id = await start(api, "echo", encoded_input=envelope(b"x", "encrypted"))
-        answer = await until_ended(api, execution_id)
-        assert answer["status"] == "COMPLETED"
-        assert answer["result"] == envelope(b"x", "encrypted")
-        assert answer["total_duration_ms"] >= 0
-        assert answer["end_time"] > answer["start_time"]
-        assert "failure" not in answer
+        state = await until_ended(api, execution_id)
+        assert state["status"] == "COMPLETED"
+        assert state["result"] == envelope(b"x", "encrypted")
+        assert state["total_duration_ms"] >= 0
+        assert state["end_time"] > state["start_time"]
+        assert "failure" not in state
 
     async def test_failed(self, api: httpx.AsyncClient) -> None:
-        answer = await until_ended(api, await start(api, "fail"))
-        assert (answer["status"], answer["result"]) == ("FAILED", None)
-        assert answer["failure"] == {"message": "disk full", "type": "DiskError"}
+        state = await until_ended(api, await start(api, "fail"))
+        assert (state["status"], state["result"]) == ("FAILED", None)
+        assert state["failure"] == {"message": "disk full", "type": "DiskError"}
 
-    async def test_failed_while_waited_for(self, api: httpx.AsyncClient) -> None:
+    async def test_failed_while_the_client_waits(self, api: httpx.AsyncClient) -> None:
         execution_id = new_id()
         response = await api.post(
             execute("fail"), json={"execution_id": execution_id, "wait_for_result": True}
@@ -161,7 +161,7 @@ class TestHowItEnds:
             "failure": {"message": "disk full", "type": "DiskError"},
         }
 
-    async def test_not_ended_in_time(self, api: httpx.AsyncClient) -> None:
+    async def test_still_running_after_the_timeout(self, api: httpx.AsyncClient) -> None:
         execution_id = new_id()
         response = await api.post(
             execute("sleep"),

@@ -25,7 +25,7 @@ async def talk(api: httpx.AsyncClient) -> str:
 
 
 def expected(body: dict[str, Any], result: Any) -> Any:
-    """Return the result; an envelope with unknown options is treated as an ordinary value."""
+    """Return the expected result; an envelope with unknown options is an ordinary value."""
     return body["input"] if "rot13" in str(body) else result
 
 
@@ -52,18 +52,18 @@ async def test_update(api: httpx.AsyncClient, talk: str, body: dict[str, Any], r
     assert second.json() == {"update_name": "exchange", "result": expected(body, result)}
 
 
-async def test_the_result_can_be_what_a_signal_brought(api: httpx.AsyncClient, talk: str) -> None:
+async def test_the_result_can_come_from_a_signal(api: httpx.AsyncClient, talk: str) -> None:
     heard = envelope(b"abc", "offloaded")
     await api.post(f"{talk}/signals", json={"name": "hear", "input": heard})
     await api.post(f"{talk}/signals", json={"name": "finish"})
-    answer = await until_ended(api, talk.rpartition("/")[2])
-    assert (answer["status"], answer["result"]) == ("COMPLETED", heard)
+    state = await until_ended(api, talk.rpartition("/")[2])
+    assert (state["status"], state["result"]) == ("COMPLETED", heard)
 
 
 @pytest.mark.parametrize(
     ("path", "name", "failure"),
     [
-        ("queries", "broken_query", {"message": "no such answer", "type": "QueryFailed"}),
+        ("queries", "broken_query", {"message": "no such value", "type": "QueryFailed"}),
         ("updates", "broken_update", {"message": "refused here", "type": "Refused"}),
     ],
 )
@@ -77,13 +77,13 @@ async def test_a_handler_that_fails(
 
 
 @pytest.mark.parametrize("path", ["queries", "updates"])
-async def test_a_handler_nobody_knows(api: httpx.AsyncClient, talk: str, path: str) -> None:
+async def test_an_unknown_handler(api: httpx.AsyncClient, talk: str, path: str) -> None:
     response = await api.post(f"{talk}/{path}", json={"name": "nobody"})
     assert response.status_code == 400
     assert "nobody" in response.json()["detail"]
 
 
-async def test_a_query_answer_over_the_limit(api: httpx.AsyncClient, talk: str) -> None:
+async def test_a_query_result_over_the_limit(api: httpx.AsyncClient, talk: str) -> None:
     response = await api.post(f"{talk}/queries", json={"name": "huge"})
     assert response.status_code == 400
     assert "exceeds limit" in response.json()["detail"]
@@ -93,20 +93,20 @@ async def test_cancel(api: httpx.AsyncClient) -> None:
     execution_id = await start(api, "sleep")
     response = await api.post(f"{execution(execution_id)}/cancel")
     assert (response.status_code, response.content) == (204, b"")
-    answer = await until_ended(api, execution_id)
-    assert (answer["status"], answer["failure"]["type"]) == ("CANCELED", "Canceled")
+    state = await until_ended(api, execution_id)
+    assert (state["status"], state["failure"]["type"]) == ("CANCELED", "Canceled")
 
 
 async def test_terminate(api: httpx.AsyncClient) -> None:
     execution_id = await start(api, "sleep")
     response = await api.post(f"{execution(execution_id)}/terminate")
     assert (response.status_code, response.content) == (204, b"")
-    answer = await until_ended(api, execution_id)
-    assert (answer["status"], answer["failure"]["type"]) == ("TERMINATED", "Terminated")
+    state = await until_ended(api, execution_id)
+    assert (state["status"], state["failure"]["type"]) == ("TERMINATED", "Terminated")
 
 
 @pytest.mark.parametrize("action", ["signals", "updates", "terminate"])
-async def test_an_ended_execution_takes_nothing_more(
+async def test_an_ended_execution_rejects_requests(
     api: httpx.AsyncClient, talk: str, action: str
 ) -> None:
     await api.post(f"{talk}/terminate")

@@ -1,4 +1,4 @@
-"""Histories, resets to an event, and batch operations on executions."""
+"""Histories, resets, and batch operations."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ async def test_a_history_shows_values(api: httpx.AsyncClient, client: Mistral) -
     assert {"metadata", "data"} <= payload.keys()
 
 
-async def test_a_history_shows_envelopes_of_what_was_encoded(api: httpx.AsyncClient) -> None:
+async def test_a_history_shows_envelopes_of_encoded_payloads(api: httpx.AsyncClient) -> None:
     execution_id = new_id()
     sent = envelope(b"secret", "encrypted")
     await run(api, "echo", execution_id=execution_id, encoded_input=sent)
@@ -52,7 +52,7 @@ async def test_a_history_shows_envelopes_of_what_was_encoded(api: httpx.AsyncCli
     assert shown["encoding_options"] == ["encrypted"]
 
 
-async def test_an_execution_runs_again(api: httpx.AsyncClient, client: Mistral) -> None:
+async def test_reset(api: httpx.AsyncClient, client: Mistral) -> None:
     execution_id = new_id()
     await run(api, "echo", execution_id=execution_id, input=5)
     async with client:
@@ -74,7 +74,7 @@ async def test_an_execution_runs_again(api: httpx.AsyncClient, client: Mistral) 
 async def test_several_at_once(
     action: str, status: str, api: httpx.AsyncClient, client: Mistral
 ) -> None:
-    going = [await start(api, "sleep", execution_id=new_id()) for _ in range(2)]
+    running = [await start(api, "sleep", execution_id=new_id()) for _ in range(2)]
     unknown = new_id()
     async with client:
         executions = client.workflows.executions
@@ -82,11 +82,11 @@ async def test_several_at_once(
             "cancel": executions.batch_cancel_workflow_executions_async,
             "terminate": executions.batch_terminate_workflow_executions_async,
         }[action]
-        results = (await act([*going, unknown])).results
-    assert [results[execution_id].status for execution_id in going] == ["success"] * 2
+        results = (await act([*running, unknown])).results
+    assert [results[execution_id].status for execution_id in running] == ["success"] * 2
     assert results[unknown].status == "failure"
     assert unknown in (results[unknown].error or "")
-    for execution_id in going:
+    for execution_id in running:
         assert (await until_ended(api, execution_id))["status"] == status
 
 

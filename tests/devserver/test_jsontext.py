@@ -1,4 +1,4 @@
-"""Splitting JSON text without parsing its values."""
+"""Splitting and compacting JSON without parsing its values."""
 
 import json
 
@@ -46,11 +46,11 @@ def test_the_last_of_equal_names_wins() -> None:
     "text",
     ["", " ", "x", "[]", "{", "{}x", '{"a"}', '{"a":}', '{"a":1', '{"a":1,}', "{1:1}", '{"a":1 2}'],
 )
-def test_what_is_no_object(text: str) -> None:
+def test_texts_that_are_no_object(text: str) -> None:
     with pytest.raises(json.JSONDecodeError):
         split_members(text)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"1 2", b"\xff", b"nul", b"[" * 100_000])
-def test_what_is_no_json(text: bytes) -> None:
+def test_bytes_that_are_no_json(text: bytes) -> None:
     assert not is_json(text)

@@ -1,4 +1,4 @@
-"""The whole platform: start, stop, and effects on the surrounding program."""
+"""The whole platform: start, end, and effects on the program that embeds it."""
 
 import asyncio
 import os
@@ -22,20 +22,20 @@ pytestmark = pytest.mark.server  # it starts its own servers
 KEY = {"authorization": "Bearer x"}
 
 
-def ask(platform: LocalPlatform, method: str, path: str, json: object = None) -> httpx.Response:
+def send(platform: LocalPlatform, method: str, path: str, json: object = None) -> httpx.Response:
     with httpx.Client(verify=NO_TLS, headers=KEY) as client:
         return client.request(method, platform.server_url + path, json=json)
 
 
 def register(platform: LocalPlatform) -> None:
     body = {"definitions": [{"name": "lonely"}], "deployment_name": "d", "worker_name": "w"}
-    assert ask(platform, "POST", "/v1/workflows/register", body).status_code == 200
+    assert send(platform, "POST", "/v1/workflows/register", body).status_code == 200
 
 
-def test_both_parts_answer_and_then_nothing_is_left() -> None:
+def test_both_parts_respond_and_then_nothing_is_left() -> None:
     threads = set(threading.enumerate())
     with LocalPlatform(namespace="acme") as platform:
-        whoami = ask(platform, "GET", "/v1/workflows/workers/whoami").json()
+        whoami = send(platform, "GET", "/v1/workflows/workers/whoami").json()
         assert whoami["scheduler_url"] == platform.temporal_address
         assert whoami["namespace"] == platform.namespace == "acme"
         assert platform.environment() == {
@@ -44,7 +44,7 @@ def test_both_parts_answer_and_then_nothing_is_left() -> None:
         }
         assert platform.loopback_only
         platform.check()
-        platform.start()  # it is running already
+        platform.start()  # already running
         started = time.monotonic()
     assert time.monotonic() - started < 3
     assert_gone(platform.temporal_address, within=0.5)
@@ -53,7 +53,7 @@ def test_both_parts_answer_and_then_nothing_is_left() -> None:
     platform.close()
 
 
-async def test_from_asynchronous_code() -> None:
+async def test_from_async_code() -> None:
     platform = LocalPlatform()
     await asyncio.to_thread(platform.start)
     try:
@@ -82,30 +82,30 @@ def test_a_failed_start_frees_the_port(tmp_path: Path) -> None:
 
 
 def test_closing_does_not_wait_for_executions() -> None:
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
     with LocalPlatform() as platform:
         register(platform)
         body = {"wait_for_result": True}
         waiting = threading.Thread(
-            target=lambda: answers.append(ask(platform, "POST", execute("lonely"), body))
+            target=lambda: responses.append(send(platform, "POST", execute("lonely"), body))
         )
         waiting.start()
-        while not ask(platform, "GET", "/v1/workflows/runs").json()["executions"]:
+        while not send(platform, "GET", "/v1/workflows/runs").json()["executions"]:
             time.sleep(0.02)
         started = time.monotonic()
     assert time.monotonic() - started < 3
     waiting.join()
-    assert answers[0].status_code == 503
-    assert "stopping" in answers[0].json()["detail"]
+    assert responses[0].status_code == 503
+    assert "stopping" in responses[0].json()["detail"]
 
 
-def test_it_tells_when_temporal_is_gone() -> None:
+def test_check_fails_when_temporal_is_gone() -> None:
     with LocalPlatform() as platform:
         os.kill(server_pid(platform.temporal_address), signal.SIGKILL)
         assert_gone(platform.temporal_address)
         with pytest.raises(LocalPlatformError, match="Temporal has ended"):
             platform.check()
-        assert ask(platform, "GET", execution("x")).status_code == 503
+        assert send(platform, "GET", execution("x")).status_code == 503
 
 
 def test_a_host_without_address() -> None:
@@ -113,7 +113,7 @@ def test_a_host_without_address() -> None:
         LocalPlatform(host="nowhere.invalid")
 
 
-def test_open_to_the_network_only_when_told() -> None:
+def test_exposed_to_the_network_only_on_request() -> None:
     with LocalPlatform(host="0.0.0.0") as platform:
         assert not platform.loopback_only
         port = platform.server_url.rpartition(":")[2]

@@ -1,4 +1,4 @@
-"""Requests that the platform refuses, and its error responses."""
+"""Requests that the platform rejects, and their error responses."""
 
 import asyncio
 import base64
@@ -58,12 +58,12 @@ class TestSize:
         for body in ({"input": "x" * over}, {"encoded_input": envelope(b"x" * over)}):
             execution_id = new_id()
             response = await api.post(execute("echo"), json={"execution_id": execution_id, **body})
-            answer = response.json()
+            error = response.json()
             assert response.status_code == 413
-            assert answer["limit"] == PAYLOAD_LIMIT_BYTES
-            assert over < answer["size"] < over + 300
-            assert f"{answer['size']:,}" in answer["detail"]
-            assert f"{answer['limit']:,}" in answer["detail"]
+            assert error["limit"] == PAYLOAD_LIMIT_BYTES
+            assert over < error["size"] < over + 300
+            assert f"{error['size']:,}" in error["detail"]
+            assert f"{error['limit']:,}" in error["detail"]
             assert (await api.get(execution(execution_id))).status_code == 404
 
     async def test_the_boundary_is_temporals_own(self, api: httpx.AsyncClient) -> None:
@@ -74,7 +74,7 @@ class TestSize:
         refused = (await try_with(PAYLOAD_LIMIT_BYTES)).json()
         size = PAYLOAD_LIMIT_BYTES - (refused["size"] - PAYLOAD_LIMIT_BYTES)
         while (response := await try_with(size)).status_code == 200:
-            size += 1  # Temporal has accepted everything up to here
+            size += 1  # Temporal has accepted every size up to here
         assert response.status_code == 413
         assert response.json()["size"] == PAYLOAD_LIMIT_BYTES + 1
 
@@ -105,7 +105,7 @@ class TestUnknownWorkflows:
         response = await api.post(execute("nobody-knows"), json={})
         assert response.status_code == 404
         assert "nobody-knows" in response.json()["detail"]
-        assert "'echo'" in response.json()["detail"], "it tells which there are"
+        assert "'echo'" in response.json()["detail"], "registered workflows are listed"
 
     async def test_get(self, api: httpx.AsyncClient) -> None:
         assert (await api.get("/v1/workflows/nobody-knows")).status_code == 404
@@ -117,7 +117,7 @@ class TestUnknownWorkflows:
 
 
 @pytest.mark.parametrize(
-    ("body", "place"),
+    ("body", "loc"),
     [
         ({"wait_for_result": "true"}, ["body", "wait_for_result"]),
         ({"execution_id": 7}, ["body", "execution_id"]),
@@ -135,13 +135,13 @@ class TestUnknownWorkflows:
     ],
 )
 async def test_members_of_the_wrong_type(
-    api: httpx.AsyncClient, body: dict[str, Any], place: list[str]
+    api: httpx.AsyncClient, body: dict[str, Any], loc: list[str]
 ) -> None:
     response = await api.post(execute("echo"), json=body)
     assert response.status_code == 422
     (problem,) = response.json()["detail"]
     assert set(problem) == {"loc", "msg", "type"}
-    assert problem["loc"][: len(place)] == place
+    assert problem["loc"][: len(loc)] == loc
 
 
 @pytest.mark.parametrize(
@@ -213,20 +213,20 @@ async def test_unknown_members_are_ignored(api: httpx.AsyncClient) -> None:
         ("GET", "/v1/workflows/echo/metrics"),
     ],
 )
-async def test_what_is_not_offered(bare: httpx.AsyncClient, method: str, path: str) -> None:
+async def test_unsupported_operations(bare: httpx.AsyncClient, method: str, path: str) -> None:
     response = await bare.request(method, path, json={})
     assert response.status_code == 501
-    assert response.json()["detail"] == f"the local platform does not offer {method} {path}"
+    assert f"not support {method} {path}" in response.json()["detail"]
 
 
 async def test_paths_of_another_service(bare: httpx.AsyncClient) -> None:
     assert (await bare.get("/v1/models")).status_code == 404
 
 
-async def test_an_execution_whose_workflow_is_forgotten_is_there_already(
+async def test_an_execution_of_an_unregistered_workflow_already_exists(
     api: httpx.AsyncClient,
 ) -> None:
-    """As after a restart of the platform, before its workers register again."""
+    """This occurs after a restart of the platform, until its workers have registered again."""
     execution_id = new_id()
     await run(api, "echo", execution_id=execution_id, input=1)
     response = await api.post(execute("forgotten"), json={"execution_id": execution_id})
@@ -236,7 +236,7 @@ async def test_an_execution_whose_workflow_is_forgotten_is_there_already(
     assert response.status_code == 404
 
 
-async def test_a_client_that_breaks_off_its_request_is_not_logged(
+async def test_a_client_that_disconnects_during_its_request_is_not_logged(
     platform: LocalPlatform, bare: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     host, _, port = platform.server_url.removeprefix("http://").rpartition(":")

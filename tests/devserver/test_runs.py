@@ -14,7 +14,7 @@ RUNS = "/v1/workflows/runs"
 
 @pytest.fixture
 async def started(api: httpx.AsyncClient) -> list[str]:
-    """Five executions whose ids have a common prefix."""
+    """Start five executions whose ids have the same beginning."""
     prefix = new_id()[:12]
     ids = [f"{prefix}-{number}" for number in range(5)]
     for execution_id in ids[:3]:
@@ -34,7 +34,7 @@ async def listed(api: httpx.AsyncClient, **query: Any) -> list[str]:
 
 
 async def until_listed(api: httpx.AsyncClient, ids: list[str], **query: Any) -> None:
-    """Wait for the list: Temporal updates it a moment after a start or an end."""
+    """Wait until Temporal lists executions, shortly after they have started or ended."""
     for _ in range(200):
         if await listed(api, **query) == ids:
             return
@@ -47,17 +47,17 @@ async def test_pages(api: httpx.AsyncClient, started: list[str]) -> None:
     seen: list[str] = []
     pages = 0
     while True:
-        answer = (await api.get(RUNS, params=query)).json()
-        assert len(answer["executions"]) <= 2
-        seen += [item["execution_id"] for item in answer["executions"]]
+        page = (await api.get(RUNS, params=query)).json()
+        assert len(page["executions"]) <= 2
+        seen += [item["execution_id"] for item in page["executions"]]
         pages += 1
-        if answer["next_page_token"] is None:
+        if page["next_page_token"] is None:
             break
-        query["next_page_token"] = answer["next_page_token"]
+        query["next_page_token"] = page["next_page_token"]
     assert sorted(seen) == started
     assert pages >= 3
-    assert seen[0] == started[4], "what still runs comes first"
-    assert seen[1] == started[3], "then what ended last"
+    assert seen[0] == started[4], "running ones come first"
+    assert seen[1] == started[3], "then the last ended"
 
 
 async def test_filters(api: httpx.AsyncClient, started: list[str]) -> None:
@@ -85,7 +85,7 @@ async def test_times(api: httpx.AsyncClient, started: list[str]) -> None:
     assert await listed(api, **mine, end_time_after=before, end_time_before=after) == started[:4]
 
 
-async def test_what_the_official_client_sends_by_default(
+async def test_the_default_query_of_the_official_client(
     api: httpx.AsyncClient, started: list[str]
 ) -> None:
     found = await listed(
@@ -114,9 +114,7 @@ async def test_bad_queries(bare: httpx.AsyncClient, query: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     "query", [{"order": "asc"}, {"user_id": "u"}, {"workflow_tags": "t"}, {"search_key": "k"}]
 )
-async def test_what_would_be_answered_wrongly(
-    bare: httpx.AsyncClient, query: dict[str, Any]
-) -> None:
+async def test_unsupported_queries(bare: httpx.AsyncClient, query: dict[str, Any]) -> None:
     assert (await bare.get(RUNS, params=query)).status_code == 501
 
 
@@ -124,17 +122,17 @@ async def test_one_run(api: httpx.AsyncClient) -> None:
     encoded = envelope(b"x", "compressed")
     response = await api.post(execute("echo"), json={"encoded_input": encoded})
     await until_ended(api, response.json()["execution_id"])
-    answer = (await api.get(f"{RUNS}/{response.json()['run_id']}")).json()
-    assert answer["execution_id"] == response.json()["execution_id"]
-    assert (answer["status"], answer["result"]) == ("COMPLETED", encoded)
+    found = (await api.get(f"{RUNS}/{response.json()['run_id']}")).json()
+    assert found["execution_id"] == response.json()["execution_id"]
+    assert (found["status"], found["result"]) == ("COMPLETED", encoded)
 
 
-async def test_a_run_that_was_carried_on(api: httpx.AsyncClient) -> None:
+async def test_a_run_that_continued_as_new(api: httpx.AsyncClient) -> None:
     response = await api.post(execute("countdown"), json={"input": 1})
     first_run = response.json()["run_id"]
     await until_ended(api, response.json()["execution_id"])
-    answer = (await api.get(f"{RUNS}/{first_run}")).json()
-    assert (answer["status"], answer["result"]) == ("CONTINUED_AS_NEW", None)
+    found = (await api.get(f"{RUNS}/{first_run}")).json()
+    assert (found["status"], found["result"]) == ("CONTINUED_AS_NEW", None)
 
 
 @pytest.mark.parametrize("run_id", ["01a20506-0000-7000-8000-000000000000", "it's"])

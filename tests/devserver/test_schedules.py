@@ -1,4 +1,4 @@
-"""Schedules on the platform, in their wire format."""
+"""Schedules on the platform, over HTTP."""
 
 import asyncio
 from typing import Any
@@ -14,7 +14,7 @@ SCHEDULES = "/v1/workflows/schedules"
 
 
 async def make(api: httpx.AsyncClient, workflow: str = "echo", **schedule: Any) -> str:
-    """Make a schedule that never starts anything by itself; return its path."""
+    """Create a schedule that starts nothing by itself; return its path."""
     schedule_id = new_id()
     response = await api.post(
         SCHEDULES,
@@ -36,7 +36,7 @@ async def read(api: httpx.AsyncClient, path: str) -> dict[str, Any]:
 
 
 async def trigger(api: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    """Trigger the schedule; return the execution after its end."""
+    """Trigger a schedule, and wait for the execution that it starts."""
     assert (await api.post(f"{path}/trigger")).status_code == 204
     for _ in range(200):
         if recent := (await read(api, path))["recent_executions"]:
@@ -59,7 +59,7 @@ TIMES: dict[str, Any] = {
 }
 
 
-async def test_a_schedule_is_told_as_it_was_made(api: httpx.AsyncClient) -> None:
+async def test_a_schedule_is_returned_as_it_was_created(api: httpx.AsyncClient) -> None:
     path = await make(api, input={"n": 1}, **TIMES)
     members = await read(api, path)
     assert members["input"] == {"n": 1}
@@ -77,7 +77,7 @@ async def test_a_schedule_is_told_as_it_was_made(api: httpx.AsyncClient) -> None
     assert members["future_executions"][0]["scheduled_at"] >= "2029-12-31T23:00:00Z"
 
 
-async def test_an_update_keeps_what_it_does_not_name(api: httpx.AsyncClient) -> None:
+async def test_an_update_keeps_members_that_are_not_given(api: httpx.AsyncClient) -> None:
     path = await make(api, input={"n": 1}, **TIMES)
     before = await read(api, path)
     change = {"intervals": [{"every": "2h30m"}], "jitter": None}
@@ -86,9 +86,9 @@ async def test_an_update_keeps_what_it_does_not_name(api: httpx.AsyncClient) -> 
     after = await read(api, path)
     assert after["intervals"] == [{"every": "PT2H30M", "offset": None}]
     assert after["jitter"] is None
-    told = {"intervals", "jitter", "future_executions"}
-    assert {k: v for k, v in after.items() if k not in told} == {
-        k: v for k, v in before.items() if k not in told
+    changed = {"intervals", "jitter", "future_executions"}
+    assert {k: v for k, v in after.items() if k not in changed} == {
+        k: v for k, v in before.items() if k not in changed
     }
     secret = envelope(b"\xff", "encrypted")
     change = {"input": secret, "cron_expressions": ["@daily"], "calendars": None}
@@ -117,15 +117,15 @@ async def test_a_trigger_starts_it_with_its_input(
     assert (ended["status"], ended["result"]) == ("COMPLETED", expected)
 
 
-async def test_what_the_worker_is_given(api: httpx.AsyncClient) -> None:
+async def test_the_payload_that_the_worker_receives(api: httpx.AsyncClient) -> None:
     path = await make(api, "tell", input={"a": 1})
-    told = (await trigger(api, path))["result"]
-    assert told["data"] == '{"a":1}'
-    assert told["execution_id"] == "__scheduled_workflow__"
-    assert told["schedule_id"] == path.rpartition("/")[2]
+    received = (await trigger(api, path))["result"]
+    assert received["data"] == '{"a":1}'
+    assert received["execution_id"] == "__scheduled_workflow__"
+    assert received["schedule_id"] == path.rpartition("/")[2]
     (action,) = (await read(api, path))["recent_executions"]
     stream = await api.get(f"/v1/workflows/executions/{action['execution_id']}/stream")
-    assert f'"schedule_id":"{told["schedule_id"]}"' in stream.text
+    assert f'"schedule_id":"{received["schedule_id"]}"' in stream.text
 
 
 async def test_the_largest_input(api: httpx.AsyncClient) -> None:
@@ -164,7 +164,7 @@ async def test_a_list_is_paged_and_filtered(api: httpx.AsyncClient) -> None:
             if token is None:
                 return found
 
-    for _ in range(200):  # Temporal lists a schedule a moment after its creation
+    for _ in range(200):  # Temporal lists a schedule shortly after its creation
         if await listed(page_size=2) == ids:
             break
         await asyncio.sleep(0.02)
@@ -223,7 +223,7 @@ async def test_a_deleted_schedule_is_gone_and_its_id_free(api: httpx.AsyncClient
         (None, 422),
     ],
 )
-async def test_schedules_that_cannot_be(api: httpx.AsyncClient, schedule: Any, status: int) -> None:
+async def test_invalid_schedules(api: httpx.AsyncClient, schedule: Any, status: int) -> None:
     body = {"workflow_identifier": "echo", "schedule": schedule}
     response = await api.post(SCHEDULES, json=body)
     assert response.status_code == status, response.text
@@ -234,7 +234,7 @@ async def test_schedules_that_cannot_be(api: httpx.AsyncClient, schedule: Any, s
     ("named", "status"),
     [({}, 422), ({"workflow_identifier": "nobody"}, 404), ({"workflow_version_id": "x"}, 404)],
 )
-async def test_a_workflow_nobody_knows(
+async def test_an_unknown_workflow(
     api: httpx.AsyncClient, named: dict[str, str], status: int
 ) -> None:
     response = await api.post(SCHEDULES, json={**named, "schedule": {"input": 1}})

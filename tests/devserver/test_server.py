@@ -1,4 +1,4 @@
-"""Temporal as a child process: readiness, and removal."""
+"""Temporal as a child process: readiness after the start, and cleanup in every case."""
 
 import os
 import shutil
@@ -32,14 +32,14 @@ SERVE = textwrap.dedent(
 )
 
 
-async def test_the_namespace_is_there_when_it_is_ready() -> None:
+async def test_the_namespace_exists_once_it_is_ready() -> None:
     with TemporalServer(namespace="acme") as server:
         client = await Client.connect(server.address, namespace="acme")
-        answer = await client.workflow_service.describe_namespace(
+        response = await client.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace="acme")
         )
-        assert answer.namespace_info.name == "acme"
-        server.start()  # it is running already
+        assert response.namespace_info.name == "acme"
+        server.start()  # already running
         assert len(pids_of(server.address)) == 2
     assert_gone(server.address, within=0.5)
     server.stop()
@@ -85,7 +85,7 @@ def test_the_binary_is_found_on_the_path_too(
     assert find_temporal() == tmp_path / "temporal"
 
 
-def test_it_tells_when_temporal_is_gone() -> None:
+def test_running_is_false_when_temporal_is_gone() -> None:
     with TemporalServer() as server:
         os.kill(server_pid(server.address), signal.SIGKILL)
         assert_gone(server.address)
@@ -99,7 +99,7 @@ def test_stop_finds_temporal_even_when_its_supervisor_was_killed() -> None:
     assert_gone(server.address)
 
 
-def test_a_supervisor_that_is_told_to_stop_takes_temporal_along() -> None:
+def test_a_supervisor_that_is_terminated_stops_temporal() -> None:
     with TemporalServer() as server:
         os.kill(supervisor_pid(server.address), signal.SIGTERM)
         assert_gone(server.address)
@@ -114,7 +114,7 @@ def test_nothing_is_left_when_the_owner_is_killed() -> None:
 
 
 def test_nothing_is_left_although_a_forked_child_lives_on() -> None:
-    """The child holds a copy of the pipe, so a closed pipe alone is not a signal."""
+    """The child holds a copy of the pipe, so closing of the pipe alone would not be noticed."""
     fork = "child = os.fork()\nif not child: time.sleep(60)\nprint(child, flush=True)"
     with Script(SERVE.format(between=fork)) as script:
         child = int(script.line())

@@ -1,4 +1,4 @@
-"""Requests of workers, and the registered workflows that result from them."""
+"""Requests of workers, and the workflows that they register."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ async def test_whoami(bare: httpx.AsyncClient, platform: LocalPlatform) -> None:
     }
 
 
-async def test_register_answers_with_the_same_ids_again(bare: httpx.AsyncClient) -> None:
+async def test_registering_again_returns_the_same_ids(bare: httpx.AsyncClient) -> None:
     first = (await bare.post(REGISTER, json=registration("spare-a", "spare-b"))).json()
     second = (await bare.post(REGISTER, json=registration("spare-a", "spare-b"))).json()
     assert first == second
@@ -75,8 +75,8 @@ async def test_bad_registrations(bare: httpx.AsyncClient, body: dict[str, Any]) 
     assert (await bare.post(REGISTER, json=body)).status_code == 422
 
 
-async def test_which_registration_runs_a_workflow(bare: httpx.AsyncClient) -> None:
-    """The task queue is that of the definition, otherwise the deployment's name."""
+async def test_the_registration_that_runs_a_workflow(bare: httpx.AsyncClient) -> None:
+    """The task queue is that of the definition, else the deployment's name."""
     await bare.post(REGISTER, json=registration("routed", deployment="one"))
     await bare.post(REGISTER, json=registration("routed", deployment="two", task_queue="queue-2"))
 
@@ -121,8 +121,8 @@ async def test_list_workflows_by_text_and_order(bare: httpx.AsyncClient) -> None
     await bare.post(REGISTER, json=registration("find-me-1", "find-me-2", deployment="finding"))
 
     async def names(**query: Any) -> list[str]:
-        answer = (await bare.get("/v1/workflows", params=query)).json()
-        return [workflow["name"] for workflow in answer["workflows"]]
+        page = (await bare.get("/v1/workflows", params=query)).json()
+        return [workflow["name"] for workflow in page["workflows"]]
 
     assert await names(search="FIND-ME") == ["find-me-1", "find-me-2"]
     assert await names(search="find-me", order="desc", active_only=True) == [

@@ -1,4 +1,4 @@
-"""Speeds up doctor's tests: most of their time would go into creating boto3 clients."""
+"""Shares boto3's models: creating a client is the slowest part of examining a local server."""
 
 from tests.storage.conftest import boto_models
 

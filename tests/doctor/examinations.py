@@ -1,4 +1,4 @@
-"""Settings to examine, and the findings."""
+"""Settings to examine, and their findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mistral_offload.workflows import WorkerSettings
 
 
 def block(config: BlobStorageConfig) -> dict[str, Any]:
-    """Return a configuration as the variables of a storage block."""
+    """Return a configuration in the form of a storage block's variables."""
     given = config.model_dump(exclude_unset=True)
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else value
@@ -49,13 +49,13 @@ def settings_for(
 
 
 async def findings_of(settings: WorkerSettings, **options: Any) -> dict[str, Finding]:
-    """Return every finding by id, with small transfers unless ``size`` is given."""
+    """Return every finding, by its id; transfers are small unless ``size`` is given."""
     options = {"size": 100_000, **options}
     return {finding.id: finding async for finding in examine(settings, **options)}
 
 
 def outcomes(findings: Mapping[str, Finding], start: str) -> dict[str, Outcome]:
-    """Return the outcomes of the checks with a common id prefix, by the rest of their ids."""
+    """Return the outcomes of checks whose id has this beginning, by the rest of their id."""
     return {
         id.removeprefix(start): finding.outcome
         for id, finding in findings.items()

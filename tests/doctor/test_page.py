@@ -1,4 +1,4 @@
-"""The page about the command names every check."""
+"""docs/doctor.md lists every check."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks run concurrently, each within its timeout, and none hides another."""
+"""Checks run concurrently, each with a time limit, and none hides another."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def found(*checks: Check, timeout: float = 5) -> dict[str, Finding]:
     return {finding.id: finding async for finding in run_checks(checks, timeout=timeout)}
 
 
-async def test_all_run_at_once_and_are_told_in_order() -> None:
+async def test_all_run_concurrently_and_are_reported_in_order() -> None:
     met = asyncio.Event()
 
     async def waits() -> Verdict:
@@ -41,7 +41,7 @@ async def test_all_run_at_once_and_are_told_in_order() -> None:
     assert findings["second"].remedy == "mind"
 
 
-async def test_what_depends_on_a_failure_is_not_checked() -> None:
+async def test_dependents_of_a_failed_check_are_not_checked() -> None:
     async def fails() -> Verdict:
         raise MissingExtraError("this", "s3")
 
@@ -64,7 +64,7 @@ async def test_what_depends_on_a_failure_is_not_checked() -> None:
     assert findings["deeper"].detail == "because 'about needed' failed"
 
 
-async def test_a_check_that_does_not_end_is_given_up() -> None:
+async def test_a_check_that_does_not_end_times_out() -> None:
     async def never() -> Verdict:
         await asyncio.Event().wait()
         raise AssertionError
@@ -86,7 +86,7 @@ async def test_a_fault_of_a_check_hides_neither_the_others_nor_shows_its_text() 
     assert findings["other"].outcome is Outcome.OK
 
 
-async def test_those_left_are_cancelled() -> None:
+async def test_the_remaining_checks_are_cancelled() -> None:
     cancelled = asyncio.Event()
 
     async def never() -> Verdict:

@@ -1,4 +1,4 @@
-"""A bucket of SeaweedFS, healthy and in every other state."""
+"""Findings for a bucket of SeaweedFS, healthy and in every other state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def keys_in(seaweed: Seaweed, bucket: str) -> set[str]:
 
 
 def expire(seaweed: Seaweed, bucket: str, **days: int) -> None:
-    """Set expiry rules: ``payloads`` for their prefix, ``all`` for the whole bucket."""
+    """Set rules: ``payloads`` for the prefix of payloads, ``all`` for the whole bucket."""
     rules: list[Any] = [
         {
             "ID": name,
@@ -93,7 +93,7 @@ async def test_no_bucket(seaweed: Seaweed, local_platform: LocalPlatform) -> Non
     ended = outcomes(findings, "payload_store.")
     assert ended.pop("reach") is FAILED
     assert set(ended.values()) == {NOT_CHECKED}
-    assert findings["payload_store.put"].detail == "because 'payload store: answers' failed"
+    assert findings["payload_store.put"].detail == "because 'payload store: reachable' failed"
     remedy = findings["payload_store.reach"].remedy
     assert "create 'no-such-bucket'" in str(remedy)
     assert "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG" in str(remedy)
@@ -109,7 +109,7 @@ async def test_a_wrong_secret(
     finding = findings["payload_store.reach"]
     assert finding.outcome is FAILED
     assert "credentials are not valid" in finding.detail
-    assert "mend the credentials" in str(finding.remedy)
+    assert "fix the credentials" in str(finding.remedy)
     assert secret not in shown(findings)
 
 
@@ -136,10 +136,10 @@ async def test_no_right_to_list(
     assert keys_in(seaweed, bucket) == set()
 
 
-async def test_missing_blobs_are_told_as_forbidden(
+async def test_missing_blobs_are_reported_as_forbidden(
     seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy, local_platform: LocalPlatform
 ) -> None:
-    """As S3 responds without s3:ListBucket."""
+    """S3 responds like this without s3:ListBucket."""
     seaweed_proxy.answer("GET", 403, DENIED, times=2)
     config = s3_config(seaweed, bucket, endpoint_url=seaweed_proxy.url)
     findings = await findings_of(settings_for(local_platform, payloads=config))
@@ -189,7 +189,7 @@ async def test_a_bucket_that_is_silent(seaweed: Seaweed, local_platform: LocalPl
         ({"payloads": 1}, FAILED, "rule 'payloads' of 'temporal-payload/'"),
         ({"payloads": 40, "all": 1}, FAILED, "rule 'all' of the whole bucket"),
         ({"payloads": 3}, WARNING, "longer than 2 days"),
-        ({}, WARNING, "stays for ever"),
+        ({}, WARNING, "kept forever"),
     ],
 )
 async def test_expiry(
@@ -256,7 +256,7 @@ async def test_stores_to_read_also(
     }
 
 
-async def test_an_examination_that_is_broken_off(
+async def test_an_examination_that_is_closed_early(
     seaweed: Seaweed, bucket: str, local_platform: LocalPlatform
 ) -> None:
     settings = settings_for(local_platform, payloads=s3_config(seaweed, bucket))

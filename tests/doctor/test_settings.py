@@ -1,4 +1,4 @@
-"""Configured features, contradictions, and required keys and packages."""
+"""Findings about settings, keys and installed packages."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ async def found(checks: SettingsChecks | EncryptionChecks | VersionChecks) -> di
          "full, blobs encrypted"),
         ({"temporal_payload_offloading": STORE, "temporal_payload_encryption":
           {"mode": "full", "main_key": KEY, "encrypt_blobs": False}}, "encryption", WARNING,
-         "payloads is in the clear"),
+         "payloads are not encrypted"),
         ({"activity_attributes_offloading": STORE, "temporal_payload_encryption":
           {"mode": "full", "main_key": KEY}}, "encryption", WARNING,
-         "activity fields is in the clear"),
+         "activity fields are not encrypted"),
         ({"temporal_payload_compression": {}}, "compression", OK, "zstd level 3"),
         ({"deployment_name": "a", "temporal_task_queue": "b"}, "worker", WARNING, "is not used"),
         ({"deployment_name": "a", "check_storage_on_start": False}, "worker", OK,
@@ -62,16 +62,16 @@ async def test_settings(given: dict[str, Any], id: str, outcome: Outcome, words:
     finding = findings[f"settings.{id}"]
     assert (finding.outcome, words in finding.detail) == (outcome, True), finding
     assert (finding.remedy is None) == (outcome is OK)
-    told = repr(findings)
-    assert "a-secret-of-the-worker" not in told
-    assert KEY not in told
+    printed = repr(findings)
+    assert "a-secret-of-the-worker" not in printed
+    assert KEY not in printed
 
 
 async def test_misspelt_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_PAYLOAD_OFLOADING__STORAGE_CONFIG__BUCKET_NAME", "acme")
     finding = (await found(SettingsChecks(settings())))["settings.variables"]
     assert finding.outcome is WARNING
-    assert finding.remedy == ("write TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__BUCKET_NAME")
+    assert finding.remedy == "rename to TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__BUCKET_NAME"
 
 
 @pytest.mark.parametrize("mode", ["full", "partial"])
@@ -121,7 +121,7 @@ async def test_versions_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None
     assert 'pip install "mistral-offload[encryption]"' in str(finding.remedy)
 
 
-async def test_another_temporalio_inside(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_incompatible_temporalio(monkeypatch: pytest.MonkeyPatch) -> None:
     async def is_as_expected() -> bool:
         return False
 

@@ -1,4 +1,4 @@
-"""Checks specific to Azure, Google Cloud Storage and a directory."""
+"""Findings for Azure, Google Cloud Storage and a directory, where they differ from S3."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Outcome
-from mistral_offload.doctor.configured_stores import places_of
+from mistral_offload.doctor.configured_stores import configured_stores
+from mistral_offload.doctor.findings import SharedFacts
 from mistral_offload.doctor.probe import Probe
-from mistral_offload.doctor.shared_facts import Facts
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.storage.backends import AzureBackend, azure_config, gcs_config
@@ -52,7 +52,7 @@ async def test_a_wrong_account_key(azurite: Azurite, local_platform: LocalPlatfo
 
 
 async def test_google(fake_gcs: FakeGCS, local_platform: LocalPlatform) -> None:
-    """This server does not support rules."""
+    """This fake server has no lifecycle rules."""
     bucket = fake_gcs.make_bucket()
     config = gcs_config(fake_gcs, bucket)
     findings = await findings_of(settings_for(local_platform, payloads=config, fields=config))
@@ -65,7 +65,7 @@ async def test_google(fake_gcs: FakeGCS, local_platform: LocalPlatform) -> None:
 async def test_a_bucket_of_google_that_does_not_exist(
     fake_gcs: FakeGCS, local_platform: LocalPlatform
 ) -> None:
-    """A read cannot distinguish it from a missing blob."""
+    """A read alone cannot tell it from a missing blob."""
     config = gcs_config(fake_gcs, "no-such-bucket")
     findings = await findings_of(settings_for(local_platform, payloads=config))
     assert findings["payload_store.reach"].outcome is FAILED
@@ -103,12 +103,12 @@ async def test_a_file_in_place_of_a_directory(
     )
 
 
-async def test_a_write_that_was_given_up_is_removed_too(
+async def test_a_write_that_timed_out_is_removed_as_well(
     tmp_path: Path, local_platform: LocalPlatform
 ) -> None:
     settings = settings_for(local_platform, payloads=directory(tmp_path))
-    (place,) = places_of(settings)
-    probe = Probe(place, Facts(settings), timeout=10)
+    (store,) = configured_stores(settings)
+    probe = Probe(store, SharedFacts(settings), timeout=10)
     key = probe.key_of(b"late")
 
     async def write_slowly() -> None:

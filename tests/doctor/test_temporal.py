@@ -1,4 +1,4 @@
-"""The platform and Temporal: up, down and misconfigured."""
+"""Findings about the platform and Temporal, up, down and misconfigured."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_healthy(local_platform: LocalPlatform, local_worker: WorkerProces
         findings = await findings_of(settings)
         if findings["temporal.task_queue"].outcome is OK:
             break
-        await asyncio.sleep(0.1)  # it has registered, and polls for its first task any moment
+        await asyncio.sleep(0.1)  # it has registered, and is about to poll for its first task
     assert set(outcomes(findings, "platform.").values()) == {OK}
     assert set(outcomes(findings, "temporal.").values()) == {OK}
     assert local_platform.temporal_address in findings["platform.answer"].detail
@@ -42,7 +42,7 @@ async def test_healthy(local_platform: LocalPlatform, local_worker: WorkerProces
     assert "1 for workflows, 1 for activities" in findings["temporal.task_queue"].detail
 
 
-async def test_nobody_works(local_platform: LocalPlatform) -> None:
+async def test_no_worker(local_platform: LocalPlatform) -> None:
     settings = settings_for(local_platform, deployment_name="nobody-works-here")
     finding = (await findings_of(settings))["temporal.task_queue"]
     assert finding.outcome is WARNING
@@ -84,7 +84,7 @@ async def test_the_platform_is_down(local_platform: LocalPlatform) -> None:
     assert findings["platform.answer"].outcome is FAILED
     assert "SERVER_URL" in str(findings["platform.answer"].remedy)
     assert set(outcomes(findings, "temporal.").values()) == {NOT_CHECKED}
-    # Temporal itself is still checked if its address is known without the platform.
+    # Temporal is still checked if its address is known without the platform.
     settings = settings_for(
         local_platform,
         server_url=url,
@@ -98,11 +98,11 @@ async def test_the_platform_is_down(local_platform: LocalPlatform) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[ScriptedServer]:
-    """Raises an error that contains the refused key."""
+    """A server whose error quotes the key that it rejects."""
     body = json.dumps({"detail": "the-key-that-was-given is not valid"}).encode()
     head = b"HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\n"
-    answer = head + b"content-length: %d\r\n\r\n%b" % (len(body), body)
-    with ScriptedServer(answer) as server:
+    response = head + b"content-length: %d\r\n\r\n%b" % (len(body), body)
+    with ScriptedServer(response) as server:
         yield server
 
 
@@ -160,7 +160,7 @@ async def test_another_retention(local_platform: LocalPlatform) -> None:
     assert "kept for 14 days" in finding.detail
 
 
-async def test_a_server_that_takes_less(local_platform: LocalPlatform, tmp_path: Path) -> None:
+async def test_a_server_with_a_lower_limit(local_platform: LocalPlatform, tmp_path: Path) -> None:
     less = ["--headless", "--dynamic-config-value", "limit.blobSize.error=65536"]
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),

@@ -22,16 +22,16 @@ from mistral_offload.api.responses import parse_json, to_model
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.api.sse import FrameReader
 from mistral_offload.api.stream_calls import parse_frame
-from mistral_offload.cli.terminal import escape_controls
+from mistral_offload.cli.json_output import escape_controls
 from mistral_offload.codecserver.links import Links
 from mistral_offload.config import PayloadCompressionConfig, PayloadEncryptionConfig
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.fields.content import FieldContent
 from mistral_offload.fields.field import OffloadableField
-from mistral_offload.inspection import read_target
+from mistral_offload.inspection import parse_target
 from mistral_offload.inspection.display import Form, show_value
-from mistral_offload.inspection.fields import find_fields
-from mistral_offload.inspection.transforms import Undoing
+from mistral_offload.inspection.payloads import find_fields
+from mistral_offload.inspection.transforms import TransformDecoder
 from mistral_offload.payload import compression
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded_payload import EncodedPayload, parse_options
@@ -65,7 +65,7 @@ _BACKOFF = BackoffStrategy(
     initial_interval=250, max_interval=5_000, exponent=2.0, max_elapsed_time=30_000
 )
 _LINKS = Links(None, seconds=60)
-_UNDOING = Undoing(_ENCRYPTION, largest_bytes=2**20)
+_DECODER = TransformDecoder(_ENCRYPTION, largest_bytes=2**20)
 
 
 class _Model(BaseModel):
@@ -186,13 +186,13 @@ def _link(data: bytes) -> None:
 
 
 def _target(data: bytes) -> None:
-    read_target(data.decode(errors="surrogateescape"))
+    parse_target(data.decode(errors="surrogateescape"))
 
 
 def _blob(data: bytes) -> None:
-    for undone in (_UNDOING.explore(data), _UNDOING.open_field(data)):
-        find_fields(undone.data)
-        shown = show_value(undone.data, limit=100)
+    for decoded in (_DECODER.detect_and_decode(data), _DECODER.decode_field(data)):
+        find_fields(decoded.data)
+        shown = show_value(decoded.data, limit=100)
         assert len(shown.text.encode()) <= 100 or shown.form is Form.BYTES
         assert "\x1b" not in escape_controls(shown.text)
 

@@ -1,4 +1,4 @@
-"""A bucket, a worker's variables for it, and payloads as that worker stores them."""
+"""A bucket, the configuration of a worker that uses it, and payloads as that worker stores them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Scene:
     Attributes:
         folder: directory for files of variables.
         prefix: prefix of the store.
-        encryption: the encryption variables.
+        encryption: variables of the encryption group.
         is_compressed: True if payloads are compressed.
     """
 
@@ -78,30 +78,30 @@ class Scene:
         return str(path)
 
     def settings(self, **changes: Any) -> WorkerSettings:
-        """Return the settings read from that file."""
+        """Return the settings read from such a file."""
         return FileSettings.read(Path(self.config(**changes)))
 
     def payload(self, value: Any, execution_id: str = "e", **changes: Any) -> Payload:
-        """Return a payload as in a history, after storing its blob in the bucket."""
+        """Return a payload as stored in a history, with its blob in the bucket."""
         encoder: PayloadEncoder = self.settings(**changes).payload_encoder()
         context = PayloadContext(NAMESPACE, execution_id, execution_token=EXECUTION_TOKEN)
         (payload,) = asyncio.run(data_converter(encoder).encode([ContextValue(value, context)]))
         return payload
 
     def stored_keys(self) -> list[str]:
-        """Return all keys in the bucket."""
+        """Return all keys of the bucket."""
         return [blob.key for blob in self.store.list()]
 
     def get(self, key: str) -> bytes:
-        """Return the object under a key of the bucket."""
+        """Return the bytes under a key of the bucket."""
         return self.store.get(key)
 
     def put(self, key: str, data: bytes) -> None:
-        """Replace the object under a key."""
+        """Replace the bytes under a key of the bucket."""
         self.store.put(key, data, overwrite=True)
 
     def delete(self, key: str) -> None:
-        """Delete the object under a key."""
+        """Delete a key of the bucket."""
         self.store.delete(key)
 
     @cached_property
@@ -114,7 +114,7 @@ class Scene:
         return s3_config(self.seaweed, self.bucket)
 
     def expire(self, days: int, prefix: str = "") -> None:
-        """Set an expiry rule on the bucket."""
+        """Set the bucket's only expiry rule."""
         client = self.seaweed.client()
         rule: Any = {"ID": "tidy-up", "Filter": {"Prefix": prefix}, "Status": "Enabled"}
         rule["Expiration"] = {"Days": days}

@@ -1,4 +1,4 @@
-"""Names of event payloads; real histories are in tests/cli/test_inspect.py."""
+"""Names and roles of the payloads in events; real histories are in tests/cli/test_inspect.py."""
 
 from __future__ import annotations
 

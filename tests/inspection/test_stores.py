@@ -1,4 +1,4 @@
-"""Lookup and expiry of blobs in real buckets."""
+"""Locations searched for blobs, and their expiry, in real buckets."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from mistral_offload.errors import (
     ContainerNotFoundError,
 )
 from mistral_offload.inspection import Inspector
-from mistral_offload.inspection.blob_locator import Locator, Place
-from mistral_offload.inspection.expiry import Expiries, Expiry
-from mistral_offload.inspection.fields import find_fields
+from mistral_offload.inspection.blob_locator import BlobLocator, CandidateLocation
+from mistral_offload.inspection.expiry import Expiry, ExpiryReader
 from mistral_offload.inspection.keys import BlobKey
+from mistral_offload.inspection.payloads import find_fields
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
@@ -49,8 +49,8 @@ def field_key(data: bytes, *, size: int | None = None) -> str:
     ).key
 
 
-def place(config: BlobStorageConfig, key: str = PAYLOAD) -> Place:
-    return Place(config, open_store(config), key)
+def location(config: BlobStorageConfig, key: str = PAYLOAD) -> CandidateLocation:
+    return CandidateLocation(config, open_store(config), key)
 
 
 @pytest.mark.parametrize(
@@ -60,25 +60,25 @@ def place(config: BlobStorageConfig, key: str = PAYLOAD) -> Place:
         ("data", f"data/{PAYLOAD}"),
         ("/data/", f"data/{PAYLOAD}"),
         ("temporal", f"temporal/{PAYLOAD}"),
-        ("temporal", PAYLOAD),  # treated as the prefix
+        ("temporal", PAYLOAD),  # the official SDK takes the key's beginning for the prefix
     ],
 )
 async def test_prefixes(scene: Scene, prefix: str, stored_key: str) -> None:
     scene.prefix = prefix
-    locator = Locator(scene.settings())
+    locator = BlobLocator(scene.settings())
     key = BlobKey.of(PAYLOAD)
     with pytest.raises(BlobNotFoundError, match="was deleted or has expired"):
         await locator.find(key)
     scene.put(stored_key, b"1")
     found = await locator.find(key)
-    assert (found.place.key, found.size) == (stored_key, 1)
+    assert (found.location.key, found.size) == (stored_key, 1)
     assert datetime.now(timezone.utc) - found.modified < timedelta(minutes=1)
     locator.require_prefix(stored_key.removesuffix(PAYLOAD), key)
 
 
 async def test_no_bucket(scene: Scene) -> None:
-    """S3 does not report it in a HEAD request for a blob's size."""
-    locator = Locator(scene.settings(bucket_name="no-such-bucket"))
+    """A HEAD response of S3 alone does not tell a missing bucket from a missing blob."""
+    locator = BlobLocator(scene.settings(bucket_name="no-such-bucket"))
     with pytest.raises(ContainerNotFoundError):
         await locator.find(BlobKey.of(PAYLOAD))
 
@@ -97,12 +97,12 @@ async def test_rules(scene: Scene, seaweed: Seaweed) -> None:
         },
     )
     client.close()
-    expiries = Expiries()
-    found = await expiries.of(place(scene.storage()))
+    reader = ExpiryReader()
+    found = await reader.read(location(scene.storage()))
     assert found.rule is not None
     assert (found.days, found.rule.name) == (20, "short")
-    assert found.note == "perhaps sooner, by rule 'tagged' of the whole bucket"
-    assert (await expiries.of(place(scene.storage(), "x"))).days == 90
+    assert found.note == "may be removed earlier, by rule 'tagged' of the whole bucket"
+    assert (await reader.read(location(scene.storage(), "x"))).days == 90
     now = datetime.now(timezone.utc)
     assert found.days_left(now - timedelta(days=5), now) == 15
     assert found.days_left(now - timedelta(days=21), now) == -1
@@ -115,14 +115,14 @@ def rule(name: str, days: int, chosen: dict[str, Any]) -> Any:
 async def test_rules_that_may_not_be_read(scene: Scene, seaweed: Seaweed) -> None:
     user = SecretStr(seaweed.listing_access_key)
     config = scene.storage().model_copy(update={"aws_access_key_id": user})
-    found = await Expiries().of(place(config))
+    found = await ExpiryReader().read(location(config))
     assert found.days is None
     assert "s3:GetLifecycleConfiguration" in str(found.note)
 
 
 async def test_a_directory(tmp_path: Path) -> None:
     config = BlobStorageConfig(storage_provider="local", path=tmp_path)  # type: ignore[arg-type]
-    found = await Expiries().of(place(config))
+    found = await ExpiryReader().read(location(config))
     assert (found, found.days_left(datetime.min, datetime.max)) == (Expiry(None), None)
 
 
@@ -130,20 +130,20 @@ async def test_a_field(scene: Scene) -> None:
     data = b"\x89PNG"
     scene.put(field_key(data), data)
     inspector = Inspector(scene.settings())
-    found = await inspector.look_at_key(BlobKey.of(field_key(data)))
+    found = await inspector.inspect_key(BlobKey.of(field_key(data)))
     assert (found.data, found.is_verified, found.errors) == (data, True, ())
     wrong = field_key(data, size=5)
     scene.put(wrong, data)
-    found = await inspector.look_at_key(BlobKey.of(wrong))
+    found = await inspector.inspect_key(BlobKey.of(wrong))
     assert isinstance(found.errors[0], BlobCorruptedError)
-    assert "4 bytes are stored, and not the 5 of the key" in str(found.errors[0])
+    assert "4 bytes are stored, but the key says 5" in str(found.errors[0])
     scene.put(OFFICIAL, data)
-    found = await inspector.look_at_key(BlobKey.of(OFFICIAL))
+    found = await inspector.inspect_key(BlobKey.of(OFFICIAL))
     assert (found.data, found.is_verified, found.errors) == (data, None, ())
 
 
 async def test_fields_of_a_value(scene: Scene) -> None:
-    """Fields that the blob of a payload refers to are included."""
+    """The fields that the blob of a payload refers to are checked as well."""
     there, gone = field_key(b"1"), field_key(b"2")
     scene.put(there, b"1")
     value = {
@@ -155,7 +155,7 @@ async def test_fields_of_a_value(scene: Scene) -> None:
     text = dump_json(value)
     key = Reference.of(text, namespace=NAMESPACE, execution_id="e").key
     scene.put(key, text)
-    found = await Inspector(scene.settings()).look_at_key(BlobKey.of(key))
+    found = await Inspector(scene.settings()).inspect_key(BlobKey.of(key))
     assert [each.key.text for each in found.fields] == [there, gone]
     assert [type(each).__name__ for each in found.all_errors] == [
         "ReferenceRefusedError",
@@ -177,7 +177,7 @@ async def test_one_request_a_blob(
     for n, key in enumerate(keys):
         scene.put(key, b"%d" % n)
     inspector = Inspector(scene.settings(endpoint_url=seaweed_proxy.url))
-    sightings = await inspector.sight(BlobKey.of(key) for key in keys * 2)
-    assert all(each.location for each in sightings.values())
+    blobs = await inspector.check_blobs(BlobKey.of(key) for key in keys * 2)
+    assert all(each.found for each in blobs.values())
     assert seaweed_proxy.counts()["HEAD"] == 40
     assert seaweed_proxy.counts()["GET"] == 1, "the rules of the bucket"

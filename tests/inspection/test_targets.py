@@ -1,4 +1,4 @@
-"""Targets as copied by users, and the objects they name."""
+"""Targets of an inspection, as users copy them from elsewhere."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from temporalio.api.common.v1 import Payload
 
 from mistral_offload.cleanup.owners import OwnerKind
 from mistral_offload.errors import ConfigurationError, ReferenceRefusedError
-from mistral_offload.inspection import ExecutionTarget, read_target
-from mistral_offload.inspection.payloads import Carried
+from mistral_offload.inspection import ExecutionTarget, parse_target
+from mistral_offload.inspection.payloads import PayloadContent
 from mistral_offload.inspection.targets import KeyTarget
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.envelope import write_envelope
@@ -32,7 +32,7 @@ OFFICIAL = "temporal-activity-payload/ns/run-1/063d8de6-d729-4496-a390-85445934b
     ],
 )
 def test_a_payload(text: str, prefix: str) -> None:
-    target = read_target(text)
+    target = parse_target(text)
     assert isinstance(target, KeyTarget)
     assert (target.key.text, target.prefix, target.key.is_field) == (PAYLOAD, prefix, False)
     assert (target.key.owner.namespace, target.key.owner.id) == ("a/b", "order 1")
@@ -41,24 +41,24 @@ def test_a_payload(text: str, prefix: str) -> None:
 
 @pytest.mark.parametrize("text", [FIELD, json.dumps({"value": None, "blob_ref": FIELD})])
 def test_a_field(text: str) -> None:
-    target = read_target(text)
+    target = parse_target(text)
     assert isinstance(target, KeyTarget)
     assert (target.key.owner.kind, target.key.owner.id) == (OwnerKind.RUN, "run-1")
     assert (target.key.field, target.key.form, target.key.size) == ("image", ContentForm.BYTES, 12)
 
 
 def test_a_field_of_the_official_sdk() -> None:
-    target = read_target(OFFICIAL)
+    target = parse_target(OFFICIAL)
     assert isinstance(target, KeyTarget)
     assert (target.key.field, target.key.digest, target.key.size) == ("image", None, None)
 
 
-def test_what_the_api_answers() -> None:
+def test_an_envelope_of_an_api_response() -> None:
     payload = EncodedPayload(b"{}", (EncodingOption.COMPRESSED, EncodingOption.OFFLOADED))
-    assert read_target(write_envelope(payload).decode()) == Carried(payload)
+    assert parse_target(write_envelope(payload).decode()) == PayloadContent(payload)
 
 
-def test_what_a_history_has() -> None:
+def test_a_payload_of_a_history() -> None:
     payload = Payload(
         metadata={
             "encoding": b"json/wf_v1",
@@ -69,20 +69,20 @@ def test_what_a_history_has() -> None:
         data=b"{}",
     )
     encoded = EncodedPayload(b"{}", (EncodingOption.OFFLOADED,))
-    assert read_target(MessageToJson(payload)) == Carried(encoded, told_size=77)
+    assert parse_target(MessageToJson(payload)) == PayloadContent(encoded, recorded_size=77)
 
 
 @pytest.mark.parametrize("text", ["order-1", "temporal", "sha256:" + "0" * 64, "a/b"])
 def test_an_execution(text: str) -> None:
-    assert read_target(text) == ExecutionTarget(text)
+    assert parse_target(text) == ExecutionTarget(text)
 
 
 @pytest.mark.parametrize(
     "text", ["", " ", "{}", '{"key": 1}', "{", '{"a": {"key": "x"}}', "{" * 9000]
 )
-def test_what_is_none_of_these(text: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"give the JSON of a reference.*an execution id"):
-        read_target(text)
+def test_a_text_of_no_known_form(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"pass the JSON of a reference.*an execution id"):
+        parse_target(text)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,6 @@ def test_what_is_none_of_these(text: str) -> None:
         '{"value": null, "blob_ref": "temporal-activity-payload/x"}',
     ],
 )
-def test_keys_of_others(text: str) -> None:
+def test_foreign_keys(text: str) -> None:
     with pytest.raises(ReferenceRefusedError, match="refused to read key"):
-        read_target(text)
+        parse_target(text)
