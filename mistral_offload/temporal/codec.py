@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
+from temporalio.runtime import Runtime
 from typing_extensions import Self
 
 from mistral_offload._gather import gather_or_cancel
@@ -21,7 +22,7 @@ from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOpti
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_payload
 from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
-from mistral_offload.temporal.outbound.sdk_internals import in_worker
+from mistral_offload.temporal.outbound.sdk_internals import REPLAYER_NAMESPACE, Capability
 from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
     is_dissolved,
@@ -36,11 +37,14 @@ from mistral_offload.temporal.wire.plain_payloads import (
     restore_plain,
     write_plain,
 )
+from mistral_offload.temporal.worker_scope import (
+    Caller,
+    current_caller,
+    has_unrecognized_activities,
+    has_worker,
+)
 
 _SIZE = "offloaded_size"
-
-_REPLAYER_NAMESPACE = "ReplayNamespace"
-"""What Temporal's replayer calls itself, whatever namespace its histories come from."""
 
 
 class OffloadingCodec(PayloadCodec, WithSerializationContext):
@@ -54,6 +58,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
     def __init__(self, encoder: PayloadEncoder) -> None:
         self._encoder = encoder
         self._owner = PayloadOwner()
+        self._is_for_worker = False
         self._message_encoder = MessageEncoder(encoder, self._encode)
 
     def with_context(self, context: SerializationContext) -> Self:
@@ -62,12 +67,26 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         other._owner = PayloadOwner.of(context)
         return other
 
-    async def check(self) -> bool:
-        """Whether it can count what a workflow task's answer holds; if not, a warning is logged.
+    def for_worker(self) -> Self:
+        """Return this codec for a worker to use for itself."""
+        other = copy(self)
+        other._is_for_worker = True
+        return other
 
-        Payloads are then offloaded from a small size on.
+    @property
+    def is_for_worker(self) -> bool:
+        """True for a codec made by `for_worker`."""
+        return self._is_for_worker
+
+    async def check(self, runtime: Runtime | None = None) -> bool:
+        """Return True if nothing is lost with the installed temporalio.
+
+        Otherwise a warning for each lost capability is logged, the first time.
+
+        Args:
+            runtime: that of the process's workers; Temporal's default if not given.
         """
-        return await self._message_encoder.check()
+        return not await self._message_encoder.lost_capabilities(runtime)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encode payloads on their way to the server.
@@ -78,7 +97,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             PayloadEncryptionError: a field is marked to be encrypted, but cannot be.
             StorageError: a blob could not be written.
         """
-        return await self._message_encoder.encode(payloads, self._owner)
+        caller = current_caller(for_worker=self._is_for_worker)
+        return await self._message_encoder.encode(
+            payloads, self._owner, for_worker=caller is Caller.WORKER
+        )
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decode payloads that come from the server.
@@ -94,8 +116,9 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             ReferenceRefusedError: a reference names a key it may not name.
             StorageError: a blob is gone, damaged or could not be read.
         """
-        for_worker = in_worker()  # asked here, for several payloads have a task each
-        return await gather_or_cancel([self._receive(payload, for_worker) for payload in payloads])
+        # Determined here, because several payloads are decoded in tasks of their own.
+        caller = current_caller(for_worker=self._is_for_worker)
+        return await gather_or_cancel([self._receive(payload, caller) for payload in payloads])
 
     async def _encode(
         self,
@@ -131,13 +154,22 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         dissolved = replace(parts, data=encoded.data, options=encoded.options).to_payload()
         return _with_size(dissolved, encoded, payload, owner)
 
-    async def _receive(self, payload: Payload, for_worker: bool) -> Payload:
+    async def _receive(self, payload: Payload, caller: Caller) -> Payload:
         try:
             return await self._decode(payload)
         except MistralOffloadError as error:
-            if not (for_worker and is_lasting(error)):
+            if not (is_lasting(error) and await self._is_called_by_worker(caller)):
                 raise
             return to_payload(as_failure(error, size=read_size(payload)))
+
+    async def _is_called_by_worker(self, caller: Caller) -> bool:
+        if caller is not Caller.UNRECOGNIZED or not has_worker():
+            return caller is Caller.WORKER
+        # Where workers cannot be told from clients, theirs is the greater harm.
+        return (
+            has_unrecognized_activities()
+            or Capability.WORKER_TASKS in await self._message_encoder.lost_capabilities()
+        )
 
     async def _decode(self, payload: Payload) -> Payload:
         if is_left_alone(payload):
@@ -155,7 +187,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 
     async def _undo(self, encoded: EncodedPayload) -> bytes:
         namespace = self._owner.namespace
-        if namespace == _REPLAYER_NAMESPACE:
+        if namespace == REPLAYER_NAMESPACE:
             namespace = None
         return await self._encoder.decode_async(encoded, namespace=namespace)
 

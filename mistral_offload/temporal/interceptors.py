@@ -44,6 +44,7 @@ from mistral_offload.temporal.context import (
     wrap_arguments,
 )
 from mistral_offload.temporal.failures.lost_payloads import require_delivered
+from mistral_offload.temporal.worker_scope import note_activity_task, note_worker
 
 
 class ContextInterceptor(Interceptor):
@@ -51,6 +52,7 @@ class ContextInterceptor(Interceptor):
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Wrap the results of activities."""
+        note_worker()
         return _ActivityContext(next)
 
     def workflow_interceptor_class(
@@ -58,11 +60,13 @@ class ContextInterceptor(Interceptor):
         input: WorkflowInterceptorClassInput,
     ) -> type[WorkflowInboundInterceptor]:
         """Wrap what workflows send and return."""
+        note_worker()
         return _WorkflowContext
 
 
 class _ActivityContext(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        note_activity_task()
         info = temporalio.activity.info()
         require_delivered((*input.args, *info.heartbeat_details))
         arguments = without_empty(input.args, input.fn)

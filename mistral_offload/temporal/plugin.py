@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -29,7 +29,9 @@ from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import data_converter
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import hand_through
+from mistral_offload.temporal.worker_client import worker_client, worker_converter
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
+from mistral_offload.temporal.worker_scope import worker_scope
 
 
 class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
@@ -83,13 +85,15 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
                 "the worker's client has no OffloadPlugin: give it to "
                 "Client.connect(plugins=[OffloadPlugin(…)]), and the worker has it, too"
             )
+        config["client"] = worker_client(given["client"])
         _prepare(config)
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """Run the worker, and what goes on beside it."""
+        """Run the worker and its background tasks."""
         async with worker_lifespan(worker.client):
-            await next(worker)
+            with worker_scope():
+                await next(worker)
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """Give the replayer the same as client and worker.
@@ -97,11 +101,13 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         Raises:
             ConfigurationError: it has a data converter of its own already.
         """
-        config["data_converter"] = self._replacing(config.get("data_converter"))
+        converter = self._replacing(config.get("data_converter"))
+        config["data_converter"] = worker_converter(converter)
         _prepare(config)
         return config
 
-    def run_replayer(
+    @asynccontextmanager
+    async def run_replayer(
         self,
         replayer: Replayer,
         histories: AsyncIterator[WorkflowHistory],
@@ -109,9 +115,12 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             [Replayer, AsyncIterator[WorkflowHistory]],
             AbstractAsyncContextManager[AsyncIterator[WorkflowReplayResult]],
         ],
-    ) -> AbstractAsyncContextManager[AsyncIterator[WorkflowReplayResult]]:
-        """Replay as before."""
-        return next(replayer, histories)
+    ) -> AsyncGenerator[AsyncIterator[WorkflowReplayResult]]:
+        """Replay histories."""
+        async with AsyncExitStack() as replaying:
+            with worker_scope():
+                results = await replaying.enter_async_context(next(replayer, histories))
+            yield results
 
     def _replacing(self, given: DataConverter | None) -> DataConverter:
         plain = (None, DataConverter.default, pydantic_data_converter, self._converter)

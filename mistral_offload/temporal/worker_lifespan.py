@@ -17,7 +17,7 @@ async def worker_lifespan(client: Client) -> AsyncGenerator[None]:
     """Check what the codec relies on, and end the executions that can never go on."""
     codec = client.data_converter.payload_codec
     if isinstance(codec, OffloadingCodec):
-        await codec.check()
+        await codec.check(client.service_client.config.runtime)
     ending = asyncio.create_task(terminate_scheduled(client))
     try:
         yield

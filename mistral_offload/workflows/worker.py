@@ -27,7 +27,9 @@ from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import sandbox_runner
+from mistral_offload.temporal.worker_client import worker_client
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
+from mistral_offload.temporal.worker_scope import worker_scope
 from mistral_offload.workflows.activities import Activity
 from mistral_offload.workflows.activity_adapter import ArgumentsInterceptor, activity_definition
 from mistral_offload.workflows.definitions import WorkflowDefinition, definition_of
@@ -126,7 +128,9 @@ async def run_worker(
                 platform, specs, worker_name=name, location=locate(settings)
             )
             await _unless(stop, registration.register())
-        worker = _make_worker(temporal, settings.task_queue, definitions, chosen, fields, options)
+        worker = _make_worker(
+            worker_client(temporal), settings.task_queue, definitions, chosen, fields, options
+        )
         _announce(name, address, settings, encoder, fields, definitions, chosen)
 
         def renew_token() -> None:
@@ -171,7 +175,8 @@ async def _serve(
     worker: Worker, beating: Coroutine[Any, Any, None] | None, stop: asyncio.Event
 ) -> None:
     """Run until told to stop; what goes wrong in a part ends the whole and is raised."""
-    running = asyncio.create_task(worker.run())
+    with worker_scope():
+        running = asyncio.create_task(worker.run())
     others: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
     if beating is not None:
         others.append(asyncio.create_task(beating))

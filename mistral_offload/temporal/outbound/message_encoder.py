@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from temporalio.api.common.v1 import Payload
+from temporalio.runtime import Runtime
 
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.limits import INLINE_LIMIT_BYTES, LOW_FLOOR_BYTES, SMALLEST_OFFLOADED_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.outbound.outbox import Batch, OutboxEntry, find_entry, without_mark
-from mistral_offload.temporal.outbound.sdk_internals import in_workflow_task, is_as_expected
+from mistral_offload.temporal.outbound.sdk_internals import Capability, lost_capabilities
 from mistral_offload.temporal.outbound.size_budget import (
     Ledger,
     list_size,
@@ -56,23 +57,27 @@ class MessageEncoder:
         self._encoder = encoder
         self._encode_one = encode_one
         self._messages: WeakKeyDictionary[asyncio.Task[Any], _Message] = WeakKeyDictionary()
-        self._can_count: bool | None = None
+        self._lost: frozenset[Capability] | None = None
 
-    async def check(self) -> bool:
-        """Whether messages can be counted with the installed temporalio; if not, a warning."""
-        if self._can_count is None:
-            self._can_count = await is_as_expected()
-            if not self._can_count:
-                _logger.warning(
-                    "This version of temporalio encodes payloads in a way that is not known here: "
-                    "what a message holds cannot be counted, so payloads are offloaded from %s "
-                    "bytes on",
-                    f"{LOW_FLOOR_BYTES:,}",
-                )
-        return self._can_count
+    async def lost_capabilities(self, runtime: Runtime | None = None) -> frozenset[Capability]:
+        """Return the capabilities lost with the installed temporalio; warns of each once."""
+        if self._lost is None:
+            lost = await lost_capabilities(runtime)
+            if self._lost is None:  # another task may have been quicker
+                self._lost = lost
+                for capability in lost:
+                    _logger.warning("%s", capability.warning)
+        return self._lost
 
-    async def encode(self, payloads: Sequence[Payload], owner: PayloadOwner) -> list[Payload]:
+    async def encode(
+        self, payloads: Sequence[Payload], owner: PayloadOwner, *, for_worker: bool
+    ) -> list[Payload]:
         """Encode one list.
+
+        Args:
+            payloads: a list of payloads, which the server limits as a whole.
+            owner: the execution that payloads without a context belong to.
+            for_worker: True when a worker encodes a message of its own.
 
         Raises:
             PayloadTooLargeError: it is over the limit, and nothing offloads it.
@@ -80,11 +85,11 @@ class MessageEncoder:
         """
         entries = [find_entry(payload) for payload in payloads]
         payloads = [without_mark(payload) for payload in payloads]
-        in_task = in_workflow_task()
+        in_task = for_worker or any(entries)  # only workflow code makes entries
         if not self._encoder.offloads:
             encoded = await gather_or_cancel([self._encode_one(each, owner) for each in payloads])
         else:
-            counts = in_task and await self.check()
+            counts = in_task and Capability.MESSAGE_SIZES not in await self.lost_capabilities()
             ledger = self._ledger(entries) if counts else None
             if owner.is_local:  # arguments, which stay in the worker
                 ledger = None
@@ -113,7 +118,8 @@ class MessageEncoder:
         floors = [list_threshold(payloads)]
         if ledger is not None:
             floors.append(ledger.threshold)
-        elif is_local_result or self._can_count is False:  # part of some message, unknown which
+        elif is_local_result or Capability.MESSAGE_SIZES in (self._lost or ()):
+            # Part of some message, unknown which.
             floors.append(LOW_FLOOR_BYTES)
         return min((floor for floor in floors if floor is not None), default=None)
 

@@ -7,8 +7,7 @@ on the way in it raises the failures of payloads that could not be had.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import copy
 from itertools import zip_longest
 from typing import Any
@@ -34,6 +33,7 @@ from mistral_offload.temporal.failures.lost_payloads import (
     require_delivered,
 )
 from mistral_offload.temporal.outbound.outbox import Outbox
+from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
 from mistral_offload.temporal.outbound.size_budget import too_large_unencoded
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
@@ -100,7 +100,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             elif hint is RawValue:
                 values.append(RawValue(payload))
             elif self._is_awaited():
-                with self._run.entered():
+                with workflow_entered(self._run.loop):
                     raise_failure(failure)
             else:
                 values.append(LostPayload(failure))
@@ -112,7 +112,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         What it is called with comes to its interceptors first: raised here, the failure of a
         signal's argument would be logged and the signal dropped.
         """
-        if LENIENT.get() or not _in_workflow_thread():
+        if LENIENT.get() or not converts_for_workflow():
             return False
         context = self._context
         return not isinstance(context, WorkflowSerializationContext) or context != self._run.own
@@ -126,18 +126,6 @@ class _Run:
         self.own: SerializationContext | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 
-    @contextmanager
-    def entered(self) -> Generator[None]:
-        """As if the workflow ran: Temporal applies results while no loop does."""
-        outside = self.loop is not None and not temporalio.workflow.in_workflow()
-        if outside:
-            asyncio._set_running_loop(self.loop)
-        try:
-            yield
-        finally:
-            if outside:
-                asyncio._set_running_loop(None)
-
 
 def tracking(inner: type[PayloadConverter], encoder: PayloadEncoder) -> type[PayloadConverter]:
     """A class around another one, which Temporal can make instances of without arguments."""
@@ -147,14 +135,3 @@ def tracking(inner: type[PayloadConverter], encoder: PayloadEncoder) -> type[Pay
             super().__init__(inner(), encoder)
 
     return Tracking
-
-
-def _in_workflow_thread() -> bool:
-    """Whether a worker applies or runs a workflow: where it applies, no loop runs at all."""
-    if temporalio.workflow.in_workflow():
-        return True
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return True
-    return False
