@@ -1,8 +1,9 @@
-"""The Temporal codec: what a `PayloadEncoder` does, done to every payload that passes.
+"""The Temporal codec: applies a `PayloadEncoder` to every payload.
 
-A payload without a context of its own belongs to the execution that Temporal names. What nothing is
-done to passes as the same object. Decoding leaves the context in metadata (the official codec
-rebuilds JSON inside JSON), so that reading a large value parses it once.
+A payload without a context of its own belongs to the execution that Temporal's serialization
+context names. A payload that needs no change is returned as the same object. Decoding leaves the
+context in the metadata, so that reading a large value parses it once; the official codec rebuilds
+JSON inside JSON instead.
 """
 
 from __future__ import annotations
@@ -20,19 +21,19 @@ from mistral_offload._gather import gather_or_cancel
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
-from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_payload
+from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_placeholder
 from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
 from mistral_offload.temporal.outbound.sdk_internals import REPLAYER_NAMESPACE, Capability
 from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
-    is_dissolved,
+    has_metadata_form,
     read_context_payload,
 )
 from mistral_offload.temporal.wire.owner import PayloadOwner
 from mistral_offload.temporal.wire.plain_payloads import (
     holds_json,
+    is_encoded,
     is_left_alone,
-    is_wrapped,
     read_plain,
     restore_plain,
     write_plain,
@@ -48,11 +49,18 @@ _SIZE = "offloaded_size"
 
 
 class OffloadingCodec(PayloadCodec, WithSerializationContext):
-    """Applies a `PayloadEncoder` to every payload that passes.
+    """Applies a `PayloadEncoder` to every payload of a Temporal client or worker.
 
-    The payloads of one call are worked on at the same time; heavy work runs in threads. The largest
-    are offloaded until the list fits the platform's limit, and in a workflow task the whole answer.
-    What is handed in is never changed.
+    The payloads of one call are processed concurrently, and expensive work runs in threads. The
+    largest are offloaded until the list fits the platform's limit; in a workflow task, until the
+    whole response fits. Payloads passed in are never modified.
+
+    Example:
+        ``DataConverter(payload_codec=OffloadingCodec(encoder))``; `data_converter` makes the
+        converter that goes with it.
+
+    Args:
+        encoder: encrypts, compresses and offloads payloads as configured.
     """
 
     def __init__(self, encoder: PayloadEncoder) -> None:
@@ -62,13 +70,13 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         self._message_encoder = MessageEncoder(encoder, self._encode)
 
     def with_context(self, context: SerializationContext) -> Self:
-        """The same codec for the payloads of one workflow or activity."""
+        """Return a copy of this codec for the payloads of one workflow or activity."""
         other = copy(self)
         other._owner = PayloadOwner.of(context)
         return other
 
     def for_worker(self) -> Self:
-        """Return this codec for a worker to use for itself."""
+        """Return a copy of this codec for a worker's own use."""
         other = copy(self)
         other._is_for_worker = True
         return other
@@ -79,22 +87,23 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         return self._is_for_worker
 
     async def check(self, runtime: Runtime | None = None) -> bool:
-        """Return True if nothing is lost with the installed temporalio.
+        """Return True if this package works with the installed temporalio without restrictions.
 
-        Otherwise a warning for each lost capability is logged, the first time.
+        Otherwise the first call logs a warning for each restriction: what no longer works, and the
+        remedy.
 
         Args:
-            runtime: that of the process's workers; Temporal's default if not given.
+            runtime: the runtime of this process's workers; Temporal's default if not given.
         """
         return not await self._message_encoder.lost_capabilities(runtime)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encode payloads on their way to the server.
+        """Encode one list of payloads for the server.
 
         Raises:
-            PayloadTooLargeError: they are over the platform's limit, and nothing offloads them.
-            PayloadDecodeError: a context payload is broken.
-            PayloadEncryptionError: a field is marked to be encrypted, but cannot be.
+            PayloadTooLargeError: the list is over the platform's limit, and offloading is off.
+            PayloadDecodeError: a context payload is malformed.
+            PayloadEncryptionError: a field is marked for encryption, but cannot be encrypted.
             StorageError: a blob could not be written.
         """
         caller = current_caller(for_worker=self._is_for_worker)
@@ -103,22 +112,22 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         )
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decode payloads that come from the server.
+        """Decode payloads from the server.
 
-        Where a worker receives them, what no retry can mend is not raised: the payload then stands
-        for a failure, which is raised where the value is used.
+        For a worker, an error that no retry can fix is not raised. A placeholder takes the place of
+        the payload and raises the error where the value is used.
 
         Raises:
-            OffloadingNotConfiguredError: a reference arrived, but no storage is configured.
-            EncryptionNotConfiguredError: it is encrypted, but no keys are configured.
-            PayloadDecodeError: a payload is not what its metadata says; the classes below it tell
-                what cannot be decrypted or decompressed.
-            ReferenceRefusedError: a reference names a key it may not name.
-            StorageError: a blob is gone, damaged or could not be read.
+            OffloadingNotConfiguredError: a payload is a reference, but no storage is configured.
+            EncryptionNotConfiguredError: a payload is encrypted, but no keys are configured.
+            PayloadDecodeError: a payload does not match its metadata; subclasses for payloads that
+                cannot be decrypted or decompressed.
+            ReferenceRefusedError: a reference names a key that it must not name.
+            StorageError: a blob is missing, damaged or could not be read.
         """
-        # Determined here, because several payloads are decoded in tasks of their own.
+        # Determined here, because several payloads are decoded in separate asyncio tasks.
         caller = current_caller(for_worker=self._is_for_worker)
-        return await gather_or_cancel([self._receive(payload, caller) for payload in payloads])
+        return await gather_or_cancel([self._decode_for(caller, payload) for payload in payloads])
 
     async def _encode(
         self,
@@ -129,7 +138,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         floor: int | None = None,
         write: bool = True,
     ) -> Payload:
-        if is_wrapped(payload):  # encoded already, and handed on as it was
+        if is_encoded(payload):  # already encoded: a payload that was passed on unread
             return payload
         if not carries_context(payload):
             encoded = await self._encoder.encode_async(
@@ -144,28 +153,28 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
                 return payload
             return _with_size(write_plain(payload, encoded), encoded, payload, owner)
         parts = read_context_payload(payload)
-        if parts.options:  # the same
+        if parts.options:  # already encoded
             return payload
         encoded = await self._encoder.encode_async(
             parts.data, owner.context_for(parts.context), offload=offload, floor=floor, write=write
         )
-        if not encoded.options and is_dissolved(payload):
+        if not encoded.options and has_metadata_form(payload):
             return payload
-        dissolved = replace(parts, data=encoded.data, options=encoded.options).to_payload()
-        return _with_size(dissolved, encoded, payload, owner)
+        written = replace(parts, data=encoded.data, options=encoded.options).to_payload()
+        return _with_size(written, encoded, payload, owner)
 
-    async def _receive(self, payload: Payload, caller: Caller) -> Payload:
+    async def _decode_for(self, caller: Caller, payload: Payload) -> Payload:
         try:
             return await self._decode(payload)
         except MistralOffloadError as error:
             if not (is_lasting(error) and await self._is_called_by_worker(caller)):
                 raise
-            return to_payload(as_failure(error, size=read_size(payload)))
+            return to_placeholder(as_failure(error, size=read_size(payload)))
 
     async def _is_called_by_worker(self, caller: Caller) -> bool:
         if caller is not Caller.UNRECOGNIZED or not has_worker():
             return caller is Caller.WORKER
-        # Where workers cannot be told from clients, theirs is the greater harm.
+        # A client can use a placeholder, but an error would make a worker retry its task forever.
         return (
             has_unrecognized_activities()
             or Capability.WORKER_TASKS in await self._message_encoder.lost_capabilities()
@@ -178,14 +187,14 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             encoded = read_plain(payload)
             if not encoded.options:
                 return payload
-            return _without_size(restore_plain(payload, await self._undo(encoded)))
+            return _without_size(restore_plain(payload, await self._decode_data(encoded)))
         parts = read_context_payload(payload)
         if not parts.options:
-            return payload if is_dissolved(payload) else parts.to_payload()
-        data = await self._undo(EncodedPayload(parts.data, parts.options))
+            return payload if has_metadata_form(payload) else parts.to_payload()
+        data = await self._decode_data(EncodedPayload(parts.data, parts.options))
         return replace(parts, data=data, options=()).to_payload()
 
-    async def _undo(self, encoded: EncodedPayload) -> bytes:
+    async def _decode_data(self, encoded: EncodedPayload) -> bytes:
         namespace = self._owner.namespace
         if namespace == REPLAYER_NAMESPACE:
             namespace = None
@@ -195,7 +204,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 def _with_size(
     encoded: Payload, result: EncodedPayload, original: Payload, owner: PayloadOwner
 ) -> Payload:
-    """Say how large the blob is, for whoever finds it missing; the official worker ignores it."""
+    """Add the blob's size to the metadata, for errors about a missing blob.
+
+    The official worker ignores it.
+    """
     if EncodingOption.OFFLOADED in result.options and owner.context is not None:
         encoded.metadata[_SIZE] = str(len(original.data)).encode()
     return encoded
@@ -207,6 +219,6 @@ def _without_size(payload: Payload) -> Payload:
 
 
 def read_size(payload: Payload) -> int | None:
-    """How many bytes were offloaded, where the writer has said so."""
+    """Return the number of offloaded bytes, or None if the payload's metadata lacks it."""
     text = payload.metadata.get(_SIZE, b"")
     return int(text) if text.isdigit() else None

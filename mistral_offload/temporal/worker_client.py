@@ -1,4 +1,4 @@
-"""Gives a worker a client whose codec knows that it is called by a worker."""
+"""Clients and data converters for a worker's own use."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from mistral_offload.temporal.codec import OffloadingCodec
 def worker_client(client: Client) -> Client:
     """Return a client for a worker, on the same connection.
 
-    Its codec gives workers placeholders for payloads that cannot be decoded; used as a client it
-    raises. A client without an `OffloadingCodec` is returned as it is.
+    Its codec returns placeholders for payloads that cannot be decoded to the worker, and raises for
+    everyone else who uses the client. A client without `OffloadingCodec` is returned unchanged.
     """
     converter = worker_converter(client.data_converter)
     if converter is client.data_converter:
         return client
     config = client.config(active_config=True)
     config["data_converter"] = converter
-    config["plugins"] = []  # they have configured the client; a worker takes them from that
+    config["plugins"] = []  # they have configured the client already; not again
     return Client(**config)
 
 

@@ -1,10 +1,13 @@
-"""Tells apart for whom a codec is called: a worker, or a client.
+"""Determines the caller of a codec: a worker or a client.
 
-A payload that cannot be decoded is an error for a client, but a placeholder for a worker, which
-would otherwise retry its task forever. A codec cannot see its caller, so the caller is derived from
-the codec (`worker_client` gives a worker its own), from the context (`worker_scope`), from the code
-that runs (`temporalio.activity`, `temporalio.nexus`), and for workers put together by hand, from
-the asyncio task.
+For a payload that cannot be decoded, a client gets an error, but a worker gets a placeholder,
+because an error would make it retry its task forever. A codec does not know its caller. These facts
+determine it:
+
+- `worker_client` gives a worker a codec of its own.
+- `worker_scope` marks the asyncio tasks of a running worker.
+- `temporalio.activity` and `temporalio.nexus` know whether code of the user is running.
+- The tasks of other workers are recognized by `in_worker_task`.
 """
 
 from __future__ import annotations
@@ -57,7 +60,7 @@ _scope: ContextVar[_Scope | None] = ContextVar("mistral_offload_worker", default
 
 @contextmanager
 def worker_scope() -> Generator[None]:
-    """Run a worker: asyncio tasks created inside know that they are the worker's."""
+    """Mark asyncio tasks created inside, and their descendants, as those of a running worker."""
     token = _scope.set(_Scope(current_activity()))
     try:
         yield
@@ -69,7 +72,7 @@ def current_caller(*, for_worker: bool) -> Caller:
     """Return the caller of a codec.
 
     Args:
-        for_worker: True for a codec that a worker has for itself, or for itself and
+        for_worker: True for the codec of a worker. Users can reach it as well, by
             `temporalio.worker.Worker.client`.
     """
     scope = _scope.get()
@@ -98,7 +101,7 @@ def has_worker() -> bool:
 
 
 def note_activity_task() -> None:
-    """Record if the current activity's task is not recognized as a worker's; warns once."""
+    """Record and warn, once, if the current activity's task is not recognized as a worker's."""
     recognized = _scope.get() is not None or in_worker_task()
     if not recognized and not _Process.has_unrecognized_activities:
         _Process.has_unrecognized_activities = True

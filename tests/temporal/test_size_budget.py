@@ -18,7 +18,7 @@ from mistral_offload.limits import INLINE_LIMIT_BYTES, SMALLEST_OFFLOADED_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadingCodec
-from mistral_offload.temporal.outbound.size_budget import Weight, list_size, threshold
+from mistral_offload.temporal.outbound.size_budget import PayloadSize, list_size, offloading_floor
 from tests.temporal.plain_worker import encoder_for
 
 WORKFLOW = WorkflowSerializationContext(namespace="default", workflow_id="w")
@@ -30,8 +30,8 @@ def plain(size: int) -> Payload:
 
 @given(st.lists(st.integers(0, 3_000_000), max_size=30), st.integers(50_000, 4_000_000))
 def test_the_largest_leave_and_no_more_than_needed(sizes: list[int], room: int) -> None:
-    weights = [Weight(size, size + 100, 420) for size in sizes]
-    floor = threshold(weights, room)
+    measured = [PayloadSize(size, size + 100, 420) for size in sizes]
+    floor = offloading_floor(measured, room)
     if floor is None:
         small = [size for size in sizes if size < SMALLEST_OFFLOADED_BYTES]
         assert sum(size + 100 for size in sizes) <= room or len(small) == len(sizes)

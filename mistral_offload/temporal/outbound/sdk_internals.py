@@ -60,9 +60,9 @@ REPLAYER_NAMESPACE: Final[str] = inspect.signature(Replayer).parameters["namespa
 
 
 def in_worker_task() -> bool:
-    """Return True if the current asyncio task was started by a worker to handle a task.
+    """Return True if a worker started the current asyncio task to handle a task.
 
-    A plugin's code around `Worker.run` is no such task.
+    False in tasks that run `Worker.run`, because the code of plugins runs in them as well.
     """
     try:
         task = asyncio.current_task()
@@ -74,19 +74,19 @@ def in_worker_task() -> bool:
 
 
 def current_activity() -> bytes | None:
-    """Return the task token of the activity whose code runs, or None outside of activities."""
+    """Return the task token of the activity whose code is running; None outside of activities."""
     if not temporalio.activity.in_activity():
         return None
     return temporalio.activity.info().task_token
 
 
 def in_nexus_operation() -> bool:
-    """Return True if a Nexus operation is handled: its code runs, or its payloads are converted."""
+    """Return True while a Nexus operation is handled, including its payloads."""
     return temporalio.nexus.in_operation()
 
 
 def converts_for_workflow() -> bool:
-    """Return True if a value is converted for a workflow: by its code, or by the worker."""
+    """Return True if a value is converted for a workflow, by its code or by the worker."""
     if temporalio.workflow.in_workflow():
         return True
     try:
@@ -97,10 +97,10 @@ def converts_for_workflow() -> bool:
 
 @contextmanager
 def workflow_entered(loop: asyncio.AbstractEventLoop | None) -> Generator[None]:
-    """Make `temporalio.workflow` work while a result is converted for a workflow.
+    """Make the functions of `temporalio.workflow` work while a result is converted for a workflow.
 
     Args:
-        loop: the workflow's event loop; without one nothing is done.
+        loop: the workflow's event loop; None to change nothing.
     """
     if loop is None or temporalio.workflow.in_workflow():
         yield
@@ -116,7 +116,7 @@ def workflow_entered(loop: asyncio.AbstractEventLoop | None) -> Generator[None]:
 class Capability(Enum):
     """A part of this package that depends on unpromised behaviour of temporalio.
 
-    The value says, for users, what no longer works without that behaviour.
+    The value is a sentence for users about the effect of a loss.
     """
 
     MESSAGE_SIZES = (
@@ -124,10 +124,10 @@ class Capability(Enum):
         f"every payload of {LOW_FLOOR_BYTES:,} bytes or more is offloaded."
     )
     WORKER_TASKS = (
-        "A worker put together without OffloadPlugin or run_worker cannot be told from a client "
-        "that has the same data converter: for a payload that cannot be decoded, that client gets "
-        "a placeholder that raises the error when it is used, instead of the error. Workers and "
-        "clients of OffloadPlugin and run_worker are not affected."
+        "A worker made without OffloadPlugin and run_worker cannot be distinguished from a client "
+        "with the same data converter: for a payload that cannot be decoded, that client gets a "
+        "placeholder that raises the error when it is used, instead of the error. Workers and "
+        "clients with OffloadPlugin, and run_worker, are not affected."
     )
     REPLAYED_RESULTS = (
         "An execution whose replay needs a blob that is gone is not terminated: its workflow task "
@@ -136,10 +136,10 @@ class Capability(Enum):
 
     @property
     def warning(self) -> str:
-        """A message for users: what no longer works, and the remedy."""
+        """A message for users: the effect of the loss, and the remedy."""
         installed = version("temporalio")
         return (
-            f"temporalio {installed} differs from the versions that mistral-offload was made for. "
+            f"temporalio {installed} behaves unlike the versions mistral-offload was made for. "
             f"{self.value} Remedy: upgrade mistral-offload, or pin temporalio<{installed}"
         )
 
@@ -152,10 +152,10 @@ async def is_as_expected() -> bool:
 async def lost_capabilities(runtime: Runtime | None = None) -> frozenset[Capability]:
     """Return the capabilities that are lost with the installed temporalio.
 
-    Takes a few milliseconds and talks to no server.
+    Takes a few milliseconds, and needs no server.
 
     Args:
-        runtime: that of the process's workers; Temporal's default if not given.
+        runtime: the runtime of this process's workers; Temporal's default if not given.
     """
     # A second attempt, because a replay can also fail on a machine that is too busy.
     return await _try_out(runtime) and await _try_out(runtime)
@@ -168,10 +168,10 @@ async def _try_out(runtime: Runtime | None) -> frozenset[Capability]:
     def run() -> None:
         try:
             trial.set_result(asyncio.run(_replay(runtime)))
-        except BaseException as error:  # whatever a temporalio that behaves otherwise raises
+        except BaseException as error:  # a changed temporalio can raise anything
             trial.set_exception(error)
 
-    # In a daemon thread, which a replay that never ends cannot keep alive.
+    # In a daemon thread, so that a replay that never ends cannot block the exit of the process.
     threading.Thread(target=run, name="temporalio-probe", daemon=True).start()
     try:
         return await asyncio.wait_for(asyncio.wrap_future(trial), _PROBE_SECONDS)
@@ -219,7 +219,17 @@ class _ProbedWorkflow:
 
 
 class _Observations:
-    """Facts about the conversions and encodings of one replay."""
+    """Facts about the conversions and encodings of one replay.
+
+    Attributes:
+        converted: lists of values that the workflow converted.
+        converted_before_encoding: the same, when the first list was encoded.
+        encodings: the asyncio task of each encoded list.
+        overlapped: True if several lists were encoded at a time.
+        in_worker_tasks: results of `in_worker_task`, one for each encoded or decoded list.
+        results_in_workflow: for each result the workflow waited for, True if it was converted as
+            this package relies on.
+    """
 
     def __init__(self) -> None:
         self.converted = 0
@@ -230,7 +240,7 @@ class _Observations:
         self.results_in_workflow: list[bool] = []
 
     def lost(self) -> frozenset[Capability]:
-        """Return the capabilities for which a fact differs from what is relied on."""
+        """Return the capabilities whose behaviour was not observed."""
         first_message = self.encodings[:_ACTIVITIES]
         kept = {
             Capability.MESSAGE_SIZES: (
