@@ -12,7 +12,8 @@ behaviours of temporalio's workers instead:
   task, by a converter that was made for this run and first given the run's own context, and
   `temporalio.workflow.in_workflow` is true while asyncio's running loop is the workflow's.
 
-`lost_capabilities` tries them on the installed version by replaying a short history.
+`lost_capabilities` tries them on the installed version by replaying a short history. A replay runs
+no activities; `worker_scope.note_activity_task` observes those of a running worker.
 """
 
 from __future__ import annotations
