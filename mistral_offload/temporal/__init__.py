@@ -1,4 +1,4 @@
-"""The pieces a plain temporalio user can take: all in one plugin, or one by one."""
+"""Components for plain temporalio clients and workers: one plugin, or its parts."""
 
 from importlib.util import find_spec
 

@@ -1,8 +1,9 @@
-"""The Temporal codec: what a `PayloadEncoder` does, done to every payload that passes.
+"""The Temporal codec: applies a `PayloadEncoder` to every payload.
 
-A payload without a context of its own belongs to the execution that Temporal names. What nothing is
-done to passes as the same object. Decoding leaves the context in metadata (the official codec
-rebuilds JSON inside JSON), so that reading a large value parses it once.
+A payload without a context of its own belongs to the execution that Temporal's serialization
+context names. A payload that needs no change is returned as the same object. Decoding leaves the
+context in the metadata, so that reading a large value parses it once; the official codec rebuilds
+JSON inside JSON instead.
 """
 
 from __future__ import annotations
@@ -13,89 +14,120 @@ from dataclasses import replace
 
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
+from temporalio.runtime import Runtime
 from typing_extensions import Self
 
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
-from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_payload
+from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_placeholder
 from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
-from mistral_offload.temporal.outbound.sdk_internals import in_worker
+from mistral_offload.temporal.outbound.sdk_internals import REPLAYER_NAMESPACE, Capability
 from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
-    is_dissolved,
+    has_metadata_form,
     read_context_payload,
 )
 from mistral_offload.temporal.wire.owner import PayloadOwner
 from mistral_offload.temporal.wire.plain_payloads import (
     holds_json,
+    is_encoded,
     is_left_alone,
-    is_wrapped,
     read_plain,
     restore_plain,
     write_plain,
 )
+from mistral_offload.temporal.worker_scope import (
+    Caller,
+    current_caller,
+    has_unrecognized_activities,
+    has_worker,
+)
 
 _SIZE = "offloaded_size"
 
-_REPLAYER_NAMESPACE = "ReplayNamespace"
-"""What Temporal's replayer calls itself, whatever namespace its histories come from."""
-
 
 class OffloadingCodec(PayloadCodec, WithSerializationContext):
-    """Applies a `PayloadEncoder` to every payload that passes.
+    """Applies a `PayloadEncoder` to every payload of a Temporal client or worker.
 
-    The payloads of one call are worked on at the same time; heavy work runs in threads. The largest
-    are offloaded until the list fits the platform's limit, and in a workflow task the whole answer.
-    What is handed in is never changed.
+    The payloads of one call are processed concurrently, and expensive work runs in threads. The
+    largest are offloaded until the list fits the platform's limit; in a workflow task, until the
+    whole response fits. Payloads passed in are never modified.
+
+    Example:
+        ``DataConverter(payload_codec=OffloadingCodec(encoder))``; `data_converter` makes the
+        converter that goes with it.
+
+    Args:
+        encoder: encrypts, compresses and offloads payloads as configured.
     """
 
     def __init__(self, encoder: PayloadEncoder) -> None:
         self._encoder = encoder
         self._owner = PayloadOwner()
+        self._is_for_worker = False
         self._message_encoder = MessageEncoder(encoder, self._encode)
 
     def with_context(self, context: SerializationContext) -> Self:
-        """The same codec for the payloads of one workflow or activity."""
+        """Return a copy of this codec for the payloads of one workflow or activity."""
         other = copy(self)
         other._owner = PayloadOwner.of(context)
         return other
 
-    async def check(self) -> bool:
-        """Whether it can count what a workflow task's answer holds; if not, a warning is logged.
+    def for_worker(self) -> Self:
+        """Return a copy of this codec for a worker's own use."""
+        other = copy(self)
+        other._is_for_worker = True
+        return other
 
-        Payloads are then offloaded from a small size on.
+    @property
+    def is_for_worker(self) -> bool:
+        """True for a codec made by `for_worker`."""
+        return self._is_for_worker
+
+    async def check(self, runtime: Runtime | None = None) -> bool:
+        """Return True if this package works with the installed temporalio without restrictions.
+
+        Otherwise the first call logs a warning for each restriction: what no longer works, and the
+        remedy.
+
+        Args:
+            runtime: the runtime of this process's workers; Temporal's default if not given.
         """
-        return await self._message_encoder.check()
+        return not await self._message_encoder.lost_capabilities(runtime)
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Encode payloads on their way to the server.
+        """Encode one list of payloads for the server.
 
         Raises:
-            PayloadTooLargeError: they are over the platform's limit, and nothing offloads them.
-            PayloadDecodeError: a context payload is broken.
-            PayloadEncryptionError: a field is marked to be encrypted, but cannot be.
+            PayloadTooLargeError: the list is over the platform's limit, and offloading is off.
+            PayloadDecodeError: a context payload is malformed.
+            PayloadEncryptionError: a field is marked for encryption, but cannot be encrypted.
             StorageError: a blob could not be written.
         """
-        return await self._message_encoder.encode(payloads, self._owner)
+        caller = current_caller(for_worker=self._is_for_worker)
+        return await self._message_encoder.encode(
+            payloads, self._owner, for_worker=caller is Caller.WORKER
+        )
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Decode payloads that come from the server.
+        """Decode payloads from the server.
 
-        Where a worker receives them, what no retry can mend is not raised: the payload then stands
-        for a failure, which is raised where the value is used.
+        For a worker, an error that no retry can fix is not raised. A placeholder takes the place of
+        the payload and raises the error where the value is used.
 
         Raises:
-            OffloadingNotConfiguredError: a reference arrived, but no storage is configured.
-            EncryptionNotConfiguredError: it is encrypted, but no keys are configured.
-            PayloadDecodeError: a payload is not what its metadata says; the classes below it tell
-                what cannot be decrypted or decompressed.
-            ReferenceRefusedError: a reference names a key it may not name.
-            StorageError: a blob is gone, damaged or could not be read.
+            OffloadingNotConfiguredError: a payload is a reference, but no storage is configured.
+            EncryptionNotConfiguredError: a payload is encrypted, but no keys are configured.
+            PayloadDecodeError: a payload does not match its metadata; subclasses for payloads that
+                cannot be decrypted or decompressed.
+            ReferenceRefusedError: a reference names a key that it must not name.
+            StorageError: a blob is missing, damaged or could not be read.
         """
-        for_worker = in_worker()  # asked here, for several payloads have a task each
-        return await gather_or_cancel([self._receive(payload, for_worker) for payload in payloads])
+        # Determined here, because several payloads are decoded in separate asyncio tasks.
+        caller = current_caller(for_worker=self._is_for_worker)
+        return await gather_or_cancel([self._decode_for(caller, payload) for payload in payloads])
 
     async def _encode(
         self,
@@ -106,7 +138,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         floor: int | None = None,
         write: bool = True,
     ) -> Payload:
-        if is_wrapped(payload):  # encoded already, and handed on as it was
+        if is_encoded(payload):  # already encoded: a payload that was passed on unread
             return payload
         if not carries_context(payload):
             encoded = await self._encoder.encode_async(
@@ -121,23 +153,32 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
                 return payload
             return _with_size(write_plain(payload, encoded), encoded, payload, owner)
         parts = read_context_payload(payload)
-        if parts.options:  # the same
+        if parts.options:  # already encoded
             return payload
         encoded = await self._encoder.encode_async(
             parts.data, owner.context_for(parts.context), offload=offload, floor=floor, write=write
         )
-        if not encoded.options and is_dissolved(payload):
+        if not encoded.options and has_metadata_form(payload):
             return payload
-        dissolved = replace(parts, data=encoded.data, options=encoded.options).to_payload()
-        return _with_size(dissolved, encoded, payload, owner)
+        written = replace(parts, data=encoded.data, options=encoded.options).to_payload()
+        return _with_size(written, encoded, payload, owner)
 
-    async def _receive(self, payload: Payload, for_worker: bool) -> Payload:
+    async def _decode_for(self, caller: Caller, payload: Payload) -> Payload:
         try:
             return await self._decode(payload)
         except MistralOffloadError as error:
-            if not (for_worker and is_lasting(error)):
+            if not (is_lasting(error) and await self._is_called_by_worker(caller)):
                 raise
-            return to_payload(as_failure(error, size=read_size(payload)))
+            return to_placeholder(as_failure(error, size=read_size(payload)))
+
+    async def _is_called_by_worker(self, caller: Caller) -> bool:
+        if caller is not Caller.UNRECOGNIZED or not has_worker():
+            return caller is Caller.WORKER
+        # A client can use a placeholder, but an error would make a worker retry its task forever.
+        return (
+            has_unrecognized_activities()
+            or Capability.WORKER_TASKS in await self._message_encoder.lost_capabilities()
+        )
 
     async def _decode(self, payload: Payload) -> Payload:
         if is_left_alone(payload):
@@ -146,16 +187,16 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             encoded = read_plain(payload)
             if not encoded.options:
                 return payload
-            return _without_size(restore_plain(payload, await self._undo(encoded)))
+            return _without_size(restore_plain(payload, await self._decode_data(encoded)))
         parts = read_context_payload(payload)
         if not parts.options:
-            return payload if is_dissolved(payload) else parts.to_payload()
-        data = await self._undo(EncodedPayload(parts.data, parts.options))
+            return payload if has_metadata_form(payload) else parts.to_payload()
+        data = await self._decode_data(EncodedPayload(parts.data, parts.options))
         return replace(parts, data=data, options=()).to_payload()
 
-    async def _undo(self, encoded: EncodedPayload) -> bytes:
+    async def _decode_data(self, encoded: EncodedPayload) -> bytes:
         namespace = self._owner.namespace
-        if namespace == _REPLAYER_NAMESPACE:
+        if namespace == REPLAYER_NAMESPACE:
             namespace = None
         return await self._encoder.decode_async(encoded, namespace=namespace)
 
@@ -163,7 +204,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 def _with_size(
     encoded: Payload, result: EncodedPayload, original: Payload, owner: PayloadOwner
 ) -> Payload:
-    """Say how large the blob is, for whoever finds it missing; the official worker ignores it."""
+    """Add the blob's size to the metadata, for errors about a missing blob.
+
+    The official worker ignores it.
+    """
     if EncodingOption.OFFLOADED in result.options and owner.context is not None:
         encoded.metadata[_SIZE] = str(len(original.data)).encode()
     return encoded
@@ -175,6 +219,6 @@ def _without_size(payload: Payload) -> Payload:
 
 
 def read_size(payload: Payload) -> int | None:
-    """How many bytes were offloaded, where the writer has said so."""
+    """Return the number of offloaded bytes, or None if the payload's metadata lacks it."""
     text = payload.metadata.get(_SIZE, b"")
     return int(text) if text.isdigit() else None

@@ -1,7 +1,7 @@
-"""Which context a value leaves with.
+"""Contexts of outgoing values.
 
-A workflow's own context is made of what it received with its input and of what Temporal knows of
-it. An activity's result goes back with the context its arguments came with.
+A workflow's context combines the one received with its input with Temporal's facts about the
+execution. An activity's result has the context of its arguments.
 """
 
 from __future__ import annotations
@@ -20,34 +20,38 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.temporal.converter import ContextValue
 from mistral_offload.temporal.wire.context_payloads import read_context
 
-# Only these children, which the platform's own fan-out starts, may receive trusted extensions.
+# Only these children, started by the platform's own fan-out, may receive trusted extensions.
 _FAN_OUT_WORKFLOWS = frozenset({"__parallel_execution__", "__parallel_execution_obo__"})
 
 
 def workflow_context(
     info: temporalio.workflow.Info, received: PayloadContext | None = None
 ) -> PayloadContext:
-    """A workflow's own context.
+    """Return the context of a workflow.
 
-    Ids come from Temporal, because a child receives its parent's context and a continued run that
-    of the run before; token, extensions and the like come from what was received.
+    Ids come from Temporal, because a child receives its parent's context, and a continued run that
+    of the previous run. Token, extensions and other members come from the received context.
+
+    Args:
+        info: Temporal's facts about the execution.
+        received: the context that came with the workflow's input, if any.
     """
-    given = received or PayloadContext(info.namespace, info.workflow_id)
+    base = received or PayloadContext(info.namespace, info.workflow_id)
     root = info.root.workflow_id if info.root else None
     return replace(
-        given,
-        namespace=given.namespace or info.namespace,
+        base,
+        namespace=base.namespace or info.namespace,
         execution_id=info.workflow_id,
         parent_workflow_exec_id=(
-            info.parent.workflow_id if info.parent else given.parent_workflow_exec_id
+            info.parent.workflow_id if info.parent else base.parent_workflow_exec_id
         ),
         root_workflow_exec_id=(
-            root if root and root != info.workflow_id else given.root_workflow_exec_id
+            root if root and root != info.workflow_id else base.root_workflow_exec_id
         ),
         continued_run_id=info.continued_run_id,
         first_execution_run_id=info.first_execution_run_id,
         trusted_extensions=(
-            given.trusted_extensions if info.workflow_type in _FAN_OUT_WORKFLOWS else {}
+            base.trusted_extensions if info.workflow_type in _FAN_OUT_WORKFLOWS else {}
         ),
     )
 
@@ -55,9 +59,9 @@ def workflow_context(
 def activity_context(
     info: temporalio.activity.Info, received: PayloadContext | None = None
 ) -> PayloadContext | None:
-    """The context of an activity's result: the one received, else what Temporal knows.
+    """Return the context of an activity's result: the received one, else one made by `info`.
 
-    None for an activity that no workflow started.
+    None for an activity without a context that was not started by a workflow.
     """
     if received is not None or not info.workflow_id:
         return received
@@ -65,10 +69,10 @@ def activity_context(
 
 
 def received_context(arguments: Sequence[Any]) -> PayloadContext | None:
-    """The context that came with a call, known only for arguments that arrive as ``RawValue``.
+    """Return the context of the first argument that is a ``RawValue``; None if there is none.
 
     Raises:
-        PayloadDecodeError: an argument claims to carry a context, but does not.
+        PayloadDecodeError: the argument's payload claims to carry a context, but does not.
     """
     for argument in arguments:
         if isinstance(argument, RawValue):
@@ -77,21 +81,21 @@ def received_context(arguments: Sequence[Any]) -> PayloadContext | None:
 
 
 def wrap(value: Any, context: PayloadContext) -> Any:
-    """Give a value its context; what has a wire form of its own is left as it is."""
+    """Return a value with a context; values with their own wire form are returned unchanged."""
     if isinstance(value, ContextValue | RawValue | bytes | Message):
         return value
     return ContextValue(value, context)
 
 
 def wrap_arguments(arguments: Sequence[Any], context: PayloadContext) -> list[Any]:
-    """One context payload an argument; no arguments are one payload that says so."""
+    """Return arguments with a context; an empty list becomes one value that marks it as empty."""
     if not arguments:
         return [ContextValue(None, context, empty=True)]
     return [wrap(argument, context) for argument in arguments]
 
 
 def without_empty(arguments: Sequence[Any], function: Callable[..., Any]) -> Sequence[Any]:
-    """Take the payload that says "no arguments" away again from a function that takes none."""
+    """Return arguments without the mark of an empty list, for a function without parameters."""
     if list(arguments) != [None]:
         return arguments
     try:

@@ -1,8 +1,8 @@
-"""Values to Temporal payloads and back.
+"""Converts values to Temporal payloads and back.
 
-A value that leaves is wrapped in a `ContextValue`; its context becomes metadata, so that its JSON
-is written once and not a second time as text. A value that arrives is handed over as it is, never
-wrapped: whoever needs its context takes a ``temporalio.common.RawValue`` and asks `read_context`.
+An outgoing value is wrapped in a `ContextValue`. Its context becomes metadata, so that its JSON is
+written once, and not a second time as text. An incoming value is not wrapped. For its context,
+declare the parameter as ``temporalio.common.RawValue`` and call `read_context`.
 """
 
 from __future__ import annotations
@@ -39,18 +39,18 @@ from mistral_offload.temporal.wire.context_payloads import (
 )
 from mistral_offload.temporal.wire.metadata import CONTEXT_ENCODING, LEGACY_CONTEXT_ENCODING
 
-# Small, because a sandboxed workflow has its own copy of every class and these keep them alive.
-_KEPT_READERS = 128
+# Small, because readers keep classes alive, and every sandboxed workflow has copies of its own.
+_CACHED_READERS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class ContextValue:
-    """A value on its way out, with the execution it belongs to.
+    """An outgoing value, with the execution it belongs to.
 
     Attributes:
-        value: anything pydantic writes as JSON; models by alias.
-        context: travels in the payload's metadata and decides where a blob is kept.
-        empty: the value stands for "no argument".
+        value: any value that pydantic can write as JSON; models by alias.
+        context: sent in the payload's metadata; determines the key of an offloaded blob.
+        empty: True when the value stands for an empty argument list.
     """
 
     value: object
@@ -66,11 +66,11 @@ class ContextPayloadConverter(EncodingPayloadConverter):
 
     @property
     def encoding(self) -> str:
-        """The tag this converter answers for."""
+        """Value of a payload's ``encoding`` metadata that this converter reads."""
         return self._encoding
 
     def to_payload(self, value: Any) -> Payload | None:
-        """Write a `ContextValue`; None for any other value.
+        """Convert a `ContextValue`; None for any other value.
 
         Raises:
             PayloadSerializationError: the value has no JSON form.
@@ -80,10 +80,10 @@ class ContextPayloadConverter(EncodingPayloadConverter):
         return ContextPayload(dump_json(value.value), value.context, empty=value.empty).to_payload()
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        """Read the value, validated against the type hint.
+        """Return the value, validated against the type hint.
 
         Raises:
-            PayloadDecodeError: the payload is broken, still encoded, or of another type.
+            PayloadDecodeError: the payload is malformed, still encoded, or of another type.
         """
         return read_value(payload, type_hint)
 
@@ -91,8 +91,8 @@ class ContextPayloadConverter(EncodingPayloadConverter):
 class ContextCompositeConverter(CompositePayloadConverter):
     """The platform's chain of converters, in its order.
 
-    None, bytes and protobuf messages as Temporal writes them, then context values, then everything
-    else as plain JSON by pydantic.
+    None, bytes and protobuf messages have Temporal's form. Then follow context values, and
+    everything else as plain JSON by pydantic.
     """
 
     def __init__(self) -> None:
@@ -108,11 +108,18 @@ class ContextCompositeConverter(CompositePayloadConverter):
 
 
 def data_converter(encoder: PayloadEncoder | None = None) -> DataConverter:
-    """The converter for a Temporal client and its workers: context payloads, and their encoding.
+    """Make the data converter for a Temporal client and its workers.
 
-    Without an encoder nothing is encoded, and references that arrive raise
-    `OffloadingNotConfiguredError`. One that encrypts payloads as a whole encrypts the messages and
-    stack traces of failures, too: Temporal sees "Encoded failure" in their place.
+    It writes context payloads and encodes them. Workers also need `ContextInterceptor` and
+    `sandbox_runner`.
+
+    Example:
+        ``await Client.connect(target, data_converter=data_converter(PayloadEncoder(config)))``
+
+    Args:
+        encoder: encodes payloads. Without one, payloads stay as they are, and decoding a reference
+            raises `OffloadingNotConfiguredError`. With one that encrypts whole payloads, messages
+            and stack traces of failures are encrypted, too: Temporal shows "Encoded failure".
     """
     encoder = encoder or PayloadEncoder()
     return DataConverter(
@@ -125,19 +132,24 @@ def data_converter(encoder: PayloadEncoder | None = None) -> DataConverter:
 
 
 def read_value(payload: Payload, type_hint: Any = None) -> Any:
-    """The value of a context payload of either form, validated against a type.
+    """Return the value of a context payload of either form, validated against a type.
+
+    Args:
+        payload: a decoded context payload.
+        type_hint: any type that pydantic can validate; None for the plain JSON value.
 
     Raises:
-        PayloadDecodeError: the payload is broken, still encoded, or of another type.
+        PayloadDecodeError: the payload is malformed, still encoded, or of another type.
     """
     return _reader(type_hint).read(_value_json(payload))
 
 
 def read_with(reader: ValueReader, payload: Payload) -> Any:
-    """As `read_value`, for a payload of any kind and with a reader that the caller keeps.
+    """Return the value of a payload of any kind, read by a reader that the caller keeps.
 
     Raises:
-        PayloadDecodeError: the payload is broken, of an unknown kind, or of another type.
+        PayloadDecodeError: the payload is malformed, of an unknown kind, or of another type.
+        ApplicationError: it is a lost payload.
     """
     data = json_of(payload)
     if data is not None:
@@ -150,11 +162,11 @@ def read_with(reader: ValueReader, payload: Payload) -> Any:
 
 
 def json_of(payload: Payload) -> bytes | None:
-    """The JSON text in a payload; None when it holds something else.
+    """Return the JSON text of a payload as UTF-8; None when it holds something else.
 
     Raises:
-        PayloadDecodeError: it is a context payload, but broken or still encoded.
-        ApplicationError: it could not be had, and no retry can mend that.
+        PayloadDecodeError: it is a context payload, but malformed or still encoded.
+        ApplicationError: it is a lost payload.
     """
     if carries_context(payload):
         return _value_json(payload)
@@ -172,12 +184,13 @@ def _value_json(payload: Payload) -> bytes:
     if parts.options:
         names = ",".join(option.value for option in parts.options)
         raise PayloadDecodeError(
-            f"the payload is still encoded ({names}): the data converter needs OffloadingCodec"
+            f"the payload is still encoded ({names}): configure OffloadingCodec as the codec of "
+            "the data converter"
         )
     return b"null" if parts.empty else parts.data
 
 
-@functools.lru_cache(_KEPT_READERS)
+@functools.lru_cache(_CACHED_READERS)
 def _cached_reader(annotation: Any) -> ValueReader:
     return ValueReader(annotation)
 

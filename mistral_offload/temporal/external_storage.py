@@ -1,7 +1,7 @@
-"""Any of our stores under Temporal's own external storage.
+"""A driver for Temporal's own external storage, on any store of this package.
 
-Temporal decides what is stored and keeps the references; this keeps the blobs: in S3, Azure, Google
-Cloud Storage or a directory, with our cache, pooling and retries.
+Temporal chooses the payloads to store and keeps the references. The driver keeps the blobs in S3,
+Azure, Google Cloud Storage or a directory, with this package's cache, connection pools and retries.
 """
 
 from __future__ import annotations
@@ -33,16 +33,19 @@ _KEY = "key"
 
 
 class BlobStorageDriver(StorageDriver):
-    """A driver for ``temporalio.converter.ExternalStorage``, which is experimental there.
+    """A storage driver for ``temporalio.converter.ExternalStorage``, which is experimental.
 
-    Blobs are serialized payloads, kept under the execution they belong to and checked against
-    their key when they are read. Opened on first use.
+    Blobs are serialized payloads. Their key names the execution they belong to, and their content
+    is verified against it when they are read. The store is opened on first use.
+
+    Example:
+        ``DataConverter(external_storage=ExternalStorage(drivers=[BlobStorageDriver(config)]))``
 
     Args:
-        config: where blobs go.
-        store: instead of the one that the configuration names.
-        name: distinguishes several drivers; references carry it, so keep it.
-        namespaces: the ones whose blobs may be read; every one in the store, if not given.
+        config: the bucket or directory for blobs.
+        store: a store, instead of a configuration.
+        name: distinguishes several drivers. References contain it, so do not change it later.
+        namespaces: the Temporal namespaces whose blobs may be read; all if not given.
 
     Raises:
         ConfigurationError: neither or both of configuration and store are given.
@@ -57,26 +60,26 @@ class BlobStorageDriver(StorageDriver):
         namespaces: Collection[str] | None = None,
     ) -> None:
         if (config is None) == (store is None):
-            raise ConfigurationError("BlobStorageDriver takes a configuration or a store")
+            raise ConfigurationError("BlobStorageDriver needs either a configuration or a store")
         self._blobs = LazyCache(config, store)
         self._name = name
         self._namespaces = None if namespaces is None else frozenset(namespaces)
 
     def name(self) -> str:
-        """The name that references carry."""
+        """Return the name that references contain."""
         return self._name
 
     def type(self) -> str:
-        """The kind of driver, the same for every instance."""
+        """Return the type of driver, the same for every instance."""
         return "mistral-offload.blob-store"
 
     async def store(
         self, context: StorageDriverStoreContext, payloads: Sequence[Payload]
     ) -> list[StorageDriverClaim]:
-        """Store payloads, all at the same time.
+        """Store payloads concurrently and return a claim for each.
 
         Raises:
-            StorageError: one could not be written.
+            StorageError: a payload could not be written.
         """
         target = context.target
         namespace = target.namespace if target else ""
@@ -94,11 +97,11 @@ class BlobStorageDriver(StorageDriver):
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
     ) -> list[Payload]:
-        """Read payloads back, all at the same time.
+        """Read payloads concurrently.
 
         Raises:
-            ApplicationError: one will never be readable; it is not retried.
-            StorageError: one could not be read now.
+            ApplicationError: a payload will never be readable; not retryable.
+            StorageError: a payload could not be read this time.
         """
 
         def get(claim: StorageDriverClaim) -> Payload:
@@ -115,13 +118,13 @@ class BlobStorageDriver(StorageDriver):
         key = claim.claim_data.get(_KEY)
         try:
             if key is None:
-                raise PayloadDecodeError("a claim of external storage names no key")
+                raise PayloadDecodeError("a claim of external storage has no key")
             reference = Reference.from_key(key)
             if self._namespaces is not None and reference.namespace not in self._namespaces:
                 raise ReferenceRefusedError(
                     f"refused to read key {key!r}: it belongs to namespace "
-                    f"{reference.namespace!r}, and the driver may read those of "
-                    f"{', '.join(sorted(self._namespaces))} only",
+                    f"{reference.namespace!r}, and the driver may only read namespaces "
+                    f"{', '.join(sorted(self._namespaces))}",
                     key=key,
                 )
         except MistralOffloadError as error:

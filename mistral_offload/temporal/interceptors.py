@@ -1,7 +1,8 @@
-"""Gives every value that a workflow or an activity sends out its context.
+"""Adds a context to every value that a workflow or an activity sends.
 
-Arguments of activities, children, signals and continued runs, and results of workflows, queries,
-updates and activities are wrapped. The execution token goes to activities only, as on the platform.
+The values are arguments of activities, children, signals and continued runs, and results of
+workflows, queries, updates and activities. As on the platform, only activities receive the
+execution token.
 """
 
 from __future__ import annotations
@@ -44,25 +45,33 @@ from mistral_offload.temporal.context import (
     wrap_arguments,
 )
 from mistral_offload.temporal.failures.lost_payloads import require_delivered
+from mistral_offload.temporal.worker_scope import note_activity_task, note_worker
 
 
 class ContextInterceptor(Interceptor):
-    """The worker interceptor; goes with the data converter of `mistral_offload.temporal`."""
+    """A worker interceptor that adds contexts; needs the converter made by `data_converter`.
+
+    Example:
+        ``Worker(client, task_queue=…, workflows=[…], interceptors=[ContextInterceptor()])``
+    """
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
-        """Wrap the results of activities."""
+        """Add contexts to the results of activities."""
+        note_worker()
         return _ActivityContext(next)
 
     def workflow_interceptor_class(
         self,
         input: WorkflowInterceptorClassInput,
     ) -> type[WorkflowInboundInterceptor]:
-        """Wrap what workflows send and return."""
+        """Add contexts to the values that workflows send and return."""
+        note_worker()
         return _WorkflowContext
 
 
 class _ActivityContext(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        note_activity_task()
         info = temporalio.activity.info()
         require_delivered((*input.args, *info.heartbeat_details))
         arguments = without_empty(input.args, input.fn)
@@ -73,7 +82,7 @@ class _ActivityContext(ActivityInboundInterceptor):
 
 
 class _OwnContext:
-    """The context of one workflow run, shared by its inbound and outbound half."""
+    """The context of one workflow run, shared by its inbound and outbound interceptor."""
 
     def __init__(self) -> None:
         self._context: PayloadContext | None = None
@@ -83,7 +92,7 @@ class _OwnContext:
 
     @property
     def full(self) -> PayloadContext:
-        # A signal can be handled before the input is seen; Temporal's own facts must do then.
+        # A signal can be handled before the input is received. Temporal's facts must suffice then.
         return self._context or workflow_context(temporalio.workflow.info())
 
     @property
@@ -112,7 +121,7 @@ class _WorkflowContext(WorkflowInboundInterceptor):
     async def handle_query(self, input: HandleQueryInput) -> Any:
         require_delivered(input.args)
         result = await super().handle_query(input)
-        # Temporal's own queries are read by its UI and CLI, which know nothing of contexts.
+        # Results of Temporal's own queries are read by its UI and CLI, which do not know contexts.
         return result if input.query.startswith("__") else wrap(result, self._own.public)
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
@@ -161,7 +170,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         )
 
     def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:
-        # Temporal converts them only when nothing can be raised any more: the run would hang.
+        # Converted here, because Temporal converts them where an error makes the run hang.
         args = _converted(wrap_arguments(input.args, self._own.public))
         memo = input.memo and dict(
             zip(input.memo, _converted(list(input.memo.values())), strict=True)
@@ -170,7 +179,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
 
 
 def _received(arguments: Any) -> PayloadContext | None:
-    """The received context; one that is broken fails the call, since no retry can mend it."""
+    """Return the received context; a malformed one fails the call, since no retry can fix it."""
     raw = [argument for argument in arguments if isinstance(argument, RawValue)]
     try:
         return received_context(raw)

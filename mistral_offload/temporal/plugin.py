@@ -1,9 +1,9 @@
-"""Everything a plain temporalio client, worker or replayer needs, as one plugin."""
+"""A temporalio plugin that configures clients, workers and replayers for this package."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -28,18 +28,23 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import data_converter
 from mistral_offload.temporal.interceptors import ContextInterceptor
-from mistral_offload.temporal.sandbox import hand_through
+from mistral_offload.temporal.sandbox import pass_through
+from mistral_offload.temporal.worker_client import worker_client, worker_converter
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
+from mistral_offload.temporal.worker_scope import worker_scope
 
 
 class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
-    """Payload offloading for ``Client.connect(plugins=[…])``; its workers have it, too.
+    """Payload offloading for Temporal clients, their workers, and replayers.
 
-    Give it to a ``Replayer`` as well, and to a worker only when its client was given it.
+    A client's workers get the plugin from the client. Pass it to a ``Replayer`` as well.
+
+    Example:
+        ``await Client.connect(target, plugins=[OffloadPlugin(config)])``
 
     Args:
-        config: where large payloads go, and from which size.
-        encoder: instead of a configuration, for encryption or compression as well.
+        config: the store for large payloads, and the size from which they are offloaded.
+        encoder: an encoder, instead of a configuration; for encryption or compression as well.
 
     Raises:
         ConfigurationError: neither or both of configuration and encoder are given.
@@ -52,56 +57,60 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         encoder: PayloadEncoder | None = None,
     ) -> None:
         if (config is None) == (encoder is None):
-            raise ConfigurationError("OffloadPlugin takes a configuration or an encoder")
+            raise ConfigurationError("OffloadPlugin needs either a configuration or an encoder")
         self._converter = data_converter(encoder or PayloadEncoder(config))
 
     def configure_client(self, config: ClientConfig) -> ClientConfig:
-        """Give the client our data converter.
+        """Configure a client with this package's data converter.
 
         Raises:
-            ConfigurationError: it has one of its own already.
+            ConfigurationError: the client is configured with another data converter.
         """
-        config["data_converter"] = self._replacing(config.get("data_converter"))
+        config["data_converter"] = self._converter_instead_of(config.get("data_converter"))
         return config
 
     async def connect_service_client(
         self, config: ConnectConfig, next: Callable[[ConnectConfig], Awaitable[ServiceClient]]
     ) -> ServiceClient:
-        """Connect as before."""
+        """Connect without changes."""
         return await next(config)
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
-        """Give the worker our interceptor and what its sandbox hands through.
+        """Configure a worker with an interceptor, passed-through modules and a client of its own.
 
         Raises:
-            ConfigurationError: its client was connected without the plugin.
+            ConfigurationError: the worker's client was connected without the plugin.
         """
         given: Any = config
         codec = given["client"].data_converter.payload_codec
         if not isinstance(codec, OffloadingCodec):
             raise ConfigurationError(
-                "the worker's client has no OffloadPlugin: give it to "
-                "Client.connect(plugins=[OffloadPlugin(…)]), and the worker has it, too"
+                "the worker's client has no OffloadPlugin: pass it to "
+                "Client.connect(plugins=[OffloadPlugin(…)]); workers get it from their client"
             )
+        config["client"] = worker_client(given["client"])
         _prepare(config)
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """Run the worker, and what goes on beside it."""
+        """Run the worker and its background tasks."""
         async with worker_lifespan(worker.client):
-            await next(worker)
+            with worker_scope():
+                await next(worker)
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
-        """Give the replayer the same as client and worker.
+        """Configure a replayer like a client and its worker.
 
         Raises:
-            ConfigurationError: it has a data converter of its own already.
+            ConfigurationError: the replayer is configured with another data converter.
         """
-        config["data_converter"] = self._replacing(config.get("data_converter"))
+        converter = self._converter_instead_of(config.get("data_converter"))
+        config["data_converter"] = worker_converter(converter)
         _prepare(config)
         return config
 
-    def run_replayer(
+    @asynccontextmanager
+    async def run_replayer(
         self,
         replayer: Replayer,
         histories: AsyncIterator[WorkflowHistory],
@@ -109,17 +118,20 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             [Replayer, AsyncIterator[WorkflowHistory]],
             AbstractAsyncContextManager[AsyncIterator[WorkflowReplayResult]],
         ],
-    ) -> AbstractAsyncContextManager[AsyncIterator[WorkflowReplayResult]]:
-        """Replay as before."""
-        return next(replayer, histories)
+    ) -> AsyncGenerator[AsyncIterator[WorkflowReplayResult]]:
+        """Replay histories, with the replayer marked as the codec's caller."""
+        async with AsyncExitStack() as replaying:
+            with worker_scope():
+                results = await replaying.enter_async_context(next(replayer, histories))
+            yield results
 
-    def _replacing(self, given: DataConverter | None) -> DataConverter:
+    def _converter_instead_of(self, given: DataConverter | None) -> DataConverter:
         plain = (None, DataConverter.default, pydantic_data_converter, self._converter)
         if given not in plain:
             raise ConfigurationError(
-                "OffloadPlugin brings a data converter, and another one is configured. Leave it "
-                "out (models of pydantic are converted), or put the pieces of "
-                "mistral_offload.temporal together yourself"
+                "OffloadPlugin sets the data converter, but another one is configured. Remove that "
+                "one (pydantic models are converted without it), or use the parts of "
+                "mistral_offload.temporal instead of the plugin"
             )
         return self._converter
 
@@ -130,4 +142,4 @@ def _prepare(config: Any) -> None:
         config["interceptors"] = [ContextInterceptor(), *interceptors]
     runner = config.get("workflow_runner")
     if isinstance(runner, SandboxedWorkflowRunner):
-        config["workflow_runner"] = replace(runner, restrictions=hand_through(runner.restrictions))
+        config["workflow_runner"] = replace(runner, restrictions=pass_through(runner.restrictions))

@@ -1,14 +1,14 @@
-"""What Temporal's workflow sandbox takes over from outside instead of importing again.
+"""Modules that Temporal's workflow sandbox shares instead of importing them again.
 
-A sandboxed workflow's module is imported anew for every run. This package and the libraries below
-it hold no workflow state, so they are handed through: starting a workflow stays cheap.
+A sandboxed workflow's module is imported anew for every run. This package and the libraries it uses
+hold no workflow state, so they are passed through, which keeps the start of a workflow cheap.
 """
 
 from __future__ import annotations
 
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
-_HANDED_THROUGH = (
+_PASSED_THROUGH = (
     "mistral_offload",
     "annotated_types",
     "anyio",
@@ -28,19 +28,27 @@ _HANDED_THROUGH = (
 
 
 def sandbox_runner(*passthrough_modules: str) -> SandboxedWorkflowRunner:
-    """Temporal's sandbox for workers of this package.
+    """Make Temporal's workflow sandbox for workers of this package.
+
+    Example:
+        ``Worker(client, task_queue=…, workflows=[…], workflow_runner=sandbox_runner("models"))``
 
     Args:
-        passthrough_modules: more modules to hand through, with all below them; only ones that hold
-            no state of a workflow and whose use in workflow code is deterministic.
+        passthrough_modules: more modules to pass through, including their submodules. They must
+            hold no workflow state, and workflow code must use them deterministically.
     """
     return SandboxedWorkflowRunner(
-        restrictions=hand_through(SandboxRestrictions.default, *passthrough_modules)
+        restrictions=pass_through(SandboxRestrictions.default, *passthrough_modules)
     )
 
 
-def hand_through(
+def pass_through(
     restrictions: SandboxRestrictions, *passthrough_modules: str
 ) -> SandboxRestrictions:
-    """Restrictions as given, with what this package needs handed through."""
-    return restrictions.with_passthrough_modules(*_HANDED_THROUGH, *passthrough_modules)
+    """Return restrictions that also pass through the modules this package needs.
+
+    Args:
+        restrictions: the restrictions to extend.
+        passthrough_modules: more modules to pass through.
+    """
+    return restrictions.with_passthrough_modules(*_PASSED_THROUGH, *passthrough_modules)

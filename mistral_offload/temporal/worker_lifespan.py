@@ -1,4 +1,4 @@
-"""What goes on beside a worker as long as it runs."""
+"""Background tasks that live as long as a worker."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from mistral_offload.temporal.failures.termination import terminate_scheduled
 
 @asynccontextmanager
 async def worker_lifespan(client: Client) -> AsyncGenerator[None]:
-    """Check what the codec relies on, and end the executions that can never go on."""
+    """Check the installed temporalio, then carry out scheduled terminations while a worker runs.
+
+    Args:
+        client: the worker's client.
+    """
     codec = client.data_converter.payload_codec
     if isinstance(codec, OffloadingCodec):
-        await codec.check()
-    ending = asyncio.create_task(terminate_scheduled(client))
+        await codec.check(client.service_client.config.runtime)
+    terminations = asyncio.create_task(terminate_scheduled(client))
     try:
         yield
     finally:
-        # Not waited for: temporalio 1.29 cancels a worker's caller when a plugin waits here.
-        ending.cancel()
+        # Not awaited: temporalio 1.29 cancels the caller of a worker when a plugin awaits here.
+        terminations.cancel()

@@ -1,4 +1,4 @@
-"""The worker: finds Temporal, registers its workflows, runs them until it is told to stop."""
+"""The worker: finds Temporal, registers its workflows and runs them until it is stopped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import sandbox_runner
+from mistral_offload.temporal.worker_client import worker_client
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
+from mistral_offload.temporal.worker_scope import worker_scope
 from mistral_offload.workflows.activities import Activity
 from mistral_offload.workflows.activity_adapter import ArgumentsInterceptor, activity_definition
 from mistral_offload.workflows.definitions import WorkflowDefinition, definition_of
@@ -43,7 +45,17 @@ _logger = logging.getLogger("mistral_offload.worker")
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerOptions:
-    """How much a worker does at a time; see `run_worker`."""
+    """Limits of a worker; see `run_worker`.
+
+    Attributes:
+        max_cached_workflows: workflow runs kept in memory between their tasks.
+        max_concurrent_workflow_tasks: workflow tasks handled concurrently; Temporal's default if
+            None.
+        max_concurrent_activities: activities run concurrently, and threads for those that are not
+            ``async def``.
+        graceful_shutdown_timeout: time that running activities have to end after a stop.
+        passthrough_modules: modules that the sandbox shares with workflows; see `sandbox_runner`.
+    """
 
     max_cached_workflows: int = 1000
     max_concurrent_workflow_tasks: int | None = None
@@ -66,46 +78,50 @@ async def run_worker(
 ) -> None:
     """Run workflows and activities until SIGTERM or SIGINT, or until cancelled.
 
-    Asks the platform where Temporal is, connects, registers the workflows, and sends heartbeats.
-    When told to stop it takes no more tasks and gives running activities
-    ``options.graceful_shutdown_timeout`` to end. A program needs no more than
-    ``asyncio.run(workflows.run_worker([MyWorkflow]))`` below ``if __name__ == "__main__":``.
+    Requests Temporal's address from the platform, connects, registers the workflows, and sends
+    heartbeats. When stopped, the worker accepts no more tasks, and running activities have
+    ``options.graceful_shutdown_timeout`` to end.
+
+    Example:
+        ``asyncio.run(workflows.run_worker([MyWorkflow]))`` below ``if __name__ == "__main__":``
+        is a complete worker.
 
     Args:
         workflows: classes decorated with ``workflow.define``.
-        activities: decorated functions; every one decorated in this process if not given.
-        settings: instead of the environment's.
-        options: how much it does at a time.
-        encoder: instead of the one that the settings' payload variables make.
-        fields: instead of the one that the settings' activity field variables make.
-        worker_name: what the platform calls this process; host name and process id if not given.
-        register: False to leave the platform out and talk to Temporal only.
-        client: for the requests to the platform; stays open.
+        activities: decorated functions; all that are decorated in this process if not given.
+        settings: settings of the worker; read from the environment if not given.
+        options: limits of the worker.
+        encoder: encodes payloads; made from the settings' payload variables if not given.
+        fields: offloads activity fields; made from the settings' activity field variables if not
+            given.
+        worker_name: name of this process on the platform; host name and process id if not given.
+        register: False to use Temporal only, without the platform.
+        client: HTTP client for the requests to the platform; not closed.
 
     Raises:
-        ConfigurationError: settings are wrong, or a workflow or activity cannot be run.
-        StorageCheckError: a configured store cannot be reached.
-        APIConnectionError: platform or Temporal did not answer while starting.
-        APIError: the platform refused.
+        ConfigurationError: settings are invalid, or a workflow or activity cannot be run.
+        StorageCheckError: a configured store cannot be used.
+        APIConnectionError: the platform or Temporal did not respond during the start.
+        APIError: the platform refused a request.
     """
     settings = settings or WorkerSettings()
-    definitions = _distinct(definition_of(cls) for cls in workflows)
-    chosen = list(by_name(registry.all() if activities is None else activities).values())
+    definitions = _unique_definitions(definition_of(cls) for cls in workflows)
+    selected = list(by_name(registry.all() if activities is None else activities).values())
     specs = [describe_workflow(found, task_queue=settings.task_queue) for found in definitions]
-    for activity in chosen:
+    for activity in selected:
         activity.check()
-    _show_log()
+    _configure_logging()
     name = worker_name or f"{socket.gethostname()}-{os.getpid()}"
     own_payloads, own_fields = encoder is None, fields is None
     encoder = encoder or settings.payload_encoder()
     fields = fields or FieldOffloader(settings.field_offloading, blob_codec=encoder)
 
-    async with AsyncExitStack() as closing:
-        stop = closing.enter_context(stop_signals())
+    async with AsyncExitStack() as stack:
+        stop = stack.enter_context(stop_signals())
         platform = None
         if register:
             platform = Platform(settings, client)
-            closing.push_async_callback(platform.close)
+            stack.push_async_callback(platform.close)
 
         async def start() -> tuple[TemporalAddress, Client]:
             if settings.check_storage_on_start:
@@ -114,28 +130,30 @@ async def run_worker(
             token = settings.temporal_token(tls=address.tls)
             return address, await connect(address, encoder=encoder, token=token, identity=name)
 
-        started = await _unless(stop, start())
+        started = await _run_until(stop, start())
         if started is None:
             return
         address, temporal = started
-        closing.push_async_callback(asyncio.sleep, SETTLING_SECONDS)
-        await closing.enter_async_context(worker_lifespan(temporal))
+        stack.push_async_callback(asyncio.sleep, SETTLING_SECONDS)
+        await stack.enter_async_context(worker_lifespan(temporal))
         registration = None
         if platform is not None:
             registration = WorkerRegistration(
                 platform, specs, worker_name=name, location=locate(settings)
             )
-            await _unless(stop, registration.register())
-        worker = _make_worker(temporal, settings.task_queue, definitions, chosen, fields, options)
-        _announce(name, address, settings, encoder, fields, definitions, chosen)
+            await _run_until(stop, registration.register())
+        worker = _make_worker(
+            worker_client(temporal), settings.task_queue, definitions, selected, fields, options
+        )
+        _log_start(name, address, settings, encoder, fields, definitions, selected)
 
         def renew_token() -> None:
             token = settings.temporal_token(tls=address.tls)
             if token != temporal.api_key:
                 temporal.api_key = token
 
-        beating = registration.keep_alive(renew_token) if registration else None
-        await _serve(worker, beating, stop)
+        heartbeats = registration.keep_alive(renew_token) if registration else None
+        await _serve(worker, heartbeats, stop)
 
 
 def _make_worker(
@@ -157,7 +175,7 @@ def _make_worker(
         workflows=[definition.cls for definition in definitions],
         activities=[activity_definition(activity) for activity in activities],
         activity_executor=threads,
-        # What comes first is outermost: contexts around payloads, arguments around fields.
+        # The first is the outermost: contexts around payloads, arguments around fields.
         interceptors=[ContextInterceptor(), ArgumentsInterceptor(), FieldInterceptor(fields)],
         workflow_runner=sandbox_runner(*options.passthrough_modules),
         max_cached_workflows=options.max_cached_workflows,
@@ -168,13 +186,14 @@ def _make_worker(
 
 
 async def _serve(
-    worker: Worker, beating: Coroutine[Any, Any, None] | None, stop: asyncio.Event
+    worker: Worker, heartbeats: Coroutine[Any, Any, None] | None, stop: asyncio.Event
 ) -> None:
-    """Run until told to stop; what goes wrong in a part ends the whole and is raised."""
-    running = asyncio.create_task(worker.run())
+    """Run until stopped; an error in a part ends all parts and is raised."""
+    with worker_scope():
+        running = asyncio.create_task(worker.run())
     others: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
-    if beating is not None:
-        others.append(asyncio.create_task(beating))
+    if heartbeats is not None:
+        others.append(asyncio.create_task(heartbeats))
     try:
         done, _ = await asyncio.wait([running, *others], return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -187,8 +206,8 @@ async def _serve(
         task.result()
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """The result of some work; told to stop before it ends, it is cancelled, and None."""
+async def _run_until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return the result of some work; when stopped before, cancel the work and return None."""
     working = asyncio.create_task(work)
     stopping = asyncio.create_task(stop.wait())
     try:
@@ -200,7 +219,7 @@ async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         await asyncio.gather(working, stopping, return_exceptions=True)
 
 
-def _distinct(definitions: Iterable[WorkflowDefinition]) -> list[WorkflowDefinition]:
+def _unique_definitions(definitions: Iterable[WorkflowDefinition]) -> list[WorkflowDefinition]:
     found: dict[str, WorkflowDefinition] = {}
     for definition in definitions:
         other = found.setdefault(definition.name, definition)
@@ -211,15 +230,15 @@ def _distinct(definitions: Iterable[WorkflowDefinition]) -> list[WorkflowDefinit
             )
         if definition.enforce_determinism and "." in definition.cls.__qualname__:
             raise ConfigurationError(
-                f"workflow {definition.cls.__qualname__} must stand at the top level of its "
-                "module: Temporal's sandbox imports it from there"
+                f"workflow {definition.cls.__qualname__} must be defined at the top level of its "
+                "module, because Temporal's sandbox imports it from there"
             )
     if not found:
         raise ConfigurationError("a worker needs at least one workflow: run_worker([MyWorkflow])")
     return list(found.values())
 
 
-def _announce(
+def _log_start(
     name: str,
     address: TemporalAddress,
     settings: WorkerSettings,
@@ -242,8 +261,8 @@ def _announce(
     )
 
 
-def _show_log() -> None:
-    """Make the worker's own messages visible in a program that set up no logging."""
+def _configure_logging() -> None:
+    """Log the worker's own messages to stderr in a program that configures no logging."""
     log = logging.getLogger("mistral_offload")
     if not log.hasHandlers():
         handler = logging.StreamHandler()

@@ -139,7 +139,7 @@ class Kinds:
     """Sends one kind of payload after the other."""
 
     def __init__(self) -> None:
-        self.told = ""
+        self.received = ""
         self.done = False
 
     @workflow.run
@@ -221,7 +221,7 @@ class Kinds:
 
     async def wait(self, _: int, more: str) -> int:
         await workflow.wait_condition(lambda: self.done)
-        return len(self.told)
+        return len(self.received)
 
     async def make_and_wait(self, size: int, _: str) -> int:
         made = await workflow.execute_activity(make, size, start_to_close_timeout=TIMEOUT)
@@ -230,7 +230,7 @@ class Kinds:
 
     @workflow.signal
     async def tell(self, value: str) -> None:
-        self.told = value
+        self.received = value
         self.done = True
 
     @workflow.query

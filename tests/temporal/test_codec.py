@@ -105,7 +105,7 @@ async def test_the_payloads_of_a_call_are_encoded_at_the_same_time() -> None:
     assert [payload.data for payload in encoded] == [b"0", b"1", b"2", b"3", b"4"]
 
 
-async def test_after_a_failure_nothing_goes_on() -> None:
+async def test_after_a_failure_nothing_is_running() -> None:
     meeting: Any = Meeting(3, failing=b"1")
     with pytest.raises(PayloadSerializationError):
         await OffloadingCodec(meeting).encode(payloads(3))

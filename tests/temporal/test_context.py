@@ -42,7 +42,7 @@ def info(**values: Any) -> Any:
     return SimpleNamespace(**default | values)
 
 
-def test_without_a_received_context_temporal_is_asked() -> None:
+def test_without_a_received_context_temporals_facts_are_used() -> None:
     parent = SimpleNamespace(workflow_id="p")
     assert workflow_context(info(parent=parent, root=SimpleNamespace(workflow_id="r"))) == (
         PayloadContext(

@@ -92,7 +92,7 @@ async def test_fan_outs_complete_at_the_first_attempt(
     assert counts["PUT"] <= number * (2 if kind == "local" else 1)
 
 
-async def test_uploads_of_one_answer_overlap(
+async def test_uploads_of_one_response_overlap(
     client: Client, worker: Worker, seaweed_proxy: CountingProxy
 ) -> None:
     seaweed_proxy.delay_seconds = 0.02
@@ -111,7 +111,7 @@ async def test_uploads_of_one_answer_overlap(
 
 
 @pytest.mark.parametrize("kind", ["activities", "children"])
-async def test_compressed_and_encrypted_answers_fit_too(temporal_target: str, kind: str) -> None:
+async def test_compressed_and_encrypted_responses_fit_too(temporal_target: str, kind: str) -> None:
     store = MemoryStore()
     encoder = PayloadEncoder(
         PayloadOffloadingConfig(storage_config=BlobStorageConfig(bucket_name="b")),

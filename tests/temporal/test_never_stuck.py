@@ -223,19 +223,19 @@ async def test_an_outage_costs_its_own_length(rig: Rig) -> None:
         rig.store.fail(operation, StorageUnavailableError)
     works = [asyncio.create_task(run(kind)) for kind in kinds]
     # Two executions, because a signal ends the one that receives it.
-    signalled, asked = await rig.start("wait"), await rig.start("wait")
-    told = asyncio.create_task(signalled.signal(Kinds.tell, "x" * SIZE))
-    answered = asyncio.create_task(asked.query(Kinds.ask, "x" * SIZE))
-    changed = asyncio.create_task(asked.execute_update(Kinds.change, "x" * SIZE))
+    signalled, queried = await rig.start("wait"), await rig.start("wait")
+    sent = asyncio.create_task(signalled.signal(Kinds.tell, "x" * SIZE))
+    response = asyncio.create_task(queried.query(Kinds.ask, "x" * SIZE))
+    changed = asyncio.create_task(queried.execute_update(Kinds.change, "x" * SIZE))
     await asyncio.sleep(2.5)
     rig.store.heal()
     took = await asyncio.gather(*works)
-    await told
+    await sent
     assert await signalled.result() == SIZE
     assert await changed == "x" * SIZE + "!"
-    assert await answered == "x" * SIZE + "?"
-    await asked.signal(Kinds.tell, "x")
-    assert await asked.result() == 1
+    assert await response == "x" * SIZE + "?"
+    await queried.signal(Kinds.tell, "x")
+    assert await queried.result() == 1
     print({kind: round(seconds, 2) for kind, seconds in zip(kinds, took, strict=True)})
     assert max(took) < 2.5 + 5.0
 

@@ -43,7 +43,7 @@ async def test_a_plugin_is_all_it_takes(temporal_target: str) -> None:
 
 
 async def test_misuse_is_explained(temporal_target: str) -> None:
-    with pytest.raises(ConfigurationError, match="a configuration or an encoder"):
+    with pytest.raises(ConfigurationError, match="either a configuration or an encoder"):
         OffloadPlugin()
     plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
     other = data_converter()
@@ -103,6 +103,6 @@ async def test_a_lost_blob_fails_the_workflow(temporal_target: str) -> None:
 
 
 def test_a_driver_needs_a_place() -> None:
-    with pytest.raises(ConfigurationError, match="a configuration or a store"):
+    with pytest.raises(ConfigurationError, match="either a configuration or a store"):
         BlobStorageDriver()
     assert BlobStorageDriver(BlobStorageConfig(bucket_name="b"), name="eu").name() == "eu"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
 from temporalio.converter import ActivitySerializationContext, WorkflowSerializationContext
 
 from mistral_offload.config import (
@@ -20,10 +18,8 @@ from mistral_offload.limits import INLINE_LIMIT_BYTES, SMALLEST_OFFLOADED_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadingCodec
-from mistral_offload.temporal.outbound import sdk_internals
-from mistral_offload.temporal.outbound.size_budget import Weight, list_size, threshold
-from tests.temporal.heavy import FanOut
-from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
+from mistral_offload.temporal.outbound.size_budget import PayloadSize, list_size, offloading_floor
+from tests.temporal.plain_worker import encoder_for
 
 WORKFLOW = WorkflowSerializationContext(namespace="default", workflow_id="w")
 
@@ -34,8 +30,8 @@ def plain(size: int) -> Payload:
 
 @given(st.lists(st.integers(0, 3_000_000), max_size=30), st.integers(50_000, 4_000_000))
 def test_the_largest_leave_and_no_more_than_needed(sizes: list[int], room: int) -> None:
-    weights = [Weight(size, size + 100, 420) for size in sizes]
-    floor = threshold(weights, room)
+    measured = [PayloadSize(size, size + 100, 420) for size in sizes]
+    floor = offloading_floor(measured, room)
     if floor is None:
         small = [size for size in sizes if size < SMALLEST_OFFLOADED_BYTES]
         assert sum(size + 100 for size in sizes) <= room or len(small) == len(sizes)
@@ -99,26 +95,3 @@ async def test_results_of_local_activities_leave_early() -> None:
     kept, gone = (await codec.encode([plain(10_000)]))[0], (await codec.encode([plain(20_000)]))[0]
     assert kept.metadata["encoding"] == b"binary/plain"
     assert gone.metadata["encoding"] == b"binary/encoded"
-
-
-async def test_the_assumption_holds_here() -> None:
-    assert await sdk_internals.is_as_expected()
-
-
-async def test_an_unknown_temporalio_means_a_low_floor(
-    temporal_target: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(sdk_internals, "_workflow_code", lambda: None)
-    store = MemoryStore()
-    client: Client = await connect(temporal_target, encoder_for(store))
-    async with working(client) as worker:
-        handle = await client.start_workflow(
-            FanOut.run,
-            args=["activities", 100, 50_000],
-            id="low-floor",
-            task_queue=worker.task_queue,
-        )
-        assert await handle.result() == 5_000_000
-    assert await failed_tasks(handle) == []
-    assert "cannot be counted" in caplog.text
-    assert len(store.requests) == 100

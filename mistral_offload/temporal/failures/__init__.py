@@ -1,1 +1,1 @@
-"""Failures: payloads that cannot be decoded, and how Temporal learns of them."""
+"""Failures: lost payloads, their conversion for Temporal, and terminations."""

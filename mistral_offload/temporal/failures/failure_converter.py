@@ -1,4 +1,4 @@
-"""Exceptions as Temporal's failures: typed, final where no retry can help, never too large."""
+"""Converts exceptions to Temporal failures: typed, not retried when futile, never too large."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ _MOST_CAUSES = 16
 
 
 class OffloadingFailureConverter(DefaultFailureConverter):
-    """Temporal's own failures, with three differences.
+    """Temporal's failure converter, with three differences.
 
-    Errors of this package that no retry can fix are not retried. Long messages and stack traces,
-    and long chains of causes, are shortened and say so, because a failure over the limit is not
-    delivered at all. Details over the limit are left out and mentioned, unless they are offloaded.
+    - Errors of this package that no retry can fix are not retryable.
+    - Long messages, stack traces and chains of causes are shortened, with a note, because Temporal
+      does not deliver a failure over the limit at all.
+    - Details over the limit are removed, with a note, unless they are offloaded.
 
     Args:
         offloads: True when a codec offloads large details.
-        encrypts: True to put messages and stack traces where a codec encrypts them.
+        encrypts: True to put messages and stack traces into a payload, which a codec encrypts.
     """
 
     def __init__(self, *, offloads: bool, encrypts: bool) -> None:
@@ -32,11 +33,12 @@ class OffloadingFailureConverter(DefaultFailureConverter):
     def to_failure(
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
     ) -> None:
-        """Write an exception, which is not changed."""
+        """Write an exception to a failure; the exception is not modified."""
         if isinstance(exception, MistralOffloadError) and is_lasting(exception):
-            final = as_failure(exception)
-            final.__traceback__, final.__cause__ = exception.__traceback__, exception.__cause__
-            exception = final
+            replacement = as_failure(exception)
+            replacement.__traceback__ = exception.__traceback__
+            replacement.__cause__ = exception.__cause__
+            exception = replacement
         token = LENIENT.set(True)
         try:
             super().to_failure(exception, payload_converter, failure)
@@ -47,7 +49,7 @@ class OffloadingFailureConverter(DefaultFailureConverter):
         _shorten(failure)
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
-        """Read an exception; a detail that cannot be decoded raises when it is used."""
+        """Read an exception; a detail that cannot be decoded becomes a `LostPayload`."""
         token = LENIENT.set(True)
         try:
             return super().from_failure(failure, payload_converter)
@@ -56,7 +58,10 @@ class OffloadingFailureConverter(DefaultFailureConverter):
 
 
 def failure_converter_class(*, offloads: bool, encrypts: bool) -> type[OffloadingFailureConverter]:
-    """Make the class for a data converter, which instantiates it without arguments."""
+    """Make an `OffloadingFailureConverter` class that Temporal can instantiate without arguments.
+
+    The arguments are those of `OffloadingFailureConverter`.
+    """
 
     class ConfiguredFailureConverter(OffloadingFailureConverter):
         def __init__(self) -> None:
@@ -75,15 +80,15 @@ def _shorten(failure: Failure) -> None:
             return
         if number == _MOST_CAUSES - 1:
             failure.ClearField("cause")
-            failure.message += " [mistral-offload left out further causes]"
+            failure.message += " [mistral-offload removed further causes]"
             return
         failure = failure.cause
 
 
 def _shortened(text: str) -> str:
     kept = _LONGEST_TEXT // 2
-    left_out = len(text) - 2 * kept
-    return f"{text[:kept]} [… mistral-offload left out {left_out:,} characters …] {text[-kept:]}"
+    removed = len(text) - 2 * kept
+    return f"{text[:kept]} [… mistral-offload removed {removed:,} characters …] {text[-kept:]}"
 
 
 def _drop_large_details(failure: Failure) -> None:
@@ -94,6 +99,6 @@ def _drop_large_details(failure: Failure) -> None:
             if size > INLINE_LIMIT_BYTES:
                 info.ClearField("details")
                 failure.message += (
-                    f" [mistral-offload left out details of {size:,} bytes, over the platform's "
+                    f" [mistral-offload removed details of {size:,} bytes, over the platform's "
                     f"limit of {INLINE_LIMIT_BYTES:,} bytes: configure payload offloading]"
                 )

@@ -1,8 +1,8 @@
-"""Payloads that will never be readable, on their way to whoever must fail because of them.
+"""Placeholders for payloads that cannot be decoded; using one raises the original error.
 
-An error raised while a workflow task is decoded makes Temporal try the task again, for ever and
-with nobody told. So an error that no retry can mend takes the place of the payload, and is raised
-where the value is used: in the workflow, the handler or the activity, as a failure that ends it.
+An error raised while a workflow task is decoded makes Temporal retry the task forever, unnoticed by
+the caller. So an error that no retry can fix is put into a placeholder instead of the payload. It
+is raised where the value is used, as a failure that ends the workflow, handler or activity.
 """
 
 from __future__ import annotations
@@ -28,37 +28,43 @@ from mistral_offload.errors import (
 from mistral_offload.temporal.failures.termination import schedule_termination
 
 ENCODING = "binary/undeliverable"
+"""Encoding of a placeholder. It occurs in a worker's memory only."""
 
 LENIENT: ContextVar[bool] = ContextVar("mistral_offload_lenient", default=False)
-"""Set while failures are converted, which must succeed with whatever is in them."""
+"""True while a failure is converted. That must succeed, whatever the failure's details are."""
 
 _LASTING = (PayloadError, BlobNotFoundError, BlobCorruptedError)
-# A worker with the right settings can do it: nothing may be lost to a bad deployment.
-_OF_THIS_WORKER = (OffloadingNotConfiguredError, EncryptionNotConfiguredError)
-# During a replay, all others can be mended by giving the worker its former settings.
-_ENDING = (BlobNotFoundError.__name__, BlobCorruptedError.__name__)
+# A worker with the right settings can decode these, so a misconfigured one must not end executions.
+_CONFIGURATION_ERRORS = (OffloadingNotConfiguredError, EncryptionNotConfiguredError)
+# In a replay, all other errors go away when the worker gets its former settings back.
+_BLOB_LOST = (BlobNotFoundError.__name__, BlobCorruptedError.__name__)
 
 _ADVICE: dict[type[MistralOffloadError], str] = {
     BlobNotFoundError: (
-        "Likely causes: an expiry policy of the bucket that is shorter than the executions' "
-        "lifetime and retention, a clean-up by hand, or another bucket or prefix than the writer's."
-        " Remedy: restore the blob under this key, or run the execution again, and let blobs "
-        "expire later than the retention period of the namespace"
+        "Likely causes: the bucket's expiry policy is shorter than the lifetime and retention of "
+        "executions, the blob was deleted by hand, or the writer used another bucket or prefix. "
+        "Remedy: restore the blob under this key or run the execution again, and let blobs expire "
+        "later than the retention period of the namespace"
     ),
     BlobCorruptedError: (
-        "Likely causes: the object was overwritten, cut or swapped in the bucket. Remedy: restore "
-        "it under this key, or run the execution again; let nothing but workers write there"
+        "Likely causes: the object was overwritten, truncated or swapped in the bucket. Remedy: "
+        "restore it under this key or run the execution again, and let only workers write there"
     ),
 }
 
 
 def is_lasting(error: BaseException) -> bool:
-    """Whether trying again cannot help, with whatever worker."""
-    return isinstance(error, _LASTING) and not isinstance(error, _OF_THIS_WORKER)
+    """Return True if no retry can succeed, whatever the settings of the worker."""
+    return isinstance(error, _LASTING) and not isinstance(error, _CONFIGURATION_ERRORS)
 
 
 def as_failure(error: MistralOffloadError, *, size: int | None = None) -> ApplicationError:
-    """A failure that Temporal does not try again, of the error's type, saying what to do."""
+    """Convert an error to a failure that Temporal does not retry, with a remedy in its message.
+
+    Args:
+        error: the error, whose class becomes the type of the failure.
+        size: bytes that were offloaded, if known.
+    """
     text = str(error)
     if size is not None:
         text += f"; {size:,} bytes were offloaded"
@@ -68,14 +74,14 @@ def as_failure(error: MistralOffloadError, *, size: int | None = None) -> Applic
     return _failure(type(error).__name__, text)
 
 
-def to_payload(failure: ApplicationError) -> Payload:
-    """What stands in for a payload that cannot be delivered."""
+def to_placeholder(failure: ApplicationError) -> Payload:
+    """Make the placeholder of a payload that cannot be decoded."""
     members = {"type": failure.type, "message": failure.message}
     return Payload(metadata={"encoding": ENCODING.encode()}, data=json.dumps(members).encode())
 
 
 def read_failure(payload: Payload) -> ApplicationError | None:
-    """Why a payload cannot be delivered; None when it is an ordinary one."""
+    """Return the failure in a placeholder; None for any other payload."""
     if payload.metadata.get("encoding") != ENCODING.encode():
         return None
     members = cast("dict[str, str]", json.loads(payload.data))
@@ -83,10 +89,10 @@ def read_failure(payload: Payload) -> ApplicationError | None:
 
 
 def require_delivered(values: Iterable[Any]) -> None:
-    """Raise the failure of the first value that has one, also of those not read yet.
+    """Raise the failure of the first lost payload, including those in ``RawValue``.
 
     Raises:
-        ApplicationError: it cannot be retried.
+        ApplicationError: a value is a lost payload; not retryable.
     """
     for value in values:
         if isinstance(value, LostPayload):
@@ -98,20 +104,21 @@ def require_delivered(values: Iterable[Any]) -> None:
 
 
 def raise_failure(failure: ApplicationError) -> NoReturn:
-    """Raise a failure, in a way that ends what it is raised in.
+    """Raise a failure so that it ends the workflow, handler or activity it is raised in.
 
     Raises:
         ApplicationError: the failure.
-        ReplayImpossibleError: history has gone on after this place; the run is terminated.
+        ReplayImpossibleError: a blob is lost in a replay, where history continues after this point;
+            the run is going to be terminated.
     """
-    lost = failure.type in _ENDING and temporalio.workflow.in_workflow()
-    if lost and temporalio.workflow.unsafe.is_replaying_history_events():
+    is_blob_lost = failure.type in _BLOB_LOST and temporalio.workflow.in_workflow()
+    if is_blob_lost and temporalio.workflow.unsafe.is_replaying_history_events():
         raise schedule_termination(failure)
     raise failure
 
 
 class LostPayload:
-    """Stands for a value that could not be had; whatever is done with it raises its failure."""
+    """Stands for a value that could not be decoded; using it raises its failure."""
 
     __slots__ = ("_failure",)
 
@@ -128,10 +135,10 @@ class LostPayload:
         raise_failure(failure)
 
     def __repr__(self) -> str:
-        return "<a value that could not be delivered>"
+        return "<a value that could not be decoded>"
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # asked by copy, inspect and their like
+        if name.startswith("__"):  # looked up by copy, inspect and similar modules
             raise AttributeError(name)
         self.fail()
 

@@ -1,9 +1,9 @@
-"""Ends executions that can never go on.
+"""Terminates executions that can never continue.
 
-While a workflow is replayed, its code must do again what history says: failing it there, because a
-blob it read earlier is gone, would contradict history, and Temporal would try for ever. Nothing but
-a termination ends such an execution. So it is written down here, and the worker terminates it with
-the failure as its reason.
+During a replay, workflow code must do what history says. If it failed there, because a blob that it
+read earlier is gone, it would contradict history, and Temporal would retry the workflow task
+forever. Only a termination ends such an execution. It is scheduled here, and the worker terminates
+the execution with the failure as the reason.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from temporalio.service import RPCError, RPCStatusCode
 _logger = logging.getLogger("mistral_offload.worker")
 
 _PAUSE_SECONDS = 0.5
-_MOST_WAITING = 10_000
+_MOST_SCHEDULED = 10_000
 
 
 class ReplayImpossibleError(Exception):
-    """A workflow task cannot be done again; the execution is about to be terminated."""
+    """A workflow task cannot be replayed; the execution is going to be terminated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,37 +37,41 @@ class _Termination:
 
 
 _lock = threading.Lock()
-_waiting: dict[str, _Termination] = {}
+_scheduled: dict[str, _Termination] = {}
 
 
 def schedule_termination(failure: ApplicationError) -> ReplayImpossibleError:
-    """Have the current workflow run terminated; what to raise in it meanwhile."""
+    """Schedule the termination of the current workflow run.
+
+    Returns:
+        An error to raise in the workflow until it is terminated.
+    """
     info = temporalio.workflow.info()
     reason = f"{failure.type}: {failure.message} (found during a replay)"
     with _lock:
-        if len(_waiting) < _MOST_WAITING:
-            _waiting[info.run_id] = _Termination(
+        if len(_scheduled) < _MOST_SCHEDULED:
+            _scheduled[info.run_id] = _Termination(
                 info.namespace, info.workflow_id, info.run_id, reason
             )
     return ReplayImpossibleError(reason)
 
 
 async def terminate_scheduled(client: Client) -> None:
-    """Terminate what is written down in this client's namespace, until cancelled."""
+    """Carry out the scheduled terminations in this client's namespace, until cancelled."""
     while True:
         for termination in _take(client.namespace):
-            await _end(client, termination)
+            await _terminate(client, termination)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _end(client: Client, termination: _Termination) -> None:
+async def _terminate(client: Client, termination: _Termination) -> None:
     handle = client.get_workflow_handle(termination.workflow_id, run_id=termination.run_id)
     try:
         await handle.terminate(reason=termination.reason)
     except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:  # closed: it was only asked something
+        if error.status != RPCStatusCode.NOT_FOUND:  # else it has closed, and a query replayed it
             _logger.warning(
-                "Workflow %s cannot go on and could not be terminated: %s; %s",
+                "Workflow %s cannot continue, and terminating it failed: %s; reason: %s",
                 termination.workflow_id,
                 error,
                 termination.reason,
@@ -79,8 +83,8 @@ async def _end(client: Client, termination: _Termination) -> None:
 def _take(namespace: str) -> list[_Termination]:
     with _lock:
         found = [
-            termination for termination in _waiting.values() if termination.namespace == namespace
+            termination for termination in _scheduled.values() if termination.namespace == namespace
         ]
         for termination in found:
-            del _waiting[termination.run_id]
+            del _scheduled[termination.run_id]
         return found

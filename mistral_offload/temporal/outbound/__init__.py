@@ -1,1 +1,1 @@
-"""Payloads leaving a worker: what fits into a message, and what goes to the store."""
+"""Outgoing payloads of workers: message sizes, and the choice of payloads to offload."""

@@ -1,4 +1,4 @@
-"""Encodes lists of payloads so that each list, and the message it is part of, can be delivered."""
+"""Encodes lists of payloads so that each list, and the message it is part of, fits the limits."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from temporalio.api.common.v1 import Payload
+from temporalio.runtime import Runtime
 
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.limits import INLINE_LIMIT_BYTES, LOW_FLOOR_BYTES, SMALLEST_OFFLOADED_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.outbound.outbox import Batch, OutboxEntry, find_entry, without_mark
-from mistral_offload.temporal.outbound.sdk_internals import in_workflow_task, is_as_expected
+from mistral_offload.temporal.outbound.sdk_internals import Capability, lost_capabilities
 from mistral_offload.temporal.outbound.size_budget import (
-    Ledger,
+    MessageBudget,
+    list_floor,
     list_size,
-    list_threshold,
-    too_large,
+    size_error,
 )
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _logger = logging.getLogger("mistral_offload.worker")
 
 
-class EncodeOne(Protocol):
-    """Encodes one payload for its owner; see `PayloadEncoder.encode` for the rest."""
+class EncodePayload(Protocol):
+    """Encodes one payload of an owner; see `PayloadEncoder.encode` for the other arguments."""
 
-    async def __call__(  # noqa: D102 - said above
+    async def __call__(  # noqa: D102 - the class says it
         self,
         payload: Payload,
         owner: PayloadOwner,
@@ -43,136 +44,167 @@ class EncodeOne(Protocol):
 
 @dataclass
 class _Message:
-    """What a workflow task sends; keeps its batches until the task has ended."""
+    """The response of a workflow task, with batches that are kept until the task ends."""
 
-    ledger: Ledger = field(default_factory=Ledger)
+    budget: MessageBudget = field(default_factory=MessageBudget)
     batches: list[Batch] = field(default_factory=list[Batch])
 
 
 class MessageEncoder:
-    """Decides what leaves, and begins uploads of one message together; safe to share."""
+    """Chooses the payloads to offload, and uploads those of one message concurrently.
 
-    def __init__(self, encoder: PayloadEncoder, encode_one: EncodeOne) -> None:
+    One instance may be shared by several codecs.
+
+    Args:
+        encoder: its properties; it is not called.
+        encode_payload: encodes one payload.
+    """
+
+    def __init__(self, encoder: PayloadEncoder, encode_payload: EncodePayload) -> None:
         self._encoder = encoder
-        self._encode_one = encode_one
+        self._encode_payload = encode_payload
         self._messages: WeakKeyDictionary[asyncio.Task[Any], _Message] = WeakKeyDictionary()
-        self._can_count: bool | None = None
+        self._lost: frozenset[Capability] | None = None
 
-    async def check(self) -> bool:
-        """Whether messages can be counted with the installed temporalio; if not, a warning."""
-        if self._can_count is None:
-            self._can_count = await is_as_expected()
-            if not self._can_count:
-                _logger.warning(
-                    "This version of temporalio encodes payloads in a way that is not known here: "
-                    "what a message holds cannot be counted, so payloads are offloaded from %s "
-                    "bytes on",
-                    f"{LOW_FLOOR_BYTES:,}",
-                )
-        return self._can_count
+    async def lost_capabilities(self, runtime: Runtime | None = None) -> frozenset[Capability]:
+        """Return the capabilities that are lost with the installed temporalio.
 
-    async def encode(self, payloads: Sequence[Payload], owner: PayloadOwner) -> list[Payload]:
+        The first call determines them, and logs a warning for each.
+
+        Args:
+            runtime: the runtime of this process's workers; Temporal's default if not given.
+        """
+        if self._lost is None:
+            lost = await lost_capabilities(runtime)
+            if self._lost is None:  # a concurrent call may have been quicker
+                self._lost = lost
+                for capability in lost:
+                    _logger.warning("%s", capability.warning)
+        return self._lost
+
+    async def encode(
+        self, payloads: Sequence[Payload], owner: PayloadOwner, *, for_worker: bool
+    ) -> list[Payload]:
         """Encode one list.
 
+        Args:
+            payloads: the list, which the server limits as a whole.
+            owner: the execution that payloads without a context belong to.
+            for_worker: True when a worker encodes the response of a workflow task.
+
         Raises:
-            PayloadTooLargeError: it is over the limit, and nothing offloads it.
+            PayloadTooLargeError: the list is over the limit, and no payload can be offloaded.
             StorageError: a blob could not be written.
         """
         entries = [find_entry(payload) for payload in payloads]
         payloads = [without_mark(payload) for payload in payloads]
-        in_task = in_workflow_task()
+        in_workflow_task = for_worker or any(entries)  # only workflow code makes entries
         if not self._encoder.offloads:
-            encoded = await gather_or_cancel([self._encode_one(each, owner) for each in payloads])
+            encoded = await gather_or_cancel(
+                [self._encode_payload(each, owner) for each in payloads]
+            )
         else:
-            counts = in_task and await self.check()
-            ledger = self._ledger(entries) if counts else None
-            if owner.is_local:  # arguments, which stay in the worker
-                ledger = None
-            is_result = owner.is_local and not in_task
-            floor = self._floor(payloads, ledger, is_local_result=is_result)
+            budget = await self._message_budget(entries) if in_workflow_task else None
+            if owner.is_local:  # arguments of a local activity, which stay in the worker
+                budget = None
+            is_local_result = owner.is_local and not in_workflow_task
+            floor = self._floor(payloads, budget, is_local_result=is_local_result)
             encoded = await gather_or_cancel(
                 [
                     self._encode_entry(found[1], floor)
                     if found
-                    else self._encode_one(payload, owner, floor=floor)
+                    else self._encode_payload(payload, owner, floor=floor)
                     for payload, found in zip(payloads, entries, strict=True)
                 ]
             )
-            encoded = await self._fit(payloads, entries, encoded, owner)
-            if ledger is not None:
-                fresh = zip(encoded, entries, strict=True)
-                ledger.add([each for each, found in fresh if found is None])
-        error = None if in_task else too_large(encoded)
-        if error is not None:  # in a workflow task, raising would only make Temporal try again
+            encoded = await self._fit_list(payloads, entries, encoded, owner)
+            if budget is not None:
+                unplanned = zip(encoded, entries, strict=True)
+                budget.add([each for each, found in unplanned if found is None])
+        error = None if in_workflow_task else size_error(encoded)
+        if error is not None:  # raised in a workflow task, it would only make Temporal retry that
             raise error
         return encoded
 
     def _floor(
-        self, payloads: Sequence[Payload], ledger: Ledger | None, *, is_local_result: bool
+        self, payloads: Sequence[Payload], budget: MessageBudget | None, *, is_local_result: bool
     ) -> int | None:
-        floors = [list_threshold(payloads)]
-        if ledger is not None:
-            floors.append(ledger.threshold)
-        elif is_local_result or self._can_count is False:  # part of some message, unknown which
+        floors = [list_floor(payloads)]
+        if budget is not None:
+            floors.append(budget.unplanned_floor)
+        elif is_local_result or Capability.MESSAGE_SIZES in (self._lost or ()):
+            # Part of a message whose other payloads are unknown.
             floors.append(LOW_FLOOR_BYTES)
         return min((floor for floor in floors if floor is not None), default=None)
 
-    def _ledger(self, entries: Sequence[tuple[Batch, OutboxEntry] | None]) -> Ledger:
-        """What the current workflow task's answer holds; with new batches, all of these, too."""
+    async def _message_budget(
+        self, entries: Sequence[tuple[Batch, OutboxEntry] | None]
+    ) -> MessageBudget | None:
+        """Return the budget of the current workflow task's response; plan new batches first.
+
+        None if sizes cannot be added up with the installed temporalio.
+        """
+        if Capability.MESSAGE_SIZES in await self.lost_capabilities():
+            return None
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - it is known to be a worker's
+        assert task is not None  # noqa: S101 - workers encode in tasks
         message = self._messages.setdefault(task, _Message())
         for found in entries:
             if found is not None:
                 batch = found[0]
-                message.ledger = batch.ledger
-                if not batch.begun:
+                message.budget = batch.budget
+                if not batch.is_planned:
                     message.batches.append(batch)
-                    self._begin(batch)
-        return message.ledger
+                    self._start_encoding(batch)
+        return message.budget
 
-    def _begin(self, batch: Batch) -> None:
-        floors = batch.plan(even=self._encoder.compresses)
+    def _start_encoding(self, batch: Batch) -> None:
+        floors = batch.plan(equal_shares=self._encoder.compresses)
         for entry, floor in zip(batch.entries, floors, strict=True):
-            if entry.replaying:
+            if entry.is_replayed:
                 continue
-            work = asyncio.ensure_future(self._encode_one(entry.payload, entry.owner, floor=floor))
-            work.add_done_callback(_note_failure)
-            entry.encoding = work
+            encoding = asyncio.ensure_future(
+                self._encode_payload(entry.payload, entry.owner, floor=floor)
+            )
+            encoding.add_done_callback(_retrieve_exception)
+            entry.encoding = encoding
 
     async def _encode_entry(self, entry: OutboxEntry, floor: int | None) -> Payload:
         if entry.encoding is None:
-            return await self._encode_one(
-                entry.payload, entry.owner, floor=floor, write=not entry.replaying
+            return await self._encode_payload(
+                entry.payload, entry.owner, floor=floor, write=not entry.is_replayed
             )
-        # Shielded, so that another payload's failure does not cancel what is nearly there.
-        encoded: Payload = await asyncio.shield(entry.encoding)
-        return encoded
+        # Shielded, so that another payload's failure does not cancel an upload.
+        return await asyncio.shield(entry.encoding)
 
-    async def _fit(
+    async def _fit_list(
         self,
         payloads: Sequence[Payload],
         entries: Sequence[tuple[Batch, OutboxEntry] | None],
         encoded: list[Payload],
         owner: PayloadOwner,
     ) -> list[Payload]:
-        """Offload what a threshold could not foresee: compression changes the order of sizes."""
-        left = sorted(range(len(encoded)), key=lambda index: len(encoded[index].data))
-        while left and list_size(encoded) > INLINE_LIMIT_BYTES:
-            index = left.pop()
+        """Offload more payloads of an encoded list that is still too large.
+
+        Compression changes the order of sizes, which a floor cannot foresee.
+        """
+        smallest_first = sorted(range(len(encoded)), key=lambda index: len(encoded[index].data))
+        while smallest_first and list_size(encoded) > INLINE_LIMIT_BYTES:
+            index = smallest_first.pop()
             if len(encoded[index].data) < SMALLEST_OFFLOADED_BYTES:
                 break
             found = entries[index]
-            encoded[index] = await self._encode_one(
+            encoded[index] = await self._encode_payload(
                 payloads[index],
                 owner if found is None else found[1].owner,
                 offload=True,
-                write=found is None or not found[1].replaying,
+                write=found is None or not found[1].is_replayed,
             )
         return encoded
 
 
-def _note_failure(work: asyncio.Future[Payload]) -> None:
-    # Raised where the payload is encoded; if that never happens, nobody is to be warned of it.
-    if not work.cancelled():
-        work.exception()
+def _retrieve_exception(encoding: asyncio.Future[Payload]) -> None:
+    # It is raised where the payload is encoded. If that never happens, asyncio must not warn of an
+    # exception that was never retrieved.
+    if not encoding.cancelled():
+        encoding.exception()

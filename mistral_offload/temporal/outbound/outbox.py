@@ -1,91 +1,95 @@
-"""What a workflow is about to send, known before Temporal asks to have it encoded.
+"""Payloads that a workflow is about to send, recorded before Temporal has them encoded.
 
-Temporal encodes an answer's payloads one list after the other: the first could not know what else
-is to fit into the message, and every upload would wait for the one before it. But a workflow's
-values are converted before that, all of them. So the converter writes each down here and gives its
-payload a mark, by which the codec finds the whole batch again with the first payload it sees. The
-codec takes the marks off. Payloads too small to be offloaded have none.
+Temporal encodes the payloads of a workflow task's response one list at a time. The codec alone
+could not know what else the message will hold, and every upload would wait for the one before it.
+But all of a workflow's values are converted before the first one is encoded. So the converter
+records each payload here and marks it in its metadata. By the mark of the first payload it encodes,
+the codec finds the whole batch. The codec removes the marks. Payloads too small to be offloaded are
+neither recorded nor marked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from weakref import WeakValueDictionary
 
 import temporalio.workflow
 from temporalio.api.common.v1 import Payload
 
 from mistral_offload.limits import SMALLEST_OFFLOADED_BYTES
-from mistral_offload.temporal.outbound.size_budget import Ledger, Weight, list_threshold, threshold
+from mistral_offload.temporal.outbound.size_budget import (
+    MessageBudget,
+    PayloadSize,
+    list_floor,
+    offloading_floor,
+)
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
-MARK = "__offload_departure"
+_MARK = "__offload_outbox_entry"
+"""Metadata key of a mark: the number of the batch, and the index of the entry in it."""
 
 
 @dataclass(eq=False)
 class OutboxEntry:
-    """One payload on its way out.
+    """An outgoing payload.
 
     Attributes:
-        payload: as it was converted, without the mark.
-        owner: on whose behalf it is sent.
-        list_floor: from which size on payloads leave for its list to fit.
-        replaying: history has it already, so nothing needs to be written.
-        encoding: the work on it, once it has begun ahead of time.
+        payload: the payload as it was converted, without the mark.
+        owner: the execution it belongs to.
+        list_floor: offloading floor in bytes that its argument list needs to fit; or None.
+        is_replayed: True when history has the payload already, so that no blob is written.
+        encoding: the future of the encoded payload, once the batch is planned.
     """
 
     payload: Payload
     owner: PayloadOwner
     list_floor: int | None
-    replaying: bool
-    encoding: Any = None
+    is_replayed: bool
+    encoding: asyncio.Future[Payload] | None = None
 
 
 @dataclass(eq=False)
 class Batch:
-    """What one run of a workflow converted since its last answer.
+    """Payloads that one workflow run converted since its last response.
 
     Attributes:
-        ledger: the message that all of it goes into, perhaps with earlier batches.
-        let_go: called when the codec has seen it: what is converted from now on makes another
-            batch, and only the codec keeps this one.
+        budget: the budget of the message that all of them go into, perhaps with earlier batches.
+        on_planned: called when the batch is planned. Values converted later go into another batch,
+            and only the codec still refers to this one.
         entries: the payloads, in the order of their conversion.
-        begun: that has happened.
+        is_planned: True after `plan`.
     """
 
-    ledger: Ledger
-    let_go: Callable[[], None]
+    budget: MessageBudget
+    on_planned: Callable[[], None]
     entries: list[OutboxEntry] = field(default_factory=list[OutboxEntry])
-    begun: bool = False
+    is_planned: bool = False
 
-    def plan(self, *, even: bool) -> list[int | None]:
-        """Begin, and say from how many bytes on each payload leaves for the message to fit.
+    def plan(self, *, equal_shares: bool) -> list[int | None]:
+        """Close the batch, reserve its budget and return the offloading floor of each entry.
 
-        The largest leave first; ``even`` gives each the same share instead, for when it is not
-        known before what they will weigh.
+        Args:
+            equal_shares: True to give every payload the same share of the budget, for encoders
+                that change the order of sizes; otherwise the largest payloads are offloaded.
         """
-        self.begun = True
-        self.let_go()
-        weights = [
-            Weight.of(entry.payload)
-            for entry in self.entries
-            if not entry.owner.is_local  # arguments that stay in the worker
-        ]
-        floor = threshold(weights, self.ledger.room)
-        if floor is not None and even:
-            floor = self.ledger.room // len(weights)
-        self.ledger.reserve(
-            weight.whole if floor is None or weight.data < floor else weight.left
-            for weight in weights
+        self.is_planned = True
+        self.on_planned()
+        # Arguments of local activities stay in the worker.
+        sizes = [PayloadSize.of(each.payload) for each in self.entries if not each.owner.is_local]
+        floor = offloading_floor(sizes, self.budget.remaining)
+        if floor is not None and equal_shares:
+            floor = self.budget.remaining // len(sizes)
+        self.budget.reserve(
+            size.inline if floor is None or size.data < floor else size.offloaded for size in sizes
         )
-        floors = [
+        pairs = [
             (None if entry.owner.is_local else floor, entry.list_floor) for entry in self.entries
         ]
-        return [min((each for each in pair if each is not None), default=None) for pair in floors]
+        return [min((each for each in pair if each is not None), default=None) for pair in pairs]
 
 
 _numbers = itertools.count(1)
@@ -99,46 +103,52 @@ class Outbox:
     def __init__(self) -> None:
         self._number = 0
         self._batch: Batch | None = None
-        self._ledger = Ledger()
+        self._budget = MessageBudget()
         self._history_length = -1
 
-    def note(self, payloads: Sequence[Payload], owner: PayloadOwner) -> list[Payload]:
-        """Copies with marks of those that may be offloaded; inside a workflow only."""
-        replaying = temporalio.workflow.unsafe.is_replaying_history_events()
-        list_floor = list_threshold(payloads)
+    def record(self, payloads: Sequence[Payload], owner: PayloadOwner) -> list[Payload]:
+        """Record the payloads of one list, and return it with marked copies of those recorded.
+
+        Must be called inside a workflow.
+        """
+        is_replayed = temporalio.workflow.unsafe.is_replaying_history_events()
+        floor = list_floor(payloads)
         marked: list[Payload] = []
         for payload in payloads:
-            if len(payload.data) < SMALLEST_OFFLOADED_BYTES or MARK in payload.metadata:
-                marked.append(payload)  # too small, or noted before
+            if len(payload.data) < SMALLEST_OFFLOADED_BYTES or _MARK in payload.metadata:
+                marked.append(payload)  # too small, or recorded before
                 continue
             batch = self._current()
             mark = f"{self._number}.{len(batch.entries)}".encode()
-            batch.entries.append(OutboxEntry(payload, owner, list_floor, replaying))
-            marked.append(Payload(metadata={**payload.metadata, MARK: mark}, data=payload.data))
+            batch.entries.append(OutboxEntry(payload, owner, floor, is_replayed))
+            marked.append(Payload(metadata={**payload.metadata, _MARK: mark}, data=payload.data))
         return marked
 
     def _current(self) -> Batch:
         history_length = temporalio.workflow.info().get_current_history_length()
         if history_length != self._history_length:
-            # Else several answers make one message: the task they belong to is still the same.
+            # A new workflow task. Within one, several responses make one message.
             self._history_length = history_length
-            self._ledger = Ledger()
+            self._budget = MessageBudget()
             self._batch = None
         batch = self._batch
         if batch is None:
-            batch = self._batch = Batch(self._ledger, self._let_go)
+            batch = self._batch = Batch(self._budget, self._detach)
             with _lock:
                 self._number = next(_numbers)
                 _batches[self._number] = batch
         return batch
 
-    def _let_go(self) -> None:
+    def _detach(self) -> None:
         self._batch = None
 
 
 def find_entry(payload: Payload) -> tuple[Batch, OutboxEntry] | None:
-    """What was written down about a marked payload; None when there is no mark, or it is old."""
-    mark = payload.metadata.get(MARK)
+    """Find the batch and the entry of a marked payload.
+
+    None for a payload without a mark, or one whose batch no longer exists.
+    """
+    mark = payload.metadata.get(_MARK)
     if not mark:
         return None
     try:
@@ -151,8 +161,8 @@ def find_entry(payload: Payload) -> tuple[Batch, OutboxEntry] | None:
 
 
 def without_mark(payload: Payload) -> Payload:
-    """A payload as it would be without all this; the same object when it has no mark."""
-    if MARK not in payload.metadata:
+    """Return a payload without its mark; the same object if it has none."""
+    if _MARK not in payload.metadata:
         return payload
-    metadata = {key: value for key, value in payload.metadata.items() if key != MARK}
+    metadata = {key: value for key, value in payload.metadata.items() if key != _MARK}
     return Payload(metadata=metadata, data=payload.data)

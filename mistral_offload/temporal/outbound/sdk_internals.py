@@ -1,106 +1,380 @@
-"""Whose work the current asyncio task does: Temporal's worker's, or somebody else's.
+"""Everything this package relies on that temporalio does not promise.
 
-Temporal runs the whole of a workflow task, from decoding to encoding, in one asyncio task, and the
-whole of an activity in another. Which one this is shows in the task's coroutine. That is no public
-interface, so `is_as_expected` tries it out on the installed version; where it fails, callers choose
-what is safe without knowing.
+No private name of temporalio is used, here or elsewhere in the package. The package relies on
+behaviours of temporalio's workers instead:
+
+- `Capability.MESSAGE_SIZES`: a workflow task converts all values it sends before the first one is
+  encoded, and encodes them in one asyncio task, one list of payloads at a time.
+- `Capability.WORKER_TASKS`: workflow tasks and activities are handled in asyncio tasks whose
+  coroutines are defined in a module next to the one of `temporalio.worker.Worker`, and an
+  activity's arguments are decoded before `temporalio.activity.in_activity` becomes true.
+- `Capability.REPLAYED_RESULTS`: results that a workflow waits for are converted outside any asyncio
+  task, by a converter that was made for this run and first given the run's own context, and
+  `temporalio.workflow.in_workflow` is true while asyncio's running loop is the workflow's.
+
+`lost_capabilities` tries them on the installed version by replaying a short history. A replay runs
+no activities; `worker_scope.note_activity_task` observes those of a running worker.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
-from collections.abc import Sequence
-from typing import Any
+import inspect
+import os
+import threading
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from enum import Enum
+from importlib.metadata import version
+from typing import Any, Final
 
 import temporalio.activity
-import temporalio.bridge.worker
+import temporalio.nexus
+import temporalio.workflow
+from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import Payload
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
-from temporalio.converter import DataConverter, PayloadCodec
+from temporalio.api.enums.v1 import EventType, TaskQueueKind
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import WorkflowHistory
+from temporalio.converter import (
+    ActivitySerializationContext,
+    DataConverter,
+    DefaultPayloadConverter,
+    PayloadCodec,
+    SerializationContext,
+    WithSerializationContext,
+    WorkflowSerializationContext,
+)
+from temporalio.runtime import Runtime
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
+from typing_extensions import Self
+
+from mistral_offload.limits import LOW_FLOOR_BYTES
+
+_WORKER_FILE: Final[str] = inspect.unwrap(Worker.run).__code__.co_filename
+_WORKER_FOLDER: Final = os.path.dirname(_WORKER_FILE)
+
+REPLAYER_NAMESPACE: Final[str] = inspect.signature(Replayer).parameters["namespace"].default
+"""The namespace of Temporal's replayer, whatever namespace its histories come from."""
 
 
-def in_workflow_task() -> bool:
-    """Whether a worker's workflow task is being decoded or encoded by the current task."""
-    return _runs(_workflow_code())
+def in_worker_task() -> bool:
+    """Return True if a worker started the current asyncio task to handle a task.
+
+    False in tasks that run `Worker.run`, because the code of plugins runs in them as well.
+    """
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no event loop runs in this thread
+        return False
+    code = getattr(task.get_coro(), "cr_code", None) if task else None
+    file: str = getattr(code, "co_filename", "")
+    return os.path.dirname(file) == _WORKER_FOLDER and file != _WORKER_FILE
 
 
-def in_worker() -> bool:
-    """Whether a worker decodes or encodes for itself: not an activity's code using a client."""
-    if in_workflow_task():
+def current_activity() -> bytes | None:
+    """Return the task token of the activity whose code is running; None outside of activities."""
+    if not temporalio.activity.in_activity():
+        return None
+    return temporalio.activity.info().task_token
+
+
+def in_nexus_operation() -> bool:
+    """Return True while a Nexus operation is handled, including its payloads."""
+    return temporalio.nexus.in_operation()
+
+
+def converts_for_workflow() -> bool:
+    """Return True if a value is converted for a workflow, by its code or by the worker."""
+    if temporalio.workflow.in_workflow():
         return True
-    return _runs(_activity_code()) and not temporalio.activity.in_activity()
+    try:
+        return asyncio.current_task() is None
+    except RuntimeError:  # no event loop runs in this thread
+        return True
+
+
+@contextmanager
+def workflow_entered(loop: asyncio.AbstractEventLoop | None) -> Generator[None]:
+    """Make the functions of `temporalio.workflow` work while a result is converted for a workflow.
+
+    Args:
+        loop: the workflow's event loop; None to change nothing.
+    """
+    if loop is None or temporalio.workflow.in_workflow():
+        yield
+        return
+    outer = asyncio._get_running_loop()
+    asyncio._set_running_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(outer)
+
+
+class Capability(Enum):
+    """A part of this package that depends on unpromised behaviour of temporalio.
+
+    The value is a sentence for users about the effect of a loss.
+    """
+
+    MESSAGE_SIZES = (
+        "The payloads of a workflow task's response cannot be added up before they are sent, so "
+        f"every payload of {LOW_FLOOR_BYTES:,} bytes or more is offloaded."
+    )
+    WORKER_TASKS = (
+        "A worker made without OffloadPlugin and run_worker cannot be distinguished from a client "
+        "with the same data converter: for a payload that cannot be decoded, that client gets a "
+        "placeholder that raises the error when it is used, instead of the error. Workers and "
+        "clients with OffloadPlugin, and run_worker, are not affected."
+    )
+    REPLAYED_RESULTS = (
+        "An execution whose replay needs a blob that is gone is not terminated: its workflow task "
+        "is retried until the execution times out or is terminated by hand."
+    )
+
+    @property
+    def warning(self) -> str:
+        """A message for users: the effect of the loss, and the remedy."""
+        installed = version("temporalio")
+        return (
+            f"temporalio {installed} behaves unlike the versions mistral-offload was made for. "
+            f"{self.value} Remedy: upgrade mistral-offload, or pin temporalio<{installed}"
+        )
 
 
 async def is_as_expected() -> bool:
-    """Whether the installed temporalio encodes one completion in one task, one list at a time."""
-    if _workflow_code() is None:
-        return False
-    codec = _Watching()
-    completion: Any = WorkflowActivationCompletion()
-    for number in range(3):
-        command = completion.successful.commands.add().schedule_activity
-        command.seq = number
-        command.arguments.add(data=b"1")
+    """Return True if the installed temporalio behaves as this package relies on."""
+    return not await lost_capabilities()
+
+
+async def lost_capabilities(runtime: Runtime | None = None) -> frozenset[Capability]:
+    """Return the capabilities that are lost with the installed temporalio.
+
+    Takes a few milliseconds, and needs no server.
+
+    Args:
+        runtime: the runtime of this process's workers; Temporal's default if not given.
+    """
+    # A second attempt, because a replay can also fail on a machine that is too busy.
+    return await _try_out(runtime) and await _try_out(runtime)
+
+
+async def _try_out(runtime: Runtime | None) -> frozenset[Capability]:
+    trial: Future[frozenset[Capability]] = Future()
+    trial.set_running_or_notify_cancel()  # its result may come after the timeout
+
+    def run() -> None:
+        try:
+            trial.set_result(asyncio.run(_replay(runtime)))
+        except BaseException as error:  # a changed temporalio can raise anything
+            trial.set_exception(error)
+
+    # In a daemon thread, so that a replay that never ends cannot block the exit of the process.
+    threading.Thread(target=run, name="temporalio-probe", daemon=True).start()
     try:
-        await temporalio.bridge.worker.encode_completion(
-            completion,
-            DataConverter(payload_codec=codec),
-            encode_headers=False,
-            storage_concurrency_limit=1,
+        return await asyncio.wait_for(asyncio.wrap_future(trial), _PROBE_SECONDS)
+    except Exception:
+        return frozenset(Capability)
+
+
+async def _replay(runtime: Runtime | None) -> frozenset[Capability]:
+    seen = _Observations()
+    with ThreadPoolExecutor(1) as executor:
+        replayer = Replayer(
+            workflows=[_ProbedWorkflow],
+            data_converter=DataConverter(_observing_converter(seen), _ObservingCodec(seen)),
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            workflow_task_executor=executor,
+            runtime=runtime,
         )
-    except Exception:  # whatever a changed private interface raises
-        return False
-    return codec.calls == 3 and not codec.overlapped and codec.tasks == {asyncio.current_task()}
+        await replayer.replay_workflow(_history())
+    return seen.lost()
 
 
-class _Watching(PayloadCodec):
+_PROBE_SECONDS = 10.0
+_WORKFLOW_TYPE = "mistral-offload-probe"
+_WORKFLOW_ID = "mistral-offload-probe"
+_ACTIVITIES = 3
+
+
+@temporalio.workflow.defn(name=_WORKFLOW_TYPE, sandboxed=False)
+class _ProbedWorkflow:
+    """Sends several lists of payloads in one message, then waits for a result."""
+
+    @temporalio.workflow.run
+    async def run(self, value: str) -> str:
+        handles = [
+            temporalio.workflow.start_activity(
+                "probed",
+                value,
+                activity_id=str(number),
+                start_to_close_timeout=timedelta(seconds=1),
+            )
+            for number in range(_ACTIVITIES)
+        ]
+        result: str = await handles[0]
+        return result
+
+
+class _Observations:
+    """Facts about the conversions and encodings of one replay.
+
+    Attributes:
+        converted: lists of values that the workflow converted.
+        converted_before_encoding: the same, when the first list was encoded.
+        encodings: the asyncio task of each encoded list.
+        overlapped: True if several lists were encoded at a time.
+        in_worker_tasks: results of `in_worker_task`, one for each encoded or decoded list.
+        results_in_workflow: for each result the workflow waited for, True if it was converted as
+            this package relies on.
+    """
+
     def __init__(self) -> None:
-        self.calls = 0
+        self.converted = 0
+        self.converted_before_encoding: int | None = None
+        self.encodings: list[asyncio.Task[Any] | None] = []
         self.overlapped = False
-        self.tasks: set[asyncio.Task[Any] | None] = set()
-        self._running = 0
+        self.in_worker_tasks: list[bool] = []
+        self.results_in_workflow: list[bool] = []
+
+    def lost(self) -> frozenset[Capability]:
+        """Return the capabilities whose behaviour was not observed."""
+        first_message = self.encodings[:_ACTIVITIES]
+        kept = {
+            Capability.MESSAGE_SIZES: (
+                self.converted_before_encoding == _ACTIVITIES
+                and not self.overlapped
+                and len(self.encodings) == _ACTIVITIES + 1
+                and len(set(first_message)) == 1
+                and first_message[0] is not self.encodings[-1]
+            ),
+            Capability.WORKER_TASKS: bool(self.in_worker_tasks) and all(self.in_worker_tasks),
+            Capability.REPLAYED_RESULTS: self.results_in_workflow == [True],
+        }
+        return frozenset(capability for capability, is_kept in kept.items() if not is_kept)
+
+
+class _ObservingCodec(PayloadCodec):
+    def __init__(self, seen: _Observations) -> None:
+        self._seen = seen
+        self._encoding = False
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        self.calls += 1
-        self._running += 1
-        self.overlapped |= self._running > 1
-        self.tasks.add(asyncio.current_task())
-        await asyncio.sleep(0)
-        self._running -= 1
+        seen = self._seen
+        if seen.converted_before_encoding is None:
+            seen.converted_before_encoding = seen.converted
+        seen.overlapped |= self._encoding
+        seen.encodings.append(asyncio.current_task())
+        seen.in_worker_tasks.append(in_worker_task())
+        self._encoding = True
+        await asyncio.sleep(0)  # lets another list begin, if several are encoded at a time
+        self._encoding = False
         return list(payloads)
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        self._seen.in_worker_tasks.append(in_worker_task())
         return list(payloads)
 
 
-def _runs(code: Any) -> bool:
-    if code is None:
-        return False
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # no loop runs in this thread
-        return False
-    return task is not None and getattr(task.get_coro(), "cr_code", None) is code
+def _observing_converter(seen: _Observations) -> type[DefaultPayloadConverter]:
+    class ObservingConverter(DefaultPayloadConverter, WithSerializationContext):
+        def __init__(self) -> None:
+            super().__init__()
+            self.contexts: list[SerializationContext] = []
+            self.loops: list[asyncio.AbstractEventLoop] = []
+            self.context: SerializationContext | None = None
+
+        def with_context(self, context: SerializationContext) -> Self:
+            self.contexts.append(context)
+            other = type(self)()
+            other.contexts, other.loops, other.context = self.contexts, self.loops, context
+            return other
+
+        def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+            if temporalio.workflow.in_workflow():
+                self.loops.append(asyncio.get_running_loop())
+                seen.converted += 1
+            return super().to_payloads(values)
+
+        def from_payloads(
+            self, payloads: Sequence[Payload], type_hints: list[type] | None = None
+        ) -> list[Any]:
+            if isinstance(self.context, ActivitySerializationContext):
+                seen.results_in_workflow.append(self._is_in_workflow())
+            return super().from_payloads(payloads, type_hints)
+
+        def _is_in_workflow(self) -> bool:
+            own = WorkflowSerializationContext(REPLAYER_NAMESPACE, _WORKFLOW_ID)
+            if self.contexts[0] != own or not converts_for_workflow() or not self.loops:
+                return False
+            with workflow_entered(self.loops[0]):
+                return (
+                    temporalio.workflow.in_workflow()
+                    and temporalio.workflow.unsafe.is_replaying_history_events()
+                    and temporalio.workflow.info().workflow_id == _WORKFLOW_ID
+                )
+
+    return ObservingConverter
 
 
-@functools.cache
-def _workflow_code() -> Any:
-    try:
-        from temporalio.worker import _workflow as module  # pyright: ignore[reportPrivateUsage]
+def _history() -> WorkflowHistory:
+    """Make the history of a `_ProbedWorkflow` that has ended, as a server would have kept it."""
+    value = {"payloads": [Payload(metadata={"encoding": b"json/plain"}, data=b'"x"')]}
+    queue = {"name": "probe", "kind": TaskQueueKind.TASK_QUEUE_KIND_NORMAL}
+    run_id = "00000000-0000-0000-0000-000000000001"
+    seconds = Duration(seconds=10)
+    events: list[HistoryEvent] = []
 
-        worker: Any = module._WorkflowWorker  # pyright: ignore[reportPrivateUsage]
-        return worker._handle_activation.__code__
-    except (ImportError, AttributeError):
-        return None
+    def add(kind: str, **attributes: Any) -> None:
+        members: dict[str, Any] = {f"{kind}_event_attributes": attributes}
+        event_type = EventType.Value(f"EVENT_TYPE_{kind.upper()}")
+        event = HistoryEvent(event_id=len(events) + 1, event_type=event_type, **members)
+        event.event_time.FromDatetime(datetime(2026, 1, 1))
+        events.append(event)
 
+    def add_workflow_task() -> None:
+        scheduled = len(events) + 1
+        add("workflow_task_scheduled", task_queue=queue, start_to_close_timeout=seconds, attempt=1)
+        add("workflow_task_started", scheduled_event_id=scheduled, request_id=run_id)
+        add("workflow_task_completed", scheduled_event_id=scheduled, started_event_id=scheduled + 1)
 
-@functools.cache
-def _activity_code() -> Any:
-    try:
-        from temporalio.worker import _activity as module  # pyright: ignore[reportPrivateUsage]
-
-        worker: Any = module._ActivityWorker  # pyright: ignore[reportPrivateUsage]
-        return worker._handle_start_activity_task.__code__
-    except (ImportError, AttributeError):
-        return None
+    add(
+        "workflow_execution_started",
+        workflow_id=_WORKFLOW_ID,
+        workflow_type={"name": _WORKFLOW_TYPE},
+        task_queue=queue,
+        input=value,
+        workflow_task_timeout=seconds,
+        original_execution_run_id=run_id,
+        first_execution_run_id=run_id,
+        attempt=1,
+    )
+    add_workflow_task()
+    sent = len(events)
+    for number in range(_ACTIVITIES):
+        add(
+            "activity_task_scheduled",
+            activity_id=str(number),
+            activity_type={"name": "probed"},
+            task_queue=queue,
+            input=value,
+            start_to_close_timeout=seconds,
+            workflow_task_completed_event_id=sent,
+        )
+    add("activity_task_started", scheduled_event_id=sent + 1, request_id=run_id, attempt=1)
+    add(
+        "activity_task_completed",
+        result=value,
+        scheduled_event_id=sent + 1,
+        started_event_id=len(events),
+    )
+    add_workflow_task()
+    add(
+        "workflow_execution_completed",
+        result=value,
+        workflow_task_completed_event_id=len(events),
+    )
+    return WorkflowHistory(_WORKFLOW_ID, events)

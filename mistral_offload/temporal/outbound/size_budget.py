@@ -1,12 +1,13 @@
-"""How large the payloads of one list and of one message may be, and which must go to the store.
+"""Size limits of argument lists and messages, and the offloading floors that follow from them.
 
-The server limits an argument list, and refuses a whole workflow task whose response is over 4 MiB:
-many payloads of a legal size add up. So what a message holds is counted, and the size from which on
-payloads leave is lowered as far as it takes. The largest leave first.
+The server limits an argument list to 2 MiB, and refuses a workflow task's response over 4 MiB, so
+many payloads of a legal size can add up to an illegal one. The sizes in a message are therefore
+added up, and the offloading floor is lowered until the rest fits. The largest payloads are
+offloaded first.
 
-What nothing can make deliverable is refused. Temporal retries a workflow task whose response is too
-large again and again; raised while a value is converted, which happens in the workflow's own code,
-an error ends the workflow instead.
+A list that cannot be made to fit is refused while its values are converted. That happens in the
+workflow's own code, where an error ends the workflow. Raised later, while the response is encoded,
+it would only make Temporal retry the workflow task again and again.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.lost_payloads import LENIENT
 
 _REFERENCE_BYTES = 320
-"""What is left of an offloaded payload besides its metadata: key, options, framing."""
+"""Size of an offloaded payload without its metadata: key, options, framing."""
 
 _FRAMING_BYTES = 16
-"""What a message needs around a payload; commands come on top, from the 0.5 MiB kept free."""
+"""Size of the framing of a payload in a message. Commands use the 0.5 MiB that are kept free."""
 
-_SHARE = 8
-"""No payload that was not announced takes more than this part of the room that is left."""
+_UNPLANNED_SHARE = 8
+"""Divisor of the remaining budget: the largest share that one unplanned payload may take."""
 
 _REMEDY = (
     "Configure payload offloading: BlobStorageConfig(…) in PayloadOffloadingConfig, or the "
@@ -41,80 +42,87 @@ _REMEDY = (
 
 
 @dataclass(frozen=True, slots=True)
-class Weight:
-    """What a payload weighs in a message.
+class PayloadSize:
+    """Sizes of a payload in a message, in bytes.
 
     Attributes:
-        data: bytes of data, by which it is chosen.
-        whole: bytes with metadata.
-        left: bytes of what stays in the message when the data goes to the store.
+        data: the data alone; payloads are offloaded in the order of this size.
+        inline: data, metadata and framing.
+        offloaded: reference, metadata and framing, when the data is in the store.
     """
 
     data: int
-    whole: int
-    left: int
+    inline: int
+    offloaded: int
 
     @classmethod
-    def of(cls, payload: Payload) -> Weight:
-        """The weight of a payload."""
-        data, whole = len(payload.data), payload.ByteSize() + _FRAMING_BYTES
-        return cls(data, whole, whole - data + _REFERENCE_BYTES)
+    def of(cls, payload: Payload) -> PayloadSize:
+        """Measure a payload."""
+        data, inline = len(payload.data), payload.ByteSize() + _FRAMING_BYTES
+        return cls(data, inline, inline - data + _REFERENCE_BYTES)
 
 
-def threshold(weights: Iterable[Weight], room: int) -> int | None:
-    """From how many bytes of data on payloads must leave so that all fit; None when they do.
+def offloading_floor(sizes: Iterable[PayloadSize], budget: int) -> int | None:
+    """Return the data size from which payloads must be offloaded for all to fit the budget.
 
-    When nothing helps, as many leave as possible.
+    None when all fit as they are. When they cannot be made to fit, the floor is as low as it is
+    useful.
     """
-    heaviest_first = sorted(weights, key=lambda weight: weight.data, reverse=True)
-    total = sum(weight.whole for weight in heaviest_first)
-    found = None
-    for weight in heaviest_first:
-        if total <= room or weight.data < SMALLEST_OFFLOADED_BYTES:
+    largest_first = sorted(sizes, key=lambda size: size.data, reverse=True)
+    total = sum(size.inline for size in largest_first)
+    floor = None
+    for size in largest_first:
+        if total <= budget or size.data < SMALLEST_OFFLOADED_BYTES:
             break
-        total -= weight.whole - weight.left
-        found = weight.data
-    return found
+        total -= size.inline - size.offloaded
+        floor = size.data
+    return floor
 
 
-def list_threshold(payloads: Sequence[Payload]) -> int | None:
-    """The same for one argument list, which may have 2 MiB with everything."""
-    return threshold(map(Weight.of, payloads), INLINE_LIMIT_BYTES)
+def list_floor(payloads: Sequence[Payload]) -> int | None:
+    """Return the offloading floor of one argument list, by the server's limit for lists."""
+    return offloading_floor(map(PayloadSize.of, payloads), INLINE_LIMIT_BYTES)
 
 
 def list_size(payloads: Iterable[Payload]) -> int:
-    """Bytes of a list as the server counts them."""
+    """Return the size of a list in bytes, as the server counts it."""
     return sum(payload.ByteSize() + _FRAMING_BYTES for payload in payloads)
 
 
-class Ledger:
-    """What one message to the server holds so far."""
+class MessageBudget:
+    """Bytes that are left for payloads in one message to the server.
+
+    Args:
+        capacity: bytes for all payloads of the message.
+    """
 
     def __init__(self, capacity: int = MESSAGE_BUDGET_BYTES) -> None:
         self._capacity = capacity
         self._spent = 0
 
     @property
-    def room(self) -> int:
-        """Bytes that may still be added."""
+    def remaining(self) -> int:
+        """Bytes that may still be added; never negative."""
         return max(0, self._capacity - self._spent)
 
     @property
-    def threshold(self) -> int:
-        """From which size on a payload leaves that nobody announced."""
-        return max(SMALLEST_OFFLOADED_BYTES, self.room // _SHARE)
+    def unplanned_floor(self) -> int:
+        """Offloading floor in bytes for payloads that are in no batch."""
+        return max(SMALLEST_OFFLOADED_BYTES, self.remaining // _UNPLANNED_SHARE)
 
     def reserve(self, sizes: Iterable[int]) -> None:
-        """Keep room for what will be in the message."""
+        """Subtract the sizes, in bytes, of payloads that will be in the message."""
         self._spent += sum(sizes)
 
     def add(self, payloads: Iterable[Payload]) -> None:
-        """Note what is in the message now."""
+        """Subtract payloads that are in the message now."""
         self._spent += list_size(payloads)
 
 
-def too_large(payloads: Sequence[Payload], *, remedy: str = _REMEDY) -> PayloadTooLargeError | None:
-    """The error that says that one list is over the limit; None when it is not."""
+def size_error(
+    payloads: Sequence[Payload], *, remedy: str = _REMEDY
+) -> PayloadTooLargeError | None:
+    """Return the error for a list over the server's limit; None if it is within."""
     size = list_size(payloads)
     if size <= INLINE_LIMIT_BYTES:
         return None
@@ -122,15 +130,20 @@ def too_large(payloads: Sequence[Payload], *, remedy: str = _REMEDY) -> PayloadT
     return PayloadTooLargeError(what, size=size, limit=INLINE_LIMIT_BYTES, remedy=remedy)
 
 
-def too_large_unencoded(
+def unencoded_size_error(
     payloads: Sequence[Payload], encoder: PayloadEncoder
 ) -> PayloadTooLargeError | None:
-    """The same for a list before it is encoded, by an encoder that offloads nothing."""
+    """Return the error for a list that will be over the limit once it is encoded.
+
+    Args:
+        payloads: a list before it is encoded.
+        encoder: encodes the list later; with one that offloads there is no error.
+    """
     if encoder.offloads or LENIENT.get() or list_size(payloads) <= INLINE_LIMIT_BYTES:
         return None
-    # Compression may help, and is as good as certain to give the same size again.
-    sizes = [
+    # Compression may make it fit. Encoding again later gives almost certainly the same size.
+    encoded = [
         Payload(metadata=payload.metadata, data=encoder.encode(payload.data, None).data)
         for payload in payloads
     ]
-    return too_large(sizes)
+    return size_error(encoded)

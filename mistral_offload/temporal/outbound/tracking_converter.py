@@ -1,14 +1,12 @@
-"""A payload converter around another one, for what only shows where values are converted.
+"""A wrapper of payload converters that records, rejects and raises.
 
-On the way out it notes what a workflow is about to send and refuses what could never be delivered;
-on the way in it raises the failures of payloads that could not be had.
+It records outgoing payloads, rejects oversized ones, and raises the errors of lost ones.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from copy import copy
 from itertools import zip_longest
 from typing import Any
@@ -34,15 +32,20 @@ from mistral_offload.temporal.failures.lost_payloads import (
     require_delivered,
 )
 from mistral_offload.temporal.outbound.outbox import Outbox
-from mistral_offload.temporal.outbound.size_budget import too_large_unencoded
+from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
+from mistral_offload.temporal.outbound.size_budget import unencoded_size_error
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 
 class TrackingConverter(PayloadConverter, WithSerializationContext):
-    """Converts as another converter does; goes with `OffloadingCodec` and `ContextInterceptor`.
+    """Converts values like another converter; used with `OffloadingCodec` and `ContextInterceptor`.
 
-    Every workflow run has an instance of its own, from which copies with a context are made; the
-    first of these is the run's own.
+    Every workflow run has an instance of its own, from which copies with a context are made. The
+    first context is the run's own.
+
+    Args:
+        inner: converts the values.
+        encoder: encodes the payloads later; without offloading, large payloads are rejected here.
     """
 
     def __init__(self, inner: PayloadConverter, encoder: PayloadEncoder) -> None:
@@ -52,7 +55,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         self._run = _Run()
 
     def with_context(self, context: SerializationContext) -> Self:
-        """The same converter for the payloads of one workflow or activity."""
+        """Return a copy of this converter for the payloads of one workflow or activity."""
         other = copy(self)
         other._context = context
         if self._run.own is None:
@@ -62,32 +65,35 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         return other
 
     def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
-        """Write values.
+        """Convert values to payloads.
 
         Raises:
-            ApplicationError: inside a workflow, where they cannot be delivered.
+            ApplicationError: a value is a lost payload; or, inside a workflow, the list is over the
+                platform's limit and offloading is off.
         """
         require_delivered(values)
         payloads = self._inner.to_payloads(values)
         if not temporalio.workflow.in_workflow():
             return payloads
         self._run.loop = asyncio.get_running_loop()
-        error = too_large_unencoded(payloads, self._encoder)
+        error = unencoded_size_error(payloads, self._encoder)
         if error is not None:
             raise as_failure(error)
         if not self._encoder.offloads:
             return payloads
         owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
-        return self._run.outbox.note(payloads, owner)
+        return self._run.outbox.record(payloads, owner)
 
     def from_payloads(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None
     ) -> list[Any]:
-        """Read values.
+        """Convert payloads to values.
+
+        A lost payload becomes a `LostPayload`, or stays a placeholder in a ``RawValue``.
 
         Raises:
-            ApplicationError: inside a workflow, when one could not be had and this is the place to
-                say so.
+            ApplicationError: a lost payload is the result of an activity or a child that a workflow
+                waits for.
         """
         failures = [read_failure(payload) for payload in payloads]
         if not any(failures):
@@ -100,61 +106,44 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             elif hint is RawValue:
                 values.append(RawValue(payload))
             elif self._is_awaited():
-                with self._run.entered():
+                with workflow_entered(self._run.loop):
                     raise_failure(failure)
             else:
                 values.append(LostPayload(failure))
         return values
 
     def _is_awaited(self) -> bool:
-        """Whether a workflow waits for the value: the result of an activity or a child.
+        """Return True if a workflow waits for the value: the result of an activity or a child.
 
-        What it is called with comes to its interceptors first: raised here, the failure of a
-        signal's argument would be logged and the signal dropped.
+        Arguments of workflows and handlers are passed to the interceptors instead. Raised here, the
+        failure of a signal's argument would be logged, and the signal dropped.
         """
-        if LENIENT.get() or not _in_workflow_thread():
+        if LENIENT.get() or not converts_for_workflow():
             return False
         context = self._context
         return not isinstance(context, WorkflowSerializationContext) or context != self._run.own
 
 
 class _Run:
-    """What the copies of one instance share."""
+    """State shared by the copies of one instance.
+
+    Attributes:
+        outbox: payloads that the workflow is about to send.
+        own: the context of the workflow run itself.
+        loop: the event loop of the workflow.
+    """
 
     def __init__(self) -> None:
         self.outbox = Outbox()
         self.own: SerializationContext | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 
-    @contextmanager
-    def entered(self) -> Generator[None]:
-        """As if the workflow ran: Temporal applies results while no loop does."""
-        outside = self.loop is not None and not temporalio.workflow.in_workflow()
-        if outside:
-            asyncio._set_running_loop(self.loop)
-        try:
-            yield
-        finally:
-            if outside:
-                asyncio._set_running_loop(None)
-
 
 def tracking(inner: type[PayloadConverter], encoder: PayloadEncoder) -> type[PayloadConverter]:
-    """A class around another one, which Temporal can make instances of without arguments."""
+    """Make a `TrackingConverter` class that Temporal can instantiate without arguments."""
 
     class Tracking(TrackingConverter):
         def __init__(self) -> None:
             super().__init__(inner(), encoder)
 
     return Tracking
-
-
-def _in_workflow_thread() -> bool:
-    """Whether a worker applies or runs a workflow: where it applies, no loop runs at all."""
-    if temporalio.workflow.in_workflow():
-        return True
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return True
-    return False

@@ -1,9 +1,9 @@
-"""Context payloads taken apart and put together.
+"""Reads and writes context payloads.
 
-Two forms occur. The *dissolved* one has the value's JSON as data and the context in metadata; it is
-what this package writes and what lies in history. The *nested* one, written by the official
-converter before its codec runs, is ``{"context": {…}, "payload": "<JSON as text>", "empty": …}``;
-it is only read here.
+Two forms occur. The *metadata form* has the value's JSON as data and the context in metadata. This
+package writes it, and histories hold it. The *nested form* is
+``{"context": {…}, "payload": "<JSON as text>", "empty": …}``. The official converter writes it
+before its codec runs; this package only reads it.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _TEXT_MEMBERS = (
 
 @dataclass(frozen=True, slots=True)
 class ContextPayload:
-    """The parts of a payload that carries a context.
+    """The parts of a payload with a context.
 
     Attributes:
-        data: JSON text of the value, or what the options made of it.
+        data: JSON text of the value, transformed as the options say.
         context: the execution the value belongs to.
-        options: transforms applied to the data, first applied first.
-        empty: it stands for "no argument".
+        options: transforms applied to the data, in the order of their application.
+        empty: True when the payload stands for an empty argument list.
     """
 
     data: bytes
@@ -55,7 +55,7 @@ class ContextPayload:
     empty: bool = False
 
     def to_payload(self) -> Payload:
-        """The dissolved form."""
+        """Write the metadata form."""
         return Payload(
             metadata=write_metadata(self.context, options=self.options, empty=self.empty),
             data=self.data,
@@ -63,21 +63,21 @@ class ContextPayload:
 
 
 def carries_context(payload: Payload) -> bool:
-    """Whether a payload claims to be of this kind; others are none of our business."""
+    """Return True if a payload's encoding is that of a context payload of either form."""
     return has_context_encoding(payload.metadata)
 
 
-def is_dissolved(payload: Payload) -> bool:
-    """Whether it is of this kind, in today's form and under today's name."""
+def has_metadata_form(payload: Payload) -> bool:
+    """Return True for a context payload in the metadata form, with the current encoding name."""
     metadata = payload.metadata
     return metadata.get("encoding") == CONTEXT_ENCODING.encode() and has_execution(metadata)
 
 
 def read_context_payload(payload: Payload) -> ContextPayload:
-    """Take a context payload of either form apart, without touching it.
+    """Return the parts of a context payload of either form; the payload is not modified.
 
     Raises:
-        PayloadDecodeError: it is neither form, or a part of it is not what it should be.
+        PayloadDecodeError: the payload has neither form, or a part is malformed.
     """
     metadata, data = payload.metadata, payload.data
     if has_execution(metadata):
@@ -85,15 +85,19 @@ def read_context_payload(payload: Payload) -> ContextPayload:
             data, read_metadata(metadata), read_options(metadata), read_empty(metadata)
         )
     nested = _read_nested(data)
-    # Neither form: reading the metadata says what is missing from it.
+    # For a payload with neither form, `read_metadata` raises an error with the missing parts.
     return nested or ContextPayload(data, read_metadata(metadata))
 
 
 def read_context(payload: Payload) -> PayloadContext | None:
-    """The context a payload carries, or None when it is of another kind.
+    """Return the context of a payload; None for a payload of another kind.
+
+    Example:
+        ``read_context(raw_value.payload)``, for a parameter declared as
+        ``temporalio.common.RawValue``.
 
     Raises:
-        PayloadDecodeError: it claims to carry a context, but does not.
+        PayloadDecodeError: the payload claims to carry a context, but does not.
     """
     return read_context_payload(payload).context if carries_context(payload) else None
 
@@ -133,7 +137,7 @@ def _context_of(members: Mapping[str, Any]) -> PayloadContext:
 
     execution_id = member("execution_id", str, "")
     if not execution_id:
-        raise PayloadDecodeError("the context of a payload names no execution")
+        raise PayloadDecodeError("the context of a payload has no execution_id")
     return PayloadContext(
         namespace=member("namespace", str, ""),
         execution_id=execution_id,

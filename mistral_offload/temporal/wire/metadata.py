@@ -1,7 +1,7 @@
-"""The context of a payload as its metadata, in the platform's spelling.
+"""Reads and writes a payload's context as metadata, in the platform's format.
 
-Keys, presence rules and the style of the JSON inside are facts of the platform: other workers and
-the platform itself read them. All values are bytes of UTF-8 text.
+Keys, presence rules and the style of the JSON values are defined by the platform: other workers and
+the platform itself read them. All values are UTF-8 text as bytes.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ _CONTEXT_ENCODINGS = (CONTEXT_ENCODING.encode(), LEGACY_CONTEXT_ENCODING.encode(
 
 
 def has_context_encoding(metadata: Mapping[str, bytes]) -> bool:
-    """Whether the payload claims to carry a context, under the current or the legacy name."""
+    """Return True if the encoding is that of a context payload, by its current or legacy name."""
     return metadata.get(_ENCODING) in _CONTEXT_ENCODINGS
 
 
 def has_execution(metadata: Mapping[str, bytes]) -> bool:
-    """Whether the metadata itself holds the context."""
+    """Return True if the metadata contains an execution id, and so the context."""
     return bool(metadata.get(_EXECUTION_ID))
 
 
 def write_metadata(
     context: PayloadContext, *, options: Iterable[EncodingOption] = (), empty: bool = False
 ) -> dict[str, bytes]:
-    """Write context, encoding options and the mark of "no argument" as payload metadata."""
+    """Write a context, encoding options and the mark of an empty argument list as metadata."""
     texts: dict[str, str | None] = {
         _ENCODING: CONTEXT_ENCODING,
         _NAMESPACE: context.namespace,
@@ -67,16 +67,16 @@ def write_metadata(
 
 
 def read_metadata(metadata: Mapping[str, bytes]) -> PayloadContext:
-    """Read the context back.
+    """Read a context from metadata.
 
     Raises:
-        PayloadDecodeError: there is no execution id, or a value is not what it should be.
+        PayloadDecodeError: the execution id is missing, or a value is malformed.
     """
     execution_id = _text(metadata, _EXECUTION_ID)
     if not execution_id:
         raise PayloadDecodeError(
-            f"a payload with encoding {CONTEXT_ENCODING} names no execution: its metadata has only "
-            f"{', '.join(sorted(metadata))}"
+            f"a payload with encoding {CONTEXT_ENCODING} has no {_EXECUTION_ID}: its metadata has "
+            f"only {', '.join(sorted(metadata))}"
         )
     on_behalf_of = metadata.get(_ON_BEHALF_OF)
     return PayloadContext(
@@ -95,17 +95,20 @@ def read_metadata(metadata: Mapping[str, bytes]) -> PayloadContext:
 
 
 def read_options(metadata: Mapping[str, bytes]) -> tuple[EncodingOption, ...]:
-    """Read the transforms the data went through, first applied first.
+    """Read the transforms applied to the data, in the order of their application.
 
     Raises:
-        PayloadDecodeError: an entry is unknown, padded with blanks or empty.
+        PayloadDecodeError: an entry is unknown, padded with spaces or empty.
     """
     text = _text(metadata, OPTIONS_KEY)
     return parse_options(text.split(",")) if text else ()
 
 
 def read_empty(metadata: Mapping[str, bytes]) -> bool:
-    """Whether the payload stands for "no argument": true for any value that is not empty."""
+    """Return True if the payload stands for an empty argument list.
+
+    Any non-empty value of the key counts.
+    """
     return bool(metadata.get(_EMPTY))
 
 
@@ -118,7 +121,7 @@ def _text(metadata: Mapping[str, bytes], key: str) -> str | None:
 
 
 def _dump(members: Mapping[str, Any]) -> str | None:
-    # Python's default style, unlike payload data: it is compared byte by byte with the platform's.
+    # In Python's default style, unlike payload data, to equal the platform's text byte by byte.
     return json.dumps(dict(members)) if members else None
 
 

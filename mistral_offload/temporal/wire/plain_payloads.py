@@ -1,14 +1,14 @@
-"""Payloads without a context, encoded so that they can be undone.
+"""Reads and writes encoded payloads without a context.
 
-Failure details, heartbeats, memos, and whatever else is not ``json/wf_v1``:
+These are failure details, heartbeats, memos, and all other payloads that are not ``json/wf_v1``:
 
-- Encrypted as a whole and nothing else, they look as the official worker writes them:
-  ``binary/encrypted``, the former encoding in ``encoding-orig``. It can read them.
-- With nothing but encrypted fields they keep their encoding, for they still are the JSON it says.
-- With anything more done to them they are ``binary/encoded``. The official worker records nothing
-  of that, and so cannot read even its own; these it refuses, as an encoding it does not know.
+- A payload that is only encrypted as a whole has the official worker's format, so that it can read
+  it: ``binary/encrypted``, with the original encoding in ``encoding-orig``.
+- A payload with only encrypted fields keeps its encoding, because it is still the JSON it claims.
+- A payload with any other transform is ``binary/encoded``. The official worker does not record such
+  transforms, and cannot decode even its own. It rejects these payloads as an unknown encoding.
 
-What was done, other than encryption as a whole, is listed in ``encoding_options``.
+All transforms except encryption as a whole are listed in ``encoding_options``.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _ONLY_ENCRYPTED = (EncodingOption.ENCRYPTED,)
 _ONLY_FIELDS = (EncodingOption.ENCRYPTED_PARTIAL,)
 
 
-def is_wrapped(payload: Payload) -> bool:
-    """Whether a payload says, in place of its encoding, that it is encoded."""
+def is_encoded(payload: Payload) -> bool:
+    """Return True if a payload's encoding says that it is encrypted or otherwise encoded."""
     return payload.metadata.get(_ENCODING) in (ENCRYPTED, ENCODED)
 
 
 def is_left_alone(payload: Payload) -> bool:
-    """Whether it is marked as a memo that was never encoded."""
-    return bool(payload.metadata.get(_UNENCODED_MEMO)) and not is_wrapped(payload)
+    """Return True for a memo that is marked as never encoded."""
+    return bool(payload.metadata.get(_UNENCODED_MEMO)) and not is_encoded(payload)
 
 
 def holds_json(payload: Payload) -> bool:
-    """Whether the data is JSON text, in which fields may be marked."""
+    """Return True if the data is JSON text, in which fields may be marked for encryption."""
     return payload.metadata.get(_ENCODING, b"").startswith(b"json/")
 
 
 def write_plain(payload: Payload, encoded: EncodedPayload) -> Payload:
-    """A copy that holds the encoded data and says what was done to it."""
+    """Return a copy with the encoded data and a record of its transforms in the metadata."""
     metadata = dict(payload.metadata)
     options = (*read_options(metadata), *encoded.options)
     if options != _ONLY_FIELDS:
@@ -57,34 +57,35 @@ def write_plain(payload: Payload, encoded: EncodedPayload) -> Payload:
 
 
 def read_plain(payload: Payload) -> EncodedPayload:
-    """The data, and what was done to it; no options when nothing was.
+    """Return the data and its transforms; no options for a payload that is not encoded.
 
     Raises:
-        PayloadDecodeError: it does not say what was done to it, or what it was before.
+        PayloadDecodeError: the metadata of an encoded payload lacks the transforms or the original
+            encoding.
     """
     options = read_options(payload.metadata)
-    if is_wrapped(payload):
+    if is_encoded(payload):
         encoding = payload.metadata[_ENCODING]
         if _ORIGINAL not in payload.metadata:
             raise PayloadDecodeError(
-                f"a payload with encoding {encoding.decode()} does not say what it was before: "
-                f"its metadata has no {_ORIGINAL!r}"
+                f"a payload with encoding {encoding.decode()} has no original encoding: its "
+                f"metadata lacks {_ORIGINAL!r}"
             )
         if not options and encoding == ENCODED:
             raise PayloadDecodeError(
-                f"a payload with encoding {encoding.decode()} does not say what was done to it: "
-                f"its metadata has no {OPTIONS_KEY!r}"
+                f"a payload with encoding {encoding.decode()} has no record of its transforms: its "
+                f"metadata lacks {OPTIONS_KEY!r}"
             )
         options = options or _ONLY_ENCRYPTED
     return EncodedPayload(payload.data, options)
 
 
 def restore_plain(payload: Payload, data: bytes) -> Payload:
-    """A copy that holds the decoded data, as it was before `write_plain`."""
+    """Return a copy with the decoded data and the metadata from before `write_plain`."""
     metadata = dict(payload.metadata)
     metadata.pop(OPTIONS_KEY, None)
-    if is_wrapped(payload):
+    if is_encoded(payload):
         metadata[_ENCODING] = metadata.pop(_ORIGINAL)
-        if not metadata[_ENCODING]:  # it had none
+        if not metadata[_ENCODING]:  # the payload had none
             del metadata[_ENCODING]
     return Payload(metadata=metadata, data=data)
