@@ -94,7 +94,7 @@ def rm(
     while_running: Annotated[
         bool,
         typer.Option(
-            "--while-running", help="Even if it is running, and may fail without its blobs."
+            "--while-running", help="Delete even if it is running, and may fail without its blobs."
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")] = False,

@@ -53,12 +53,14 @@ def gc(
         bool,
         typer.Option(
             "--allow-shorter-retention",
-            help="Even if Temporal keeps closed executions longer than --retention-days.",
+            help="Delete even if Temporal keeps closed executions longer than --retention-days.",
         ),
     ] = False,
     allow_empty_namespace: Annotated[
         bool,
-        typer.Option("--allow-empty-namespace", help="Even if Temporal knows no execution at all."),
+        typer.Option(
+            "--allow-empty-namespace", help="Delete even if Temporal knows no execution at all."
+        ),
     ] = False,
     trust_forgotten: Annotated[
         bool,

@@ -43,7 +43,7 @@ def inspect(
         int | None,
         typer.Option(min=1, help="For an event with several payloads: show only this one."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most so many bytes.")] = 8_000,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many bytes.")] = 8_000,
     full: Annotated[bool, typer.Option("--full", help="Show the whole value.")] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Show or write the bytes as stored, not decoded.")

@@ -91,7 +91,7 @@ def apply(
         bool,
         typer.Option(
             "--shorter-than-retention",
-            help="Even if executions lose payloads that can still be read.",
+            help="Apply even if executions lose payloads that can still be read.",
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")] = False,
