@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.time_limits", "tests.scheduling", "tests.servers.fixtures"]
+pytest_plugins = ["tests.time_limits", "tests.scheduler", "tests.servers.fixtures"]
 
 # Fixtures that choose a server by their parameter, and the parameters that need none.
 _BY_PARAMETER = {"backend": {"memory", "local"}, "route": set[str]()}

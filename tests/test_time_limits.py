@@ -63,7 +63,7 @@ def test_that_fails(stuck):
 def run(folder: Path, program: str, *options: str) -> subprocess.CompletedProcess[str]:
     (folder / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\ntimeout_method = thread\n")
     (folder / "test_program.py").write_text(program)
-    plugins = ("no:cacheprovider", "tests.time_limits", "tests.scheduling")
+    plugins = ("no:cacheprovider", "tests.time_limits", "tests.scheduler")
     command = [sys.executable, "-m", "pytest", *(f"-p{name}" for name in plugins), *options]
     return subprocess.run(
         [*command, "--rootdir", str(folder), "-c", str(folder / "pytest.ini"), str(folder)],

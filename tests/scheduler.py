@@ -1,4 +1,4 @@
-"""How the processes of pytest-xdist share the tests: whole files, in the order of collection."""
+"""The share of each process of pytest-xdist: whole files, in the order of collection."""
 
 from __future__ import annotations
 
