@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = ["tests.time_limits", "tests.scheduler", "tests.servers.fixtures"]
+
+# A directory without certificates, also for the programs that tests start: reading those of the
+# public authorities takes 25 ms for each HTTP client, and no test needs them.
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 # Fixtures that choose a server by their parameter, and the parameters that need none.
 _BY_PARAMETER = {"backend": {"memory", "local"}, "route": set[str]()}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
 from mistral_offload.devserver import LocalPlatform
 from tests.servers.seaweed import Seaweed
@@ -13,6 +15,7 @@ from tests.servers.worker import WorkerProcess
 DOCUMENT = {"title": "The Shining", "pages": ["All work and no play  " * 100] * 2_000}  # 4 MB
 
 
+@pytest.mark.timeout(180)  # transfers between two buckets, and starts a worker
 def test_a_moved_bucket(local_platform: LocalPlatform, seaweed: Seaweed) -> None:
     old, new = (block(seaweed, seaweed.make_bucket()) for _ in range(2))
     moving = {**new, "read_also": [old]}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import pytest
+
 from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.limits import MIB
@@ -13,6 +15,7 @@ from tests.servers.worker import WorkerProcess
 INTERRUPTED = Path(__file__).parent / "workers" / "interrupted.py"
 
 
+@pytest.mark.timeout(180)  # waits for Temporal's time-out of a dead worker
 def test_killed_worker_is_replaced(local_platform: LocalPlatform, tmp_path: Path) -> None:
     storage = {"storage_provider": "local", "path": str(tmp_path / "blobs")}
     marker = tmp_path / "in-the-middle"

@@ -98,6 +98,7 @@ def left(bucket: BlobStore) -> set[str]:
 # gc
 
 
+@pytest.mark.timeout(180)  # stores and removes 2,000 blobs one by one
 async def test_2000_blobs_of_200_executions(
     place: Place, world: World, bucket: BlobStore, seaweed_proxy: CountingProxy
 ) -> None:

@@ -101,6 +101,7 @@ def browser() -> Iterator[Chrome]:
         yield opened
 
 
+@pytest.mark.timeout(180)  # starts a browser
 def test_the_page_shows_a_preview_and_links_to_all_of_it(stack: Stack, browser: Chrome) -> None:
     browser.get(f"{stack.ui_url}/namespaces/{NAMESPACE}/workflows/{EXECUTION}")
     text = wait_for_text(browser, '"shown"')
@@ -142,6 +143,7 @@ def test_a_page_of_another_origin_gets_nothing(
     assert fetched == "got: {}"
 
 
+@pytest.mark.timeout(180)  # waits for retries of a command
 def test_temporals_command_shows_it_too(stack: Stack) -> None:
     with CodecServer(stack.variables) as server:
         command = [find_temporal(), "workflow", "show", "--detailed", "-w", EXECUTION]

@@ -40,6 +40,7 @@ def proxy(seaweed: Seaweed) -> Iterator[FaultProxy]:
     proxy.stop()
 
 
+@pytest.mark.timeout(180)  # waits for Temporal's time-outs of a dead worker
 def test_a_worker_killed_between_upload_and_completion(
     local_platform: LocalPlatform, seaweed: Seaweed, proxy: FaultProxy, recorder: Recorder
 ) -> None:
@@ -90,6 +91,7 @@ def test_a_worker_killed_between_upload_and_completion(
     recorder.note(Outcome(fault, "worker", "finished by another worker", None, seconds))
 
 
+@pytest.mark.timeout(180)  # starts two platforms and waits for retries
 def test_a_platform_killed_while_clients_wait(tmp_path: Path, recorder: Recorder) -> None:
     """One client polls, the other waits in one request; both continue when the platform is back."""
     port, temporal_port = free_ports(2)
@@ -147,6 +149,7 @@ def wait_until_running(client: Mistral, count: int) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.timeout(180)  # starts Temporal twice on one database
 def test_temporal_killed_while_workflows_run(
     tmp_path: Path, seaweed: Seaweed, recorder: Recorder
 ) -> None:

@@ -94,6 +94,7 @@ def dev() -> Iterator[Dev]:
         yield dev
 
 
+@pytest.mark.timeout(SECONDS + 240)  # runs for SECONDS, then checks every blob
 def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
     platform_port = int(dev.server_url.rpartition(":")[2])
     with fault_proxy(seaweed.port) as store, fault_proxy(platform_port) as platform:

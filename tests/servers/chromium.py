@@ -71,6 +71,7 @@ def _run(command: list[str]) -> None:
             f"the browser tests need chromium and chromedriver on the PATH; {advice}"
         )
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    environment.pop("SSL_CERT_DIR", None)  # its value in tests names no certificates
     ended = subprocess.run(
         command, capture_output=True, text=True, timeout=_INSTALL_SECONDS, env=environment
     )

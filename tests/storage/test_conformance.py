@@ -172,6 +172,7 @@ def test_what_is_missing_is_named(backend: Backend, root: str) -> None:
         assert store.container in str(caught.value)
 
 
+@pytest.mark.timeout(180)  # the writers wait for one another in SeaweedFS
 def test_of_racing_writers_exactly_one_wins(store: BlobStore, root: str) -> None:
     writers = 8
     with ThreadPoolExecutor(writers) as threads:

@@ -13,6 +13,7 @@ from mistral_offload.api import models
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(180)  # the first run of a type checker has no cache
 @pytest.mark.parametrize(
     ("checker", "options"),
     [("mypy", ["--strict", "--warn-unused-ignores"]), ("pyright", ["--warnings"])],
