@@ -11,11 +11,12 @@ PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 SOAK_SECONDS ?= 120
 # For each target.
 FUZZ_SECONDS ?= 10
+MATRIX ?=
 
 # What the benchmarks are told: rows, --quick, --json, --markdown.
 BENCH ?=
 
-.PHONY: demo test test-fast faults fuzz bench check twin clean
+.PHONY: demo test test-fast faults fuzz matrix bench check twin clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -34,6 +35,11 @@ faults: $(READY)
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
+
+# Other versions of Python and of the dependencies, single extras, larger blobs; an hour at most.
+# MATRIX=… chooses rows by parts of their names.
+matrix: $(READY)
+	$(BIN)/python -m tests.matrix $(MATRIX)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(BENCH)

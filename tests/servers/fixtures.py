@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from mistral_offload.devserver import LocalPlatform
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.servers.gcs_buckets import GCSBuckets
-from tests.servers.platform import SharedPlatform
 from tests.servers.pool import RemotePool, ServerPool
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
-from tests.servers.temporal_reader import TemporalReader
 from tests.servers.worker import WorkerProcess
+
+if TYPE_CHECKING:  # not everywhere: some tests run without the extras these need
+    from mistral_offload.devserver import LocalPlatform
+    from tests.servers.temporal_reader import TemporalReader
 
 _POOL = pytest.StashKey[ServerPool | RemotePool]()
 
@@ -50,12 +52,13 @@ def server_pool(pytestconfig: pytest.Config) -> ServerPool | RemotePool:
 @pytest.fixture(scope="session")
 def boto_models() -> Iterator[None]:
     """Read boto3's S3 model once: reading takes 90 of the 100 ms that creating a client takes."""
-    import botocore.session
-    from botocore.loaders import create_loader
-
-    loader = create_loader()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(botocore.session, "create_loader", lambda *_: loader)
+        if find_spec("botocore") is not None:
+            import botocore.session
+            from botocore.loaders import create_loader
+
+            loader = create_loader()
+            patched.setattr(botocore.session, "create_loader", lambda *_: loader)
         yield
 
 
@@ -136,6 +139,8 @@ def gcs_buckets_proxy(gcs_buckets: GCSBuckets) -> Iterator[CountingProxy]:
 @pytest.fixture(scope="session")
 def local_platform(server_pool: ServerPool) -> LocalPlatform:
     """The local platform on a real Temporal server."""
+    from tests.servers.platform import SharedPlatform
+
     return server_pool.get(SharedPlatform)
 
 
@@ -148,6 +153,8 @@ def temporal_target(local_platform: LocalPlatform) -> str:
 @pytest.fixture(scope="session")
 def temporal(local_platform: LocalPlatform) -> TemporalReader:
     """A reader of the histories on that Temporal server."""
+    from tests.servers.temporal_reader import TemporalReader
+
     return TemporalReader(local_platform)
 
 

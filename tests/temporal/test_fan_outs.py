@@ -58,6 +58,7 @@ async def worker(client: Client) -> AsyncGenerator[Worker]:
         yield worker
 
 
+@pytest.mark.timeout(240)  # hundreds of payloads at once, which a busy machine encodes for long
 @pytest.mark.parametrize(
     ("kind", "number", "size"),
     [
