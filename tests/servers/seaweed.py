@@ -120,6 +120,7 @@ class Seaweed:
                 "-webdav=false",
                 "-admin.ui=false",
                 "-master.telemetry=false",
+                "-volume.max=10000",  # each bucket has volumes of its own
                 "-s3.autoCreateBucket=false",
                 "-s3.allowDeleteBucketNotEmpty=false",
                 f"-s3.config={users}",
