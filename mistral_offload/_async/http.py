@@ -32,7 +32,7 @@ from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
-from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.jsontext import dump_named_json
 
 T = TypeVar("T")
 
@@ -212,7 +212,7 @@ class AsyncHttp:
             return render_body(body)
         description = describe_input(path, body)
         if not location.offloadable:
-            plain = dump_json(value)
+            plain = dump_named_json(value, description)
             payload = await encoder.encode_async(plain, None, offload=False)
             check_inline_size(description, payload)
             digest = encoder.hash_schedule_input(plain) if location.hashed else None

@@ -13,7 +13,6 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
-from pydantic_core import PydanticSerializationError, to_json
 
 from mistral_offload.errors import (
     ConfigurationError,
@@ -21,7 +20,8 @@ from mistral_offload.errors import (
     PayloadSerializationError,
 )
 from mistral_offload.payload.field_reference import ContentForm
-from mistral_offload.payload.jsontext import load_json
+from mistral_offload.payload.jsontext import dump_json, load_json
+from mistral_offload.payload.own_output import validate_json
 from mistral_offload.payload.typed_reader import describe_type, list_problems
 
 UNTYPED: Any = Any
@@ -108,7 +108,7 @@ class FieldContent:
         if self.is_untyped:
             return load_json(data)
         try:
-            return self._adapter.validate_json(data, **_BY_NAME_OPTIONS)
+            return validate_json(self._adapter, data, **_BY_NAME_OPTIONS)
         except ValidationError as error:
             raise self._decode_error(error) from None
 
@@ -126,14 +126,7 @@ class FieldContent:
             raise self._decode_error(error) from None
 
     def _dump(self, value: object) -> bytes:
-        try:
-            if self.is_untyped:
-                return to_json(value)
-            return self._adapter.dump_json(value, by_alias=True)
-        except (PydanticSerializationError, ValueError, RecursionError) as error:
-            raise PayloadSerializationError(
-                f"a {type(value).__name__} cannot be written as JSON: {error}"
-            ) from error
+        return dump_json(value, None if self.is_untyped else self._adapter)
 
     def _decode_error(self, error: ValidationError) -> PayloadDecodeError:
         return PayloadDecodeError(

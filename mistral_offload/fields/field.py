@@ -114,6 +114,10 @@ class OffloadableField(Generic[T_co]):
         except ReferenceRefusedError:
             return None
 
+    def json_members(self) -> dict[str, Any]:
+        """Return the members of the field's JSON that come from the caller."""
+        return {"value": self._value}
+
     def get_value(self) -> T_co:
         """Return the value.
 

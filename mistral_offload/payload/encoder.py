@@ -36,7 +36,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encryption import OVERHEAD_BYTES, Cipher
 from mistral_offload.payload.field_blob import open_field, seal_field
-from mistral_offload.payload.jsontext import dump_json, load_json
+from mistral_offload.payload.jsontext import dump_named_json, load_json_or_bytes
 from mistral_offload.payload.offloading import Offloader, fetch_offloaded
 from mistral_offload.payload.partial_encryption import (
     NOT_CONFIGURED,
@@ -44,6 +44,7 @@ from mistral_offload.payload.partial_encryption import (
     decrypt_patches,
     encrypt_marked,
 )
+from mistral_offload.payload.reference import Reference
 from mistral_offload.payload.schedule_hash import schedule_input_hash
 from mistral_offload.storage.store import BlobStore
 
@@ -219,7 +220,7 @@ class PayloadEncoder:
                 configured.
             StorageError: the blob could not be written.
         """
-        payload = self.encode(dump_json(value), context)
+        payload = self.encode(dump_named_json(value, what), context)
         if self._offloader is None and len(payload.data) > INLINE_LIMIT_BYTES:
             raise PayloadTooLargeError(
                 what,
@@ -275,12 +276,22 @@ class PayloadEncoder:
         return await self._run_in_thread_async(lambda: self.decode(payload, namespace=namespace))
 
     def decode_value(self, payload: EncodedPayload) -> Any:
-        """Decode a payload and parse its JSON; bytes that are not JSON are returned unchanged."""
+        """Decode a payload and parse its JSON; bytes that are not JSON are returned unchanged.
+
+        Such bytes are the result of a workflow that returns ``bytes``. JSON that no reader accepts
+        is an error.
+
+        Raises:
+            PayloadDecodeError: the JSON is nested too deeply, or holds too long an integer.
+        """
         data = self.decode(payload)
         try:
-            return load_json(data)
-        except PayloadDecodeError:
-            return data
+            return load_json_or_bytes(data)
+        except PayloadDecodeError as error:
+            if payload.options[-1:] != (EncodingOption.OFFLOADED,):
+                raise
+            key = Reference.from_json(payload.data).key
+            raise PayloadDecodeError(f"{error} (offloaded to key {key!r})") from error
 
     async def decode_value_async(self, payload: EncodedPayload) -> Any:
         """Async form of `decode_value`; larger work runs in a thread."""

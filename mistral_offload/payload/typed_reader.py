@@ -10,6 +10,7 @@ from pydantic.errors import PydanticUserError
 
 from mistral_offload.errors import ConfigurationError, PayloadDecodeError
 from mistral_offload.payload.jsontext import load_json
+from mistral_offload.payload.own_output import validate_json
 
 _LONGEST_NULL = 16
 
@@ -74,7 +75,7 @@ class ValueReader:
         if self.accepts_anything:
             return load_json(data)
         try:
-            return self.adapter.validate_json(data)
+            return validate_json(self.adapter, data)
         except ValidationError as error:
             problem = error
         if len(data) <= _LONGEST_NULL and data.strip() == b"null":

@@ -11,6 +11,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
@@ -27,6 +28,7 @@ from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.own_output import accepted_form
 from mistral_offload.payload.typed_reader import ValueReader
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.failures.failure_converter import failure_converter_class
@@ -88,6 +90,36 @@ class ContextPayloadConverter(EncodingPayloadConverter):
         return read_value(payload, type_hint)
 
 
+class PlainJSONConverter(PydanticJSONPlainPayloadConverter):
+    """Temporal's converter for pydantic, with this package's writer.
+
+    A value that would be lost, or could not be read again, is refused; and a type reads what it
+    writes.
+    """
+
+    def to_payload(self, value: Any) -> Payload | None:
+        """Write a value.
+
+        Raises:
+            PayloadSerializationError: the value, or a member of it, cannot be written as JSON.
+        """
+        return Payload(metadata={"encoding": self.encoding.encode()}, data=dump_json(value))
+
+    def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
+        """Read a value, validated against a type.
+
+        Raises:
+            pydantic.ValidationError: the payload is not JSON, or not of the type.
+        """
+        try:
+            return super().from_payload(payload, type_hint)
+        except ValidationError as error:
+            accepted = accepted_form(_reader(type_hint).adapter, payload.data, error)
+            if accepted is None:
+                raise
+        return super().from_payload(Payload(data=accepted), type_hint)
+
+
 class ContextCompositeConverter(CompositePayloadConverter):
     """The platform's chain of converters, in its order.
 
@@ -103,7 +135,7 @@ class ContextCompositeConverter(CompositePayloadConverter):
             BinaryProtoPayloadConverter(),
             ContextPayloadConverter(),
             ContextPayloadConverter(LEGACY_CONTEXT_ENCODING),
-            PydanticJSONPlainPayloadConverter(),
+            PlainJSONConverter(),
         )
 
 

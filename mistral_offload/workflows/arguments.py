@@ -10,11 +10,12 @@ The rules are the platform's. The input is one JSON object:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, RootModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 from temporalio.api.common.v1 import Payload
 from typing_extensions import NotRequired, Required, TypedDict
@@ -23,10 +24,11 @@ from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.typed_reader import ValueReader
 from mistral_offload.temporal.converter import json_of
 from mistral_offload.workflows.schemas import json_schema
-from mistral_offload.workflows.signatures import FunctionSignature, is_model
+from mistral_offload.workflows.signatures import FunctionSignature, is_model, models_of
 
 _BLANKS = b" \t\r\n"
 _LONGEST_NULL = 16
+_WHOLE = "params"
 
 
 class InputMapping:
@@ -98,11 +100,22 @@ class InputMapping:
 
         Args:
             given: the input as one object, or None.
-            members: the members of the input by name, or empty.
+            members: the members of the input by name, or empty. ``params`` is the input as one
+                object, unless there is a member of this name.
 
         Raises:
-            TypeError: both are given, or the method has no parameter of a member's name.
+            TypeError: both are given, or a name is no member of the input.
         """
+        names = self._member_names
+        if names is None or _WHOLE not in names:
+            given, members = take_whole(given, members)
+        unknown = [name for name in members if names is not None and name not in names]
+        if names is not None and unknown:
+            raise TypeError(
+                f"{', '.join(map(repr, unknown))}: no option of this call, and no member of the "
+                f"input of {self._signature.qualified_name}, which has "
+                f"{', '.join(map(repr, names)) or 'none'}"
+            )
         if given is not None and members:
             raise TypeError(
                 f"pass the input of {self._signature.qualified_name} as one object or by keyword, "
@@ -117,6 +130,19 @@ class InputMapping:
             return given
         return {self._signature.names[0]: given}
 
+    @cached_property
+    def _member_names(self) -> list[str] | None:
+        """Names that the input's members can have; None if they can have any."""
+        if self._model is None:
+            return self._signature.names
+        names: dict[str, None] = {}
+        for model in models_of(self._signature.annotation(self._model)):
+            if issubclass(model, RootModel) or model.model_config.get("extra") == "allow":
+                return None
+            for name, field in model.model_fields.items():
+                names.update(dict.fromkeys(_accepted_names(model, name, field)))
+        return list(names)
+
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema of the input, as it is registered with the platform."""
         schema = json_schema(self._reader, "validation")
@@ -128,6 +154,29 @@ class InputMapping:
                 except PydanticSerializationError:
                     continue
         return schema
+
+
+def take_whole(given: Any, members: Mapping[str, Any]) -> tuple[Any, Mapping[str, Any]]:
+    """Return an input and its members with ``params=``, if it is among them, as the input.
+
+    Raises:
+        TypeError: the input was given as well.
+    """
+    if _WHOLE not in members:
+        return given, members
+    if given is not None:
+        raise TypeError(f"pass the input by position or as {_WHOLE}=, not both")
+    return members[_WHOLE], {name: each for name, each in members.items() if name != _WHOLE}
+
+
+def _accepted_names(model: type[BaseModel], name: str, field: FieldInfo) -> Iterator[str]:
+    """Yield the names under which a model reads a field."""
+    alias, config = field.validation_alias, model.model_config
+    if alias is None or config.get("populate_by_name") or config.get("validate_by_name"):
+        yield name
+    for choice in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+        if choice is not None:
+            yield choice if isinstance(choice, str) else str(choice.path[0])
 
 
 def _allows_none(reader: ValueReader) -> bool:

@@ -11,6 +11,7 @@ from temporalio.common import RawValue, RetryPolicy
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
 from mistral_offload.temporal.converter import json_of
+from mistral_offload.workflows.arguments import take_whole
 from mistral_offload.workflows.definitions import definition_of
 from mistral_offload.workflows.results import ResultMapping
 from mistral_offload.workflows.signatures import MISSING
@@ -131,7 +132,8 @@ async def start_workflow(
     Args:
         workflow: a decorated class, or the name of a workflow.
         input: input as one object (a dict or a model), or, for an entrypoint with one parameter,
-            the value of that parameter. Members can be given by keyword instead.
+            the value of that parameter. It can be passed as ``params=``, too, and members can be
+            given by keyword instead.
         result_type: return type of the entrypoint, if ``workflow`` is a name.
         execution_id: id of the child. Default: a random one.
         execution_timeout: time limit of the child. Default: that of the class, if it is one.
@@ -139,16 +141,18 @@ async def start_workflow(
         task_queue: task queue of the worker that runs the child. Default: this worker's.
         parent_close_policy: action on the child when this execution ends first.
         cancellation_type: effect on the child when waiting for it is cancelled.
-        members: members of the input.
+        members: members of the input. A workflow given by name takes ``params`` as the input.
 
     Raises:
-        TypeError: the input does not match the entrypoint's parameters.
+        TypeError: the input does not match the entrypoint's parameters, or a keyword is neither an
+            option nor a member of the input.
     """
     result = ResultMapping(result_type)
     if isinstance(workflow, str):
-        if input is not None and members:
+        given, members = take_whole(input, members)
+        if given is not None and members:
             raise TypeError(f"pass the input of {workflow!r} as one object or by keyword, not both")
-        name, value = workflow, input if input is not None else dict(members) or None
+        name, value = workflow, given if given is not None else members or None
     else:
         definition = definition_of(workflow)
         name = definition.name
@@ -226,7 +230,8 @@ def continue_as_new(input: Any = None, /, **members: Any) -> NoReturn:
     returns.
 
     Raises:
-        TypeError: the input does not match the entrypoint's parameters.
+        TypeError: the input does not match the entrypoint's parameters, or a keyword is no member
+            of the input.
     """
     instance: object = temporalio.workflow.instance()
     definition = definition_of(type(instance))

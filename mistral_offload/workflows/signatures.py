@@ -103,10 +103,18 @@ class FunctionSignature:
 
 def is_model(annotation: Any) -> bool:
     """Return True for a pydantic model and for a union of only models (and None)."""
+    return bool(models_of(annotation))
+
+
+def models_of(annotation: Any) -> list[type[BaseModel]]:
+    """Return the model, or the models of a union; none if the type is, or has, anything else.
+
+    None may be in the union, too.
+    """
     if get_origin(annotation) is Annotated:
-        return is_model(get_args(annotation)[0])
+        return models_of(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
-        members = [member for member in get_args(annotation) if member is not type(None)]
-        return all(is_model(member) for member in members)
+        members = [models_of(each) for each in get_args(annotation) if each is not type(None)]
+        return [model for found in members for model in found] if all(members) else []
     plain = get_origin(annotation) or annotation
-    return isinstance(plain, type) and issubclass(plain, BaseModel)
+    return [plain] if isinstance(plain, type) and issubclass(plain, BaseModel) else []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 
-from mistral_offload.errors import MistralOffloadError
+from mistral_offload.errors import MistralOffloadError, PayloadSerializationError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.temporal.failures.lost_payloads import LENIENT, as_failure, is_lasting
 
@@ -19,7 +23,8 @@ class OffloadingFailureConverter(DefaultFailureConverter):
     - Errors of this package that no retry can fix are not retryable.
     - Long messages, stack traces and chains of causes are shortened, with a note, because Temporal
       does not deliver a failure over the limit at all.
-    - Details over the limit are removed, with a note, unless they are offloaded.
+    - Details over the limit are removed, with a note, unless they are offloaded; so are
+      details that cannot be written.
 
     Args:
         offloads: True when a codec offloads large details.
@@ -41,7 +46,7 @@ class OffloadingFailureConverter(DefaultFailureConverter):
             exception = replacement
         token = LENIENT.set(True)
         try:
-            super().to_failure(exception, payload_converter, failure)
+            super().to_failure(exception, _details_converter(payload_converter), failure)
         finally:
             LENIENT.reset(token)
         if not self._offloads:
@@ -55,6 +60,35 @@ class OffloadingFailureConverter(DefaultFailureConverter):
             return super().from_failure(failure, payload_converter)
         finally:
             LENIENT.reset(token)
+
+
+class _DetailsConverter(PayloadConverter):
+    """Converts the details of failures; one that cannot be written is replaced by the reason."""
+
+    def __init__(self, inner: PayloadConverter) -> None:
+        self._inner = inner
+
+    def to_payloads(self, values: Sequence[Any]) -> list[Payload]:
+        try:
+            return self._inner.to_payloads(values)
+        except PayloadSerializationError:
+            return [self._to_payload(value) for value in values]
+
+    def from_payloads(
+        self, payloads: Sequence[Payload], type_hints: list[type] | None = None
+    ) -> list[Any]:
+        return self._inner.from_payloads(payloads, type_hints)
+
+    def _to_payload(self, value: Any) -> Payload:
+        try:
+            return self._inner.to_payload(value)
+        except PayloadSerializationError as error:
+            return self._inner.to_payload(f"[mistral-offload left out a detail: {error}]")
+
+
+def _details_converter(converter: PayloadConverter) -> PayloadConverter:
+    # A failure's causes are converted by the same converter.
+    return converter if isinstance(converter, _DetailsConverter) else _DetailsConverter(converter)
 
 
 def failure_converter_class(*, offloads: bool, encrypts: bool) -> type[OffloadingFailureConverter]:

@@ -20,8 +20,10 @@ from temporalio.converter import (
     WithSerializationContext,
     WorkflowSerializationContext,
 )
+from temporalio.exceptions import ApplicationError
 from typing_extensions import Self
 
+from mistral_offload.errors import PayloadSerializationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.lost_payloads import (
     LENIENT,
@@ -68,11 +70,18 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         """Convert values to payloads.
 
         Raises:
+            PayloadSerializationError: a value cannot be written as JSON; inside a workflow this is
+                also an ApplicationError.
             ApplicationError: a value is a lost payload; or, inside a workflow, the list is over the
                 platform's limit and offloading is off.
         """
         require_delivered(values)
-        payloads = self._inner.to_payloads(values)
+        try:
+            payloads = self._inner.to_payloads(values)
+        except PayloadSerializationError as error:
+            if not temporalio.workflow.in_workflow():
+                raise
+            raise _WorkflowSerializationError(str(error)) from error.__cause__
         if not temporalio.workflow.in_workflow():
             return payloads
         self._run.loop = asyncio.get_running_loop()
@@ -122,6 +131,15 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             return False
         context = self._context
         return not isinstance(context, WorkflowSerializationContext) or context != self._run.own
+
+
+class _WorkflowSerializationError(PayloadSerializationError, ApplicationError):
+    """A failure of Temporal's as well; otherwise the workflow task would be retried for ever."""
+
+    def __init__(self, message: str) -> None:
+        ApplicationError.__init__(
+            self, message, type=PayloadSerializationError.__name__, non_retryable=True
+        )
 
 
 class _Run:
