@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 3a22af71bd6e814d
+# sha256 of the rest: 421e95a86b051808
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -36,7 +36,7 @@ from mistral_offload.api.retries import BackoffStrategy, pause_seconds
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
-from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.jsontext import dump_named_json
 
 T = TypeVar("T")
 
@@ -216,7 +216,7 @@ class SyncHttp:
             return render_body(body)
         description = describe_input(path, body)
         if not location.offloadable:
-            plain = dump_json(value)
+            plain = dump_named_json(value, description)
             payload = encoder.encode(plain, None, offload=False)
             check_inline_size(description, payload)
             digest = encoder.hash_schedule_input(plain) if location.hashed else None

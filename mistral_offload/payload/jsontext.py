@@ -112,31 +112,33 @@ def _unreadable(data: bytes | str, error: Exception) -> PayloadDecodeError:
 
 
 def _unwritable(value: object, error: Exception) -> PayloadSerializationError:
-    path: list[str] = []
-    found: Any = value
-    while len(path) < MAX_JSON_DEPTH and (member := _unwritable_member(found)) is not None:
-        name, found = member
-        path.append(name)
-    if "depth" in str(error) or isinstance(error, RecursionError):
-        return _too_deep(found, path)
+    path, found = _find_unwritable(value)
+    if len(path) == MAX_JSON_DEPTH:
+        return too_deep(path)
+    for member in members_of(found):  # each of them can be written
+        depth, inner = deepest(_to_json(member.value))
+        if inner:
+            return too_deep([*path, member.name, *inner], len(path) + 1 + depth)
     where = f": {format_path(path)}" if path else ""
     return PayloadSerializationError(
         f"a {type(value).__name__} cannot be written as JSON{where}: {error}"
     )
 
 
-def _too_deep(value: Any, path: list[str]) -> PayloadSerializationError:
-    for member in members_of(value):  # each of them can be written
-        depth, inner = deepest(_to_json(member.value))
-        if inner:
-            return too_deep([*path, member.name, *inner], len(path) + 1 + depth)
-    return too_deep(path)
-
-
-def _unwritable_member(value: Any) -> tuple[str, Any] | None:
-    for member in members_of(value):
-        try:
-            _to_json(member.value)
-        except _FAILURES:
-            return member.name, member.value
-    return None
+def _find_unwritable(value: object) -> tuple[list[str], Any]:
+    """Return the innermost value that cannot be written, and its path."""
+    path: list[str] = []
+    seen: list[Any] = [value]
+    while len(path) < MAX_JSON_DEPTH:
+        for member in members_of(seen[-1]):
+            try:
+                _to_json(member.value)
+            except _FAILURES:
+                path.append(member.name)
+                break
+        else:
+            return path, seen[-1]
+        if any(member.value is each for each in seen):  # it contains itself
+            return path, None
+        seen.append(member.value)
+    return path, seen[-1]

@@ -11,7 +11,6 @@ import marshal
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import is_dataclass
 from types import NoneType
 from typing import Any, cast
 
@@ -141,7 +140,7 @@ def _find_loss(
     if isinstance(value, _SECRETS):
         return _lost_secret(value, path) if _is_mask(value, written) else None
     kind: Any = type(value)
-    if isinstance(value, BaseModel) or is_dataclass(value):
+    if hasattr(kind, "__pydantic_serializer__"):
         owner = kind
         if _has_serializer(kind):
             return None

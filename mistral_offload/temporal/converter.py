@@ -11,7 +11,6 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
@@ -28,7 +27,7 @@ from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.jsontext import dump_json
-from mistral_offload.payload.own_output import accepted_form
+from mistral_offload.payload.own_output import validate_json
 from mistral_offload.payload.typed_reader import ValueReader
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.failures.failure_converter import failure_converter_class
@@ -106,18 +105,13 @@ class PlainJSONConverter(PydanticJSONPlainPayloadConverter):
         return Payload(metadata={"encoding": self.encoding.encode()}, data=dump_json(value))
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
-        """Read a value, validated against a type.
+        """Read a value, validated against a type; without one any JSON is accepted.
 
         Raises:
             pydantic.ValidationError: the payload is not JSON, or not of the type.
         """
-        try:
-            return super().from_payload(payload, type_hint)
-        except ValidationError as error:
-            accepted = accepted_form(_reader(type_hint).adapter, payload.data, error)
-            if accepted is None:
-                raise
-        return super().from_payload(Payload(data=accepted), type_hint)
+        reader = _reader(Any if type_hint is None else type_hint)
+        return validate_json(reader.adapter, payload.data)
 
 
 class ContextCompositeConverter(CompositePayloadConverter):

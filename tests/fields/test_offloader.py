@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from typing import Any
 
 import pytest
-from pydantic import Field
+from pydantic import BaseModel, Field, SecretStr
 
 from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig
 from mistral_offload.errors import (
@@ -176,6 +177,28 @@ async def test_what_has_no_json_form_is_named() -> None:
     loop.append(loop)
     with pytest.raises(PayloadSerializationError, match="contains itself"):
         await offloader(MemoryStore()).offload_async(loop, **RUN)
+
+
+@pytest.mark.parametrize("size", [1, 5_000])
+async def test_content_that_would_be_lost_is_named(size: int) -> None:
+    class Score(BaseModel):
+        best: float | None
+        password: SecretStr = SecretStr("")
+
+    class Report(OffloadableModel):
+        score: OffloadableField[Score]
+        number: OffloadableField[list[float]] = OffloadableField(value=[])
+        text: OffloadableField[str]
+
+    for score, words in (
+        (Score(best=math.nan), "best: nan would arrive as null"),
+        (Score(best=1, password=SecretStr("hunter2")), "password: a SecretStr"),
+    ):
+        report = Report(score=OffloadableField(value=score), text=field("x" * size))
+        with pytest.raises(PayloadSerializationError) as caught:
+            await offloader(MemoryStore()).offload_async(report, **RUN)
+        assert str(caught.value).startswith(f"field 'score': {words}")
+        assert "hunter2" not in str(caught.value)
 
 
 async def test_lazy_fields_are_fetched_when_asked_for() -> None:

@@ -191,6 +191,37 @@ class Family:
         }
 
 
+@workflow.define(name="official-calls")
+class OfficialCalls:
+    """Calls children as the official SDK does."""
+
+    @workflow.entrypoint
+    async def run(self, name: str) -> dict[str, Any]:
+        document = Document(name=name, text="abc")
+        child = await workflow.start_workflow(Documents, params=document)
+        refused: list[str] = []
+        for workflow_of_it in (Documents, "documents"):
+            try:
+                await workflow.execute_workflow(workflow_of_it, document, wait=False)
+            except TypeError as error:
+                refused.append(str(error))
+        return {
+            "by_class": await workflow.execute_workflow(Documents, params=document),
+            "by_name": await workflow.execute_workflow("documents", params=document),
+            "started": await child,
+            "refused": refused,
+        }
+
+
+@workflow.define(name="again")
+class Again:
+    @workflow.entrypoint
+    async def run(self, params: Document) -> Document:
+        if params.text:
+            workflow.continue_as_new(params=Document(name=params.name, text=""))
+        return params
+
+
 @workflow.define(name="countdown")
 class Countdown:
     @workflow.entrypoint
@@ -221,7 +252,9 @@ ALL = [
     Activities,
     Inbox,
     Family,
+    Again,
     Countdown,
+    OfficialCalls,
     Failing,
 ]
 ACTIVITIES = [shout, summarize, thread_name, scale, wrong_type]

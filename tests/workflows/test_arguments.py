@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Optional
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field
 from temporalio.api.common.v1 import Payload
 
 from mistral_offload.errors import ConfigurationError, PayloadDecodeError
@@ -28,6 +28,15 @@ class Model(BaseModel):
 
 class Defaults(BaseModel):
     label: str = "l"
+
+
+class Aliased(BaseModel):
+    size: int = Field(0, alias="theSize")
+    label: str = Field("l", validation_alias=AliasChoices("label", AliasPath("texts", 0)))
+
+
+class Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
 
 
 @dataclass
@@ -57,6 +66,10 @@ def model_defaults(given: Defaults) -> None: ...
 def model_optional(given: Optional[Model]) -> None: ...  # noqa: UP045
 def model_annotated(given: Annotated[Model, Field(description="d")]) -> None: ...
 def union(given: Model | Defaults) -> None: ...
+def model_params(params: Model) -> None: ...
+def aliased(given: Aliased) -> None: ...
+def anything(given: Anything) -> None: ...
+def named_params(params: str, other: int = 0) -> None: ...
 def mixed(given: Model | str) -> None: ...
 def dataclass_member(given: Record) -> None: ...
 def keyword_only(*, a: int, b: int = 2) -> None: ...
@@ -152,6 +165,15 @@ def test_input_of_either_form_and_kind() -> None:
         (two, {"a": 1}, {}, {"a": 1}),
         (model, Model(size=1), {}, Model(size=1)),
         (model, None, {"size": 1}, {"size": 1}),
+        (model, None, {"params": Model(size=1)}, Model(size=1)),
+        (model_params, None, {"params": {"size": 1}}, {"size": 1}),
+        (union, None, {"label": "x"}, {"label": "x"}),
+        (aliased, None, {"theSize": 1, "texts": ["x"]}, {"theSize": 1, "texts": ["x"]}),
+        (anything, None, {"size": 1}, {"size": 1}),
+        (anything, None, {"params": {"size": 1}}, {"size": 1}),
+        (one, None, {"params": "x"}, {"audio_id": "x"}),
+        (two, None, {"params": {"a": 1}}, {"a": 1}),
+        (named_params, None, {"params": "x", "other": 1}, {"params": "x", "other": 1}),
     ],
 )
 def test_input_of_a_child(
@@ -165,6 +187,30 @@ def test_input_of_a_child_that_does_not_fit() -> None:
         mapping(one).write("x", {"audio_id": "x"})
     with pytest.raises(TypeError, match="language"):
         mapping(one).write(None, {"audio_id": "x", "language": "en"})
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "members", "words"),
+    [
+        (model, None, {"sise": 1}, ["'sise'", "'size', 'label'"]),
+        (model, None, {"size": 1, "wait": False}, ["'wait'", "'size', 'label'"]),
+        (model, Model(size=1), {"wait": False}, ["'wait'"]),
+        (model, None, {"params": Model(size=1), "wait": False}, ["'wait'"]),
+        (model, None, {"params": Model(size=1), "size": 1}, ["not both"]),
+        (model, Model(size=1), {"params": Model(size=1)}, ["params=", "not both"]),
+        (union, None, {"name": 1}, ["'name'", "'size', 'label'"]),
+        (aliased, None, {"size": 1}, ["'size'", "'theSize', 'label', 'texts'"]),
+        (two, None, {"a": 1, "c": 1}, ["'c'", "'a', 'b'"]),
+        (nothing, None, {"a": 1}, ["'a'", "none"]),
+    ],
+)
+def test_a_keyword_that_is_no_member(
+    function: Any, given: Any, members: dict[str, Any], words: list[str]
+) -> None:
+    with pytest.raises(TypeError) as refused:
+        mapping(function).write(given, members)
+    for word in words:
+        assert word in str(refused.value)
 
 
 def test_schema_of_the_input() -> None:

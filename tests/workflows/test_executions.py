@@ -162,6 +162,17 @@ async def test_continue_as_new(rig: Rig) -> None:
     assert await rig.run("countdown", {"start": 2}) == {"result": 2}
 
 
+async def test_calls_with_the_official_signature(rig: Rig) -> None:
+    document = {"name": "d", "text": "ABC"}
+    result = (await rig.run("official-calls", {"name": "d"}))["result"]
+    unknown, both = result.pop("refused")
+    assert result == {"by_class": document, "by_name": document, "started": document}
+    assert "'wait'" in unknown
+    assert "'name', 'text'" in unknown
+    assert "not both" in both
+    assert await rig.run("again", {"name": "d", "text": "x"}) == {"name": "d", "text": ""}
+
+
 @pytest.mark.parametrize(
     ("how", "kind", "text"),
     [

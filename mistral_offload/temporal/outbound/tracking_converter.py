@@ -142,6 +142,11 @@ class _WorkflowSerializationError(PayloadSerializationError, ApplicationError):
         )
 
 
+# The name that Temporal's failure, and whatever shows the error, gives it.
+_WorkflowSerializationError.__name__ = PayloadSerializationError.__name__
+_WorkflowSerializationError.__qualname__ = PayloadSerializationError.__name__
+
+
 class _Run:
     """State shared by the copies of one instance.
 
