@@ -42,6 +42,8 @@ class OutboxEntry:
         owner: the execution it belongs to.
         list_floor: offloading floor in bytes that its argument list needs to fit; or None.
         is_replayed: True when history has the payload already, so that no blob is written.
+        open_seconds: time for which the run was surely open when its task began; None for a query
+            or a validator, which a closed run can have, too.
         encoding: the future of the encoded payload, once the batch is planned.
     """
 
@@ -49,6 +51,7 @@ class OutboxEntry:
     owner: PayloadOwner
     list_floor: int | None
     is_replayed: bool
+    open_seconds: float | None = None
     encoding: asyncio.Future[Payload] | None = None
 
 
@@ -112,6 +115,7 @@ class Outbox:
         Must be called inside a workflow.
         """
         is_replayed = temporalio.workflow.unsafe.is_replaying_history_events()
+        open_seconds = _open_seconds()
         floor = list_floor(payloads)
         marked: list[Payload] = []
         for payload in payloads:
@@ -120,7 +124,7 @@ class Outbox:
                 continue
             batch = self._current()
             mark = f"{self._number}.{len(batch.entries)}".encode()
-            batch.entries.append(OutboxEntry(payload, owner, floor, is_replayed))
+            batch.entries.append(OutboxEntry(payload, owner, floor, is_replayed, open_seconds))
             marked.append(Payload(metadata={**payload.metadata, _MARK: mark}, data=payload.data))
         return marked
 
@@ -141,6 +145,13 @@ class Outbox:
 
     def _detach(self) -> None:
         self._batch = None
+
+
+def _open_seconds() -> float | None:
+    if temporalio.workflow.unsafe.is_read_only():
+        return None
+    # Both times are the server's, so the clock of this machine does not matter.
+    return (temporalio.workflow.now() - temporalio.workflow.info().start_time).total_seconds()
 
 
 def find_entry(payload: Payload) -> tuple[Batch, OutboxEntry] | None:
