@@ -190,12 +190,12 @@ class MessageEncoder:
 
     def _protected_since(self, entry: OutboxEntry) -> float | None:
         """Return the time from which on the entry's run is known to be open; see `protection`."""
-        if entry.open_seconds is None:
+        if entry.openness is None:
             return None
         task = asyncio.current_task()
         now = time.monotonic()
         began = now if task is None else self._began.get(task, now)
-        return began - max(0.0, entry.open_seconds)
+        return entry.openness.note_task(began)
 
     async def _fit_list(
         self,
