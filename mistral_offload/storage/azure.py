@@ -20,7 +20,6 @@ from mistral_offload.storage._azure_errors import BLOB_EXISTS, Target, error_cod
 from mistral_offload.storage._http_errors import strip_requests
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
-
 _REPLACED = ("ConditionNotMet", "TargetConditionNotMet")
 """Codes for a blob that is not the one that was found any more."""
 

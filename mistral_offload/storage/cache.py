@@ -39,10 +39,10 @@ class BlobCache:
     """Caches blobs by key and expected SHA-256; safe to share between threads.
 
     A put makes no request if a request of this cache has found or written the blob within the hour,
-    it cannot have been removed since (see `protection`), and it is young. Otherwise the put is a request; when
-    it finds the blob there, the blob's age costs one more, at most once per key and day, and an old
-    blob is written again. No put verifies the stored bytes: if they were truncated or changed, the
-    next read raises BlobCorruptedError, and the put after that replaces them.
+    it cannot have been removed since (see `protection`), and it is young. Otherwise the put is a
+    request; when it finds the blob there, the blob's age costs one more, at most once per key and
+    day, and an old blob is written again. No put verifies the stored bytes: if they were truncated
+    or changed, the next read raises BlobCorruptedError, and the put after that replaces them.
 
     A blob that was read or written here is not read again while it stays in memory or in the
     directory. If it is old, it is renewed in the background.

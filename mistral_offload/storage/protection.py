@@ -1,6 +1,6 @@
 """The time since which the blobs of the current work cannot have been removed.
 
-Nobody removes the blobs of an open workflow run. So a blob that a request has found after the run
+The blobs of an open workflow run are not removed. So a blob that a request has found after the run
 began is stored for as long as the run is open. An id that is used again is another run: what was
 found before it began may be gone. The time follows the work into tasks and threads of a store.
 """

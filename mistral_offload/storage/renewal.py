@@ -156,7 +156,7 @@ class Renewal:
             age = self._ages.get(key)
             if age is None or not self._after or self._is_paused(now):
                 return age
-            if age.is_gone:  # and was written by somebody else meanwhile
+            if age.is_gone:  # and was written by another process meanwhile
                 return None
             known = _is_within(age.checked, _DAY, now) or (
                 age.modified is not None and not self._is_old(age, now)
@@ -185,7 +185,7 @@ class Renewal:
     def _begin(self, key: str, *, unknown: bool = False) -> bool:
         """Note an attempt to renew an old blob; return False if there is none to be made.
 
-        ``unknown``: an age that nobody has checked for a day counts as old, too.
+        ``unknown``: an age that was not checked for a day counts as old, too.
         """
         now = self._store.now()
         with self._lock:
@@ -220,7 +220,7 @@ class Renewal:
         else:
             if renewed:
                 self._note_renewed(key)
-            else:  # somebody else has renewed it, it is not known when
+            else:  # another process has renewed it, at an unknown time
                 self._note(key, _Age(now, None, tried=now))
 
     def _note(self, key: str, age: _Age) -> _Age:

@@ -98,9 +98,7 @@ async def test_an_id_that_is_used_again_after_its_blobs_were_removed(temporal_ta
 
 
 @pytest.mark.parametrize("again", [False, True])
-async def test_a_query_of_a_closed_run_stores_its_result(
-    temporal_target: str, again: bool
-) -> None:
+async def test_a_query_of_a_closed_run_stores_its_result(temporal_target: str, again: bool) -> None:
     store, queue = MemoryStore(), uuid4().hex
     client = await connect(temporal_target, store)
     async with worker(client, queue):
