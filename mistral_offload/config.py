@@ -28,6 +28,7 @@ from mistral_offload.limits import (
     DEFAULT_DECOMPRESSED_LIMIT_BYTES,
     DEFAULT_FIELD_MIN_SIZE_BYTES,
     DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
+    DEFAULT_RENEW_AFTER_SECONDS,
     DEFAULT_STORAGE_CONNECTIONS,
     DEFAULT_STORAGE_RETRY_SECONDS,
 )
@@ -143,6 +144,12 @@ class BlobStorageConfig(Config):
         default=DEFAULT_STORAGE_RETRY_SECONDS,
         ge=0,
         description="Time limit for retries of one operation after transient faults, in seconds.",
+    )
+    renew_after_seconds: float = Field(
+        default=DEFAULT_RENEW_AFTER_SECONDS,
+        ge=0,
+        description="Age in seconds from which a blob that is read, or put again, becomes new to "
+        "the bucket's expiry rules; 0 switches renewal off.",
     )
     cache_memory_bytes: int = Field(default=DEFAULT_CACHE_MEMORY_BYTES, ge=0)
     cache_directory: Path | None = Field(

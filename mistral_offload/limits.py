@@ -47,6 +47,9 @@ DEFAULT_STORAGE_CONNECTIONS = 16
 DEFAULT_STORAGE_RETRY_SECONDS = 8.0
 """Time limit for retrying a store operation after transient faults, first attempt included."""
 
+DEFAULT_RENEW_AFTER_SECONDS = 24 * 60 * 60.0
+"""Age of a blob, in seconds, from which its next use resets the age."""
+
 DEFAULT_CACHE_MEMORY_BYTES = 256 * MIB
 """Bound of the blobs kept in memory; the least recently used are dropped first."""
 

@@ -17,7 +17,7 @@ pytest_plugins = ["tests.time_limits", "tests.scheduler", "tests.servers.fixture
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 # Fixtures that choose a server by their parameter, and the parameters that need none.
-_BY_PARAMETER = {"backend": {"memory", "local"}, "route": set[str]()}
+_BY_PARAMETER = {"backend": {"memory", "local"}, "route": set[str](), "remote": set[str]()}
 
 _SERVER_PROGRAMS = re.compile("temporal|weed|node|fake-gcs-server.*|gcp-storage-emulator")
 

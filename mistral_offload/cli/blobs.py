@@ -16,6 +16,7 @@ from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.owners import Blob
 from mistral_offload.cleanup.usage import Usage, UsageReport, add_up
 from mistral_offload.cli.blobs_gc import gc
+from mistral_offload.cli.blobs_renew import renew
 from mistral_offload.cli.output import JsonOption, Output, aged, sized
 from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError, StorageError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 blobs = typer.Typer(help="List, measure and delete blobs in the bucket.", no_args_is_help=True)
 blobs.command()(gc)
+blobs.command()(renew)
 
 
 @blobs.callback()

@@ -14,6 +14,9 @@ from mistral_offload.errors import ConfigurationError
 from mistral_offload.limits import DEFAULT_RETENTION_DAYS
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mistral_offload.cli.scheduled_inputs import ScheduledInputs
     from mistral_offload.lifecycle.bucket_locations import BucketLocation
     from mistral_offload.lifecycle.proposal import Proposal
 
@@ -77,7 +80,7 @@ def plan(
     (Azure); 2, a setting or an option is wrong.
     """
     proposals = _proposals(config, namespace, days, retention_days)
-    _print_changes(Output(as_json), proposals)
+    _print_changes(Output(as_json), proposals, _inputs(config, proposals))
     if any(proposal.changes is not False for proposal in proposals):
         raise typer.Exit(1)
 
@@ -119,8 +122,9 @@ def apply(
         )
     output = Output(as_json)
     proposals = _proposals(config, namespace, days, retention_days)
+    inputs = _inputs(config, proposals)
     if not yes:
-        _print_changes(output, proposals)
+        _print_changes(output, proposals, inputs)
     if any(proposal.changes for proposal in proposals):
         if not yes and not typer.confirm(
             f"Blobs older than {days} days will be deleted for good within a day or two. Continue?"
@@ -131,7 +135,7 @@ def apply(
         if not yes:
             typer.echo("Done.")
     if yes:
-        _print_changes(output, proposals, applied=True)
+        _print_changes(output, proposals, inputs, applied=True)
     if any(proposal.plan is None for proposal in proposals):
         raise typer.Exit(1)
 
@@ -171,12 +175,34 @@ def _proposals(
     return [propose(location, days, retention_days=retention_days) for location in locations]
 
 
-def _print_changes(output: Output, proposals: list[Proposal], *, applied: bool = False) -> None:
+def _inputs(config: Path | None, proposals: list[Proposal]) -> ScheduledInputs:
+    from mistral_offload.cli.scheduled_inputs import check_scheduled_inputs
+
+    return check_scheduled_inputs(load_settings(config), proposals)
+
+
+def _print_changes(
+    output: Output,
+    proposals: list[Proposal],
+    inputs: ScheduledInputs,
+    *,
+    applied: bool = False,
+) -> None:
     from mistral_offload.cli.lifecycle_output import print_proposals, proposal_document
+    from mistral_offload.cli.scheduled_inputs import (
+        print_scheduled_inputs,
+        scheduled_inputs_document,
+    )
 
     changes: list[bool | None] = [proposal.changes for proposal in proposals]
     document: dict[str, Any] = {
         "changes": True if True in changes else None if None in changes else False,
         "buckets": [proposal_document(proposal, applied=applied) for proposal in proposals],
+        "scheduled_inputs": scheduled_inputs_document(inputs),
     }
-    output.show(document, lambda console: print_proposals(console, proposals, applied=applied))
+
+    def render(console: Console) -> None:
+        print_proposals(console, proposals, applied=applied)
+        print_scheduled_inputs(console, inputs)
+
+    output.show(document, render)

@@ -18,6 +18,7 @@ from mistral_offload.doctor.platform import PlatformChecks
 from mistral_offload.doctor.probe import Probe
 from mistral_offload.doctor.round_trip import RoundTripChecks
 from mistral_offload.doctor.runner import run_checks
+from mistral_offload.doctor.scheduled_inputs import ScheduledInputChecks
 from mistral_offload.doctor.secret_mask import SecretMask
 from mistral_offload.doctor.speed import SpeedChecks
 from mistral_offload.doctor.temporal import TemporalChecks
@@ -58,6 +59,7 @@ async def examine(
         *MachineChecks(stores, may_write=not read_only).checks(),
         *PlatformChecks(settings, facts, timeout=timeout).checks(),
         *TemporalChecks(settings, facts, timeout=timeout).checks(),
+        *ScheduledInputChecks(settings, facts, timeout=timeout).checks(),
         *EncryptionChecks(settings).checks(),
     ]
     measured: set[BlobStorageConfig] = set()

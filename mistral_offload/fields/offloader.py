@@ -28,6 +28,7 @@ from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.lazy_cache import LazyCache
+from mistral_offload.storage.protection import ALWAYS, protection
 from mistral_offload.storage.store import BlobStore
 
 Found = list[tuple[str, OffloadableField[Any]]]
@@ -186,7 +187,8 @@ class FieldOffloader:
             size=len(upload.content.data),
         )
         assert reference.digest is not None  # noqa: S101 - it was just made of one
-        self._open().put(reference.key, blob, reference.digest)
+        with protection(ALWAYS):  # the key names the run
+            self._open().put(reference.key, blob, reference.digest)
         return reference.key
 
     # From the store

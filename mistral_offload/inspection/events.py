@@ -46,7 +46,7 @@ def payloads_of(events: Iterable[HistoryEvent]) -> Iterator[EventPayload]:
         attributes: Any = getattr(event, kind)
         names[event.event_id] = name = _name(attributes, names)
         at = event.event_time.ToDatetime(timezone.utc)
-        for part, payload in _payloads_in(attributes, ""):
+        for part, payload in payloads_in(attributes):
             yield EventPayload(event.event_id, _type(event), at, name, part, payload)
 
 
@@ -76,7 +76,8 @@ def _name(attributes: Any, names: Mapping[int, str]) -> str:
     return ""
 
 
-def _payloads_in(message: Message, path: str) -> Iterator[tuple[str, Payload]]:
+def payloads_in(message: Message, path: str = "") -> Iterator[tuple[str, Payload]]:
+    """Yield the payloads anywhere in a message, each with its path below ``path``."""
     for field, value in message.ListFields():
         if field.name in _NEVER_ENCODED:
             continue
@@ -89,7 +90,7 @@ def _payloads_in(message: Message, path: str) -> Iterator[tuple[str, Payload]]:
                 for number, payload in enumerate(each.payloads):
                     yield f"{name}[{number}]" if several else name, payload
             else:
-                yield from _payloads_in(each, name)
+                yield from payloads_in(each, name)
 
 
 def _messages(name: str, value: Any) -> Iterator[tuple[str, Message]]:

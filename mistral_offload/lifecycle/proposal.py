@@ -10,6 +10,7 @@ from mistral_offload.lifecycle.azure import AzureLifecycle
 from mistral_offload.lifecycle.bucket_locations import BucketLocation
 from mistral_offload.lifecycle.expiry_plan import Plan
 from mistral_offload.lifecycle.factory import open_lifecycle
+from mistral_offload.lifecycle.rules import ExpiryRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,14 @@ class Proposal:
 
     Attributes:
         location: the bucket, and the prefixes of our keys.
+        days: age in days at which blobs are to be removed.
         plan: the changes that `apply` writes; None if the store's credentials cannot set rules.
         policy: the policy to apply by hand instead, if there is one.
         note: the reason why there is no plan.
     """
 
     location: BucketLocation
+    days: int
     plan: Plan | None = None
     policy: ManualPolicy | None = None
     note: str | None = None
@@ -47,6 +50,15 @@ class Proposal:
     def changes(self) -> bool | None:
         """True if rules have to change; None if that is not known."""
         return None if self.plan is None else self.plan.changes
+
+    @property
+    def rules(self) -> tuple[ExpiryRule, ...]:
+        """The rules once the plan, or the policy, is applied; none if there is neither."""
+        if self.plan is not None:
+            return tuple(self.plan.after.rules)
+        if self.policy is None:
+            return ()
+        return tuple(ExpiryRule(prefix, self.days) for prefix in self.location.prefixes)
 
     def apply(self) -> None:
         """Write the plan, if there is one; blocks.
@@ -71,5 +83,5 @@ def propose(location: BucketLocation, days: int, *, retention_days: int) -> Prop
         policy = None
         if isinstance(lifecycle, AzureLifecycle):
             policy = ManualPolicy(lifecycle.policy(location.prefixes, days), *lifecycle.commands())
-        return Proposal(location, policy=policy, note=str(error))
-    return Proposal(location, plan)
+        return Proposal(location, days, policy=policy, note=str(error))
+    return Proposal(location, days, plan)

@@ -6,12 +6,13 @@ from mistral_offload.storage.gcs import GCSStore
 from mistral_offload.storage.local import LocalStore
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.storage.s3 import S3Store
-from mistral_offload.storage.store import BlobStat, BlobStore
+from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob
 
 __all__ = [
     "AzureStore",
     "BlobStat",
     "BlobStore",
+    "FetchedBlob",
     "GCSStore",
     "LocalStore",
     "MemoryStore",

@@ -118,7 +118,7 @@ def _classify_response(code: str, status: int, target: Target) -> tuple[ErrorKin
     if status in (401, 403):
         return StorageAccessDeniedError, _ROLE
     if status == 404:
-        reads = target.operation in ("get", "stat")
+        reads = target.operation in ("get", "stat", "renew")
         return (BlobNotFoundError, _NOT_FOUND) if reads else (ContainerNotFoundError, _NO_CONTAINER)
     if status in (408, 429) or status >= 500:
         return StorageUnavailableError, f"{_BUSY}; server: {target.server}"

@@ -53,6 +53,7 @@ _PERMISSION = {
     "put": "storage.objects.create, and storage.objects.delete to overwrite",
     "get": "storage.objects.get",
     "stat": "storage.objects.get",
+    "renew": "storage.objects.get, storage.objects.create and storage.objects.delete",
     "delete": "storage.objects.delete",
     "list": "storage.objects.list",
     "read lifecycle": "storage.buckets.get",
@@ -90,7 +91,7 @@ def _classify_response(status: int, target: Target) -> tuple[ErrorKind, str]:
     if status == 403:
         return StorageAccessDeniedError, _permission_message(target.operation)
     if status == 404:
-        reads = target.operation in ("get", "stat")
+        reads = target.operation in ("get", "stat", "renew")
         return (BlobNotFoundError, _NOT_FOUND) if reads else (ContainerNotFoundError, _NO_BUCKET)
     if status in (408, 409, 429) or status >= 500:
         return StorageUnavailableError, f"{_BUSY}; server: {target.server}"

@@ -93,6 +93,7 @@ _PERMISSION = {
     "put": "s3:PutObject",  # covers multipart uploads too
     "get": "s3:GetObject",
     "stat": "s3:GetObject",
+    "renew": "s3:GetObject and s3:PutObject",
     "delete": "s3:DeleteObject",
     "list": "s3:ListBucket",
     "read lifecycle": "s3:GetLifecycleConfiguration",
@@ -147,7 +148,7 @@ def _classify_response(
     if status in (401, 403):
         return StorageAccessDeniedError, _permission_message(target.operation)
     if status == 404:
-        reads = target.operation in ("get", "stat")
+        reads = target.operation in ("get", "stat", "renew")
         return (BlobNotFoundError, NOT_FOUND) if reads else (ContainerNotFoundError, _NO_BUCKET)
     if status in (301, 302, 307, 308):
         return StorageConfigError, _REGION

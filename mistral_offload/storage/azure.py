@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Collection
+from datetime import datetime
 from io import BytesIO
 from typing import Any, cast
 
@@ -17,7 +18,10 @@ from mistral_offload.storage._azure_client import (
 )
 from mistral_offload.storage._azure_errors import BLOB_EXISTS, Target, error_code, translate_error
 from mistral_offload.storage._http_errors import strip_requests
-from mistral_offload.storage.store import BlobStat, BlobStore, Page
+from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
+
+_REPLACED = ("ConditionNotMet", "TargetConditionNotMet")
+"""Codes for a blob that is not the one that was found any more."""
 
 
 class AzureStore(BlobStore):
@@ -80,21 +84,48 @@ class AzureStore(BlobStore):
                 return False
         return True
 
-    def _get(self, key: str) -> bytes:
+    def _get(self, key: str) -> FetchedBlob:
         self._require_sendable(key)
         with self._clients.lend() as client:
             found = client.download_blob(key)
+            modified = found.properties.last_modified
             if found.size <= ONE_REQUEST_BYTES:
-                return next(iter(found.chunks()), b"")
+                return FetchedBlob(next(iter(found.chunks()), b""), modified)
             whole = BytesIO()
             found.readinto(whole)
-            return whole.getvalue()
+            return FetchedBlob(whole.getvalue(), modified)
 
     def _stat(self, key: str) -> BlobStat:
         self._require_sendable(key)
         with self._clients.lend() as client:
             found = client.get_blob_client(key).get_blob_properties()
             return BlobStat(key, found.size, found.last_modified)
+
+    def _renew(self, key: str, before: datetime | None) -> bool:
+        self._require_sendable(key)
+        with self._clients.lend() as client:
+            from azure.core import MatchConditions
+            from azure.core.exceptions import HttpResponseError
+
+            blob = client.get_blob_client(key)
+            found = blob.get_blob_properties()
+            if before is not None and found.last_modified >= before:
+                return False
+            try:
+                # Expiry rules count from Last-Modified, which setting metadata resets. It leaves
+                # content, headers, tags and tier alone.
+                blob.set_blob_metadata(
+                    found.metadata,
+                    etag=found.etag,
+                    match_condition=MatchConditions.IfNotModified,
+                    encryption_scope=found.encryption_scope,
+                )
+            except HttpResponseError as error:
+                if error_code(error) not in _REPLACED:
+                    raise
+                strip_requests(error)
+                return False
+        return True
 
     def _delete(self, key: str) -> None:
         self._require_sendable(key)

@@ -2,7 +2,8 @@
 
 It has a memory cache (least recently used, bounded in bytes); optionally a directory shared by the
 processes of one machine; single flight, so that concurrent callers for the same blob make one
-request; and a memo of the keys known to be stored, so that writing one of them again makes none.
+request; and a memo of the keys known to be stored, so that writing one of them again within a
+workflow run makes none. Blobs that are used are renewed before the bucket's rules remove them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
 from mistral_offload.errors import (
@@ -20,26 +22,30 @@ from mistral_offload.errors import (
     BlobNotFoundError,
     PayloadTooLargeError,
 )
-from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES
+from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES, DEFAULT_RENEW_AFTER_SECONDS
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.cache_directory import CacheDirectory
+from mistral_offload.storage.protection import protected_since
+from mistral_offload.storage.renewal import Renewal
 from mistral_offload.storage.single_flight import SingleFlight
 from mistral_offload.storage.store import BlobStore
 
 _KNOWN_KEYS = 20_000
 _KNOWN_SECONDS = 3600.0
-"""Time after which a stored blob is checked again; expiry rules and clean-ups work in days."""
+"""Longest time for which a blob counts as stored without a request."""
 
 
 class BlobCache:
     """Caches blobs by key and expected SHA-256; safe to share between threads.
 
-    A put of a blob that is known to be stored makes no request; one that another process stored
-    costs one request. Neither verifies the stored bytes: if they were truncated or changed, the
-    next read raises BlobCorruptedError, and the put after that replaces them.
+    A put makes no request if a request of this cache has found or written the blob within the hour,
+    it cannot have been removed since (see `protection`), and it is young. Otherwise the put is a
+    request; when it finds the blob there, the blob's age costs one more, at most once per key and
+    day, and an old blob is written again. No put verifies the stored bytes: if they were truncated
+    or changed, the next read raises BlobCorruptedError, and the put after that replaces them.
 
     A blob that was read or written here is not read again while it stays in memory or in the
-    directory.
+    directory. If it is old, it is renewed in the background.
 
     Example::
 
@@ -54,6 +60,7 @@ class BlobCache:
             request each. Such a blob does not count as stored: a put writes it to ``store``.
         memory_bytes: bound of the memory cache; 0 keeps nothing in memory.
         directory: disk cache.
+        renew_after_seconds: age from which blobs of ``store`` are renewed; 0 switches it off.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class BlobCache:
         read_also: Sequence[BlobStore] = (),
         memory_bytes: int = DEFAULT_CACHE_MEMORY_BYTES,
         directory: CacheDirectory | None = None,
+        renew_after_seconds: float = DEFAULT_RENEW_AFTER_SECONDS,
     ) -> None:
         self.store = store
         self._read_also = tuple(read_also)
@@ -75,9 +83,10 @@ class BlobCache:
         self._damaged: set[str] = set()
         self._reading: SingleFlight[bytes] = SingleFlight()
         self._writing: SingleFlight[bool] = SingleFlight()
+        self._renewal = Renewal(store, renew_after_seconds)
 
     def put(self, key: str, data: bytes, digest: str) -> bool:
-        """Store a blob unless it is known to be stored.
+        """Store a blob unless it is known to be stored; renew an old one.
 
         Args:
             key: key of the blob.
@@ -115,9 +124,7 @@ class BlobCache:
             return False
         with self._lock:
             damaged = key in self._damaged  # a read found bytes that do not hash to the digest
-        written = self._writing.run(
-            (key, damaged), lambda: self.store.put(key, data, sha256=digest, overwrite=damaged)
-        )
+        written = self._writing.run((key, damaged), lambda: self._write(key, data, digest, damaged))
         if damaged:
             with self._lock:
                 self._damaged.discard(key)
@@ -127,25 +134,37 @@ class BlobCache:
             telemetry.count_blob("offloaded", len(data), self.store.provider)
         return written
 
+    def _write(self, key: str, data: bytes, digest: str, damaged: bool) -> bool:
+        if self.store.put(key, data, sha256=digest, overwrite=damaged):
+            self._renewal.note_written(key)
+            return True
+        again = partial(self.store.put, key, data, sha256=digest, overwrite=True)
+        return self._renewal.keep_put(key, again)
+
     def _get(self, key: str, digest: str | None, largest: int | None) -> bytes:
         with self._lock:
             cached = self._memory.get(key)
-            if cached is not None and digest in (cached.digest, None):
+            if cached is not None and digest not in (cached.digest, None):
+                cached = None
+            if cached is not None:
                 self._memory.move_to_end(key)
-                telemetry.count_blob("cached", len(cached.data), self.store.provider)
-                return cached.data
+        if cached is not None:
+            self._note_cached(key, cached.data, is_own=cached.is_own)
+            return cached.data
         return self._reading.run((key, digest, largest), lambda: self._read(key, digest, largest))
 
     def _read(self, key: str, digest: str | None, largest: int | None) -> bytes:
         if self._directory is not None and digest is not None:
+            idle_seconds = self._directory.idle_seconds(digest)
             data = self._directory.get(digest)
             if data is not None:
-                self._cache_in_memory(key, data, digest)
-                telemetry.count_blob("cached", len(data), self.store.provider)
+                is_own = not self._read_also  # else it may come from one of those
+                self._cache_in_memory(key, data, digest, is_own=is_own)
+                self._note_cached(key, data, is_own=is_own, idle_seconds=idle_seconds)
                 return data
         source, data = self._fetch(key, largest)
         if digest is None:
-            self._cache_in_memory(key, data, None)
+            self._cache_in_memory(key, data, None, is_own=source is self.store)
             return data
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
@@ -165,8 +184,16 @@ class BlobCache:
             )
         if is_own:
             self._mark_stored(key, intact=True)
-        self._cache(key, data, digest)
+        self._cache(key, data, digest, is_own=is_own)
         return data
+
+    def _note_cached(
+        self, key: str, data: bytes, *, is_own: bool, idle_seconds: float | None = None
+    ) -> None:
+        """Note a read that needed no request."""
+        telemetry.count_blob("cached", len(data), self.store.provider)
+        if is_own:
+            self._renewal.note_cached(key, idle_seconds)
 
     def _fetch(self, key: str, largest: int | None) -> tuple[BlobStore, bytes]:
         """Read a blob from the first store that has it; return that store and the bytes."""
@@ -174,6 +201,7 @@ class BlobCache:
             return self.store, self._read_from(self.store, key, largest)
         except BlobNotFoundError:
             self._unmark_stored(key)
+            self._renewal.note_gone(key)
             if not self._read_also:
                 raise
         for other in self._read_also:
@@ -197,12 +225,14 @@ class BlobCache:
                     limit=largest,
                     remedy="The reader has set this limit.",
                 )
-        data = store.get(key)
+        data, modified = store.fetch(key)
         telemetry.count_blob("fetched", len(data), store.provider)
+        if store is self.store:
+            self._renewal.note_read(key, modified)
         return data
 
     def _mark_stored(self, key: str, *, intact: bool = False) -> None:
-        """Make the next put of a blob skip the request; ``intact``: its bytes were verified."""
+        """Note that a request found or wrote a blob; ``intact``: its bytes were verified."""
         with self._lock:
             if intact:
                 self._damaged.discard(key)  # another process replaced it
@@ -212,9 +242,9 @@ class BlobCache:
             while len(self._known) > _KNOWN_KEYS:
                 self._known.popitem(last=False)
 
-    def _cache(self, key: str, data: bytes, digest: str) -> None:
+    def _cache(self, key: str, data: bytes, digest: str, *, is_own: bool = True) -> None:
         """Keep a blob in memory and in the directory."""
-        self._cache_in_memory(key, data, digest)
+        self._cache_in_memory(key, data, digest, is_own=is_own)
         if self._directory is not None:
             self._directory.put(digest, data)
 
@@ -233,17 +263,22 @@ class BlobCache:
 
     def _is_known(self, key: str) -> bool:
         with self._lock:
-            since = self._known.get(key)
-            return since is not None and time.monotonic() - since < _KNOWN_SECONDS
+            found = self._known.get(key)
+        since = protected_since()
+        if found is None or since is None or found < since:
+            return False
+        return time.monotonic() - found < _KNOWN_SECONDS and self._renewal.is_young(key)
 
-    def _cache_in_memory(self, key: str, data: bytes, digest: str | None) -> None:
+    def _cache_in_memory(
+        self, key: str, data: bytes, digest: str | None, *, is_own: bool = True
+    ) -> None:
         if not self._memory_bytes or len(data) > self._memory_bytes:
             return
         with self._lock:
             replaced = self._memory.pop(key, None)
             if replaced is not None:
                 self._memory_used -= len(replaced.data)
-            self._memory[key] = _CachedBlob(data, digest)
+            self._memory[key] = _CachedBlob(data, digest, is_own)
             self._memory_used += len(data)
             while self._memory_used > self._memory_bytes:
                 _, dropped = self._memory.popitem(last=False)
@@ -254,3 +289,5 @@ class _CachedBlob(NamedTuple):
     data: bytes
     digest: str | None
     """SHA-256 that the data was verified against; None if it was not verified."""
+    is_own: bool
+    """True if the store has it; False if it was read from another one."""

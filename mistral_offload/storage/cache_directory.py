@@ -59,6 +59,13 @@ class CacheDirectory:
             os.utime(file)  # marks it as used
         return data
 
+    def idle_seconds(self, digest: str) -> float:
+        """Return the time since a blob was last used; 0 if it is not here."""
+        try:
+            return max(0.0, time.time() - self._file(digest).stat().st_mtime)
+        except OSError:
+            return 0.0
+
     def put(self, digest: str, data: bytes) -> None:
         """Store a blob, unless it is present already or too large for the directory."""
         if len(data) > self._max_bytes * _CLEAR_TO_SHARE:

@@ -14,6 +14,7 @@ from typing import ClassVar, ParamSpec, TypeVar
 from typing_extensions import Self
 
 from mistral_offload.errors import StorageConfigError, StoreClosedError
+from mistral_offload.storage.background import BackgroundQueue
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +44,12 @@ class StoreExecutor:
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(connections)
         self._threads: ThreadPoolExecutor | None = None
+        self._background = BackgroundQueue(
+            f"mistral-offload-{self.provider}",
+            closing=self._closing,
+            slots=self._slots,
+            connections=connections,
+        )
         self._thread_ids: set[int] = set()
 
     @property
@@ -91,6 +98,16 @@ class StoreExecutor:
                 )
             future = self._threads.submit(work)
         return await asyncio.wrap_future(future)
+
+    def run_in_background(self, work: Callable[[], None]) -> bool:
+        """Call a function later, in a thread of the store that no caller waits for.
+
+        It must not raise. It is dropped when the store is closed, and if too many already wait.
+
+        Returns:
+            False if it is dropped right away.
+        """
+        return not self.closed and self._background.add(work)
 
     def close(self) -> None:
         """Wait for running operations, then release threads and connections; idempotent.

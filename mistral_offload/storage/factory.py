@@ -66,6 +66,7 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
                 read_also=read_also,
                 memory_bytes=config.cache_memory_bytes,
                 directory=directory,
+                renew_after_seconds=config.renew_after_seconds,
             )
         return cache
 

@@ -8,6 +8,7 @@ import secrets
 import threading
 import weakref
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -23,13 +24,29 @@ from mistral_offload.errors import (
 from mistral_offload.storage._gcs_client import Connection, connect, endpoint_of
 from mistral_offload.storage._gcs_errors import RefusedError, Target, translate_error
 from mistral_offload.storage._http_errors import strip_requests
-from mistral_offload.storage.store import BlobStat, BlobStore, Page
+from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 if TYPE_CHECKING:
     from requests import Response
 
 _PAGE_BLOBS = 1000
-_BLOB_FIELDS = "name,size,updated"
+_BLOB_FIELDS = "name,size,updated,timeCreated"
+_KEPT_FIELDS = (
+    "cacheControl",
+    "contentDisposition",
+    "contentEncoding",
+    "contentLanguage",
+    "contentType",
+    "customTime",
+    "metadata",
+    "storageClass",
+)
+"""Members of an object that a rewrite has to repeat to keep them."""
+
+_KEY_VERSION = "/cryptoKeyVersions/"
+_REWRITE_CALLS = 1000
+"""Bound of the requests of one rewrite; within one location and storage class it takes one."""
+
 _TIME = TypeAdapter(datetime)
 _PAGE_FIELDS = f"items({_BLOB_FIELDS}),nextPageToken"
 
@@ -99,7 +116,7 @@ class GCSStore(BlobStore):
             _require_success(response)
             return True
 
-    def _get(self, key: str) -> bytes:
+    def _get(self, key: str) -> FetchedBlob:
         with self._request(
             self._client,
             "GET",
@@ -112,6 +129,7 @@ class GCSStore(BlobStore):
             _require_success(response)
             data = cast("bytes", response.raw.read(decode_content=False))
             expected = _crc32c_in(response.headers.get("x-goog-hash", ""))
+            modified = _http_time(response.headers.get("last-modified"))
         if expected is not None and _crc32c(data) not in (None, expected):
             raise StorageUnavailableError(
                 "the bytes were damaged in transit: their CRC32C differs from the server's",
@@ -119,7 +137,7 @@ class GCSStore(BlobStore):
                 container=self._container,
                 key=key,
             )
-        return data
+        return FetchedBlob(data, modified)
 
     def _stat(self, key: str) -> BlobStat:
         with self._request(
@@ -127,6 +145,38 @@ class GCSStore(BlobStore):
         ) as response:
             _require_success(response)
             return _stat_of(response.json())
+
+    def _renew(self, key: str, before: datetime | None) -> bool:
+        with self._request(self._client, "GET", "/storage/v1", {}, key=key) as response:
+            _require_success(response)
+            found = response.json()
+        if before is not None and _stat_of(found).modified >= before:
+            return False
+        # The age of an expiry rule counts from the creation, which only a rewrite resets.
+        parameters = {
+            "ifGenerationMatch": str(found["generation"]),
+            "ifSourceGenerationMatch": str(found["generation"]),
+        }
+        if found.get("kmsKeyName"):
+            parameters["destinationKmsKeyName"] = found["kmsKeyName"].partition(_KEY_VERSION)[0]
+        kept = {name: found[name] for name in _KEPT_FIELDS if found.get(name)}
+        for _ in range(_REWRITE_CALLS):
+            with self._request(
+                self._client, "POST", "/storage/v1", parameters, key=key, onto=True, json=kept
+            ) as response:
+                if response.status_code == 412:  # replaced or deleted meanwhile
+                    return False
+                _require_success(response)
+                done = response.json()
+            if done.get("done", True):
+                return True
+            parameters["rewriteToken"] = done["rewriteToken"]
+        raise StorageUnavailableError(
+            f"the rewrite has not ended after {_REWRITE_CALLS} requests",
+            provider=self.provider,
+            container=self._container,
+            key=key,
+        )
 
     def _delete(self, key: str) -> None:
         with self._request(self._client, "DELETE", "/storage/v1", {}, key=key) as response:
@@ -176,13 +226,18 @@ class GCSStore(BlobStore):
         parameters: dict[str, str],
         *,
         key: str | None = None,
+        onto: bool = False,
         **options: Any,
     ) -> Response:
-        """Send one request about the objects of the bucket, or about the one under ``key``."""
-        url = f"{connected.server}{api}/b/{quote(self._container, safe='')}/o"
+        """Send one request about the objects of the bucket, or about the one under ``key``.
+
+        ``onto`` makes it a rewrite of the object onto itself.
+        """
+        path = f"/b/{quote(self._container, safe='')}/o"
         if key is not None:
             self._require_sendable(key)
-            url += f"/{quote(key, safe='')}"
+            path += f"/{quote(key, safe='')}"
+        url = f"{connected.server}{api}{path}" + (f"/rewriteTo{path}" if onto else "")
         if self._config.project:
             parameters = {**parameters, "userProject": self._config.project}
         return connected.session.request(
@@ -211,7 +266,17 @@ def _require_success(response: Response) -> None:
 
 
 def _stat_of(item: dict[str, str]) -> BlobStat:
-    return BlobStat(item["name"], int(item["size"]), _TIME.validate_python(item["updated"]))
+    # ``updated`` also changes with metadata, which expiry rules do not look at.
+    written = item.get("timeCreated") or item["updated"]
+    return BlobStat(item["name"], int(item["size"]), _TIME.validate_python(written))
+
+
+def _http_time(header: str | None) -> datetime | None:
+    """Return the time in a header, or None if there is none that can be read."""
+    try:
+        return parsedate_to_datetime(header) if header else None
+    except ValueError:
+        return None
 
 
 def _crc32c(data: bytes) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 from mistral_offload.config import BlobStorageConfig
-from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.factory import open_cache
 from mistral_offload.storage.store import BlobStore
@@ -26,10 +25,14 @@ class LazyCache:
         self._lock = threading.Lock()
         self._cache: BlobCache | None = None
         if store is not None:
-            memory_bytes = (
-                DEFAULT_CACHE_MEMORY_BYTES if config is None else config.cache_memory_bytes
-            )
-            self._cache = BlobCache(store, memory_bytes=memory_bytes)
+            if config is None:
+                self._cache = BlobCache(store)
+            else:
+                self._cache = BlobCache(
+                    store,
+                    memory_bytes=config.cache_memory_bytes,
+                    renew_after_seconds=config.renew_after_seconds,
+                )
 
     def open(self) -> BlobCache:
         """Return the cache, opening it on the first call.

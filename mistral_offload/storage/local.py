@@ -22,7 +22,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
 from mistral_offload.storage._local_names import folders_of, key_of, names_of
-from mistral_offload.storage.store import BlobStat, BlobStore, Page
+from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 # Attempts to write into a folder that concurrent deletes of its last blob keep removing.
 _ATTEMPTS = 5
@@ -75,12 +75,20 @@ class LocalStore(BlobStore):
         _sync_folder(folder)
         return True
 
-    def _get(self, key: str) -> bytes:
+    def _get(self, key: str) -> FetchedBlob:
         with open(self._path_of(key), "rb", buffering=0) as file:
-            return file.readall()
+            modified = _stat_of(key, os.fstat(file.fileno())).modified
+            return FetchedBlob(file.readall(), modified)
 
     def _stat(self, key: str) -> BlobStat:
         return _stat_of(key, os.stat(self._path_of(key)))
+
+    def _renew(self, key: str, before: datetime | None) -> bool:
+        path = self._path_of(key)
+        if before is not None and _stat_of(key, os.stat(path)).modified >= before:
+            return False
+        os.utime(path)
+        return True
 
     def _delete(self, key: str) -> None:
         path = self._path_of(key)
@@ -101,7 +109,7 @@ class LocalStore(BlobStore):
         if not isinstance(error, OSError):
             return None
         reason = os.strerror(error.errno) if error.errno else type(error).__name__
-        if isinstance(error, FileNotFoundError) and operation in ("get", "stat"):
+        if isinstance(error, FileNotFoundError) and operation in ("get", "stat", "renew"):
             return self._error(BlobNotFoundError, "nothing is stored under this key", key)
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return self._error(

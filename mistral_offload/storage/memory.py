@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Literal
@@ -16,9 +17,9 @@ from mistral_offload.errors import (
     StorageUnavailableError,
 )
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
-from mistral_offload.storage.store import BlobStat, BlobStore, Page
+from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
-Operation = Literal["put", "get", "stat", "delete", "list"]
+Operation = Literal["put", "get", "stat", "renew", "delete", "list"]
 
 
 class MemoryStore(BlobStore):
@@ -38,8 +39,10 @@ class MemoryStore(BlobStore):
 
     Attributes:
         requests: number of requests per ``(operation, key)``, with the physical key (prefix
-            included); the operations are ``put``, ``get``, ``stat``, ``delete`` and ``list``.
-            Failed requests count. Clear it between two parts of a test.
+            included); the operations are ``put``, ``get``, ``stat``, ``renew``, ``delete`` and
+            ``list``. Failed requests count. Clear it between two parts of a test.
+        clock: returns the current time, with a time zone; dates blobs and counts their ages. Set
+            another one to age all blobs: ``store.clock = lambda: then``.
     """
 
     provider = "memory"
@@ -56,9 +59,14 @@ class MemoryStore(BlobStore):
             container, prefix=prefix, connections=connections, retry_seconds=retry_seconds
         )
         self.requests: Counter[tuple[str, str]] = Counter()
+        self.clock: Callable[[], datetime] = _utc_now
         self._blobs: dict[str, tuple[bytes, datetime]] = {}
         self._faults: list[_Fault] = []
         self._state_lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the time of the store's ``clock``."""
+        return self.clock()
 
     # Faults
 
@@ -72,7 +80,7 @@ class MemoryStore(BlobStore):
         """Make coming requests of an operation fail, before they change anything.
 
         Args:
-            operation: ``put``, ``get``, ``stat``, ``delete`` or ``list``.
+            operation: ``put``, ``get``, ``stat``, ``renew``, ``delete`` or ``list``.
             error: the exception to raise; a class of storage error is instantiated with a text,
                 the container and the key.
             call: 1 for the next request of the operation, 2 for the one after it, and so on; None
@@ -118,21 +126,30 @@ class MemoryStore(BlobStore):
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         self._begin_request("put", key)
-        blob = bytes(data), datetime.now(timezone.utc)
+        blob = bytes(data), self.now()
         with self._state_lock:
             if key in self._blobs and not overwrite:
                 return False
             self._blobs[key] = blob
             return True
 
-    def _get(self, key: str) -> bytes:
+    def _get(self, key: str) -> FetchedBlob:
         self._begin_request("get", key)
-        return self._find(key)[0]
+        return FetchedBlob(*self._find(key))
 
     def _stat(self, key: str) -> BlobStat:
         self._begin_request("stat", key)
         data, modified = self._find(key)
         return BlobStat(key, len(data), modified)
+
+    def _renew(self, key: str, before: datetime | None) -> bool:
+        self._begin_request("renew", key)
+        with self._state_lock:
+            data, modified = self._find(key)
+            if before is not None and modified >= before:
+                return False
+            self._blobs[key] = data, self.now()
+            return True
 
     def _delete(self, key: str) -> None:
         self._begin_request("delete", key)
@@ -180,6 +197,10 @@ class MemoryStore(BlobStore):
 
     def _error(self, kind: type[StorageError], text: str, key: str) -> StorageError:
         return kind(text, provider=self.provider, container=self.container, key=key)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
@@ -37,7 +38,7 @@ from mistral_offload.storage._s3_multipart import (
     split_into_parts,
     upload_all,
 )
-from mistral_offload.storage.store import BlobStat, BlobStore, Page
+from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,6 +49,24 @@ _logger = logging.getLogger("mistral_offload.storage")
 _PAGE_BLOBS = 1000
 _BATCH_KEYS = 1000
 """Keys that one DeleteObjects request may have."""
+
+_COPY_BYTES = 5 * 1024**3
+"""Size of the largest object that one CopyObject request copies."""
+
+_KEPT_HEADERS = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Expires",
+    "WebsiteRedirectLocation",
+    "StorageClass",
+    "ServerSideEncryption",
+    "SSEKMSKeyId",
+    "BucketKeyEnabled",
+)
+"""Members of a HEAD response that a copy has to repeat to keep them."""
 
 _NO_BATCHES = ("NotImplemented", "MethodNotAllowed")
 """Error codes of servers without DeleteObjects."""
@@ -91,6 +110,7 @@ class S3Store(BlobStore):
         self._bucket = config.bucket_name
         self._config = config
         self._writes_conditionally = config.conditional_writes
+        self._copies_conditionally = True
         self._connecting = threading.Lock()
         self._connected: S3Client | None = None
         self._disconnect: weakref.finalize[[], S3Store] | None = None
@@ -239,16 +259,61 @@ class S3Store(BlobStore):
             settings["StorageClass"] = self._config.storage_class
         return settings
 
-    def _get(self, key: str) -> bytes:
-        body = self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+    def _get(self, key: str) -> FetchedBlob:
+        found = self._client.get_object(Bucket=self._bucket, Key=key)
+        body = found["Body"]
         try:
-            return body.read()
+            return FetchedBlob(body.read(), cast("dict[str, Any]", found).get("LastModified"))
         finally:
             body.close()
 
     def _stat(self, key: str) -> BlobStat:
         found = self._client.head_object(Bucket=self._bucket, Key=key)
         return BlobStat(key, found["ContentLength"], found["LastModified"])
+
+    def _renew(self, key: str, before: datetime | None) -> bool:
+        found = cast("dict[str, Any]", self._client.head_object(Bucket=self._bucket, Key=key))
+        if before is not None and found["LastModified"] >= before:
+            return False
+        if found["ContentLength"] > _COPY_BYTES:
+            raise StorageError(
+                f"{found['ContentLength']:,} bytes cannot be renewed: S3 copies at most "
+                f"{_COPY_BYTES:,} bytes in one request. Put the blob again instead",
+                provider=self.provider,
+                container=self._bucket,
+                key=key,
+            )
+        try:
+            self._copy_onto_itself(key, found)
+        except self._client.exceptions.ClientError as error:
+            if http_status(error) != 412:  # another client has replaced it
+                raise
+            return False
+        return True
+
+    def _copy_onto_itself(self, key: str, found: dict[str, Any]) -> None:
+        """Copy an object with all that its HEAD response says of it, while it is the same one."""
+        request: dict[str, Any] = {
+            "Bucket": self._bucket,
+            "Key": key,
+            "CopySource": {"Bucket": self._bucket, "Key": key},
+            "CopySourceIfMatch": found["ETag"],
+            # S3 refuses a copy onto itself that replaces nothing.
+            "MetadataDirective": "REPLACE",
+            "Metadata": found.get("Metadata", {}),
+            **{name: found[name] for name in _KEPT_HEADERS if found.get(name) is not None},
+        }
+        if self._copies_conditionally:
+            model: Any = self._client.meta.service_model.operation_model("CopyObject")
+            if "IfMatch" in model.input_shape.members:  # older ones have no such member
+                try:
+                    self._client.copy_object(**request, IfMatch=found["ETag"])
+                    return
+                except self._client.exceptions.ClientError as error:
+                    if http_status(error) != 501:
+                        raise
+            self._copies_conditionally = False
+        self._client.copy_object(**request)
 
     def _delete(self, key: str) -> None:
         try:

@@ -21,7 +21,7 @@ from collections.abc import (
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -60,6 +60,13 @@ class BlobStat:
     modified: datetime
 
 
+class FetchedBlob(NamedTuple):
+    """A blob that was read: its bytes, and the time of its last write if the response has it."""
+
+    data: bytes
+    modified: datetime | None = None
+
+
 class Page(NamedTuple):
     """One page of a listing: blobs, and the token of the next page, or None after the last."""
 
@@ -89,8 +96,9 @@ class BlobStore(StoreExecutor, ABC):
         await store.get_async("reports/2024")  # b"..."
         store.delete("reports/2024")
 
-    To add a backend, implement ``_put``, ``_get``, ``_stat``, ``_delete`` and ``_list_page`` on
-    physical keys (prefix included), each as one attempt that raises whatever its SDK raises;
+    To add a backend, implement ``_put``, ``_get``, ``_stat``, ``_renew``, ``_delete`` and
+    ``_list_page`` on physical keys (prefix included), each as one attempt that raises whatever its
+    SDK raises;
     ``_translate_error``, which maps those exceptions to ours; and ``_close_connections``. Override
     ``_delete_all`` where the provider can delete several blobs in one request.
 
@@ -163,11 +171,20 @@ class BlobStore(StoreExecutor, ABC):
             BlobNotFoundError: nothing is stored under the key.
             StorageError: the blob could not be read; see the subclasses.
         """
-        return self._read_with_fallback("get", key, self._get)
+        return self.fetch(key).data
 
     async def get_async(self, key: str) -> bytes:
         """Async form of `get`; runs in the store's own threads."""
         return await self.run_async(self.get, key)
+
+    def fetch(self, key: str) -> FetchedBlob:
+        """Read a whole blob with the time of its last write; one request, as `get`.
+
+        Raises:
+            BlobNotFoundError: nothing is stored under the key.
+            StorageError: the blob could not be read; see the subclasses.
+        """
+        return self._read_with_fallback("get", key, self._get)
 
     def stat(self, key: str) -> BlobStat:
         """Return size and age of a blob without reading it.
@@ -181,6 +198,36 @@ class BlobStore(StoreExecutor, ABC):
     async def stat_async(self, key: str) -> BlobStat:
         """Async form of `stat`; runs in the store's own threads."""
         return await self.run_async(self.stat, key)
+
+    def renew(self, key: str, *, before: datetime | None = None) -> bool:
+        """Make a blob new to the bucket's expiry rules, without a change to what is stored.
+
+        The store itself rewrites the blob (S3: a copy onto itself; Azure: its metadata; Google: a
+        rewrite; a directory: the file's time), so nothing is transferred. It does so only while the
+        blob that was found is still there: one that is deleted meanwhile stays deleted. Metadata,
+        storage class and encryption stay as they are. Two requests, or one if the blob is young.
+
+        Args:
+            key: key of the blob, without the prefix of the store.
+            before: renew only what was last written before this time.
+
+        Returns:
+            True if this call renewed the blob; False if it is younger than ``before``, or another
+            client replaced or deleted it meanwhile.
+
+        Raises:
+            BlobNotFoundError: nothing is stored under the key.
+            StorageError: the blob could not be renewed; see the subclasses.
+        """
+        return self._read_with_fallback("renew", key, partial(self._renew, before=before))
+
+    async def renew_async(self, key: str, *, before: datetime | None = None) -> bool:
+        """Async form of `renew`; runs in the store's own threads."""
+        return await self.run_async(self.renew, key, before=before)
+
+    def now(self) -> datetime:
+        """Return the time that the ages of blobs are counted to."""
+        return datetime.now(timezone.utc)
 
     def delete(self, key: str) -> None:
         """Remove a blob; a missing one is not an error.
@@ -241,10 +288,17 @@ class BlobStore(StoreExecutor, ABC):
         """Store atomically; return True when written, False when the key was taken."""
 
     @abstractmethod
-    def _get(self, key: str) -> bytes: ...
+    def _get(self, key: str) -> FetchedBlob: ...
 
     @abstractmethod
     def _stat(self, key: str) -> BlobStat: ...
+
+    @abstractmethod
+    def _renew(self, key: str, before: datetime | None) -> bool:
+        """Reset the age of an existing blob that was written before a time, if one is given.
+
+        Must not create a blob, also when it is deleted meanwhile. Return True if renewed.
+        """
 
     @abstractmethod
     def _delete(self, key: str) -> None: ...

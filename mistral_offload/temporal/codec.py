@@ -125,6 +125,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             ReferenceRefusedError: a reference names a key that it must not name.
             StorageError: a blob is missing, damaged or could not be read.
         """
+        self._message_encoder.note_task()
         # Determined here, because several payloads are decoded in separate asyncio tasks.
         caller = current_caller(for_worker=self._is_for_worker)
         return await gather_or_cancel([self._decode_for(caller, payload) for payload in payloads])

@@ -7,6 +7,7 @@ execution token.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -36,6 +37,7 @@ from temporalio.worker import (
 
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
+from mistral_offload.storage.protection import begin_protection
 from mistral_offload.temporal.context import (
     activity_context,
     received_context,
@@ -76,7 +78,11 @@ class _ActivityContext(ActivityInboundInterceptor):
         require_delivered((*input.args, *info.heartbeat_details))
         arguments = without_empty(input.args, input.fn)
         received = _received(arguments)
+        # The run is open at least since it scheduled the activity, by the server's clock.
+        open_since = time.monotonic() - (info.started_time - info.scheduled_time).total_seconds()
         result = await super().execute_activity(replace(input, args=arguments))
+        if info.workflow_id:
+            begin_protection(open_since)  # for the result; clients in the activity have none
         context = activity_context(info, received)
         return result if context is None else wrap(result, context)
 

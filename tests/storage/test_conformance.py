@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import threading
@@ -91,6 +92,37 @@ def test_sizes(store: BlobStore, root: str, size: int) -> None:
     assert store.stat(f"{root}/k").size == size
     assert store.get(f"{root}/k") == data
     store.delete(f"{root}/k")
+
+
+async def test_renewing_resets_the_age_and_nothing_else(backend: Backend, root: str) -> None:
+    store = backend.open(prefix=f"{root}/data")
+    for name in ("k", *ODD_NAMES):
+        store.put(name, b"data")
+    written = store.stat("k").modified
+    assert store.renew("k", before=written) is False
+    assert store.stat("k").modified == written
+    assert store.fetch("k") == (b"data", written.replace(microsecond=0)) or (
+        store.fetch("k") == (b"data", written)
+    )
+    await asyncio.sleep(1.1)  # times have seconds
+    assert await store.renew_async("k", before=written + timedelta(seconds=1)) is True
+    renewed = store.stat("k").modified
+    assert renewed > written
+    for name in ODD_NAMES:
+        assert store.renew(name) is True, name
+        assert store.get(name) == b"data"
+    assert store.stat("k") == BlobStat("k", 4, renewed)
+    assert sorted(blob.key for blob in store.list()) == sorted(["k", *ODD_NAMES])
+
+
+def test_a_blob_that_is_gone_is_not_renewed(backend: Backend, root: str) -> None:
+    store = backend.open(prefix=f"{root}/data")
+    store.put("k", b"data")
+    store.delete("k")
+    with pytest.raises(BlobNotFoundError) as caught:
+        store.renew("k")
+    assert caught.value.key == f"{root}/data/k"
+    assert list(store.list()) == []
 
 
 def test_odd_keys_come_back_as_they_are(store: BlobStore, root: str) -> None:

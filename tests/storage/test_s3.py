@@ -21,6 +21,7 @@ from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError, StorageError
 from mistral_offload.storage import _s3_client, s3
 from mistral_offload.storage.cache import BlobCache
+from mistral_offload.storage.protection import ALWAYS, protection
 from mistral_offload.storage.s3 import S3Store
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
@@ -72,14 +73,21 @@ def test_the_requests_of_a_blob_and_its_cache(
         return dict(seaweed_proxy.counts())
 
     writer, another, reader = (BlobCache(proxied) for _ in range(3))
-    assert asked_by(lambda: writer.put(digest, data, digest)) == {"PUT": 1}
-    assert asked_by(lambda: writer.put(digest, data, digest)) == {}
-    assert asked_by(lambda: another.put(digest, data, digest)) == {"PUT": 1}
-    assert seaweed_proxy.requests[0].status == 412
-    assert asked_by(lambda: writer.get(digest, digest)) == {}
-    assert asked_by(lambda: reader.get(digest, digest)) == {"GET": 1}
-    assert asked_by(lambda: reader.get(digest, digest)) == {}
-    assert asked_by(lambda: reader.put(digest, data, digest)) == {}
+    with protection(ALWAYS):
+        assert asked_by(lambda: writer.put(digest, data, digest)) == {"PUT": 1}
+        assert asked_by(lambda: writer.put(digest, data, digest)) == {}
+        assert asked_by(lambda: another.put(digest, data, digest)) == {"PUT": 1, "HEAD": 1}
+        assert seaweed_proxy.requests[0].status == 412
+        assert asked_by(lambda: another.put(digest, data, digest)) == {}
+        assert asked_by(lambda: writer.get(digest, digest)) == {}
+        assert asked_by(lambda: reader.get(digest, digest)) == {"GET": 1}
+        assert asked_by(lambda: reader.get(digest, digest)) == {}
+        assert asked_by(lambda: reader.put(digest, data, digest)) == {}
+    with protection(time.monotonic()):  # another run; the age is known already
+        assert asked_by(lambda: writer.put(digest, data, digest)) == {"PUT": 1}
+        assert asked_by(lambda: writer.put(digest, data, digest)) == {}
+    for _ in range(2):  # a client, which knows of no run
+        assert asked_by(lambda: writer.put(digest, data, digest)) == {"PUT": 1}
     assert seaweed_proxy.most_at_once == 1
 
 

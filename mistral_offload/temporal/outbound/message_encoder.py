@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ from temporalio.runtime import Runtime
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.limits import INLINE_LIMIT_BYTES, LOW_FLOOR_BYTES, SMALLEST_OFFLOADED_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.storage.protection import protection
 from mistral_offload.temporal.outbound.outbox import Batch, OutboxEntry, find_entry, without_mark
 from mistral_offload.temporal.outbound.sdk_internals import Capability, lost_capabilities
 from mistral_offload.temporal.outbound.size_budget import (
@@ -64,6 +66,7 @@ class MessageEncoder:
         self._encoder = encoder
         self._encode_payload = encode_payload
         self._messages: WeakKeyDictionary[asyncio.Task[Any], _Message] = WeakKeyDictionary()
+        self._began: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()
         self._lost: frozenset[Capability] | None = None
 
     async def lost_capabilities(self, runtime: Runtime | None = None) -> frozenset[Capability]:
@@ -81,6 +84,12 @@ class MessageEncoder:
                 for capability in lost:
                     _logger.warning("%s", capability.warning)
         return self._lost
+
+    def note_task(self) -> None:
+        """Note the time at which the current asyncio task began, if it is a workflow task."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._began.setdefault(task, time.monotonic())
 
     async def encode(
         self, payloads: Sequence[Payload], owner: PayloadOwner, *, for_worker: bool
@@ -163,19 +172,30 @@ class MessageEncoder:
         for entry, floor in zip(batch.entries, floors, strict=True):
             if entry.is_replayed:
                 continue
-            encoding = asyncio.ensure_future(
-                self._encode_payload(entry.payload, entry.owner, floor=floor)
-            )
+            with protection(self._protected_since(entry)):
+                encoding = asyncio.ensure_future(
+                    self._encode_payload(entry.payload, entry.owner, floor=floor)
+                )
             encoding.add_done_callback(_retrieve_exception)
             entry.encoding = encoding
 
     async def _encode_entry(self, entry: OutboxEntry, floor: int | None) -> Payload:
         if entry.encoding is None:
-            return await self._encode_payload(
-                entry.payload, entry.owner, floor=floor, write=not entry.is_replayed
-            )
+            with protection(self._protected_since(entry)):
+                return await self._encode_payload(
+                    entry.payload, entry.owner, floor=floor, write=not entry.is_replayed
+                )
         # Shielded, so that another payload's failure does not cancel an upload.
         return await asyncio.shield(entry.encoding)
+
+    def _protected_since(self, entry: OutboxEntry) -> float | None:
+        """Return the time from which on the entry's run is known to be open; see `protection`."""
+        if entry.openness is None:
+            return None
+        task = asyncio.current_task()
+        now = time.monotonic()
+        began = now if task is None else self._began.get(task, now)
+        return entry.openness.note_task(began)
 
     async def _fit_list(
         self,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,29 @@ _MARK = "__offload_outbox_entry"
 
 
 @dataclass(eq=False)
+class Openness:
+    """The time since which a workflow run is surely open.
+
+    Attributes:
+        seconds: time from the run's start to the start of its current workflow task, both by the
+            server's clock, so that the clock of this machine does not matter.
+        since: the earliest time found so far, on the clock of `time.monotonic`.
+    """
+
+    seconds: float = 0.0
+    since: float = math.inf
+
+    def note_task(self, began: float) -> float:
+        """Return the time since which the run is open.
+
+        Args:
+            began: time at which the current workflow task, or a later moment of it, was seen here.
+        """
+        self.since = min(self.since, began - max(0.0, self.seconds))
+        return self.since
+
+
+@dataclass(eq=False)
 class OutboxEntry:
     """An outgoing payload.
 
@@ -42,6 +66,8 @@ class OutboxEntry:
         owner: the execution it belongs to.
         list_floor: offloading floor in bytes that its argument list needs to fit; or None.
         is_replayed: True when history has the payload already, so that no blob is written.
+        openness: the time since which the run is open; None for a query or a validator, which a
+            closed run can have, too.
         encoding: the future of the encoded payload, once the batch is planned.
     """
 
@@ -49,6 +75,7 @@ class OutboxEntry:
     owner: PayloadOwner
     list_floor: int | None
     is_replayed: bool
+    openness: Openness | None = None
     encoding: asyncio.Future[Payload] | None = None
 
 
@@ -105,6 +132,7 @@ class Outbox:
         self._batch: Batch | None = None
         self._budget = MessageBudget()
         self._history_length = -1
+        self._openness = Openness()
 
     def record(self, payloads: Sequence[Payload], owner: PayloadOwner) -> list[Payload]:
         """Record the payloads of one list, and return it with marked copies of those recorded.
@@ -112,6 +140,10 @@ class Outbox:
         Must be called inside a workflow.
         """
         is_replayed = temporalio.workflow.unsafe.is_replaying_history_events()
+        openness = None if temporalio.workflow.unsafe.is_read_only() else self._openness
+        if openness is not None:
+            started = temporalio.workflow.info().workflow_start_time
+            openness.seconds = (temporalio.workflow.now() - started).total_seconds()
         floor = list_floor(payloads)
         marked: list[Payload] = []
         for payload in payloads:
@@ -120,7 +152,7 @@ class Outbox:
                 continue
             batch = self._current()
             mark = f"{self._number}.{len(batch.entries)}".encode()
-            batch.entries.append(OutboxEntry(payload, owner, floor, is_replayed))
+            batch.entries.append(OutboxEntry(payload, owner, floor, is_replayed, openness))
             marked.append(Payload(metadata={**payload.metadata, _MARK: mark}, data=payload.data))
         return marked
 
