@@ -9,12 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.time_limits", "tests.scheduler", "tests.servers.fixtures"]
 
 # A directory without certificates, also for the programs that tests start: reading those of the
 # public authorities takes 25 ms for each HTTP client, and no test needs them.
 os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
+
+# How long an example takes says nothing on a busy machine; a test as a whole has a limit.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tests")
 
 # Fixtures that choose a server by their parameter, and the parameters that need none.
 _BY_PARAMETER = {"backend": {"memory", "local"}, "route": set[str](), "remote": set[str]()}
