@@ -22,6 +22,7 @@ from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadingCodec
 from mistral_offload.temporal.outbound import sdk_internals
 from mistral_offload.temporal.outbound.size_budget import Weight, list_size, threshold
+from tests.bounds import result_of
 from tests.temporal.heavy import FanOut
 from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
 
@@ -118,7 +119,7 @@ async def test_an_unknown_temporalio_means_a_low_floor(
             id="low-floor",
             task_queue=worker.task_queue,
         )
-        assert await handle.result() == 5_000_000
+        assert await result_of(handle) == 5_000_000
     assert await failed_tasks(handle) == []
     assert "cannot be counted" in caplog.text
     assert len(store.requests) == 100
