@@ -11,11 +11,10 @@ from pathlib import Path
 import httpx
 
 from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
-from mistral_offload.payload import offloading
 from mistral_offload.payload.envelope import read_envelope
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.reference import Reference
-from mistral_offload.storage import MemoryStore
+from mistral_offload.storage import MemoryStore, lazy_cache
 from mistral_offload.storage.cache import BlobCache
 
 CALLS = 500
@@ -29,7 +28,9 @@ async def answer(request: httpx.Request) -> httpx.Response:
     body = load_json(request.content)
     payload = read_envelope(body["encoded_input"])
     assert payload is not None
-    store.lose(Reference.from_json(payload.data).key)  # raises when it is not there
+    key = Reference.from_json(payload.data).key
+    store.stat(key)  # raises when it is not there
+    store.lose(key)
     await asyncio.sleep(0.005)
     names = ("workflow_name", "execution_id", "root_execution_id")
     started = {
@@ -88,5 +89,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    offloading.open_cache = lambda _: BlobCache(store)
+    lazy_cache.open_cache = lambda _: BlobCache(store)
     asyncio.run(main())

@@ -9,7 +9,7 @@ from mistral_offload.devserver import LocalPlatform
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import s3_config
 
-from .examining import findings_of, settings_for
+from .examinations import findings_of, settings_for
 
 DOCS = Path(__file__).parents[2] / "docs"
 

@@ -15,7 +15,7 @@ from tests.servers.scripted import ScriptedServer
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import s3_config
 
-from .examining import findings_of, outcomes, settings_for, shown
+from .examinations import findings_of, outcomes, settings_for, shown
 
 OK, WARNING, FAILED = Outcome.OK, Outcome.WARNING, Outcome.FAILED
 NOT_CHECKED = Outcome.NOT_CHECKED

@@ -17,7 +17,7 @@ from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.storage.backends import AzureBackend, azure_config, gcs_config
 
-from .examining import findings_of, outcomes, settings_for, shown
+from .examinations import findings_of, outcomes, settings_for, shown
 
 OK, WARNING, FAILED = Outcome.OK, Outcome.WARNING, Outcome.FAILED
 NOT_CHECKED = Outcome.NOT_CHECKED

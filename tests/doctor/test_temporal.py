@@ -22,7 +22,7 @@ from tests.servers.process import free_ports
 from tests.servers.scripted import ScriptedServer
 from tests.servers.worker import WorkerProcess
 
-from .examining import findings_of, outcomes, settings_for, shown
+from .examinations import findings_of, outcomes, settings_for, shown
 
 OK, WARNING, FAILED = Outcome.OK, Outcome.WARNING, Outcome.FAILED
 NOT_CHECKED = Outcome.NOT_CHECKED

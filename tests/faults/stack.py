@@ -16,7 +16,7 @@ from mistral_offload import (
 from tests.servers.seaweed import Seaweed
 from tests.servers.worker import Platform, WorkerProcess
 
-COPYING = Path(__file__).parents[1] / "workers" / "copying.py"
+COPYING = Path(__file__).parents[1] / "workers" / "copier.py"
 FLOOR_BYTES = 5_000
 ENCRYPTION: dict[str, Any] = {"mode": "full", "main_key": "5a" * 32, "encrypt_fields": True}
 
