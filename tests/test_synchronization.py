@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mistral_offload._synchronization import Once
+from tests.bounds import PATIENCE_SECONDS, Threads
 
 
 async def test_tasks_share_one_question() -> None:
@@ -26,7 +26,7 @@ async def test_tasks_share_one_question() -> None:
 
 def test_threads_and_loops_share_one_question() -> None:
     once, asked = Once[str](), []
-    everybody = threading.Barrier(8)
+    everybody = threading.Barrier(8, timeout=PATIENCE_SECONDS)
 
     def ask() -> str:
         asked.append(1)
@@ -44,7 +44,7 @@ def test_threads_and_loops_share_one_question() -> None:
         everybody.wait()
         return asyncio.run(once.get_async(ask_async))
 
-    with ThreadPoolExecutor(8) as pool:
+    with Threads() as pool:
         answers = [pool.submit(work) for work in (blocking, looping) * 4]
         assert {answer.result(10) for answer in answers} == {"acme"}
     assert len(asked) == 1
