@@ -13,7 +13,15 @@ import subprocess
 import threading
 import time
 import unittest.mock
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
@@ -241,6 +249,21 @@ def join(thread: threading.Thread, seconds: float = PATIENCE_SECONDS) -> None:
     thread.join(seconds)
     if thread.is_alive():
         raise StuckError(f"{thread.name} still runs after {seconds:g} s")
+
+
+@contextmanager
+def child(command: Sequence[Any], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a child process, and kill it at the end if it still runs.
+
+    Args:
+        command: program and arguments.
+        options: of ``subprocess.Popen``.
+    """
+    process = subprocess.Popen(command, **options)
+    try:
+        yield process
+    finally:
+        kill(process)
 
 
 def read_line(process: subprocess.Popen[str], seconds: float = PATIENCE_SECONDS) -> str:

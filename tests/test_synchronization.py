@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mistral_offload._synchronization import Once
-from tests.bounds import PATIENCE_SECONDS, Threads
+from tests.bounds import PATIENCE_SECONDS, Threads, within
 
 
 async def test_tasks_share_one_question() -> None:
@@ -20,7 +20,8 @@ async def test_tasks_share_one_question() -> None:
         await asyncio.sleep(0.01)
         return "acme"
 
-    assert await asyncio.gather(*(once.get_async(ask) for _ in range(50))) == ["acme"] * 50
+    results = await within(asyncio.gather(*(once.get_async(ask) for _ in range(50))))
+    assert results == ["acme"] * 50
     assert asked == 1
 
 
@@ -46,7 +47,7 @@ def test_threads_and_loops_share_one_question() -> None:
 
     with Threads() as pool:
         answers = [pool.submit(work) for work in (blocking, looping) * 4]
-        assert {answer.result(10) for answer in answers} == {"acme"}
+        assert {answer.result() for answer in answers} == {"acme"}
     assert len(asked) == 1
 
 
@@ -57,9 +58,8 @@ async def test_failure_reaches_all_who_wait_and_is_forgotten() -> None:
         await asyncio.sleep(0.01)
         raise LookupError("no platform")
 
-    outcomes = await asyncio.gather(
-        *(once.get_async(fail) for _ in range(3)), return_exceptions=True
-    )
+    asking = [once.get_async(fail) for _ in range(3)]
+    outcomes = await within(asyncio.gather(*asking, return_exceptions=True))
     assert [type(outcome) for outcome in outcomes] == [LookupError] * 3
 
     async def succeed() -> str:
@@ -80,18 +80,18 @@ async def test_cancelled_asker_hands_over() -> None:
         return "acme"
 
     first = asyncio.create_task(once.get_async(hang))
-    await started.wait()
+    await within(started.wait())
     second = asyncio.create_task(once.get_async(succeed))
     third = asyncio.create_task(once.get_async(succeed))
     await asyncio.sleep(0)
     third.cancel()  # who waits and is cancelled disturbs nobody
     await asyncio.sleep(0)
     first.cancel()
-    assert await asyncio.wait_for(second, 5) == "acme"
+    assert await within(second) == "acme"
     with pytest.raises(asyncio.CancelledError):
-        await first
+        await within(first)
     with pytest.raises(asyncio.CancelledError):
-        await third
+        await within(third)
 
 
 async def test_blocking_call_inside_a_loop_never_waits_for_that_loop() -> None:
@@ -103,6 +103,6 @@ async def test_blocking_call_inside_a_loop_never_waits_for_that_loop() -> None:
         return "slow"
 
     task = asyncio.create_task(once.get_async(slow))
-    await started.wait()
+    await within(started.wait())
     assert once.get(lambda: "at once") == "at once"
-    await task
+    await within(task)

@@ -12,6 +12,7 @@ from unittest.mock import patch
 from typing_extensions import Self
 
 from mistral_offload.cli import main
+from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line
 
 BLOCK = "import sys; sys.modules[{module!r}] = None; from mistral_offload.cli import main; main()"
 
@@ -23,7 +24,7 @@ def run_command(*arguments: str, without: str | None = None) -> subprocess.Compl
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -79,25 +80,22 @@ class Dev:
     def end(self, number: int) -> tuple[int, str, str]:
         """Send a signal; exit code, the rest of stdout, and stderr."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=15)
+        out, err = output_of(self.process)
         return self.process.returncode, out, err
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+        kill(self.process)
 
     def _said_at_start(self) -> str:
-        assert self.process.stdout is not None
         said: Sequence[str] = []
-        while line := self.process.stdout.readline():
+        while line := read_line(self.process):
             said = [*said, line]
             if "Ctrl-C" in line:
                 return "".join(said)
-        _, err = self.process.communicate()
+        _, err = output_of(self.process)
         raise AssertionError(f"it has ended: {said} {err}")
 
 

@@ -22,6 +22,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal import ContextValue, data_converter
 from mistral_offload.workflows import WorkerSettings
+from tests.bounds import kill, output_of, read_line
 
 TOKEN = "a-token-for-tests-only"
 KEY = "8f" * 32
@@ -102,7 +103,7 @@ class CodecServer:
     def end(self, number: int) -> tuple[int, str]:
         """Send it a signal; its exit code, and all it has written to stderr."""
         self._process.send_signal(number)
-        _, said = self._process.communicate(timeout=15)
+        _, said = output_of(self._process)
         return self._process.returncode, said
 
     def __enter__(self) -> Self:
@@ -110,18 +111,15 @@ class CodecServer:
 
     def __exit__(self, *exc_info: object) -> None:
         self.http.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
+        kill(self._process)
 
     def _read_announcement(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
         said = ""
-        while line := self._process.stdout.readline():
+        while line := read_line(self._process):
             said += line
             if line == "}\n":
                 return dict(json.loads(said))
-        raise AssertionError(f"it has ended: {said} {self._process.communicate()[1]}")
+        raise AssertionError(f"it has ended: {said} {output_of(self._process)[1]}")
 
 
 def body(*payloads: Payload) -> bytes:

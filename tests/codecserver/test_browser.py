@@ -30,6 +30,7 @@ from mistral_offload import (
 )
 from mistral_offload.devserver.temporal_server import find_temporal
 from mistral_offload.payload.jsontext import dump_json
+from tests.bounds import PATIENCE_SECONDS, StuckError
 from tests.cli.command import Dev
 from tests.codecserver.process import KEY, NAMESPACE, TOKEN, CodecServer
 from tests.servers.chromium import open_browser
@@ -155,13 +156,13 @@ def test_temporals_command_shows_it_too(stack: Stack) -> None:
 
 
 def wait_for_text(browser: Chrome, expected: str) -> str:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         text = str(browser.find_element("tag name", "body").text)
         if expected in text:
             return text
         time.sleep(0.2)
-    raise AssertionError(f"{expected!r} is not on the page:\n{text}")
+    raise StuckError(f"{expected!r} is not on the page:\n{text}")
 
 
 def codec_of(stack: Stack, browser: Chrome) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from typing_extensions import Self
 
+from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line
+
 
 def listens(address: str) -> bool:
     """Whether something accepts connections."""
@@ -25,7 +27,11 @@ def pids_of(address: str) -> list[int]:
     port = address.rpartition(":")[2]
     found: list[int] = []
     listing = subprocess.run(
-        ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
+        ["ps", "-axww", "-o", "pid=,command="],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     for line in listing.stdout.splitlines():
         pid, _, command = line.strip().partition(" ")
@@ -46,8 +52,8 @@ def supervisor_pid(address: str) -> int:
     return pid
 
 
-def assert_gone(address: str, within: float = 5.0) -> None:
-    """Nothing listens, and no process of it is left."""
+def assert_gone(address: str, within: float = PATIENCE_SECONDS) -> None:
+    """Nothing listens, and no process of it is left; with 0 seconds, already now."""
     deadline = time.monotonic() + within
     while listens(address) or pids_of(address):
         assert time.monotonic() < deadline, f"left over: {pids_of(address)}"
@@ -69,30 +75,30 @@ class Script:
 
     def line(self) -> str:
         """The next line it prints."""
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        return read_line(self._process).strip()
 
     def kill(self) -> None:
         """SIGKILL, to this process alone."""
         self._process.kill()
-        self._process.wait()
+        self._process.wait(PATIENCE_SECONDS)
 
     def end(self) -> tuple[int, str]:
         """Exit code and stderr, once it has ended."""
-        _, said = self._process.communicate(timeout=30)
+        _, said = output_of(self._process)
         return self._process.returncode, said
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
+        kill(self._process)
 
 
 def _is_supervisor(pid: int) -> bool:
     listing = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     return Path("supervisor.py").name in listing.stdout

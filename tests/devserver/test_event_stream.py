@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from mistral_offload.devserver import LocalPlatform
+from tests.bounds import within
 
 from .conftest import NO_TLS
 from .requests import envelope, execution, new_id, run, start
@@ -99,8 +101,8 @@ async def test_it_waits_for_the_end(api: httpx.AsyncClient) -> None:
     assert not whole.done()
     assert kinds(await read(api, execution_id, event_source="DATABASE")) == ["STARTED"]
     await api.post(f"{execution(execution_id)}/cancel")
-    assert kinds(await whole) == ["STARTED", "CANCELED"]
-    assert kinds(await live) == ["CANCELED"]
+    assert kinds(await within(whole)) == ["STARTED", "CANCELED"]
+    assert kinds(await within(live)) == ["CANCELED"]
 
 
 async def test_what_was_terminated_has_failed(api: httpx.AsyncClient) -> None:
@@ -127,6 +129,10 @@ async def test_what_cannot_be_streamed(
     assert response.status_code == status
 
 
+async def text_of(chunks: AsyncIterator[str]) -> str:
+    return "".join([chunk async for chunk in chunks])
+
+
 async def test_a_platform_that_stops_says_so() -> None:
     with LocalPlatform() as platform:
         headers = {"authorization": "Bearer x"}
@@ -140,8 +146,8 @@ async def test_a_platform_that_stops_says_so() -> None:
                 chunks = response.aiter_text()
                 assert "WORKFLOW_EXECUTION_STARTED" in await anext(chunks)
                 stopping = asyncio.create_task(asyncio.to_thread(platform.close))
-                rest = "".join([chunk async for chunk in chunks])
-                await stopping
+                rest = await within(text_of(chunks))
+                await within(stopping)
     assert rest.startswith("event: error\n")
     assert json.loads(rest.partition("data: ")[2]) == {
         "error": "the local platform is stopping",

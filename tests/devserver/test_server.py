@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
 
 from mistral_offload.devserver import LocalPlatformError, TemporalServer
 from mistral_offload.errors import MissingExtraError
+from tests.bounds import connect
 
 from .processes import Script, assert_gone, listens, pids_of, server_pid, supervisor_pid
 
@@ -32,14 +32,14 @@ SERVE = textwrap.dedent(
 
 async def test_the_namespace_is_there_when_it_is_ready() -> None:
     with TemporalServer(namespace="acme") as server:
-        client = await Client.connect(server.address, namespace="acme")
+        client = await connect(server.address, namespace="acme")
         answer = await client.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace="acme")
         )
         assert answer.namespace_info.name == "acme"
         server.start()  # it runs already
         assert len(pids_of(server.address)) == 2
-    assert_gone(server.address, within=0.5)
+    assert_gone(server.address, within=0)
     server.stop()
 
 

@@ -16,7 +16,7 @@ ALONE = ["unshare", "--user", "--map-root-user", "--mount"]
 
 def may_mount() -> bool:
     try:
-        return subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
+        return subprocess.run([*ALONE, "true"], capture_output=True, timeout=20).returncode == 0
     except FileNotFoundError:
         return False
 

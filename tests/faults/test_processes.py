@@ -16,7 +16,7 @@ from mistral_offload.errors import APIConnectionError
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
 from mistral_offload.storage import open_store
-from tests.bounds import Threads
+from tests.bounds import Threads, wait_until
 from tests.cli.command import Dev
 from tests.devserver.processes import assert_gone, server_pid
 from tests.faults.proxy import FaultProxy, Kind
@@ -139,10 +139,7 @@ def assert_no_answer_in_time(stack: Stack, recorder: Recorder) -> None:
 
 def wait_until_running(client: Mistral, count: int) -> None:
     """Until so many executions were started."""
-    deadline = time.monotonic() + 30
-    while len(client.workflows.runs.list_runs().executions) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: len(client.workflows.runs.list_runs().executions) >= count)
 
 
 def test_temporal_killed_while_workflows_run(

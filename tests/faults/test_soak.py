@@ -8,13 +8,14 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 import pytest
 
 from mistral_offload.devserver import DEFAULT_NAMESPACE
 from mistral_offload.storage import open_store
+from tests.bounds import kill, read_line
 from tests.cli.command import Dev
 from tests.faults.proxy import FaultProxy
 from tests.faults.references import referenced_keys
@@ -61,21 +62,16 @@ class Driver:
 
     def happened(self) -> Happened:
         """What it tells at its end; it bounds its time itself."""
-        assert self._process.stdout is not None
-        said = self._process.stdout.readline()
+        said = read_line(self._process, SECONDS + PATIENCE_SECONDS + 30)
         assert said, "the client ended without a word"
         return Happened(**json.loads(said))
 
     def end(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        kill(self._process)
 
 
 @contextmanager

@@ -104,10 +104,10 @@ options = st.lists(st.sampled_from(list(EncodingOption)), max_size=MAX_TRANSFORM
 @given(data=st.binary(max_size=500), chosen=options)
 def test_random_bytes_are_decoded_or_refused(data: bytes, chosen: list[EncodingOption]) -> None:
     encoder = PayloadEncoder(offloading(), encryption=encryption(), store=MemoryStore())
-    started = time.monotonic()
+    started = time.thread_time()  # whatever else the machine does
     with contextlib.suppress(MistralOffloadError):
         assert isinstance(encoder.decode(EncodedPayload(data, tuple(chosen))), bytes)
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @settings(unhurried, max_examples=300)

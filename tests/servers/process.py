@@ -105,7 +105,7 @@ class ServerProcess:
                 self._process.wait(grace)
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(10)
         self._log.close()
 
     def _wait_until(self, ready: Callable[[], bool], timeout: float) -> None:

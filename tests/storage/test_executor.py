@@ -127,7 +127,7 @@ def test_several_threads_and_event_loops_share_one_store(backend: Backend, root:
             await store.put_async(key, key.encode())
             assert await store.get_async(key) == key.encode()
 
-        await asyncio.gather(*(one(turn) for turn in range(10)))
+        await within(asyncio.gather(*(one(turn) for turn in range(10))))
 
     def loop(number: int) -> None:
         asyncio.run(awaiting(number))
@@ -209,7 +209,7 @@ def test_operations_take_turns_in_both_colours() -> None:
     store.put("k", b"data")
 
     async def awaiting() -> None:
-        await asyncio.gather(*(store.get_async("k") for _ in range(8)))
+        await within(asyncio.gather(*(store.get_async("k") for _ in range(8))))
 
     with Threads() as threads:
         running: list[Future[object]] = [threads.submit(store.get, "k") for _ in range(8)]

@@ -186,8 +186,10 @@ async def test_a_platform_that_refuses() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(401))
     async with httpx.AsyncClient(transport=transport) as client:
         with pytest.raises(AuthenticationError):
-            await workflows.run_worker(
-                [documents.Greeting], activities=[], settings=settings(), client=client
+            await within(
+                workflows.run_worker(
+                    [documents.Greeting], activities=[], settings=settings(), client=client
+                )
             )
 
 
@@ -229,7 +231,7 @@ async def test_workers_that_cannot_start() -> None:
         ([documents.Greeting, Same], "two workflows"),
     ):
         with pytest.raises(ConfigurationError, match=problem):
-            await workflows.run_worker(classes, activities=[], settings=settings())
+            await within(workflows.run_worker(classes, activities=[], settings=settings()))
 
 
 SCRIPT = """
