@@ -101,7 +101,7 @@ async def test_work_that_ignores_its_cancellation(monkeypatch: pytest.MonkeyPatc
     async def stubborn() -> None:
         while not release.is_set():
             try:
-                await release.wait()
+                await asyncio.sleep(0.01)
             except asyncio.CancelledError:
                 continue
 
@@ -194,9 +194,11 @@ def test_child_processes() -> None:
         with pytest.raises(StuckError, match=r"sleep.*was killed after"):
             bounds.read_line(process, 0.05)
     assert process.returncode < 0
-    with bounds.child(silent, stdout=subprocess.PIPE, text=True) as process:
-        with pytest.raises(StuckError, match=r"sleep.*runs after"):
-            bounds.output_of(process, 0.05)
+    with (
+        bounds.child(silent, stdout=subprocess.PIPE, text=True) as process,
+        pytest.raises(StuckError, match=r"sleep.*runs after"),
+    ):
+        bounds.output_of(process, 0.05)
     assert process.returncode < 0
     with bounds.child(
         [sys.executable, "-c", "print(1)"], stdout=subprocess.PIPE, text=True

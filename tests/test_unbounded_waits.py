@@ -85,12 +85,19 @@ def unbounded(tree: ast.AST) -> Iterator[tuple[int, str]]:
         parent = parents.get(node)
         if isinstance(node, ast.Await) and ast.unparse(node.value) in tasks:
             yield node.lineno, "within"
-        if isinstance(node, ast.Attribute) and ast.unparse(node) == "process.wait":
-            if not isinstance(parent, ast.Call) or parent.func is not node:
-                yield node.lineno, "output_of"
-        if isinstance(node, ast.Call) and not _in_workflow(node, parents):
-            if wanted := _bound_for(node, parent, barriers):
-                yield node.lineno, wanted
+        is_called = isinstance(parent, ast.Call) and parent.func is node
+        if (
+            isinstance(node, ast.Attribute)
+            and ast.unparse(node) == "process.wait"
+            and not is_called
+        ):
+            yield node.lineno, "output_of"
+        if (
+            isinstance(node, ast.Call)
+            and not _in_workflow(node, parents)
+            and (wanted := _bound_for(node, parent, barriers))
+        ):
+            yield node.lineno, wanted
 
 
 def _bound_for(call: ast.Call, parent: ast.AST | None, barriers: set[str]) -> str | None:

@@ -38,7 +38,7 @@ class Tree:
         return run(self.root, PAIRS, self.foreign, check=False)
 
     def check(self) -> int:
-        return run(self.root, PAIRS, self.foreign, check=True, timeout=60)
+        return run(self.root, PAIRS, self.foreign, check=True)
 
     def twin(self, text: str) -> str:
         """The translation of one module, without its banner."""
