@@ -40,6 +40,8 @@ from temporalio.client import (
 from temporalio.service import RPCError
 from temporalio.worker import Worker
 
+from tests.servers.reaper import reaper
+
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
@@ -251,15 +253,22 @@ def join(thread: threading.Thread, seconds: float = PATIENCE_SECONDS) -> None:
         raise StuckError(f"{thread.name} still runs after {seconds:g} s")
 
 
-@contextmanager
-def child(command: Sequence[Any], **options: Any) -> Iterator[subprocess.Popen[Any]]:
-    """Start a child process, and kill it at the end if it still runs.
+def start(command: Sequence[Any], **options: Any) -> subprocess.Popen[Any]:
+    """Start a child process, which does not outlive this one; see `kill`.
 
     Args:
         command: program and arguments.
         options: of ``subprocess.Popen``.
     """
     process = subprocess.Popen(command, **options)
+    reaper().watch(process.pid)
+    return process
+
+
+@contextmanager
+def child(command: Sequence[Any], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a child process, and kill it at the end if it still runs; arguments as for `start`."""
+    process = start(command, **options)
     try:
         yield process
     finally:
@@ -295,6 +304,7 @@ def kill(process: subprocess.Popen[Any]) -> None:
     if process.poll() is None:
         process.kill()
     process.wait(_AFTERMATH_SECONDS)
+    reaper().forget(process.pid)
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from typing_extensions import Self
 
 from mistral_offload.cli import main
-from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line
+from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line, start
 
 BLOCK = "import sys; sys.modules[{module!r}] = None; from mistral_offload.cli import main; main()"
 
@@ -54,7 +54,7 @@ class Dev:
     """``mistral-offload dev``, until it has said everything it says at the start."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        self.process = subprocess.Popen(
+        self.process = start(
             [sys.executable, "-c", BLOCK.format(module="not.a.module"), "dev", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

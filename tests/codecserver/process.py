@@ -22,7 +22,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal import ContextValue, data_converter
 from mistral_offload.workflows import WorkerSettings
-from tests.bounds import kill, output_of, read_line
+from tests.bounds import kill, output_of, read_line, start
 
 TOKEN = "a-token-for-tests-only"
 KEY = "8f" * 32
@@ -74,7 +74,7 @@ class CodecServer:
 
     def __init__(self, environment: Mapping[str, str], *options: str) -> None:
         command = [sys.executable, "-m", "mistral_offload.cli", "codec-server"]
-        self._process = subprocess.Popen(
+        self._process = start(
             [*command, "--json", "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from typing_extensions import Self
 
-from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line
+from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line, start
 
 
 def listens(address: str) -> bool:
@@ -64,7 +64,7 @@ class Script:
     """A Python program in a process of its own, which prints a line when it is ready."""
 
     def __init__(self, source: str) -> None:
-        self._process = subprocess.Popen(
+        self._process = start(
             [sys.executable, "-c", source],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -15,7 +15,7 @@ import pytest
 
 from mistral_offload.devserver import DEFAULT_NAMESPACE
 from mistral_offload.storage import open_store
-from tests.bounds import kill, read_line
+from tests.bounds import kill, read_line, start
 from tests.cli.command import Dev
 from tests.faults.proxy import FaultProxy
 from tests.faults.references import referenced_keys
@@ -51,7 +51,7 @@ class Driver:
     """The process of the client."""
 
     def __init__(self, settings: Settings) -> None:
-        self._process = subprocess.Popen(
+        self._process = start(
             [sys.executable, "-m", "tests.faults.soak.load", json.dumps(asdict(settings))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

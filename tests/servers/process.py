@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.servers.reaper import reaper
+
 # Below the range from which the kernel takes the ports of outgoing connections.
 _FIRST_PORT, _LAST_PORT = 15_000, 31_999
 _SHOWN_LOG_BYTES = 4_000
@@ -73,6 +75,7 @@ class ServerProcess:
             env={**os.environ, **(environment or {})},
             cwd=directory,
         )
+        reaper().watch(self.pid)
         try:
             self._wait_until(ready, timeout)
         except BaseException:
@@ -106,6 +109,7 @@ class ServerProcess:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait(10)
+        reaper().forget(self.pid)
         self._log.close()
 
     def _wait_until(self, ready: Callable[[], bool], timeout: float) -> None:

@@ -26,7 +26,16 @@ from mistral_offload.temporal import data_converter
 from mistral_offload.workflows import WorkerSettings, workflow
 from mistral_offload.workflows.definitions import definition_of
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow
-from tests.bounds import connect, in_background, kill, output_of, read_line, result_of, within
+from tests.bounds import (
+    connect,
+    in_background,
+    kill,
+    output_of,
+    read_line,
+    result_of,
+    start,
+    within,
+)
 from tests.workflows import documents
 
 REF = {"workflow_id": "w", "workflow_version_id": "v", "workflow_registration_id": "r"}
@@ -296,7 +305,7 @@ async def test_a_signal_ends_a_program_after_its_activities(
 ) -> None:
     (tmp_path / "program.py").write_text(SCRIPT)
     queue = f"program-{number.name}"
-    process = subprocess.Popen(  # noqa: ASYNC220 - it is waited for in a thread
+    process = start(
         [sys.executable, "program.py"],
         cwd=tmp_path,
         env={**os.environ, "SERVER_URL": stand_url, "DEPLOYMENT_NAME": queue},
