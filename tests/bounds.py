@@ -47,6 +47,9 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
 """Longest wait for one thing; below the time limit of a test."""
 
+SHUTDOWN_SECONDS = 15.0
+"""Longest wait for the end of a worker, also when Ctrl-C ends the run in the middle of a test."""
+
 EXECUTION_TIMEOUT = timedelta(minutes=3)
 """Time after which Temporal itself ends an execution that a test started."""
 
@@ -111,7 +114,7 @@ async def within(work: Awaitable[T], seconds: float = PATIENCE_SECONDS) -> T:
 
 @asynccontextmanager
 async def in_background(
-    work: Coroutine[Any, Any, object], seconds: float = PATIENCE_SECONDS
+    work: Coroutine[Any, Any, object], seconds: float = SHUTDOWN_SECONDS
 ) -> AsyncGenerator[asyncio.Task[object]]:
     """Run something beside a test, such as ``run_worker``, and cancel it at the end.
 
@@ -136,7 +139,7 @@ async def in_background(
 
 
 @asynccontextmanager
-async def running(worker: Worker, seconds: float = PATIENCE_SECONDS) -> AsyncGenerator[Worker]:
+async def running(worker: Worker, seconds: float = SHUTDOWN_SECONDS) -> AsyncGenerator[Worker]:
     """Run a worker, with a bound on its shutdown.
 
     Raises:
@@ -256,11 +259,13 @@ def join(thread: threading.Thread, seconds: float = PATIENCE_SECONDS) -> None:
 def start(command: Sequence[Any], **options: Any) -> subprocess.Popen[Any]:
     """Start a child process, which does not outlive this one; see `kill`.
 
+    Ctrl-C in a terminal does not reach it.
+
     Args:
         command: program and arguments.
         options: of ``subprocess.Popen``.
     """
-    process = subprocess.Popen(command, **options)
+    process = subprocess.Popen(command, start_new_session=True, **options)
     reaper().watch(process.pid)
     return process
 

@@ -74,6 +74,8 @@ class ServerProcess:
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
             cwd=directory,
+            # Ctrl-C reaches the whole foreground group; tests that end by it need their servers.
+            start_new_session=True,
         )
         reaper().watch(self.pid)
         try:
