@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import threading
 from datetime import timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -18,6 +21,8 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from mistral_offload.devserver import LocalPlatform
 from tests import bounds
 from tests.bounds import StuckError
+
+ROOT = Path(__file__).parents[1]
 
 
 @activity.defn
@@ -205,3 +210,68 @@ def test_child_processes() -> None:
     ) as done:
         assert bounds.output_of(done) == ("1\n", None)
     assert done.returncode == 0
+
+
+def test_children_do_not_outlive_a_killed_run() -> None:
+    program = (
+        "import sys, time\n"
+        "from tests.bounds import start\n"
+        "print(start([sys.executable, '-c', 'import time; time.sleep(60)']).pid, flush=True)\n"
+        "time.sleep(60)"
+    )
+    run = [sys.executable, "-c", program]
+    with bounds.child(run, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        pid = int(bounds.read_line(process))
+        assert is_alive(pid)
+        process.kill()
+        bounds.wait_until(lambda: not is_alive(pid))
+
+
+def is_alive(pid: int) -> bool:
+    """Return True while a process runs; one that its new parent has not noticed is none."""
+    ps = ["ps", "-o", "stat=", "-p", str(pid)]
+    state = subprocess.run(ps, capture_output=True, text=True, timeout=10).stdout.strip()
+    return state not in ("", "Z") and not state.startswith("Z")
+
+
+INTERRUPTED = """
+import os
+
+from tests.workflows import documents
+from tests.workflows.worker_runs import running_worker
+
+
+async def test_that_waits():
+    target = os.environ["TEMPORAL"]
+    async with running_worker(target, documents.ALL, activities=documents.ACTIVITIES) as rig:
+        handle = await rig.start("inbox")
+        await handle.query("__stack_trace")  # the worker runs
+        print("waiting", flush=True)
+        await rig.result(handle)
+"""
+
+
+def test_ctrl_c_ends_a_run_in_the_middle_of_a_wait(
+    local_platform: LocalPlatform, tmp_path: Path
+) -> None:
+    (tmp_path / "test_interrupted.py").write_text(INTERRUPTED)
+    code = (
+        "import signal, sys, pytest\n"
+        # A shell's background jobs, and so what tests there start, would ignore the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.exit(pytest.main(sys.argv[1:]))"
+    )
+    options = ["-s", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--rootdir", tmp_path]
+    with bounds.child(
+        [sys.executable, "-c", code, *options, tmp_path / "test_interrupted.py"],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "TEMPORAL": local_platform.temporal_address},
+    ) as process:
+        while "waiting" not in (line := bounds.read_line(process)):
+            assert line, "it has ended"
+        process.send_signal(signal.SIGINT)
+        said, _ = bounds.output_of(process, bounds.PATIENCE_SECONDS / 2)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, said
+    assert "KeyboardInterrupt" in said
