@@ -261,7 +261,8 @@ def test_ctrl_c_ends_a_run_in_the_middle_of_a_wait(
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "sys.exit(pytest.main(sys.argv[1:]))"
     )
-    options = ["-s", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--rootdir", tmp_path]
+    options = ["-s", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+    options += ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function"]
     with bounds.child(
         [sys.executable, "-c", code, *options, tmp_path / "test_interrupted.py"],
         stdout=subprocess.PIPE,
@@ -272,6 +273,6 @@ def test_ctrl_c_ends_a_run_in_the_middle_of_a_wait(
         while "waiting" not in (line := bounds.read_line(process)):
             assert line, "it has ended"
         process.send_signal(signal.SIGINT)
-        said, _ = bounds.output_of(process, bounds.PATIENCE_SECONDS / 2)
+        said, _ = bounds.output_of(process)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, said
     assert "KeyboardInterrupt" in said

@@ -40,7 +40,7 @@ def test_killed_worker_is_replaced(local_platform: LocalPlatform, tmp_path: Path
         )
         try:
             ended = client.workflows.wait_for_workflow_completion(
-                execution.execution_id, timeout_seconds=60
+                execution.execution_id, timeout_seconds=50
             )
         finally:
             second.stop()

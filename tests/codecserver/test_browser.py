@@ -90,7 +90,7 @@ def stack(seaweed: Seaweed) -> Iterator[Stack]:
                     execution_id=EXECUTION,
                     deployment_name=worker.deployment,
                 )
-                client.workflows.wait_for_workflow_completion(EXECUTION, timeout_seconds=60)
+                client.workflows.wait_for_workflow_completion(EXECUTION, timeout_seconds=50)
         finally:
             worker.stop()
         yield Stack(dev.ui_url, dev.temporal_address, variables)

@@ -15,9 +15,19 @@ from .conftest import NO_TLS
 from .requests import envelope, execution, new_id, run, start
 
 
-async def read(api: httpx.AsyncClient, execution_id: str, **query: str) -> list[dict[str, Any]]:
+async def read(
+    api: httpx.AsyncClient,
+    execution_id: str,
+    *,
+    opened: asyncio.Event | None = None,
+    **query: str,
+) -> list[dict[str, Any]]:
     """The data of all frames, once the stream has ended; the frames agree with it."""
-    response = await api.get(f"{execution(execution_id)}/stream", params=query)
+    path = f"{execution(execution_id)}/stream"
+    async with api.stream("GET", path, params=query) as response:
+        if opened is not None:
+            opened.set()
+        await response.aread()
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("text/event-stream")
     events: list[dict[str, Any]] = []
@@ -96,7 +106,9 @@ async def test_it_follows_the_runs_that_carry_on(api: httpx.AsyncClient) -> None
 async def test_it_waits_for_the_end(api: httpx.AsyncClient) -> None:
     execution_id = await start(api, "talk")
     whole = asyncio.create_task(read(api, execution_id))
-    live = asyncio.create_task(read(api, execution_id, event_source="LIVE"))
+    opened = asyncio.Event()
+    live = asyncio.create_task(read(api, execution_id, event_source="LIVE", opened=opened))
+    await within(opened.wait())
     await asyncio.sleep(0.3)
     assert not whole.done()
     assert kinds(await read(api, execution_id, event_source="DATABASE")) == ["STARTED"]

@@ -158,7 +158,7 @@ def test_client_and_worker_whose_clocks_are_ten_hours_apart(
                 "copy-later",
                 input={"text": text, "seconds": 1.0},
                 deployment_name=worker.deployment,
-                timeout_seconds=60,
+                timeout_seconds=50,
             )
             seconds = time.monotonic() - began
     finally:

@@ -278,5 +278,5 @@ open_store(BlobStorageConfig(storage_provider="gcs", bucket_id="b"))
 roots = {name.split(".")[0] for name in sys.modules}
 print(sorted(roots & {"azure", "google", "requests", "urllib3", "google_crc32c", "msal"}))
 """
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert ran.stdout.strip() == "[]", ran.stderr

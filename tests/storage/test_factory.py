@@ -80,7 +80,7 @@ MemoryStore().put("k", b"data")
 roots = {name.split(".")[0] for name in sys.modules}
 print(sorted(roots & {"boto3", "botocore", "s3transfer", "azure", "google", "urllib3", "requests"}))
 """
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50)
     assert ran.stdout.strip() == "[]", ran.stderr
 
 

@@ -36,7 +36,7 @@ def test_importing_loads_no_cloud_sdk(code: str) -> None:
         text=True,
         check=True,
         cwd=root,
-        timeout=60,
+        timeout=50,
     )
     loaded = set(shown.stdout.split())
     assert "mistral_offload.temporal.codec" in loaded
