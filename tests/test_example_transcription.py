@@ -42,7 +42,7 @@ def test_the_client_prints_what_the_page_says(platform: LocalPlatform, blobs: Pa
         cwd=FOLDER,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=50,
         check=False,
     )
     assert client.stderr == ""

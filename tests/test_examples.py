@@ -36,7 +36,7 @@ def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=50,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr

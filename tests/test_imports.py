@@ -28,7 +28,7 @@ sys.meta_path[sys.meta_path.index(importlib.machinery.PathFinder)] = Installed
 
 def python(program: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
     )
 
 

@@ -27,7 +27,7 @@ def test_a_moved_bucket(local_platform: LocalPlatform, seaweed: Seaweed) -> None
             )
         with client(local_platform, moving) as moved:
             ended = moved.workflows.wait_for_workflow_completion(
-                execution.execution_id, timeout_seconds=60
+                execution.execution_id, timeout_seconds=50
             )
     finally:
         worker.stop()

@@ -64,7 +64,7 @@ def test_client(number: int, printed: str, platform: LocalPlatform, worker: Work
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=50,
         check=False,
     )
     assert finished.stderr == ""

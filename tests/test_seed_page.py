@@ -22,6 +22,7 @@ from mistral_offload.config import StorageProvider
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES, MIB
 from mistral_offload.workflows import WorkerSettings
+from tests.bounds import PATIENCE_SECONDS
 from tests.servers.azurite import Azurite
 from tests.servers.process import ServerProcess
 from tests.servers.temporal_reader import TemporalReader
@@ -203,11 +204,15 @@ def blobs(azurite: Azurite, container: str) -> dict[str, int]:
 
 def test_the_client_snippet(page_client: dict[str, Any], containers: Azurite) -> None:
     client, execution = page_client["client"], page_client["execution"]
-    ended = client.workflows.wait_for_workflow_completion(execution.execution_id)
+    ended = client.workflows.wait_for_workflow_completion(
+        execution.execution_id, timeout_seconds=PATIENCE_SECONDS
+    )
     assert ended.result == {"result": "..."}
     assert blobs(containers, "workflow-payloads") == {}
     large = "".join(str(number) for number in range(500_000))
-    result = client.workflows.execute_workflow_and_wait("my-workflow", input={"large_data": large})
+    result = client.workflows.execute_workflow_and_wait(
+        "my-workflow", input={"large_data": large}, timeout_seconds=PATIENCE_SECONDS
+    )
     assert result == {"result": large[::-1]}
     stored = blobs(containers, "workflow-payloads")
     assert len(stored) == 2
@@ -222,7 +227,9 @@ def test_two_activities(
     execution = client.workflows.execute_workflow(
         workflow_identifier="transcribe-and-summarize", input={"audio_id": "tape-7"}
     )
-    ended = client.workflows.wait_for_workflow_completion(execution.execution_id)
+    ended = client.workflows.wait_for_workflow_completion(
+        execution.execution_id, timeout_seconds=PATIENCE_SECONDS
+    )
     text = "What tape-7 says, été. " * 200_000
     assert ended.result == {"result": hashlib.sha256(text.encode()).hexdigest()}
     stored = blobs(containers, "my-workflow-payloads")
@@ -235,7 +242,9 @@ def test_two_activities(
 def test_grouped_fields(page_client: dict[str, Any], containers: Azurite) -> None:
     before = blobs(containers, "my-workflow-payloads")
     result = page_client["client"].workflows.execute_workflow_and_wait(
-        workflow_identifier="analyze-and-measure", input={"seconds": 10_000}
+        workflow_identifier="analyze-and-measure",
+        input={"seconds": 10_000},
+        timeout_seconds=PATIENCE_SECONDS,
     )
     assert result == {"result": [2_500_000, 10_000, 1000]}
     assert len(blobs(containers, "my-workflow-payloads").keys() - before.keys()) == 1

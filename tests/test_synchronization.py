@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mistral_offload._synchronization import FetchOnce
+from tests.bounds import PATIENCE_SECONDS, Threads, within
 
 
 async def test_tasks_share_one_fetch() -> None:
@@ -20,13 +20,14 @@ async def test_tasks_share_one_fetch() -> None:
         await asyncio.sleep(0.01)
         return "acme"
 
-    assert await asyncio.gather(*(once.get_async(fetch) for _ in range(50))) == ["acme"] * 50
+    results = await within(asyncio.gather(*(once.get_async(fetch) for _ in range(50))))
+    assert results == ["acme"] * 50
     assert calls == 1
 
 
 def test_threads_and_loops_share_one_fetch() -> None:
     once, calls = FetchOnce[str](), []
-    everybody = threading.Barrier(8)
+    everybody = threading.Barrier(8, timeout=PATIENCE_SECONDS)
 
     def fetch() -> str:
         calls.append(1)
@@ -44,9 +45,9 @@ def test_threads_and_loops_share_one_fetch() -> None:
         everybody.wait()
         return asyncio.run(once.get_async(fetch_async))
 
-    with ThreadPoolExecutor(8) as pool:
+    with Threads() as pool:
         results = [pool.submit(work) for work in (blocking, looping) * 4]
-        assert {result.result(10) for result in results} == {"acme"}
+        assert {result.result() for result in results} == {"acme"}
     assert len(calls) == 1
 
 
@@ -57,9 +58,8 @@ async def test_a_failure_reaches_all_waiting_callers_and_is_forgotten() -> None:
         await asyncio.sleep(0.01)
         raise LookupError("no platform")
 
-    outcomes = await asyncio.gather(
-        *(once.get_async(fail) for _ in range(3)), return_exceptions=True
-    )
+    fetches = [once.get_async(fail) for _ in range(3)]
+    outcomes = await within(asyncio.gather(*fetches, return_exceptions=True))
     assert [type(outcome) for outcome in outcomes] == [LookupError] * 3
 
     async def succeed() -> str:
@@ -80,18 +80,18 @@ async def test_a_cancelled_fetch_is_taken_over() -> None:
         return "acme"
 
     first = asyncio.create_task(once.get_async(hang))
-    await started.wait()
+    await within(started.wait())
     second = asyncio.create_task(once.get_async(succeed))
     third = asyncio.create_task(once.get_async(succeed))
     await asyncio.sleep(0)
     third.cancel()  # a cancelled waiter does not affect the others
     await asyncio.sleep(0)
     first.cancel()
-    assert await asyncio.wait_for(second, 5) == "acme"
+    assert await within(second) == "acme"
     with pytest.raises(asyncio.CancelledError):
-        await first
+        await within(first)
     with pytest.raises(asyncio.CancelledError):
-        await third
+        await within(third)
 
 
 async def test_blocking_call_inside_a_loop_never_waits_for_that_loop() -> None:
@@ -103,6 +103,6 @@ async def test_blocking_call_inside_a_loop_never_waits_for_that_loop() -> None:
         return "slow"
 
     task = asyncio.create_task(once.get_async(slow))
-    await started.wait()
+    await within(started.wait())
     assert once.get(lambda: "at once") == "at once"
-    await task
+    await within(task)

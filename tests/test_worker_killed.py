@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,6 +9,7 @@ import pytest
 from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.limits import MIB
+from tests.bounds import wait_until
 from tests.servers.worker import WorkerProcess
 
 INTERRUPTED = Path(__file__).parent / "workers" / "interrupted.py"
@@ -34,7 +34,7 @@ def test_killed_worker_is_replaced(local_platform: LocalPlatform, tmp_path: Path
             execution = client.workflows.execute_workflow(
                 "interrupted", input={"text": text}, deployment_name=first.deployment
             )
-            wait_for(marker)
+            wait_until(marker.exists)
         finally:
             first.kill()
             first.stop()
@@ -43,15 +43,8 @@ def test_killed_worker_is_replaced(local_platform: LocalPlatform, tmp_path: Path
         )
         try:
             ended = client.workflows.wait_for_workflow_completion(
-                execution.execution_id, timeout_seconds=60
+                execution.execution_id, timeout_seconds=50
             )
         finally:
             second.stop()
     assert ended.result == {"result": text * 2 + "!"}
-
-
-def wait_for(marker: Path) -> None:
-    deadline = time.monotonic() + 30
-    while not marker.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

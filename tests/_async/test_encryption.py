@@ -169,7 +169,7 @@ async def test_nothing_readable_is_left_anywhere(
             input=values,
             execution_id=f"{stack.worker.deployment}-{name}",
             deployment_name=stack.worker.deployment,
-            timeout_seconds=60,
+            timeout_seconds=50,
         )
 
     async with stack.client:

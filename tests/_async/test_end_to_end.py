@@ -43,7 +43,7 @@ async def prepare_async(stack: Stack, document: Mapping[str, Any]) -> tuple[str,
         "prepare-document", input=document, deployment_name=stack.worker.deployment
     )
     ended = await workflows.wait_for_workflow_completion_async(
-        execution.execution_id, timeout_seconds=60
+        execution.execution_id, timeout_seconds=50
     )
     return execution.execution_id, ended.result
 
@@ -134,7 +134,7 @@ async def test_waiting_in_one_request(local_stack: Stack) -> None:
             input=document,
             deployment_name=local_stack.worker.deployment,
             use_api_sync=True,
-            timeout_seconds=60,
+            timeout_seconds=50,
         )
     assert result == expected
 

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_encryption.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 21b13eaf0edc6bb3
+# sha256 of the rest: 7aa55556bc481b45
 
 """Encryption and compression in a client, and end to end on real servers."""
 
@@ -171,7 +171,7 @@ def test_nothing_readable_is_left_anywhere(
             input=values,
             execution_id=f"{stack.worker.deployment}-{name}",
             deployment_name=stack.worker.deployment,
-            timeout_seconds=60,
+            timeout_seconds=50,
         )
 
     with stack.client:

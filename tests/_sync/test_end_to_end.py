@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_end_to_end.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 5403222ce1e1fdd8
+# sha256 of the rest: b795641fad63902e
 
 """The main job end to end, with a real client, platform, store and worker."""
 
@@ -46,7 +46,7 @@ def prepare(stack: Stack, document: Mapping[str, Any]) -> tuple[str, Any]:
     execution = workflows.execute_workflow(
         "prepare-document", input=document, deployment_name=stack.worker.deployment
     )
-    ended = workflows.wait_for_workflow_completion(execution.execution_id, timeout_seconds=60)
+    ended = workflows.wait_for_workflow_completion(execution.execution_id, timeout_seconds=50)
     return execution.execution_id, ended.result
 
 
@@ -136,7 +136,7 @@ def test_waiting_in_one_request(local_stack: Stack) -> None:
             input=document,
             deployment_name=local_stack.worker.deployment,
             use_api_sync=True,
-            timeout_seconds=60,
+            timeout_seconds=50,
         )
     assert result == expected
 

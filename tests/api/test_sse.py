@@ -88,14 +88,14 @@ def test_a_large_event_costs_one_pass() -> None:
     def read(size: int) -> float:
         chunk = b"x" * 4096
         reader = FrameReader()
-        started = time.perf_counter()
+        started = time.thread_time()
         list(reader.feed(b"data: "))
         for _ in range(size // len(chunk)):
             list(reader.feed(chunk))
         (frame,) = reader.feed(b"\n\n")
         assert frame.data is not None
         assert len(frame.data) == size
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     tracemalloc.start()
     read(16 * MIB)

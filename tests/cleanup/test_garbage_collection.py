@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from temporalio.client import (
-    Client,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleSpec,
@@ -30,6 +29,7 @@ from mistral_offload.errors import (
     StorageAccessDeniedError,
 )
 from mistral_offload.storage import LocalStore, MemoryStore
+from tests.bounds import PATIENCE_SECONDS, connect
 from tests.cleanup.worlds import World, make_world, run_id_of, settings_for
 
 DAY = timedelta(days=1)
@@ -132,7 +132,7 @@ async def test_an_id_used_again_while_the_collection_runs(
     loop = asyncio.get_running_loop()
 
     def blobs() -> Iterator[Blob]:
-        asyncio.run_coroutine_threadsafe(world.start("a"), loop).result(10)
+        asyncio.run_coroutine_threadsafe(world.start("a"), loop).result(PATIENCE_SECONDS)
         yield from inventory.blobs()
 
     report = await run_gc(world, blobs(), rules(world, in_days=5))
@@ -169,7 +169,7 @@ async def test_an_execution_started_while_the_collection_runs(
         await world.listed(f"WorkflowId = '{name}'", 1)
 
     def blobs() -> Iterator[Blob]:
-        asyncio.run_coroutine_threadsafe(start(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(start(), loop).result(PATIENCE_SECONDS)
         yield from inventory.blobs()
 
     report = await run_gc(world, blobs(), rules(world, in_days=5))
@@ -229,7 +229,7 @@ async def test_a_temporal_that_knows_nothing(world: World, inventory: Inventory)
 
 async def test_temporal_goes_away(world: World, inventory: Inventory) -> None:
     with LocalPlatform() as platform:
-        client = await Client.connect(platform.temporal_address, namespace=platform.namespace)
+        client = await connect(platform.temporal_address, namespace=platform.namespace)
         handle = await client.start_workflow("idle", id="a", task_queue="nobody")
         await handle.terminate()
         kept = await world.put(world.payloads("a", namespace=platform.namespace))

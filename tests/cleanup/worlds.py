@@ -26,9 +26,9 @@ from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import BlobStore
+from tests.bounds import PATIENCE_SECONDS, StuckError, connect, running, until, within
 
 RETENTION_DAYS = 1
-_PATIENCE_SECONDS = 20.0
 
 
 @workflow.defn(name="chain")
@@ -79,7 +79,7 @@ class World:
         """Store data under each key, once Temporal lists all starts and closes so far."""
         put = set(keys)
         await self.settled()
-        await asyncio.gather(*(self.store.put_async(key, b"data") for key in put))
+        await within(asyncio.gather(*(self.store.put_async(key, b"data") for key in put)))
         self.keys |= put
         return put
 
@@ -121,15 +121,15 @@ class World:
 
     async def settled(self) -> None:
         """Wait until Temporal lists all starts and closes so far."""
-        for _ in range(400):
+
+        async def is_settled() -> bool:
             listed = {run.run_id: run.close_time async for run in self.client.list_workflows()}
-            if all(
+            return all(
                 run_id in listed and (listed[run_id] is not None) is closed
                 for run_id, closed in self._is_closed.items()
-            ):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError("Temporal does not list what has happened")
+            )
+
+        await until(is_settled)
 
     async def forget(self, execution_id: str, run_id: str) -> None:
         """Make Temporal forget a run, as it does after the retention."""
@@ -165,27 +165,28 @@ class World:
 
     async def scheduled(self, *schedule_ids: str) -> None:
         """Wait until Temporal lists exactly these schedules."""
-        for _ in range(400):
+
+        async def are_listed() -> bool:
             entries = await self.client.list_schedules()
-            if [entry.id async for entry in entries] == list(schedule_ids):
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"not listed: {schedule_ids}")
+            return [entry.id async for entry in entries] == list(schedule_ids)
+
+        await until(are_listed)
 
     async def active(self, activity_id: str) -> None:
         """Wait until Temporal lists an activity."""
-        for _ in range(400):
+
+        async def is_listed() -> bool:
             found = self.client.list_activities("")
-            if [activity.activity_id async for activity in found] == [activity_id]:
-                return
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"not listed: {activity_id}")
+            return [activity.activity_id async for activity in found] == [activity_id]
+
+        await until(is_listed)
 
     async def listed(self, query: str, count: int) -> None:
         """Wait until Temporal lists ``count`` executions for a query."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while (found := (await self.client.count_workflows(query)).count) != count:
-            assert time.monotonic() < deadline, f"{found} of {count}: {query}"
+            if time.monotonic() > deadline:
+                raise StuckError(f"{found} of {count}: {query}")
             await asyncio.sleep(0.05)
 
 
@@ -193,17 +194,19 @@ class World:
 async def make_world(platform: LocalPlatform, store: BlobStore) -> AsyncIterator[World]:
     """Create a namespace, with a worker for chains and trees."""
     name = f"ns-{uuid.uuid4().hex[:8]}"
-    default = await Client.connect(platform.temporal_address)
+    default = await connect(platform.temporal_address)
     await default.workflow_service.register_namespace(
         RegisterNamespaceRequest(
             namespace=name,
             workflow_execution_retention_period=Duration(seconds=RETENTION_DAYS * 86_400),
         )
     )
-    client = await Client.connect(platform.temporal_address, namespace=name)
+    client = await connect(platform.temporal_address, namespace=name)
     await _usable(client)
     runner = UnsandboxedWorkflowRunner()
-    async with Worker(client, task_queue="busy", workflows=[Chain, Parent], workflow_runner=runner):
+    async with running(
+        Worker(client, task_queue="busy", workflows=[Chain, Parent], workflow_runner=runner)
+    ):
         yield World(client, store)
 
 

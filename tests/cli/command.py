@@ -12,6 +12,7 @@ from unittest.mock import patch
 from typing_extensions import Self
 
 from mistral_offload.cli import main
+from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line, start
 
 BLOCK = "import sys; sys.modules[{module!r}] = None; from mistral_offload.cli import main; main()"
 
@@ -23,7 +24,7 @@ def run_command(*arguments: str, without: str | None = None) -> subprocess.Compl
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -53,7 +54,7 @@ class Dev:
     """A running ``mistral-offload dev``, after it has printed its announcement."""
 
     def __init__(self, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-        self.process = subprocess.Popen(
+        self.process = start(
             [sys.executable, "-c", BLOCK.format(module="not.a.module"), "dev", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -79,26 +80,23 @@ class Dev:
     def end(self, number: int) -> tuple[int, str, str]:
         """Send a signal; return exit code, the rest of stdout, and stderr."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=15)
+        out, err = output_of(self.process)
         return self.process.returncode, out, err
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.communicate()
+        kill(self.process)
 
-    def _read_announcement(self) -> str:
-        assert self.process.stdout is not None
-        printed: Sequence[str] = []
-        while line := self.process.stdout.readline():
-            printed = [*printed, line]
+    def _said_at_start(self) -> str:
+        said: Sequence[str] = []
+        while line := read_line(self.process):
+            said = [*said, line]
             if "Ctrl-C" in line:
-                return "".join(printed)
-        _, err = self.process.communicate()
-        raise AssertionError(f"it has ended: {printed} {err}")
+                return "".join(said)
+        _, err = output_of(self.process)
+        raise AssertionError(f"it has ended: {said} {err}")
 
 
 def _after(mark: str, text: str) -> str:

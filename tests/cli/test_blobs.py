@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import subprocess
-import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.storage import BlobStore
 from mistral_offload.storage.s3 import S3Store
+from tests.bounds import PATIENCE_SECONDS, child, kill, wait_until, within
 from tests.cleanup.worlds import World, make_world, run_id_of
 from tests.servers.process import free_ports
 from tests.servers.proxy import CountingProxy
@@ -135,11 +135,10 @@ async def test_2000_blobs_of_200_executions(
 
 
 def killed_after_a_batch(command: list[str], proxy: CountingProxy) -> int:
-    with subprocess.Popen(command) as process:
-        while proxy.counts()["POST"] < 1 and process.poll() is None:
-            time.sleep(0.01)
-        process.kill()
-    return process.returncode
+    with child(command) as process:
+        wait_until(lambda: proxy.counts()["POST"] or process.poll() is not None)
+        kill(process)
+    return int(process.returncode)
 
 
 async def build(world: World) -> tuple[set[str], set[str]]:
@@ -193,7 +192,7 @@ async def build(world: World) -> tuple[set[str], set[str]]:
         *(tree(f"child-running-{n}", child_ends=False, ends=True) for n in range(4)),
         *(of_schedule(f"schedule-{n}") for n in range(2)),
     ]
-    both = await asyncio.gather(*may_go, *must_stay)
+    both = await within(asyncio.gather(*may_go, *must_stay))
     gone = await world.put(set[str]().union(*both[: len(may_go)]))
     kept = await world.put(set[str]().union(*both[len(may_go) :]))
     kept |= await world.put(world.payloads("forgotten-while-others-ran", 6))
@@ -357,7 +356,7 @@ def answered(command: list[str], answer: bytes) -> int:
     ours, theirs = pty.openpty()
     try:
         os.write(ours, answer)
-        ended = subprocess.run(command, stdin=theirs, capture_output=True, timeout=30)
+        ended = subprocess.run(command, stdin=theirs, capture_output=True, timeout=PATIENCE_SECONDS)
         assert b"Delete them?" in ended.stderr
         return ended.returncode
     finally:

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.bounds import output_of
 from tests.devserver.processes import assert_gone, listens, server_pid
 
 from .command import Dev, run_command
@@ -119,7 +120,7 @@ def test_a_port_in_use(option: str) -> None:
 def test_temporal_dies() -> None:
     with Dev() as dev:
         os.kill(server_pid(dev.temporal_address), signal.SIGKILL)
-        _, err = dev.process.communicate(timeout=10)
+        _, err = output_of(dev.process)
         assert dev.process.returncode == 1
         assert "Temporal has ended" in err
         assert "Traceback" not in err

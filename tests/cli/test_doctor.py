@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from mistral_offload.devserver import LocalPlatform
+from tests.bounds import PATIENCE_SECONDS, child, output_of, wait_until
 from tests.servers.process import free_ports
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
@@ -91,7 +92,7 @@ def test_healthy(
             "TEMPORAL_PAYLOAD_ENCRYPTION__MODE": "full",
             "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY": KEY,
         }
-        deadline = time.monotonic() + 10  # a worker that has registered is about to poll for tasks
+        deadline = time.monotonic() + PATIENCE_SECONDS  # until a worker requests its first task
         while True:
             code, findings, printed = doctor(file, variables)
             if set(by_outcome(findings)) == {"ok"} or time.monotonic() > deadline:
@@ -186,17 +187,15 @@ def test_ctrl_c_leaves_nothing_behind(
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     code += "from mistral_offload.cli import main; main()"
     seaweed_proxy.delay_seconds = 0.2
-    with subprocess.Popen(
+    with child(
         [sys.executable, "-c", code, "doctor", "--config", str(file)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while not seaweed_proxy.counts()["PUT"]:
-            assert process.poll() is None
-            time.sleep(0.02)
+        wait_until(lambda: seaweed_proxy.counts()["PUT"] or process.poll() is not None)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        _, err = output_of(process)
     assert process.returncode not in (0, None)
     assert "Traceback" not in err
     assert seaweed_proxy.counts()["DELETE"] == seaweed_proxy.counts()["PUT"]

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import subprocess
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -19,7 +20,6 @@ import pytest
 from google.protobuf.json_format import MessageToJson
 from rich.console import Console
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client
 from temporalio.common import RawValue
 
 from mistral_offload.cli.inspect_output import print_row
@@ -36,6 +36,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage.factory import open_store
+from tests.bounds import PATIENCE_SECONDS, child, connect
 from tests.inspection.scene import EXECUTION_TOKEN, FULL, KEY, NAMESPACE, OTHER_KEY, Scene
 from tests.servers.azurite import Azurite
 from tests.servers.process import free_ports
@@ -255,9 +256,11 @@ def on_a_terminal(*arguments: str) -> bytes:
     """Return the output of a command on a dumb terminal, which gets no colours."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1"}
-    with subprocess.Popen(
+    with child(
         command_line(*arguments), stdin=theirs, stdout=theirs, stderr=theirs, env=environment
     ) as process:
+        timer = threading.Timer(PATIENCE_SECONDS, process.kill)  # ends the reads below
+        timer.start()
         os.close(theirs)
         shown = bytearray()
         while True:
@@ -268,7 +271,8 @@ def on_a_terminal(*arguments: str) -> bytes:
             if not piece:
                 break
             shown += piece
-        process.wait(timeout=30)
+        process.wait(PATIENCE_SECONDS)
+        timer.cancel()
     os.close(ours)
     return bytes(shown)
 
@@ -650,6 +654,6 @@ def test_a_payload_of_another_namespace(executed: Executed) -> None:
 
 async def start_with(scene: Scene, id: str, *values: Any) -> None:
     """Start an execution that no worker picks up, with any input."""
-    client = await Client.connect(scene.temporal, namespace=NAMESPACE)
+    client = await connect(scene.temporal, namespace=NAMESPACE)
     handle = await client.start_workflow("idle", args=values, id=id, task_queue="nobody")
     await handle.terminate()

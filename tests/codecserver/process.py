@@ -22,6 +22,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal import ContextValue, data_converter
 from mistral_offload.workflows import WorkerSettings
+from tests.bounds import kill, output_of, read_line, start
 
 TOKEN = "a-token-for-tests-only"
 KEY = "8f" * 32
@@ -73,7 +74,7 @@ class CodecServer:
 
     def __init__(self, environment: Mapping[str, str], *options: str) -> None:
         command = [sys.executable, "-m", "mistral_offload.cli", "codec-server"]
-        self._process = subprocess.Popen(
+        self._process = start(
             [*command, "--json", "--port", "0", *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -102,26 +103,23 @@ class CodecServer:
     def end(self, number: int) -> tuple[int, str]:
         """Send it a signal; return its exit code, and its whole stderr."""
         self._process.send_signal(number)
-        _, err = self._process.communicate(timeout=15)
-        return self._process.returncode, err
+        _, said = output_of(self._process)
+        return self._process.returncode, said
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.http.close()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
+        kill(self._process)
 
     def _read_announcement(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        printed = ""
-        while line := self._process.stdout.readline():
-            printed += line
+        said = ""
+        while line := read_line(self._process):
+            said += line
             if line == "}\n":
-                return dict(json.loads(printed))
-        raise AssertionError(f"it has ended: {printed} {self._process.communicate()[1]}")
+                return dict(json.loads(said))
+        raise AssertionError(f"it has ended: {said} {output_of(self._process)[1]}")
 
 
 def body(*payloads: Payload) -> bytes:

@@ -30,6 +30,7 @@ from mistral_offload import (
 )
 from mistral_offload.devserver.temporal_server import find_temporal
 from mistral_offload.payload.jsontext import dump_json
+from tests.bounds import PATIENCE_SECONDS, StuckError
 from tests.cli.command import Dev
 from tests.codecserver.process import KEY, NAMESPACE, TOKEN, CodecServer
 from tests.servers.chromium import open_browser
@@ -89,7 +90,7 @@ def stack(seaweed: Seaweed) -> Iterator[Stack]:
                     execution_id=EXECUTION,
                     deployment_name=worker.deployment,
                 )
-                client.workflows.wait_for_workflow_completion(EXECUTION, timeout_seconds=60)
+                client.workflows.wait_for_workflow_completion(EXECUTION, timeout_seconds=50)
         finally:
             worker.stop()
         yield Stack(dev.ui_url, dev.temporal_address, variables)
@@ -157,13 +158,13 @@ def test_temporals_command_shows_it_too(stack: Stack) -> None:
 
 
 def wait_for_text(browser: Chrome, expected: str) -> str:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         text = str(browser.find_element("tag name", "body").text)
         if expected in text:
             return text
         time.sleep(0.2)
-    raise AssertionError(f"{expected!r} is not on the page:\n{text}")
+    raise StuckError(f"{expected!r} is not on the page:\n{text}")
 
 
 def codec_of(stack: Stack, browser: Chrome) -> str:

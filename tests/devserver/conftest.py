@@ -9,10 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
-from temporalio.client import Client
 from temporalio.worker import Worker
 
 from mistral_offload.devserver import LocalPlatform
+from tests.bounds import PATIENCE_SECONDS, connect, join, running
 
 from .raw_workflows import TASK_QUEUE, WORKFLOWS, break_down
 
@@ -51,16 +51,15 @@ def worker(platform: LocalPlatform) -> Iterator[None]:
 
     async def run() -> None:
         stop = asyncio.Event()
-        client = await Client.connect(platform.temporal_address, namespace=platform.namespace)
-        async with Worker(
-            client, task_queue=TASK_QUEUE, workflows=WORKFLOWS, activities=[break_down]
-        ):
+        client = await connect(platform.temporal_address, namespace=platform.namespace)
+        worker = Worker(client, task_queue=TASK_QUEUE, workflows=WORKFLOWS, activities=[break_down])
+        async with running(worker):
             started.set_result((asyncio.get_running_loop(), stop))
-            await stop.wait()
+            await asyncio.ensure_future(stop.wait())  # as long as tests run
 
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
-    loop, stop = started.result(10)
+    loop, stop = started.result(PATIENCE_SECONDS)
     names = ("echo", "tell", "produce", "fail", "sleep", "countdown", "talk")
     definitions: list[dict[str, Any]] = [
         {"name": name, "task_queue": TASK_QUEUE, "input_schema": {}} for name in names
@@ -72,5 +71,4 @@ def worker(platform: LocalPlatform) -> Iterator[None]:
     ).raise_for_status()
     yield
     loop.call_soon_threadsafe(stop.set)
-    thread.join(10)
-    assert not thread.is_alive()
+    join(thread)

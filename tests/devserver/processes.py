@@ -9,6 +9,8 @@ from pathlib import Path
 
 from typing_extensions import Self
 
+from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line, start
+
 
 def listens(address: str) -> bool:
     """Return True if a server accepts connections at an address."""
@@ -25,7 +27,11 @@ def pids_of(address: str) -> list[int]:
     port = address.rpartition(":")[2]
     found: list[int] = []
     listing = subprocess.run(
-        ["ps", "-axww", "-o", "pid=,command="], capture_output=True, text=True, check=True
+        ["ps", "-axww", "-o", "pid=,command="],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     for line in listing.stdout.splitlines():
         pid, _, command = line.strip().partition(" ")
@@ -46,7 +52,7 @@ def supervisor_pid(address: str) -> int:
     return pid
 
 
-def assert_gone(address: str, within: float = 5.0) -> None:
+def assert_gone(address: str, within: float = PATIENCE_SECONDS) -> None:
     """Wait until no server listens at an address, and none of its processes is left."""
     deadline = time.monotonic() + within
     while listens(address) or pids_of(address):
@@ -58,7 +64,7 @@ class Script:
     """A Python program in its own process, which prints a line when it is ready."""
 
     def __init__(self, source: str) -> None:
-        self._process = subprocess.Popen(
+        self._process = start(
             [sys.executable, "-c", source],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -69,30 +75,30 @@ class Script:
 
     def line(self) -> str:
         """Return the next line that it prints."""
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        return read_line(self._process).strip()
 
     def kill(self) -> None:
         """Send SIGKILL to this process alone."""
         self._process.kill()
-        self._process.wait()
+        self._process.wait(PATIENCE_SECONDS)
 
     def end(self) -> tuple[int, str]:
         """Wait for its end; return exit code and stderr."""
-        _, err = self._process.communicate(timeout=30)
-        return self._process.returncode, err
+        _, said = output_of(self._process)
+        return self._process.returncode, said
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.communicate()
+        kill(self._process)
 
 
 def _is_supervisor(pid: int) -> bool:
     listing = subprocess.run(
-        ["ps", "-ww", "-o", "command=", "-p", str(pid)], capture_output=True, text=True
+        ["ps", "-ww", "-o", "command=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
     )
     return Path("supervisor.py").name in listing.stdout

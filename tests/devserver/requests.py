@@ -1,11 +1,12 @@
 """Requests that several tests send to the platform."""
 
-import asyncio
 import base64
 import uuid
 from typing import Any
 
 import httpx
+
+from tests.bounds import until
 
 
 def execute(workflow: str) -> str:
@@ -42,9 +43,11 @@ async def run(api: httpx.AsyncClient, workflow: str, **members: Any) -> Any:
 
 async def until_ended(api: httpx.AsyncClient, execution_id: str) -> dict[str, Any]:
     """Wait for an execution to end; return its state."""
-    for _ in range(200):
-        state: dict[str, Any] = (await api.get(execution(execution_id))).json()
-        if state["status"] != "RUNNING":
-            return state
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{execution_id} is still running")
+    answer: dict[str, Any] = {}
+
+    async def has_ended() -> bool:
+        answer.update((await api.get(execution(execution_id))).json())
+        return bool(answer["status"] != "RUNNING")
+
+    await until(has_ended)
+    return answer

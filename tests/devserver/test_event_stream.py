@@ -2,20 +2,32 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
 from mistral_offload.devserver import LocalPlatform
+from tests.bounds import within
 
 from .conftest import NO_TLS
 from .requests import envelope, execution, new_id, run, start
 
 
-async def read(api: httpx.AsyncClient, execution_id: str, **query: str) -> list[dict[str, Any]]:
+async def read(
+    api: httpx.AsyncClient,
+    execution_id: str,
+    *,
+    opened: asyncio.Event | None = None,
+    **query: str,
+) -> list[dict[str, Any]]:
     """Return the data of all frames of an ended stream; check id and event type of each frame."""
-    response = await api.get(f"{execution(execution_id)}/stream", params=query)
+    path = f"{execution(execution_id)}/stream"
+    async with api.stream("GET", path, params=query) as response:
+        if opened is not None:
+            opened.set()
+        await response.aread()
     assert response.status_code == 200, response.text
     assert response.headers["content-type"].startswith("text/event-stream")
     events: list[dict[str, Any]] = []
@@ -94,13 +106,15 @@ async def test_it_follows_runs_that_continue_as_new(api: httpx.AsyncClient) -> N
 async def test_it_waits_for_the_end(api: httpx.AsyncClient) -> None:
     execution_id = await start(api, "talk")
     whole = asyncio.create_task(read(api, execution_id))
-    live = asyncio.create_task(read(api, execution_id, event_source="LIVE"))
+    opened = asyncio.Event()
+    live = asyncio.create_task(read(api, execution_id, event_source="LIVE", opened=opened))
+    await within(opened.wait())
     await asyncio.sleep(0.3)
     assert not whole.done()
     assert kinds(await read(api, execution_id, event_source="DATABASE")) == ["STARTED"]
     await api.post(f"{execution(execution_id)}/cancel")
-    assert kinds(await whole) == ["STARTED", "CANCELED"]
-    assert kinds(await live) == ["CANCELED"]
+    assert kinds(await within(whole)) == ["STARTED", "CANCELED"]
+    assert kinds(await within(live)) == ["CANCELED"]
 
 
 async def test_a_terminated_execution_has_failed(api: httpx.AsyncClient) -> None:
@@ -125,8 +139,11 @@ async def test_invalid_streams(bare: httpx.AsyncClient, query: dict[str, str], s
     assert response.status_code == status
 
 
-@pytest.mark.server
-async def test_a_platform_that_stops_ends_the_stream_with_an_error() -> None:
+async def text_of(chunks: AsyncIterator[str]) -> str:
+    return "".join([chunk async for chunk in chunks])
+
+
+async def test_a_platform_that_stops_says_so() -> None:
     with LocalPlatform() as platform:
         headers = {"authorization": "Bearer x"}
         async with httpx.AsyncClient(
@@ -139,8 +156,8 @@ async def test_a_platform_that_stops_ends_the_stream_with_an_error() -> None:
                 chunks = response.aiter_text()
                 assert "WORKFLOW_EXECUTION_STARTED" in await anext(chunks)
                 stopping = asyncio.create_task(asyncio.to_thread(platform.close))
-                rest = "".join([chunk async for chunk in chunks])
-                await stopping
+                rest = await within(text_of(chunks))
+                await within(stopping)
     assert rest.startswith("event: error\n")
     assert json.loads(rest.partition("data: ")[2]) == {
         "error": "the local platform is stopping",

@@ -11,7 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mistral_offload.devserver import LocalPlatform, LocalPlatformError
+from mistral_offload.devserver import (
+    LocalPlatform,
+    LocalPlatformError,
+    server_thread,
+    temporal_server,
+)
+from tests.bounds import PATIENCE_SECONDS, Threads, wait_until
 
 from .conftest import NO_TLS
 from .processes import Script, assert_gone, listens, pids_of, server_pid
@@ -23,7 +29,7 @@ KEY = {"authorization": "Bearer x"}
 
 
 def send(platform: LocalPlatform, method: str, path: str, json: object = None) -> httpx.Response:
-    with httpx.Client(verify=NO_TLS, headers=KEY) as client:
+    with httpx.Client(verify=NO_TLS, headers=KEY, timeout=PATIENCE_SECONDS) as client:
         return client.request(method, platform.server_url + path, json=json)
 
 
@@ -32,6 +38,14 @@ def register(platform: LocalPlatform) -> None:
     assert send(platform, "POST", "/v1/workflows/register", body).status_code == 200
 
 
+@pytest.fixture
+def much_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grace periods longer than every bound of these tests."""
+    monkeypatch.setattr(server_thread, "_STOP_SECONDS", 2 * PATIENCE_SECONDS)
+    monkeypatch.setattr(temporal_server, "_SAVE_SECONDS", 2 * PATIENCE_SECONDS)
+
+
+@pytest.mark.usefixtures("much_grace")
 def test_both_parts_respond_and_then_nothing_is_left() -> None:
     threads = set(threading.enumerate())
     with LocalPlatform(namespace="acme") as platform:
@@ -46,8 +60,8 @@ def test_both_parts_respond_and_then_nothing_is_left() -> None:
         platform.check()
         platform.start()  # already running
         started = time.monotonic()
-    assert time.monotonic() - started < 3
-    assert_gone(platform.temporal_address, within=0.5)
+    assert time.monotonic() - started < PATIENCE_SECONDS
+    assert_gone(platform.temporal_address, within=0)
     assert not listens(platform.server_url.removeprefix("http://"))
     assert set(threading.enumerate()) <= threads  # threads of other tests may end meanwhile
     platform.close()
@@ -81,22 +95,20 @@ def test_a_failed_start_frees_the_port(tmp_path: Path) -> None:
     assert_gone(platform.temporal_address)
 
 
+@pytest.mark.usefixtures("much_grace")
 def test_closing_does_not_wait_for_executions() -> None:
-    responses: list[httpx.Response] = []
-    with LocalPlatform() as platform:
-        register(platform)
-        body = {"wait_for_result": True}
-        waiting = threading.Thread(
-            target=lambda: responses.append(send(platform, "POST", execute("lonely"), body))
-        )
-        waiting.start()
-        while not send(platform, "GET", "/v1/workflows/runs").json()["executions"]:
-            time.sleep(0.02)
-        started = time.monotonic()
-    assert time.monotonic() - started < 3
-    waiting.join()
-    assert responses[0].status_code == 503
-    assert "stopping" in responses[0].json()["detail"]
+    with Threads() as threads:
+        with LocalPlatform() as platform:
+            register(platform)
+            body = {"wait_for_result": True}
+            waiting = threads.submit(send, platform, "POST", execute("lonely"), body)
+            listed = "/v1/workflows/runs"
+            wait_until(lambda: send(platform, "GET", listed).json()["executions"])
+            started = time.monotonic()
+        assert time.monotonic() - started < PATIENCE_SECONDS
+        response = waiting.result()
+    assert response.status_code == 503
+    assert "stopping" in response.json()["detail"]
 
 
 def test_check_fails_when_temporal_is_gone() -> None:

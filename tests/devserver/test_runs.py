@@ -1,11 +1,12 @@
 """The list of runs, and single runs."""
 
-import asyncio
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.bounds import until
 
 from .requests import envelope, execute, new_id, run, start, until_ended
 
@@ -35,11 +36,11 @@ async def listed(api: httpx.AsyncClient, **query: Any) -> list[str]:
 
 async def until_listed(api: httpx.AsyncClient, ids: list[str], **query: Any) -> None:
     """Wait until Temporal lists executions, shortly after they have started or ended."""
-    for _ in range(200):
-        if await listed(api, **query) == ids:
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"{ids} are not listed")
+
+    async def are_listed() -> bool:
+        return await listed(api, **query) == ids
+
+    await until(are_listed)
 
 
 async def test_pages(api: httpx.AsyncClient, started: list[str]) -> None:

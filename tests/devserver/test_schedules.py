@@ -1,12 +1,12 @@
 """Schedules on the platform, over HTTP."""
 
-import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
 from mistral_offload.limits import INLINE_LIMIT_BYTES, PAYLOAD_LIMIT_BYTES
+from tests.bounds import until
 
 from .requests import envelope, new_id, until_ended
 
@@ -38,11 +38,14 @@ async def read(api: httpx.AsyncClient, path: str) -> dict[str, Any]:
 async def trigger(api: httpx.AsyncClient, path: str) -> dict[str, Any]:
     """Trigger a schedule, and wait for the execution that it starts."""
     assert (await api.post(f"{path}/trigger")).status_code == 204
-    for _ in range(200):
-        if recent := (await read(api, path))["recent_executions"]:
-            return await until_ended(api, recent[-1]["execution_id"])
-        await asyncio.sleep(0.02)
-    raise AssertionError("nothing was started")
+    recent: list[dict[str, Any]] = []
+
+    async def has_started() -> bool:
+        recent[:] = (await read(api, path))["recent_executions"]
+        return bool(recent)
+
+    await until(has_started)
+    return await until_ended(api, recent[-1]["execution_id"])
 
 
 TIMES: dict[str, Any] = {
@@ -164,10 +167,10 @@ async def test_a_list_is_paged_and_filtered(api: httpx.AsyncClient) -> None:
             if token is None:
                 return found
 
-    for _ in range(200):  # Temporal lists a schedule shortly after its creation
-        if await listed(page_size=2) == ids:
-            break
-        await asyncio.sleep(0.02)
+    async def are_listed() -> bool:
+        return await listed(page_size=2) == ids
+
+    await until(are_listed)  # Temporal lists a schedule a moment after it was made
     assert await listed(page_size=1) == ids
     assert await listed(status="paused") == [mine[0].rpartition("/")[2]]
     assert await listed(search=ids[1][:20]) == [ids[1]]

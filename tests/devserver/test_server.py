@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-from temporalio.client import Client
 
 from mistral_offload.devserver import LocalPlatformError, TemporalServer
 from mistral_offload.errors import MissingExtraError
+from tests.bounds import connect
 
 from .processes import Script, assert_gone, listens, pids_of, server_pid, supervisor_pid
 
@@ -34,14 +34,14 @@ SERVE = textwrap.dedent(
 
 async def test_the_namespace_exists_once_it_is_ready() -> None:
     with TemporalServer(namespace="acme") as server:
-        client = await Client.connect(server.address, namespace="acme")
+        client = await connect(server.address, namespace="acme")
         response = await client.workflow_service.describe_namespace(
             DescribeNamespaceRequest(namespace="acme")
         )
         assert response.namespace_info.name == "acme"
         server.start()  # already running
         assert len(pids_of(server.address)) == 2
-    assert_gone(server.address, within=0.5)
+    assert_gone(server.address, within=0)
     server.stop()
 
 

@@ -11,6 +11,7 @@ import pytest
 from mistral_offload.doctor.findings import Check, Finding, Outcome, Verdict, ok, warning
 from mistral_offload.doctor.runner import run_checks
 from mistral_offload.errors import MissingExtraError
+from tests.bounds import within
 
 
 def check(id: str, examine: Callable[[], Awaitable[Verdict]], **others: Any) -> Check:
@@ -29,7 +30,7 @@ async def test_all_run_concurrently_and_are_reported_in_order() -> None:
     met = asyncio.Event()
 
     async def waits() -> Verdict:
-        await met.wait()
+        await within(met.wait())
         return ok("met")
 
     async def meets() -> Verdict:
@@ -66,7 +67,7 @@ async def test_dependents_of_a_failed_check_are_not_checked() -> None:
 
 async def test_a_check_that_does_not_end_times_out() -> None:
     async def never() -> Verdict:
-        await asyncio.Event().wait()
+        await asyncio.sleep(3_600)
         raise AssertionError
 
     findings = await found(check("hangs", never), check("other", fine), timeout=0.05)
@@ -91,7 +92,7 @@ async def test_the_remaining_checks_are_cancelled() -> None:
 
     async def never() -> Verdict:
         try:
-            await asyncio.Event().wait()
+            await asyncio.sleep(3_600)
         except asyncio.CancelledError:
             cancelled.set()
             raise
@@ -102,7 +103,7 @@ async def test_the_remaining_checks_are_cancelled() -> None:
         assert finding.id == "one"
         await asyncio.sleep(0)
         break
-    await running.aclose()
+    await within(running.aclose())
     assert cancelled.is_set()
     with pytest.raises(StopAsyncIteration):
         await anext(running)

@@ -13,6 +13,7 @@ from mistral_offload.doctor import Outcome
 from mistral_offload.doctor.configured_stores import configured_stores
 from mistral_offload.doctor.findings import SharedFacts
 from mistral_offload.doctor.probe import Probe
+from tests.bounds import PATIENCE_SECONDS, within
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.storage.backends import AzureBackend, azure_config, gcs_config
@@ -108,16 +109,22 @@ async def test_a_write_that_timed_out_is_removed_as_well(
 ) -> None:
     settings = settings_for(local_platform, payloads=directory(tmp_path))
     (store,) = configured_stores(settings)
-    probe = Probe(store, SharedFacts(settings), timeout=10)
+    probe = Probe(store, SharedFacts(settings), timeout=PATIENCE_SECONDS)
     key = probe.key_of(b"late")
 
+    may_write = asyncio.Event()
+
     async def write_slowly() -> None:
-        await asyncio.sleep(0.3)
+        await within(may_write.wait())
         await probe.store.put_async(key, b"late")
 
     probe.expect(key)
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(probe.write(write_slowly()), 0.01)
-    assert await probe.remove() == 1
+    removing = asyncio.ensure_future(probe.remove())
+    await asyncio.sleep(0.1)
+    assert not removing.done()
+    may_write.set()
+    assert await within(removing) == 1
     assert probe.left == []
     assert [blob async for blob in probe.store.list_async()] == []

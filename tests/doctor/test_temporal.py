@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
-from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Outcome
+from tests.bounds import connect
 from tests.servers.process import free_ports
 from tests.servers.scripted import ScriptedServer
 from tests.servers.worker import WorkerProcess
@@ -91,7 +91,7 @@ async def test_the_platform_is_down(local_platform: LocalPlatform) -> None:
         temporal_server_url=local_platform.temporal_address,
         temporal_namespace=local_platform.namespace,
     )
-    findings = await findings_of(settings, timeout=2)
+    findings = await findings_of(settings, timeout=6)
     assert findings["platform.answer"].outcome is FAILED
     assert findings["temporal.namespace"].outcome is OK
 
@@ -148,7 +148,7 @@ async def test_tls(local_platform: LocalPlatform) -> None:
 
 async def test_another_retention(local_platform: LocalPlatform) -> None:
     name = f"kept-{uuid.uuid4().hex[:8]}"
-    client = await Client.connect(local_platform.temporal_address)
+    client = await connect(local_platform.temporal_address)
     await client.workflow_service.register_namespace(
         RegisterNamespaceRequest(
             namespace=name,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import BinaryIO
 
+from tests.bounds import join
 from tests.servers.proxy import CountingProxy, Head
 
 _LENGTH = re.compile(rb"content-length: *\d+", re.IGNORECASE)
@@ -88,12 +89,12 @@ class FaultProxy(CountingProxy):
             self._listener = socket.create_server(address, backlog=128)
             self._start(self._accept)
 
-        reopening = threading.Thread(target=reopen)
+        reopening = threading.Thread(target=reopen, daemon=True)
         reopening.start()
         try:
             yield
         finally:
-            reopening.join()
+            join(reopening)
 
     def stop(self) -> None:
         self._ended.set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +17,10 @@ from mistral_offload.errors import BlobNotFoundError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadingCodec
+from tests.bounds import Threads
 from tests.faults.stack import ENCRYPTION
+
+_PATIENCE_SECONDS = 120.0  # of hundreds of executions
 
 
 def referenced_keys(
@@ -30,9 +32,9 @@ def referenced_keys(
 ) -> set[str]:
     """Return the keys of payloads and fields that the histories of executions refer to."""
     # In a separate thread, so that tests with and without an event loop can call it.
-    with ThreadPoolExecutor(1) as thread:
+    with Threads() as threads:
         work = _referenced_keys(address, namespace, offloading, execution_ids)
-        return thread.submit(asyncio.run, work).result()
+        return threads.submit(asyncio.run, work).result(_PATIENCE_SECONDS)
 
 
 async def _referenced_keys(

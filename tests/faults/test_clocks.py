@@ -21,9 +21,11 @@ from mistral_offload.storage import BlobStore, MemoryStore
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
 from mistral_offload.storage.s3 import S3Store
+from tests.bounds import PATIENCE_SECONDS, join
 from tests.faults.report import Outcome, Recorder
 from tests.faults.routes import Route
 from tests.faults.stack import Stack, make_text, turned
+from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.servers.worker import Platform
 from tests.storage.backends import s3_config
@@ -47,11 +49,13 @@ USES: dict[str, Callable[[BlobStore], object]] = {
 
 @pytest.mark.parametrize("hours", HOURS)
 def test_s3_does_not_take_a_signature_of_another_time(
-    seaweed: Seaweed, recorder: Recorder, hours: int
+    seaweed: Seaweed, seaweed_proxy: CountingProxy, recorder: Recorder, hours: int
 ) -> None:
-    with S3Store(s3_config(seaweed, seaweed.make_bucket())) as store:
+    config = s3_config(seaweed, seaweed.make_bucket(), endpoint_url=seaweed_proxy.url)
+    with S3Store(config) as store:
         store.put("k", b"data")
         for name, use in USES.items():
+            seaweed_proxy.clear()
             began = time.monotonic()
             with (
                 clock_off_by(hours),
@@ -59,7 +63,7 @@ def test_s3_does_not_take_a_signature_of_another_time(
             ):
                 use(store)
             seconds = time.monotonic() - began
-            assert seconds < 2  # not retried, because it would not help
+            assert len(seaweed_proxy.requests) == 1  # not retried, because it would not help
             fault = f"{name}: clock {hours:+} h"
             recorder.note(Outcome(fault, "s3", type(caught.value).__name__, None, seconds))
         assert store.get("k") == b"data"
@@ -77,12 +81,12 @@ def test_retries_take_their_time_whatever_the_clock_says(recorder: Recorder, hou
             StorageUnavailableError, match=r"after \d+ attempts? in [\d.]+ s"
         ) as caught:
             store.get("k")
-        jump.join()
+        join(jump)
     seconds = time.monotonic() - began
-    assert 0.3 < seconds < 8
+    assert 0.3 < seconds < PATIENCE_SECONDS
     told = re.search(r"attempts in ([\d.]+) s", str(caught.value))
     assert told is not None
-    assert float(told[1]) == pytest.approx(seconds, abs=0.5)
+    assert float(told[1]) == pytest.approx(seconds, abs=3)
     fault = f"get, permanent: no response, and the clock jumps {hours:+} h"
     recorder.note(Outcome(fault, "retries", "StorageUnavailableError", None, seconds))
 
@@ -112,7 +116,7 @@ def test_a_pause_that_a_server_names_by_the_time_is_counted_by_its_clock(
         with clock_off_by(hours):
             assert route.store.get("k") == b"data"
     seconds = time.monotonic() - began
-    assert 1 <= seconds < 5
+    assert 1 <= seconds < PATIENCE_SECONDS
     fault = f"get: 503 with the time of the next attempt, clock {hours:+} h"
     recorder.note(Outcome(fault, route.provider, "recovered", None, seconds))
 
@@ -156,7 +160,7 @@ def test_client_and_worker_whose_clocks_are_ten_hours_apart(
                 "copy-later",
                 input={"text": text, "seconds": 1.0},
                 deployment_name=worker.deployment,
-                timeout_seconds=60,
+                timeout_seconds=50,
             )
             seconds = time.monotonic() - began
     finally:

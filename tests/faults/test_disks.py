@@ -16,7 +16,7 @@ ALONE = ["unshare", "--user", "--map-root-user", "--mount"]
 
 def may_mount() -> bool:
     try:
-        return subprocess.run([*ALONE, "true"], capture_output=True).returncode == 0
+        return subprocess.run([*ALONE, "true"], capture_output=True, timeout=20).returncode == 0
     except FileNotFoundError:
         return False
 
@@ -29,7 +29,7 @@ WAYS = {"limit": "File too large"} | ({"tmpfs": "No space left on device"} if ma
 def test_a_full_disk(tmp_path: Path, recorder: Recorder, way: str) -> None:
     command = [sys.executable, "-m", "tests.faults.on_a_full_disk", way, str(tmp_path)]
     ended = subprocess.run(
-        [*(ALONE if way == "tmpfs" else []), *command], capture_output=True, text=True, timeout=60
+        [*(ALONE if way == "tmpfs" else []), *command], capture_output=True, text=True, timeout=50
     )
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout)

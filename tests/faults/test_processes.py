@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from mistral_offload.errors import APIConnectionError
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
 from mistral_offload.storage import open_store
+from tests.bounds import Threads, wait_until
 from tests.cli.command import Dev
 from tests.devserver.processes import assert_gone, server_pid
 from tests.faults.proxy import FaultProxy, Kind
@@ -98,7 +98,7 @@ def test_a_platform_killed_while_clients_wait(tmp_path: Path, recorder: Recorder
     arguments = ["--port", str(port), "--temporal-port", str(temporal_port)]
     arguments += ["--db", str(tmp_path / "temporal.db")]
     text = make_text(2, SIZE)
-    with Dev(*arguments) as dev, ThreadPoolExecutor(2) as threads:
+    with Dev(*arguments) as dev, Threads() as threads:
         stack = Stack(dev, {"storage_provider": "local", "path": str(tmp_path / "blobs")})
         worker = stack.worker()
         try:
@@ -143,10 +143,7 @@ def assert_no_answer_in_time(stack: Stack, recorder: Recorder) -> None:
 
 def wait_until_running(client: Mistral, count: int) -> None:
     """Wait until the given number of executions were started."""
-    deadline = time.monotonic() + 30
-    while len(client.workflows.runs.list_runs().executions) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: len(client.workflows.runs.list_runs().executions) >= count)
 
 
 @pytest.mark.timeout(180)  # starts Temporal twice on one database
@@ -160,7 +157,7 @@ def test_temporal_killed_while_workflows_run(
         stack = Stack(platform, s3_storage(seaweed, seaweed.make_bucket()))
         worker = stack.worker()
         try:
-            with stack.client() as client, ThreadPoolExecutor(len(texts)) as threads:
+            with stack.client() as client, Threads() as threads:
                 waiting = [
                     threads.submit(
                         client.workflows.execute_workflow_and_wait,

@@ -8,13 +8,14 @@ import random
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 
 import pytest
 
 from mistral_offload.devserver import DEFAULT_NAMESPACE
 from mistral_offload.storage import open_store
+from tests.bounds import kill, read_line, start
 from tests.cli.command import Dev
 from tests.faults.proxy import FaultProxy
 from tests.faults.references import referenced_keys
@@ -50,7 +51,7 @@ class Driver:
     """The process of the client."""
 
     def __init__(self, settings: Settings) -> None:
-        self._process = subprocess.Popen(
+        self._process = start(
             [sys.executable, "-m", "tests.faults.soak.load", json.dumps(asdict(settings))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -61,21 +62,16 @@ class Driver:
 
     def happened(self) -> Happened:
         """Wait for its end, which it bounds itself, and return its outcome."""
-        assert self._process.stdout is not None
-        said = self._process.stdout.readline()
+        said = read_line(self._process, SECONDS + PATIENCE_SECONDS + 30)
         assert said, "the client ended without a word"
         return Happened(**json.loads(said))
 
     def end(self) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        kill(self._process)
 
 
 @contextmanager

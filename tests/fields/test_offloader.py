@@ -24,6 +24,7 @@ from mistral_offload.limits import INLINE_LIMIT_BYTES, MIB
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage import MemoryStore
+from tests.bounds import PATIENCE_SECONDS, within
 
 RUN = {"namespace": "acme", "run_id": "run-1"}
 
@@ -49,7 +50,7 @@ class MeetingStore(MemoryStore):
 
     def __init__(self, parties: int) -> None:
         super().__init__()
-        self._barrier = threading.Barrier(parties, timeout=10)
+        self._barrier = threading.Barrier(parties, timeout=PATIENCE_SECONDS)
 
     def _begin_request(self, operation: str, key: str) -> None:
         super()._begin_request(operation, key)
@@ -209,7 +210,8 @@ async def test_lazy_fields_are_fetched_when_asked_for() -> None:
     lazy = await offloader(store).restore_async(moved, lazy=True)
     assert lazy.text.is_offloaded
     assert not store.requests
-    assert await asyncio.gather(lazy.text.load(), lazy.text.load()) == ["a" * 5_000] * 2
+    loaded = await within(asyncio.gather(lazy.text.load(), lazy.text.load()))
+    assert loaded == ["a" * 5_000] * 2
     assert store.requests.total() == 1
     assert (lazy.text.is_offloaded, lazy.text == moved.text) == (True, True)
     assert await offloader(store).offload_async(lazy, **RUN) is lazy

@@ -23,10 +23,10 @@ from tests.payload.configs import compression
 @contextmanager
 def bounded(*, seconds: float, memory: int) -> Iterator[None]:
     tracemalloc.start()
-    started = time.monotonic()
+    started = time.process_time()  # whatever else the machine does
     try:
         yield
-        elapsed = time.monotonic() - started
+        elapsed = time.process_time() - started
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

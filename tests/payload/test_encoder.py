@@ -7,7 +7,6 @@ import json
 import random
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from mistral_offload.payload.encryption import OVERHEAD_BYTES
 from mistral_offload.payload.envelope import read_envelope, write_envelope
 from mistral_offload.payload.jsontext import dump_json, load_json
 from mistral_offload.storage import MemoryStore
+from tests.bounds import PATIENCE_SECONDS, Threads
 from tests.payload.configs import (
     CONTEXT,
     KEYS,
@@ -104,10 +104,10 @@ options = st.lists(st.sampled_from(list(EncodingOption)), max_size=MAX_TRANSFORM
 @given(data=st.binary(max_size=500), chosen=options)
 def test_random_bytes_are_decoded_or_refused(data: bytes, chosen: list[EncodingOption]) -> None:
     encoder = PayloadEncoder(offloading(), encryption=encryption(), store=MemoryStore())
-    started = time.monotonic()
+    started = time.thread_time()  # whatever else the machine does
     with contextlib.suppress(MistralOffloadError):
         assert isinstance(encoder.decode(EncodedPayload(data, tuple(chosen))), bytes)
-    assert time.monotonic() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @settings(unhurried, max_examples=300)
@@ -145,7 +145,7 @@ def test_too_many_transforms() -> None:
 def test_64_threads_with_mixed_configurations() -> None:
     store = MemoryStore()
     encoders = [PayloadEncoder(**config, store=store) for config in COMBINATIONS]
-    start = threading.Barrier(64)
+    start = threading.Barrier(64, timeout=PATIENCE_SECONDS)
 
     def run(seed: int) -> int:
         chance = random.Random(seed)
@@ -157,7 +157,7 @@ def test_64_threads_with_mixed_configurations() -> None:
             assert encoder.decode_value(encoder.encode_value(value, CONTEXT)) == value
         return 200
 
-    with ThreadPoolExecutor(64) as threads:
+    with Threads() as threads:
         assert sum(threads.map(run, range(64))) == 64 * 200
 
 

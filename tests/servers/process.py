@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.servers.reaper import reaper
+
 # Below the range that the kernel uses for outgoing connections.
 _FIRST_PORT, _LAST_PORT = 15_000, 31_999
 _SHOWN_LOG_BYTES = 4_000
@@ -72,7 +74,10 @@ class ServerProcess:
             stderr=subprocess.STDOUT,
             env={**os.environ, **(environment or {})},
             cwd=directory,
+            # Ctrl-C reaches the whole foreground group; tests that end by it need their servers.
+            start_new_session=True,
         )
+        reaper().watch(self.pid)
         try:
             self._wait_until(ready, timeout)
         except BaseException:
@@ -105,7 +110,8 @@ class ServerProcess:
                 self._process.wait(grace)
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(10)
+        reaper().forget(self.pid)
         self._log.close()
 
     def __getstate__(self) -> dict[str, object]:

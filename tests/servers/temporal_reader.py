@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 from temporalio.client import Client
 
 from mistral_offload.devserver import LocalPlatform
+from tests.bounds import Threads
 
 
 class TemporalReader:
@@ -28,8 +28,8 @@ class TemporalReader:
     def history_data(self, execution_id: str) -> bytes:
         """Return an execution's whole history as stored."""
         # In a separate thread, so that sync and async tests can call it.
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, self._history_data(execution_id)).result()
+        with Threads() as threads:
+            return threads.submit(asyncio.run, self._history_data(execution_id)).result()
 
     async def _history_data(self, execution_id: str) -> bytes:
         client = await Client.connect(self._address, namespace=self.namespace)

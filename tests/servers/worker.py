@@ -60,7 +60,7 @@ class WorkerProcess:
         self._process = ServerProcess(
             [sys.executable, os.fspath(script)],
             ready=registered,
-            timeout=60,
+            timeout=50,
             environment={
                 "SERVER_URL": platform.server_url,
                 "MISTRAL_API_KEY": platform.api_key,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.storage.backends import (
     MemoryBackend,
     S3Backend,
 )
+from tests.storage.clock import Clock
 
 
 @pytest.fixture(params=["memory", "local", "s3", "azure", "gcs"])
@@ -56,3 +58,23 @@ def store(backend: Backend) -> BlobStore:
 def root() -> str:
     """A unique first segment for a test's keys, because the bucket is shared."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of retries and ordered delays; see `Clock.drive`."""
+    return Clock(monkeypatch)
+
+
+@pytest.fixture
+def dialled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ports to which this process opens TCP connections, in order."""
+    ports: list[int] = []
+    connect = socket.socket.connect
+
+    def counting(self: socket.socket, address: tuple[str, int]) -> None:
+        ports.append(address[1])
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", counting)
+    return ports

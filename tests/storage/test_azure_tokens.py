@@ -6,7 +6,6 @@ import base64
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.errors import StorageAccessDeniedError, StorageConfigError
 from mistral_offload.storage._azure_client import SharedToken
 from mistral_offload.storage.azure import AzureStore
+from tests.bounds import Threads
 from tests.servers.azurite import Azurite
 from tests.servers.certificates import make_certificate
 
@@ -92,7 +92,7 @@ def test_one_credential_is_asked_once_and_closed(
     identity = Identity()
     with opened(secure, secure.make_container(), identity, monkeypatch) as store:
         assert identity.asked == []
-        with ThreadPoolExecutor(8) as threads:
+        with Threads() as threads:
             assert all(threads.map(lambda n: store.put(f"k{n}", b"data"), range(16)))
         assert store.get("k0") == b"data"
         assert identity.asked == [(f"{AUDIENCE}/.default",)]

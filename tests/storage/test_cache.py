@@ -7,9 +7,7 @@ import gc
 import hashlib
 import os
 import threading
-import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -27,6 +25,7 @@ from mistral_offload.storage.cache_directory import CacheDirectory
 from mistral_offload.storage.factory import open_cache
 from mistral_offload.storage.protection import ALWAYS, protection
 from mistral_offload.storage.single_flight import SingleFlight
+from tests.bounds import PATIENCE_SECONDS, Threads, wait_until
 from tests.storage.test_executor import in_child
 
 
@@ -149,12 +148,12 @@ class SlowStore(MemoryStore):
 
     def _get(self, key: str) -> bytes:
         data = super()._get(key)
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(PATIENCE_SECONDS)
         return data
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         written = super()._put(key, data, sha256, overwrite)
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(PATIENCE_SECONDS)
         return written
 
 
@@ -174,10 +173,10 @@ def test_callers_at_once_share_one_request(operation: str) -> None:
             return cache.get(digest, digest)
         return cache.put(digest, b"blob", digest)
 
-    with ThreadPoolExecutor(20) as pool:
+    with Threads() as pool:
         calls = [pool.submit(call) for _ in range(20)]
         store.go_on.set()
-        results = {call.result(10) for call in calls}
+        results = {call.result() for call in calls}
     assert results <= ({b"blob"} if operation == "get" else {True, False})
     assert dict(store.requests) == {(operation, digest): 1}
 
@@ -261,16 +260,13 @@ def test_damage_found_while_a_put_runs_is_not_forgotten() -> None:
     store.go_on.clear()
     cache = BlobCache(store, memory_bytes=0)
     store.requests.clear()
-    with ThreadPoolExecutor(1) as thread:
-        written = thread.submit(cache.put, digest, b"blob", digest)
-        while not store.requests:
-            time.sleep(0.001)
-        reading = threading.Thread(target=lambda: _suppressed(cache, digest))
-        reading.start()
-        while not store.requests["get", digest]:
-            time.sleep(0.001)
+    with Threads() as threads:
+        written = threads.submit(cache.put, digest, b"blob", digest)
+        wait_until(lambda: store.requests)
+        reading = threads.submit(_suppressed, cache, digest)
+        wait_until(lambda: store.requests["get", digest])
         store.go_on.set()
-        reading.join()
+        reading.result()
         assert written.result() is False
     put(cache, b"blob")
     assert store.get(digest) == b"blob"
@@ -328,17 +324,17 @@ def test_who_joined_an_interrupted_caller_does_the_work_itself() -> None:
 
     def interrupted() -> str:
         entered.set()
-        interrupt.wait(10)
+        interrupt.wait(PATIENCE_SECONDS)
         raise KeyboardInterrupt
 
-    with ThreadPoolExecutor(3) as threads:
+    with Threads() as threads:
         first = threads.submit(flight.run, "k", interrupted)
-        entered.wait(10)
+        entered.wait(PATIENCE_SECONDS)
         others = [threads.submit(flight.run, "k", lambda: "done") for _ in range(2)]
         interrupt.set()
-        assert [other.result(10) for other in others] == ["done", "done"]
+        assert [other.result() for other in others] == ["done", "done"]
         with pytest.raises(KeyboardInterrupt):
-            first.result(10)
+            first.result()
 
 
 def test_damaged_blob_is_refused_and_mended_by_the_next_put() -> None:
@@ -420,7 +416,7 @@ def test_many_writers_of_one_directory(tmp_path: Path) -> None:
             wrong += directory.get(digest_of(data)) not in (data, None)
         return wrong
 
-    with ThreadPoolExecutor(8) as pool:
+    with Threads() as pool:
         assert sum(pool.map(write_and_read, range(8))) == 0
 
 

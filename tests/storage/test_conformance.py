@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
 from mistral_offload.storage import BlobStat, BlobStore
 from mistral_offload.storage.cache import BlobCache
+from tests.bounds import PATIENCE_SECONDS, Threads
 from tests.storage.backends import Backend
 
 SIZES = [0, 1, 256 * 1024, 100_000_000]
@@ -212,16 +212,16 @@ def test_what_is_missing_is_named(backend: Backend, root: str) -> None:
 @pytest.mark.timeout(180)  # the writers wait for one another in SeaweedFS
 def test_of_racing_writers_exactly_one_wins(store: BlobStore, root: str) -> None:
     writers = 8
-    with ThreadPoolExecutor(writers) as threads:
+    with Threads() as threads:
         for turn in range(2):
             key = f"{root}/race-{turn}"
-            start = threading.Barrier(writers)
+            start = threading.Barrier(writers, timeout=PATIENCE_SECONDS)
 
             def write(number: int, key: str = key, start: threading.Barrier = start) -> bool:
                 start.wait()
                 return store.put(key, bytes([number]) * 1000)
 
-            won = list(threads.map(write, range(writers)))
+            won = threads.map(write, range(writers))
             assert won.count(True) == 1
             assert store.get(key) == bytes([won.index(True)]) * 1000
             assert [blob.key for blob in store.list(key)] == [key]

@@ -19,16 +19,17 @@ from mistral_offload.storage.s3 import S3Store
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import s3_config
+from tests.storage.clock import Clock
 
 
 @pytest.fixture
 def proxied(
-    seaweed: Seaweed, seaweed_bucket: str, seaweed_proxy: CountingProxy, root: str
+    seaweed: Seaweed, seaweed_bucket: str, seaweed_proxy: CountingProxy, root: str, clock: Clock
 ) -> Iterator[S3Store]:
     config = s3_config(
         seaweed, seaweed_bucket, root, endpoint_url=seaweed_proxy.url, retry_seconds=1
     )
-    with S3Store(config) as store:
+    with clock.drive(S3Store(config)) as store:
         for number in range(3):
             store.put(f"k-{number}", b"data")
         seaweed_proxy.clear()
@@ -59,8 +60,8 @@ def test_only_below_the_prefix(tmp_path: Path) -> None:
     assert sorted(keys_of(whole)) == ["data/data/k", "data2/k", "k"]
 
 
-def test_transient_faults_are_tried_again() -> None:
-    store = MemoryStore(connections=1, retry_seconds=5)
+def test_transient_faults_are_tried_again(clock: Clock) -> None:
+    store = clock.drive(MemoryStore(connections=1, retry_seconds=5))
     store.put("k", b"")
     store.fail("delete", call=1)
     assert store.delete_many(["k"]) == {}

@@ -7,17 +7,19 @@ import contextlib
 import contextvars
 import gc
 import os
+import signal
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import pytest
 
 from mistral_offload.errors import StorageConfigError, StoreClosedError
 from mistral_offload.storage import BlobStore, MemoryStore
+from tests.bounds import PATIENCE_SECONDS, Threads, join, until, wait_until, within
 from tests.storage.backends import Backend
 
 
@@ -101,9 +103,12 @@ def in_child(work: Callable[[], str]) -> str:
         finally:
             os._exit(0)
     os.close(write)
+    timer = threading.Timer(PATIENCE_SECONDS, os.kill, [child, signal.SIGKILL])
+    timer.start()
     with open(read, "rb") as answer:
         said = answer.read().decode()
     os.waitpid(child, 0)
+    timer.cancel()
     return said
 
 
@@ -122,12 +127,12 @@ def test_several_threads_and_event_loops_share_one_store(backend: Backend, root:
             await store.put_async(key, key.encode())
             assert await store.get_async(key) == key.encode()
 
-        await asyncio.gather(*(one(turn) for turn in range(10)))
+        await within(asyncio.gather(*(one(turn) for turn in range(10))))
 
     def loop(number: int) -> None:
         asyncio.run(awaiting(number))
 
-    with ThreadPoolExecutor(53) as threads:
+    with Threads() as threads:
         running = [threads.submit(blocking, number) for number in range(50)]
         running += [threads.submit(loop, number) for number in range(3)]
         for done in running:
@@ -158,7 +163,7 @@ async def test_a_hop_can_use_the_store(store: BlobStore, root: str) -> None:
         store.put(f"{root}/{number}", b"data")
         return store.get(f"{root}/{number}")
 
-    many = await asyncio.gather(*(store.run_async(both, number) for number in range(40)))
+    many = await within(asyncio.gather(*(store.run_async(both, n) for n in range(40))))
     assert set(many) == {b"data"}
 
 
@@ -172,47 +177,46 @@ def test_a_dropped_store_gives_its_threads_back(backend: Backend, root: str) -> 
     gc.disable()
     try:
         del store
-        until = time.monotonic() + 5
-        while dropped() is not None and time.monotonic() < until:
-            time.sleep(0.001)  # the thread keeps its last call for a moment
-        assert dropped() is None, "the store is part of a cycle"
+        # The thread lets go of its last call a moment after it; or the store is part of a cycle.
+        wait_until(lambda: dropped() is None)
     finally:
         gc.enable()
     for thread in threads:
-        thread.join(5)
-        assert not thread.is_alive()
+        join(thread)
 
 
-class SlowStore(MemoryStore):
+class HeldStore(MemoryStore):
     """Delays every get, and records the largest number of concurrent gets."""
 
     def __init__(self, connections: int) -> None:
         super().__init__(connections=connections)
         self.running = 0
         self.most = 0
-        self.started = threading.Event()
+        self.released = threading.Event()
 
     def _get(self, key: str) -> bytes:
         with self._state_lock:
             self.running += 1
             self.most = max(self.most, self.running)
-        self.started.set()
-        time.sleep(0.02)
-        with self._state_lock:
+        assert self.released.wait(PATIENCE_SECONDS)
+        with self._changing:
             self.running -= 1
         return super()._get(key)
 
 
 def test_operations_take_turns_in_both_colours() -> None:
-    store = SlowStore(connections=3)
+    store = HeldStore(connections=3)
     store.put("k", b"data")
 
     async def awaiting() -> None:
-        await asyncio.gather(*(store.get_async("k") for _ in range(8)))
+        await within(asyncio.gather(*(store.get_async("k") for _ in range(8))))
 
-    with ThreadPoolExecutor(9) as threads:
+    with Threads() as threads:
         running: list[Future[object]] = [threads.submit(store.get, "k") for _ in range(8)]
         running.append(threads.submit(lambda: asyncio.run(awaiting())))
+        wait_until(lambda: store.running == 3)
+        time.sleep(0.1)  # a fourth would come meanwhile
+        store.released.set()
         for done in running:
             done.result()
     assert store.most == 3
@@ -221,14 +225,17 @@ def test_operations_take_turns_in_both_colours() -> None:
 
 
 def test_close_lets_running_operations_end_and_refuses_waiting_ones() -> None:
-    store = SlowStore(connections=1)
+    store = HeldStore(connections=1)
     store.put("k", b"data")
 
     async def scene() -> list[object]:
         calls = [asyncio.ensure_future(store.get_async("k")) for _ in range(4)]
-        await asyncio.to_thread(store.started.wait)
-        await store.close_async()
-        return await asyncio.gather(*calls, return_exceptions=True)
+        await until(lambda: store.running)
+        closing = asyncio.ensure_future(store.close_async())
+        await until(lambda: store.closed)
+        store.released.set()
+        await within(closing)
+        return await within(asyncio.gather(*calls, return_exceptions=True))
 
     first, *others = asyncio.run(scene())
     assert first == b"data"
@@ -236,20 +243,22 @@ def test_close_lets_running_operations_end_and_refuses_waiting_ones() -> None:
 
 
 async def test_a_store_may_be_closed_in_its_own_thread(store: BlobStore) -> None:
-    await asyncio.wait_for(store.run_async(store.close), 5)
+    await within(store.run_async(store.close))
     assert store.closed
 
 
 async def test_a_cancelled_call_that_waits_is_given_up() -> None:
-    store = SlowStore(connections=1)
+    store = HeldStore(connections=1)
     store.put("k", b"data")
     running = asyncio.ensure_future(store.get_async("k"))
+    await until(lambda: store.running)
     waiting = asyncio.ensure_future(store.get_async("k"))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert await running == b"data"
+        await within(waiting)
+    store.released.set()
+    assert await within(running) == b"data"
     await store.close_async()
     assert store.requests["get", "k"] == 1
 

@@ -11,7 +11,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import google_crc32c
 import pytest
@@ -26,6 +25,7 @@ from mistral_offload.errors import (
 from mistral_offload.limits import MIB
 from mistral_offload.storage import gcs
 from mistral_offload.storage.gcs import GCSStore
+from tests.bounds import Threads, wait_until
 from tests.servers.gcs import FakeGCS
 from tests.servers.proxy import CountingProxy
 from tests.servers.scripted import ScriptedServer
@@ -86,13 +86,13 @@ def test_as_many_connections_as_operations_at_once(
         assert store.stat(f"k{number}").size == 4
 
     for _ in range(2):
-        with ThreadPoolExecutor(20) as threads:
-            list(threads.map(work, range(60)))
+        with Threads() as threads:
+            threads.map(work, range(60))
     assert fake_gcs_proxy.connections <= 12
     gc.disable()  # nothing may depend on the garbage collector
     try:
         store.close()
-        wait_until_closed(fake_gcs_proxy)
+        wait_until(lambda: fake_gcs_proxy.open_now == 0)
     finally:
         gc.enable()
 
@@ -106,16 +106,9 @@ def test_a_dropped_store_gives_its_connections_back(
     gc.disable()
     try:
         del store
-        wait_until_closed(fake_gcs_proxy)
+        wait_until(lambda: fake_gcs_proxy.open_now == 0)
     finally:
         gc.enable()
-
-
-def wait_until_closed(proxy: CountingProxy) -> None:
-    until = time.monotonic() + 5
-    while proxy.open_now and time.monotonic() < until:
-        time.sleep(0.01)
-    assert proxy.open_now == 0
 
 
 def test_a_list_is_read_page_by_page(

@@ -7,7 +7,6 @@ import os
 import stat
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.storage import LocalStore, local
 from mistral_offload.storage._local_names import folders_of, key_of, names_of
+from tests.bounds import PATIENCE_SECONDS, Threads
 
 KEYS = st.text(st.one_of(st.sampled_from("/.=%aA:~ "), st.characters(codec="utf-8")), min_size=1)
 AWKWARD_KEYS = ["/", "a//b", "a/", "/a", "../../etc/passwd", "a/../b", ".", "con", "COM1/x", "\0\n"]
@@ -183,7 +183,7 @@ def test_puts_and_deletes_of_one_folder_do_not_trip_each_other(
 ) -> None:
     monkeypatch.setattr(local, "_ATTEMPTS", 1000)  # here the folder itself may appear and disappear
     store = LocalStore(tmp_path)
-    start = threading.Barrier(4)
+    start = threading.Barrier(4, timeout=PATIENCE_SECONDS)
 
     def come_and_go(number: int) -> None:
         start.wait()
@@ -191,8 +191,8 @@ def test_puts_and_deletes_of_one_folder_do_not_trip_each_other(
             store.put(f"a/b/c/{number}", b"data")
             store.delete(f"a/b/c/{number}")
 
-    with ThreadPoolExecutor(4) as threads:
-        list(threads.map(come_and_go, range(4)))
+    with Threads() as threads:
+        threads.map(come_and_go, range(4))
     assert list(tmp_path.iterdir()) == []
 
 

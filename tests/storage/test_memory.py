@@ -15,6 +15,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.storage import MemoryStore
 from mistral_offload.storage.cache import BlobCache
+from tests.storage.clock import Clock
 
 
 def test_requests_are_counted() -> None:
@@ -75,16 +76,25 @@ def test_the_named_request_fails_and_no_other() -> None:
         store.fail("get", call=0)
 
 
-async def test_a_delay_is_nobody_elses() -> None:
+async def test_a_delay_is_nobody_elses(clock: Clock) -> None:
     store = MemoryStore()
     store.delay("put", 0.1, call=1)
-    before = time.monotonic()
+    before = clock.now
     await store.put_async("k", b"data")
-    assert time.monotonic() - before >= 0.1
-    before = time.monotonic()
+    assert clock.now - before == pytest.approx(0.1)
+    before = clock.now
     store.put("k2", b"data")
     store.get("k")
-    assert time.monotonic() - before < 0.1
+    assert clock.now == before
+
+
+def test_a_delay_takes_its_time() -> None:
+    store = MemoryStore()
+    store.delay("get", 0.05)
+    store.put("k", b"data")
+    before = time.monotonic()
+    store.get("k")
+    assert time.monotonic() - before >= 0.05
 
 
 def test_a_failed_put_changes_nothing() -> None:

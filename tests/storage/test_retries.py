@@ -6,9 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
-import time
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 from types import SimpleNamespace
@@ -25,6 +23,8 @@ from mistral_offload.errors import (
 )
 from mistral_offload.storage import BlobStore, MemoryStore
 from mistral_offload.storage.retries import requested_pause
+from tests.bounds import PATIENCE_SECONDS, Threads, wait_until
+from tests.storage.clock import Clock
 
 
 def uses(store: BlobStore) -> list[Any]:
@@ -39,8 +39,8 @@ def uses(store: BlobStore) -> list[Any]:
 
 
 @pytest.mark.parametrize("use", range(6))
-def test_a_transient_fault_of_any_operation_is_met_again(use: int) -> None:
-    store = MemoryStore(retry_seconds=2)
+def test_a_transient_fault_of_any_operation_is_met_again(use: int, clock: Clock) -> None:
+    store = clock.drive(MemoryStore(retry_seconds=2))
     store.put("k", b"data")
     store.requests.clear()
     for operation in ("put", "get", "stat", "delete", "list"):
@@ -62,58 +62,58 @@ def test_other_faults_are_not() -> None:
     assert store.requests["get", "k"] == 2
 
 
-def test_a_fault_that_does_not_end_is_raised_in_time_with_the_effort() -> None:
-    store = MemoryStore(retry_seconds=0.8)
+def test_a_fault_that_does_not_end_is_raised_in_time_with_the_effort(clock: Clock) -> None:
+    store = clock.drive(MemoryStore(retry_seconds=0.8))
     store.fail("get")
-    before = time.monotonic()
     with pytest.raises(StorageUnavailableError) as caught:
         store.get("k")
-    assert time.monotonic() - before < 1
+    assert sum(clock.pauses) <= 0.8
     attempts = store.requests["get", "k"]
-    assert attempts >= 2
+    assert attempts == len(clock.pauses) + 1 >= 4  # after 0.1, 0.2 and 0.4 s, or less
     assert f"after {attempts} attempts in 0." in str(caught.value)
     assert str(caught.value).count(" attempts in ") == 1
     assert caught.value.__context__ is None
 
 
-def test_an_attempt_that_would_end_too_late_is_not_begun() -> None:
-    store = MemoryStore(retry_seconds=0.5)
+def test_an_attempt_that_would_end_too_late_is_not_begun(clock: Clock) -> None:
+    store = clock.drive(MemoryStore(retry_seconds=0.5))
     store.fail("get")
     store.delay("get", 0.3)
-    before = time.monotonic()
     with pytest.raises(StorageUnavailableError, match=r"after 1 attempt in 0\.3 s"):
         store.get("k")
-    assert time.monotonic() - before < 0.5
+    assert clock.pauses == []
 
 
 def test_no_turn_is_kept_during_a_pause() -> None:
-    store = MemoryStore(connections=1, retry_seconds=3)
+    store = MemoryStore(connections=1, retry_seconds=3_000)
     store.put("k", b"data")
-    for call in range(1, 4):
-        store.fail("stat", call=call)  # pauses of 0.1, 0.2 and 0.4 s, at least half of each
-    with ThreadPoolExecutor(1) as thread:
-        patient = thread.submit(store.stat, "k")
-        while not store.requests["stat", "k"]:
-            time.sleep(0.001)
-        before = time.monotonic()
-        store.get("k")
-        assert time.monotonic() - before < 0.3
+    store.fail("stat", _asking_for(1_000), call=1)
+    closing = store._closing  # pyright: ignore[reportPrivateUsage]
+    pausing, go_on = threading.Event(), threading.Event()
+
+    def pause(seconds: float) -> bool:
+        pausing.set()
+        return go_on.wait(PATIENCE_SECONDS)
+
+    closing.wait = pause  # type: ignore[method-assign, assignment]
+    with Threads() as threads:
+        patient = threads.submit(store.stat, "k")
+        assert pausing.wait(PATIENCE_SECONDS)
+        assert threads.submit(store.get, "k").result() == b"data"
         assert not patient.done()
+        go_on.set()
         assert patient.result().size == 4
 
 
 def test_closing_ends_a_pause() -> None:
-    store = MemoryStore(retry_seconds=60)
-    store.fail("get", _asking_for(30))
-    with ThreadPoolExecutor(1) as thread:
+    store = MemoryStore(retry_seconds=60_000)
+    store.fail("get", _asking_for(30_000))
+    with Threads() as thread:
         patient = thread.submit(store.get, "k")
-        while not store.requests["get", "k"]:
-            time.sleep(0.001)
-        before = time.monotonic()
+        wait_until(lambda: store.requests["get", "k"])
         store.close()
         with pytest.raises(StoreClosedError) as caught:
             patient.result()
-        assert time.monotonic() - before < 1
         assert caught.value.key == "k"
 
 
@@ -123,18 +123,16 @@ def _asking_for(seconds: float) -> StorageError:
     return error
 
 
-def test_the_time_a_server_names_is_waited_for() -> None:
-    store = MemoryStore(retry_seconds=2)
+def test_the_time_a_server_names_is_waited_for(clock: Clock) -> None:
+    store = clock.drive(MemoryStore(retry_seconds=2))
     store.put("k", b"data")
     store.fail("get", _asking_for(0.4), call=1)
-    before = time.monotonic()
     store.get("k")
-    assert time.monotonic() - before >= 0.4
+    assert clock.pauses == [0.4]
     store.fail("get", _asking_for(3))
-    before = time.monotonic()
     with pytest.raises(StorageUnavailableError, match="1 attempt "):
         store.get("k")
-    assert time.monotonic() - before < 1
+    assert clock.pauses == [0.4]
 
 
 def test_where_the_sdks_keep_what_the_server_named() -> None:
@@ -181,11 +179,11 @@ def test_the_extra_is_named_where_tenacity_is_missing(monkeypatch: pytest.Monkey
         store.get("k")
 
 
-def test_no_store_is_kept_alive_by_what_was_tried() -> None:
+def test_no_store_is_kept_alive_by_what_was_tried(clock: Clock) -> None:
     class Blob(bytes):
         pass
 
-    store, blob = MemoryStore(retry_seconds=0.3), Blob(1000)
+    store, blob = clock.drive(MemoryStore(retry_seconds=0.3)), Blob(1000)
     kept = weakref.ref(store)
     gc.collect()
     gc.disable()
@@ -202,8 +200,8 @@ def test_no_store_is_kept_alive_by_what_was_tried() -> None:
 
 
 def test_many_threads_meet_a_fault_at_once() -> None:
-    store = MemoryStore(connections=4, retry_seconds=5)
-    start = threading.Barrier(20)
+    store = MemoryStore(connections=4, retry_seconds=PATIENCE_SECONDS)
+    start = threading.Barrier(20, timeout=PATIENCE_SECONDS)
     for number in range(20):
         store.put(f"k{number}", b"data")
     for call in range(1, 31):
@@ -213,6 +211,6 @@ def test_many_threads_meet_a_fault_at_once() -> None:
         start.wait()
         return store.get(f"k{number}")
 
-    with ThreadPoolExecutor(20) as threads:
+    with Threads() as threads:
         assert set(threads.map(read, range(20))) == {b"data"}
     assert sum(store.requests[operation, key] for operation, key in store.requests) == 20 + 50

@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +22,7 @@ from mistral_offload.storage import _s3_client, s3
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.protection import ALWAYS, protection
 from mistral_offload.storage.s3 import S3Store
+from tests.bounds import PATIENCE_SECONDS, Threads, wait_until, within
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import s3_config
@@ -109,15 +109,15 @@ def test_never_more_connections_than_the_store_may_have(
 ) -> None:
     async def awaiting(number: int) -> None:
         keys = [f"{number}-{turn}" for turn in range(20)]
-        await asyncio.gather(*(proxied.put_async(key, b"data") for key in keys))
-        await asyncio.gather(*(proxied.get_async(key) for key in keys))
+        await within(asyncio.gather(*(proxied.put_async(key, b"data") for key in keys)))
+        await within(asyncio.gather(*(proxied.get_async(key) for key in keys)))
 
     def blocking(number: int) -> None:
         for turn in range(5):
             proxied.put(f"{number}-{turn}", b"data")
             proxied.get(f"{number}-{turn}")
 
-    with ThreadPoolExecutor(50) as threads:
+    with Threads() as threads:
         running = [threads.submit(blocking, number) for number in range(47)]
         running += [threads.submit(asyncio.run, awaiting(-number)) for number in range(1, 4)]
         for done in running:
@@ -136,14 +136,14 @@ def test_threads_that_come_first_at_once_make_one_client(
         return _s3_client.connect(config)
 
     monkeypatch.setattr(s3, "connect", counting)
-    start = threading.Barrier(8)
+    start = threading.Barrier(8, timeout=PATIENCE_SECONDS)
 
     def put(number: int) -> None:
         start.wait()
         proxied.put(f"k{number}", b"")
 
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(put, range(8)))
+    with Threads() as threads:
+        threads.map(put, range(8))
     assert made == [8]
 
 
@@ -159,10 +159,7 @@ def test_connections_end_with_the_store(
         if ending == "closed":
             store.close()
         del store
-        until = time.monotonic() + 5
-        while seaweed_proxy.open_now and time.monotonic() < until:
-            time.sleep(0.01)
-        assert seaweed_proxy.open_now == 0
+        wait_until(lambda: seaweed_proxy.open_now == 0)
     finally:
         gc.enable()
 

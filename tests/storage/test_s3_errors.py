@@ -25,24 +25,24 @@ from mistral_offload.errors import (
 )
 from mistral_offload.storage._s3_errors import Target, translate_error
 from mistral_offload.storage.s3 import S3Store
+from tests.bounds import PATIENCE_SECONDS
 from tests.servers.process import free_ports
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import s3_config
+from tests.storage.clock import Clock
 
 CONFLICT = b"<Error><Code>ConditionalRequestConflict</Code><Message>m</Message></Error>"
 
 
 @pytest.fixture
 def proxied(
-    seaweed: Seaweed, seaweed_bucket: str, seaweed_proxy: CountingProxy, root: str
+    seaweed: Seaweed, seaweed_bucket: str, seaweed_proxy: CountingProxy, root: str, clock: Clock
 ) -> Iterator[S3Store]:
     config = s3_config(
         seaweed, seaweed_bucket, root, endpoint_url=seaweed_proxy.url, retry_seconds=1
     )
-    with S3Store(config) as store:
-        list(store.list())  # creating the client must not use up the time for retries
-        seaweed_proxy.clear()
+    with clock.drive(S3Store(config)) as store:
         yield store
 
 
@@ -111,19 +111,23 @@ def test_a_bucket_name_that_cannot_be() -> None:
         store.get("k")
 
 
-def test_an_endpoint_nobody_listens_at(seaweed: Seaweed) -> None:
+def test_an_endpoint_nobody_listens_at(seaweed: Seaweed, clock: Clock, dialled: list[int]) -> None:
     (port,) = free_ports(1)
-    url = f"http://127.0.0.1:{port}"
-    with S3Store(s3_config(seaweed, "b", endpoint_url=url, retry_seconds=1.5)) as store:
-        before = time.monotonic()
+    config = s3_config(seaweed, "b", endpoint_url=f"http://127.0.0.1:{port}", retry_seconds=1.5)
+    with clock.drive(S3Store(config)) as store:
         with pytest.raises(StorageUnavailableError, match=f"127.0.0.1:{port}") as caught:
             store.put("k", b"data")
-        assert time.monotonic() - before < 1.5
+        assert sum(clock.pauses) <= 1.5
+        assert dialled == [port] * (len(clock.pauses) + 1)
         assert caught.value.key == "k"
-        assert re.search(r"after [2-9] attempts in [01]\.\d s$", str(caught.value))
+        effort = rf"after {len(dialled)} attempts in [01]\.\d s$"
+        assert re.search(effort, str(caught.value))
+        assert 4 <= len(dialled) <= 9
 
 
-def test_an_endpoint_that_swallows_connections(seaweed: Seaweed) -> None:
+def test_an_endpoint_that_swallows_connections(
+    seaweed: Seaweed, clock: Clock, dialled: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with contextlib.ExitStack() as open_now:
         full = open_now.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(2):  # further connections get no reply
@@ -137,16 +141,25 @@ def test_an_endpoint_that_swallows_connections(seaweed: Seaweed) -> None:
             connect_timeout_seconds=0.5,
             retry_seconds=1.5,
         )
+        store = S3Store(config)
+        attempt = store._get  # pyright: ignore[reportPrivateUsage]
+
+        def timed(key: str) -> bytes:
+            clock.advance(0.5)
+            return attempt(key)
+
+        monkeypatch.setattr(store, "_get", timed)
         before = time.monotonic()
-        with S3Store(config) as store, pytest.raises(StorageUnavailableError) as caught:
+        with clock.drive(store), pytest.raises(StorageUnavailableError) as caught:
             store.get("k")
-        assert time.monotonic() - before < 1.5
-        assert "after 2 attempts in" in str(caught.value)
+        assert time.monotonic() - before < PATIENCE_SECONDS  # the kernel tries for two minutes
+        assert len(dialled) == 2
+        assert "after 2 attempts in 1." in str(caught.value)
         assert "ConnectTimeoutError" in str(caught.value)
 
 
 def test_a_busy_server_is_asked_again_and_then_given_up(
-    proxied: S3Store, seaweed_proxy: CountingProxy
+    proxied: S3Store, seaweed_proxy: CountingProxy, clock: Clock
 ) -> None:
     body = b"<Error><Code>SlowDown</Code><Message>m</Message></Error>"
     seaweed_proxy.answer("PUT", 503, body)
@@ -156,20 +169,20 @@ def test_a_busy_server_is_asked_again_and_then_given_up(
     with pytest.raises(StorageUnavailableError, match="SlowDown, HTTP 503") as caught:
         proxied.get("k")
     asked = seaweed_proxy.counts()["GET"]
-    assert 3 <= asked <= 5  # after pauses of 0.1, 0.2, 0.4 s and less: within the second
-    assert f"after {asked} attempts in" in str(caught.value)
+    assert 4 <= asked <= 6  # after pauses of 0.1, 0.2, 0.4 s or half of that: within the second
+    assert sum(clock.pauses[-asked + 1 :]) <= 1
+    assert f"after {asked} attempts" in str(caught.value)
 
 
 def test_a_server_is_not_asked_before_the_time_it_named(
-    proxied: S3Store, seaweed_proxy: CountingProxy
+    proxied: S3Store, seaweed_proxy: CountingProxy, clock: Clock
 ) -> None:
     proxied.put("k", b"data")
-    seaweed_proxy.answer("GET", 429, fields={"Retry-After": "1"}, times=1)
-    before = time.monotonic()
+    seaweed_proxy.answer("GET", 429, fields={"Retry-After": "2"}, times=1)
     with pytest.raises(StorageUnavailableError, match="1 attempt ") as caught:
-        proxied.get("k")  # retrying after 1 s would use up the time
-    assert time.monotonic() - before < 0.5
-    assert caught.value.retry_after == 1
+        proxied.get("k")  # there is a second in all
+    assert clock.pauses == []
+    assert caught.value.retry_after == 2
 
 
 def test_a_body_cut_on_its_way_is_read_again(

@@ -18,6 +18,7 @@ from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOpti
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.memory import MemoryStore
+from tests.storage.clock import Clock
 
 SECRET = b'"do not tell"'
 
@@ -65,8 +66,8 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
     return recorder
 
 
-def test_everything_is_counted_and_nothing_told(recorder: Recorder) -> None:
-    store = MemoryStore(retry_seconds=2)
+def test_everything_is_counted_and_nothing_told(recorder: Recorder, clock: Clock) -> None:
+    store = clock.drive(MemoryStore(retry_seconds=2))
     config = PayloadOffloadingConfig(storage_config=BlobStorageConfig(bucket_name="b"))
     encoder = PayloadEncoder(config, store=store)
     store.fail("put", StorageUnavailableError, call=1)
@@ -128,7 +129,7 @@ for metric in scope.metrics:
     print(metric.name, metric.unit, sum(point.count for point in metric.data.data_points))
 """
     finished = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
     )
     assert finished.stderr == ""
     assert finished.stdout.splitlines() == [

@@ -16,6 +16,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.store import BlobStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
+from tests import bounds
 from tests.temporal import heavy
 
 _FORCED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
@@ -29,7 +30,7 @@ def encoder_for(store: BlobStore, **options: Any) -> PayloadEncoder:
 
 
 async def connect(target: str, encoder: PayloadEncoder | None) -> Client:
-    return await Client.connect(target, data_converter=data_converter(encoder))
+    return await bounds.connect(target, data_converter=data_converter(encoder))
 
 
 @asynccontextmanager
@@ -38,14 +39,16 @@ async def working(
 ) -> AsyncGenerator[Worker]:
     async with (
         worker_lifespan(client),
-        Worker(
-            client,
-            task_queue=task_queue or f"heavy-{uuid4().hex[:8]}",
-            workflows=heavy.WORKFLOWS,
-            activities=heavy.ACTIVITIES,
-            interceptors=[ContextInterceptor()],
-            workflow_runner=sandbox_runner(),
-            **options,
+        bounds.running(
+            Worker(
+                client,
+                task_queue=task_queue or f"heavy-{uuid4().hex[:8]}",
+                workflows=heavy.WORKFLOWS,
+                activities=heavy.ACTIVITIES,
+                interceptors=[ContextInterceptor()],
+                workflow_runner=sandbox_runner(),
+                **options,
+            )
         ) as worker,
     ):
         yield worker

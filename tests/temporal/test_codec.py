@@ -27,6 +27,7 @@ from mistral_offload.temporal import (
     read_value,
 )
 from mistral_offload.temporal.wire.context_payloads import ContextPayload
+from tests.bounds import until, within
 
 CONTEXT = PayloadContext("acme", "wf-1", execution_token="tok", extensions={"a": 1})
 CONFIG = PayloadOffloadingConfig(
@@ -73,6 +74,7 @@ class Meeting:
     def __init__(self, parties: int, *, failing: bytes = b"-") -> None:
         self._missing = parties
         self._all = asyncio.Event()
+        self.waiting = 0
         self._failing = failing
         self.cancelled = 0
 
@@ -84,9 +86,10 @@ class Meeting:
         self._missing -= 1
         if not self._missing:
             self._all.set()
-        await asyncio.wait_for(self._all.wait(), 5)
+        await within(self._all.wait())
         if data == self._failing:
             raise PayloadSerializationError("no")
+        self.waiting += 1
         try:
             await asyncio.sleep(0.01 if self._failing == b"-" else 60)
         except asyncio.CancelledError:
@@ -116,10 +119,10 @@ async def test_after_a_failure_nothing_is_running() -> None:
 async def test_a_cancelled_call_leaves_nothing_behind() -> None:
     meeting: Any = Meeting(3, failing=b"none")
     encoding = asyncio.create_task(OffloadingCodec(meeting).encode(payloads(3)))
-    await asyncio.sleep(0.05)
+    await until(lambda: meeting.waiting == 3)
     encoding.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await encoding
+        await within(encoding)
     assert meeting.cancelled == 3
 
 

@@ -21,10 +21,13 @@ from mistral_offload.config import (
 )
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
+from tests.bounds import result_of
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.temporal.heavy import FanOut
 from tests.temporal.plain_worker import connect, failed_tasks, working
+
+SECONDS = 50.0
 
 
 def s3_encoder(seaweed: Seaweed, bucket: str, url: str) -> PayloadEncoder:
@@ -85,7 +88,7 @@ async def test_fan_outs_complete_at_the_first_attempt(
         id=f"fan-{kind}-{uuid4().hex[:8]}",
         task_queue=worker.task_queue,
     )
-    assert await handle.result() == number * size
+    assert await result_of(handle, SECONDS) == number * size
     counts = dict(seaweed_proxy.counts())
     print(f"{number} {kind} of {size:,}: {time.monotonic() - began:.2f} s, {counts}")
     assert await failed_tasks(handle) == []
@@ -104,7 +107,7 @@ async def test_uploads_of_one_response_overlap(
         id=f"overlap-{uuid4().hex[:8]}",
         task_queue=worker.task_queue,
     )
-    assert await handle.result() == 50 * 1_200_000
+    assert await result_of(handle, SECONDS) == 50 * 1_200_000
     print(f"50 x 1.2 MB with 20 ms: {time.monotonic() - began:.2f} s")
     print("requests at once:", seaweed_proxy.most_requests_at_once)
     assert await failed_tasks(handle) == []
@@ -130,6 +133,6 @@ async def test_compressed_and_encrypted_responses_fit_too(temporal_target: str, 
             id=f"fan-random-{kind}-{uuid4().hex[:8]}",
             task_queue=worker.task_queue,
         )
-        assert await handle.result() == 40 * 300_000
+        assert await result_of(handle, SECONDS) == 40 * 300_000
     assert await failed_tasks(handle) == []
     assert store.requests

@@ -31,7 +31,12 @@ def test_importing_loads_no_cloud_sdk(code: str) -> None:
     script = f"import sys\n{code}\nprint('\\n'.join(sys.modules))"
     root = Path(__file__).parents[2]
     shown = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
+        timeout=50,
     )
     loaded = set(shown.stdout.split())
     assert "mistral_offload.temporal.codec" in loaded

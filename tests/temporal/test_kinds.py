@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -16,6 +15,7 @@ from temporalio.worker import Worker
 
 from mistral_offload.errors import PayloadTooLargeError
 from mistral_offload.storage.memory import MemoryStore
+from tests.bounds import result_of
 from tests.temporal.heavy import Kinds
 from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
 
@@ -51,10 +51,6 @@ async def start(
     return handle
 
 
-async def result(handle: WorkflowHandle[Any, Any], seconds: float = 20) -> Any:
-    return await asyncio.wait_for(handle.result(), seconds)
-
-
 @pytest.mark.parametrize(
     "kind",
     [
@@ -70,18 +66,18 @@ async def result(handle: WorkflowHandle[Any, Any], seconds: float = 20) -> Any:
 )
 async def test_delivered(offloading: Worker, kind: str) -> None:
     handle = await start(offloading, kind)
-    assert await result(handle) == SIZE
+    assert await result_of(handle) == SIZE
     assert await failed_tasks(handle) == []
 
 
 async def test_argument_and_result(offloading: Worker) -> None:
-    assert await result(await start(offloading, "argument", more="x" * SIZE)) == SIZE
-    assert len(await result(await start(offloading, "result"))) == SIZE
+    assert await result_of(await start(offloading, "argument", more="x" * SIZE)) == SIZE
+    assert len(await result_of(await start(offloading, "result"))) == SIZE
 
 
 async def test_memo(offloading: Worker) -> None:
     handle = await start(offloading, "memo", memo={"first": "x" * SIZE})
-    assert await result(handle) == 2 * SIZE
+    assert await result_of(handle) == 2 * SIZE
     assert await failed_tasks(handle) == []
     description = await handle.describe()
     assert len(await description.memo_value("later")) == SIZE
@@ -93,28 +89,28 @@ async def test_signal_query_and_update_from_a_client(offloading: Worker) -> None
     assert await handle.query(Kinds.ask, large) == large + "?"
     assert await handle.execute_update(Kinds.change, large) == large + "!"
     await handle.signal(Kinds.tell, large)
-    assert await result(handle) == SIZE
+    assert await result_of(handle) == SIZE
     assert await handle.query(Kinds.ask, large) == large + "?"
     assert await failed_tasks(handle) == []
 
 
 async def test_long_messages_are_shortened(offloading: Worker, inline: Worker) -> None:
     for worker in (offloading, inline):
-        message = await result(await start(worker, "failure_message"))
+        message = await result_of(await start(worker, "failure_message"))
         assert re.search(r"mistral-offload .*2,967,\d{3} characters", message)
         assert len(message) < 40_000
         with pytest.raises(WorkflowFailureError) as caught:
-            await result(await start(worker, "raise_message"))
+            await result_of(await start(worker, "raise_message"))
         assert re.search(r"mistral-offload .*2,967,\d{3} characters", str(caught.value.cause))
 
 
 async def test_details_of_a_workflow_failure(offloading: Worker, inline: Worker) -> None:
     with pytest.raises(WorkflowFailureError) as caught:
-        await result(await start(offloading, "raise_details"))
+        await result_of(await start(offloading, "raise_details"))
     assert isinstance(caught.value.cause, ApplicationError)
     assert len(caught.value.cause.details[0]) == SIZE
     with pytest.raises(WorkflowFailureError) as caught:
-        await result(await start(inline, "raise_details"))
+        await result_of(await start(inline, "raise_details"))
     assert re.search(r"details of 3,000,\d{3} bytes.*2,096,128", str(caught.value.cause))
 
 
@@ -135,7 +131,7 @@ async def test_details_of_a_workflow_failure(offloading: Worker, inline: Worker)
 async def test_refused_at_once_without_a_store(inline: Worker, kind: str, where: str) -> None:
     handle = await start(inline, kind)
     with pytest.raises(WorkflowFailureError) as caught:
-        await result(handle, 5)
+        await result_of(handle)
     cause = caught.value.cause
     if where == "activity":
         assert isinstance(cause, ActivityError)

@@ -21,7 +21,7 @@ def test_an_example(temporal_target: str, tmp_path: Path, script: str) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=50,
     )
     assert shown.returncode == 0, shown.stderr
     last = shown.stdout.splitlines()[-1]

@@ -14,6 +14,7 @@ from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin, data_converter
+from tests.bounds import connect, result_of, running
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Kinds
 from tests.temporal.plain_worker import encoder_for, failed_tasks
 
@@ -23,9 +24,9 @@ SIZE = 3_000_000
 async def test_a_plugin_is_all_it_takes(temporal_target: str) -> None:
     store = MemoryStore()
     plugin = OffloadPlugin(encoder=encoder_for(store))
-    client = await Client.connect(temporal_target, plugins=[plugin])
-    async with Worker(
-        client, task_queue=uuid4().hex, workflows=WORKFLOWS, activities=ACTIVITIES
+    client = await connect(temporal_target, plugins=[plugin])
+    async with running(
+        Worker(client, task_queue=uuid4().hex, workflows=WORKFLOWS, activities=ACTIVITIES)
     ) as worker:
         handle = await client.start_workflow(
             Kinds.run,
@@ -33,7 +34,7 @@ async def test_a_plugin_is_all_it_takes(temporal_target: str) -> None:
             id=f"plugin-{uuid4().hex[:8]}",
             task_queue=worker.task_queue,
         )
-        assert await handle.result() == SIZE
+        assert await result_of(handle) == SIZE
     assert await failed_tasks(handle) == []
     store.requests.clear()
     replayer = Replayer(workflows=WORKFLOWS, plugins=[plugin])
@@ -59,20 +60,20 @@ async def test_temporals_own_external_storage_on_our_store(temporal_target: str)
     converter = DataConverter(
         external_storage=ExternalStorage(drivers=[BlobStorageDriver(store=store)])
     )
-    client = await Client.connect(temporal_target, data_converter=converter)
-    async with Worker(
-        client, task_queue=uuid4().hex, workflows=WORKFLOWS, activities=ACTIVITIES
+    client = await connect(temporal_target, data_converter=converter)
+    async with running(
+        Worker(client, task_queue=uuid4().hex, workflows=WORKFLOWS, activities=ACTIVITIES)
     ) as worker:
 
         async def run(more: str) -> int:
             execution_id = f"driver-{uuid4().hex[:8]}"
-            result: int = await client.execute_workflow(
+            handle = await client.start_workflow(
                 Kinds.run,
                 args=["activity", SIZE, more],
                 id=execution_id,
                 task_queue=worker.task_queue,
             )
-            return result
+            return int(await result_of(handle))
 
         assert await run("x" * SIZE) == SIZE
         keys = [blob.key for blob in store.list("")]
@@ -87,17 +88,17 @@ async def test_a_lost_blob_fails_the_workflow(temporal_target: str) -> None:
         driver = BlobStorageDriver(store=store)
         return DataConverter(external_storage=ExternalStorage(drivers=[driver]))
 
-    client = await Client.connect(temporal_target, data_converter=converter())
+    client = await connect(temporal_target, data_converter=converter())
     queue = uuid4().hex
     handle = await client.start_workflow(
         Kinds.run, args=["argument", 1, "x" * SIZE], id=uuid4().hex, task_queue=queue
     )
     (blob,) = store.list("")
     store.lose(blob.key)
-    other = await Client.connect(temporal_target, data_converter=converter())
-    async with Worker(other, task_queue=queue, workflows=WORKFLOWS, activities=ACTIVITIES):
+    other = await connect(temporal_target, data_converter=converter())
+    async with running(Worker(other, task_queue=queue, workflows=WORKFLOWS, activities=ACTIVITIES)):
         with pytest.raises(WorkflowFailureError) as caught:
-            await handle.result()
+            await result_of(handle)
     assert isinstance(caught.value.cause, ApplicationError)
     assert caught.value.cause.type == "BlobNotFoundError"
 

@@ -15,6 +15,7 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
+from tests.bounds import result_of
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.temporal.heavy import WORKFLOWS, Chain, Kinds
@@ -32,7 +33,7 @@ async def run_chain(client: Client, **options: Any) -> WorkflowHandle[Any, Any]:
             id=f"chain-{uuid4().hex[:8]}",
             task_queue=worker.task_queue,
         )
-        assert await handle.result() == SIZE
+        assert await result_of(handle) == SIZE
     assert await failed_tasks(handle) == []
     return handle
 
@@ -86,7 +87,7 @@ async def test_a_query_on_a_closed_workflow_writes_nothing(temporal_target: str)
             id=f"closed-{uuid4().hex[:8]}",
             task_queue=worker.task_queue,
         )
-        await handle.result()
+        await result_of(handle)
     store.requests.clear()
     other = await connect(temporal_target, encoder_for(store))
     async with working(other, worker.task_queue):

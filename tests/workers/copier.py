@@ -42,21 +42,21 @@ async def play(recording: Recording) -> str:
     return recording.audio.get_value()
 
 
-@workflows.workflow.define(name="copy-payload")
+@workflows.workflow.define(name="copy-payload", execution_timeout=timedelta(minutes=5))
 class CopyPayload:
     @workflows.workflow.entrypoint
     async def run(self, text: str) -> str:
         return await turn(text)
 
 
-@workflows.workflow.define(name="copy-field")
+@workflows.workflow.define(name="copy-field", execution_timeout=timedelta(minutes=5))
 class CopyField:
     @workflows.workflow.entrypoint
     async def run(self, text: str) -> str:
         return await play(await turn_recording(await record(text)))
 
 
-@workflows.workflow.define(name="copy-later")
+@workflows.workflow.define(name="copy-later", execution_timeout=timedelta(minutes=5))
 class CopyLater:
     @workflows.workflow.entrypoint
     async def run(self, text: str, seconds: float) -> str:

@@ -21,7 +21,7 @@ async def close_with(text: str, end: str) -> str:
     return text + end
 
 
-@workflows.workflow.define(name="interrupted")
+@workflows.workflow.define(name="interrupted", execution_timeout=timedelta(minutes=5))
 class Interrupted:
     @workflows.workflow.entrypoint
     async def run(self, text: str) -> str:

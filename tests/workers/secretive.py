@@ -19,7 +19,7 @@ async def enlarge(text: str) -> str:
 
 
 @workflows.activity(
-    start_to_close_timeout=timedelta(seconds=1),
+    start_to_close_timeout=timedelta(seconds=2),
     retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=50), maximum_attempts=3),
 )
 async def struggle(text: str) -> str:
@@ -43,7 +43,7 @@ async def count(number: int) -> int:
     return number
 
 
-@workflows.workflow.define(name="secretive")
+@workflows.workflow.define(name="secretive", execution_timeout=timedelta(minutes=5))
 class Secretive:
     @workflows.workflow.entrypoint
     async def run(self, text: str, fails: bool) -> str:

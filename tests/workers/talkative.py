@@ -1,6 +1,7 @@
 """A worker whose workflow handles signals, queries and updates of any size."""
 
 import asyncio
+from datetime import timedelta
 
 import mistral_offload.workflows as workflows
 
@@ -10,7 +11,7 @@ async def shout(text: str) -> str:
     return text.upper()
 
 
-@workflows.workflow.define(name="talkative")
+@workflows.workflow.define(name="talkative", execution_timeout=timedelta(minutes=5))
 class Talkative:
     def __init__(self) -> None:
         self._heard = ""
@@ -40,7 +41,7 @@ class Talkative:
         return before
 
 
-@workflows.workflow.define(name="whisper")
+@workflows.workflow.define(name="whisper", execution_timeout=timedelta(minutes=5))
 class Whisper:
     @workflows.workflow.entrypoint
     async def run(self, text: str) -> str:

@@ -12,6 +12,7 @@ import mistral_offload.workflows as workflows
 from mistral_offload.workflows import OffloadableField, OffloadableModel, Restoring, workflow
 
 MEGABYTES = 20
+HEARTBEAT_TIMEOUT = timedelta(seconds=2)
 attempts: Counter[str] = Counter()
 seen: dict[str, object] = {}
 
@@ -107,14 +108,14 @@ async def label(name: str) -> Recording:
     )
 
 
-@workflows.activity(heartbeat_timeout=timedelta(seconds=0.4), retry_policy_max_attempts=1)
+@workflows.activity(heartbeat_timeout=HEARTBEAT_TIMEOUT, retry_policy_max_attempts=1)
 def listen(recording: Recording) -> Recording:
     workflows.heartbeat("half", 1)
     return Recording(name="heard", audio=OffloadableField(value=recording.audio.get_value()[1:]))
 
 
 @workflows.activity(
-    heartbeat_timeout=timedelta(seconds=0.4),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=workflows.RetryPolicy(
         initial_interval=timedelta(seconds=0.05), maximum_attempts=3
     ),

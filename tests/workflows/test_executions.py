@@ -20,6 +20,7 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
+from tests.bounds import result_of, within
 from tests.workflows import documents
 from tests.workflows.worker_runs import NAMESPACE, Rig, running_worker
 
@@ -80,17 +81,19 @@ async def test_bad_input_fails_at_once_and_lists_every_problem(rig: Rig) -> None
 
 async def test_more_than_one_payload_is_refused(rig: Rig) -> None:
     with pytest.raises(WorkflowFailureError) as failed:
-        await rig.client.execute_workflow(
-            "greeting", args=["Ada", "?"], id="two-payloads", task_queue=rig.task_queue
+        await result_of(
+            await rig.client.start_workflow(
+                "greeting", args=["Ada", "?"], id="two-payloads", task_queue=rig.task_queue
+            )
         )
     assert "2 payloads" in str(failed.value.cause)
 
 
 async def test_a_plain_temporal_client_can_start_it(rig: Rig) -> None:
-    raw: RawValue = await rig.client.execute_workflow(
+    handle = await rig.client.start_workflow(
         "greeting", {"name": "Ada"}, id="plain", task_queue=rig.task_queue, result_type=RawValue
     )
-    assert await rig.read(raw) == {"result": "Hello, Ada!"}
+    assert await rig.result(handle) == {"result": "Hello, Ada!"}
 
 
 async def test_activities_local_threaded_and_of_the_wrong_type(rig: Rig) -> None:
@@ -200,8 +203,8 @@ async def test_a_cancelled_execution_is_cancelled(rig: Rig) -> None:
 
 async def test_many_at_once(rig: Rig) -> None:
     text = "x" * 3_000_000
-    results = await asyncio.gather(
-        *(rig.run("documents", {"name": str(n), "text": text}) for n in range(4))
+    results = await within(
+        asyncio.gather(*(rig.run("documents", {"name": str(n), "text": text}) for n in range(4)))
     )
     digests = {hashlib.sha256(result["text"].encode()).hexdigest() for result in results}
     assert len(digests) == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -14,7 +13,7 @@ from uuid import uuid4
 import pytest
 from temporalio import activity as plain_activity
 from temporalio import workflow as plain_workflow
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
 
@@ -31,6 +30,7 @@ from mistral_offload.workflows import (
     Restoring,
 )
 from mistral_offload.workflows.activity_adapter import activity_definition
+from tests.bounds import connect, result_of, running
 from tests.workflows import recordings
 from tests.workflows.worker_runs import Rig, running_worker
 
@@ -40,15 +40,13 @@ BYTES = recordings.MEGABYTES * 1_000_000
 class WatchedStore(MemoryStore):
     """Records the threads it is used in, and delays each call."""
 
-    def __init__(self, seconds: float = 0) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.seconds = seconds
         self.threads: set[str] = set()
 
     def _begin_request(self, operation: str, key: str) -> None:
         super()._begin_request(operation, key)
         self.threads.add(threading.current_thread().name)
-        time.sleep(self.seconds)
 
 
 def make_offloader(store: MemoryStore | None, **values: Any) -> FieldOffloader:
@@ -129,7 +127,7 @@ async def test_another_worker_reads_each_blob_once(
 async def test_reading_in_a_workflow_fails_it(rig: Rig, load: bool, store: WatchedStore) -> None:
     handle = await rig.start("reads-in-workflow", {"name": "n", "load": load})
     with pytest.raises(WorkflowFailureError) as failed:
-        await handle.result()
+        await result_of(handle)
     cause = failed.value.cause
     assert isinstance(cause, ApplicationError)
     assert (cause.type, cause.non_retryable) == ("OffloadedValueInWorkflowError", True)
@@ -142,13 +140,17 @@ async def test_small_values_are_no_different(rig: Rig) -> None:
     """Otherwise a workflow would work until a value grows."""
     handle = await rig.start("small-in-workflow", {"name": "n"})
     with pytest.raises(WorkflowFailureError) as failed:
-        await handle.result()
+        await result_of(handle)
     assert "field 'transcript'" in str(failed.value.cause)
 
 
 async def test_heartbeats_during_transfers(temporal_target: str) -> None:
     """Transfers longer than the heartbeat timeout, and details that outlive them."""
-    slow = WatchedStore(seconds=0.7)
+    slow = WatchedStore()
+    seconds = recordings.HEARTBEAT_TIMEOUT.total_seconds() * 1.2
+    slow.delay("get", seconds, call=1)  # what listen is given
+    slow.delay("put", seconds, call=2)  # what it returns
+    slow.delay("get", seconds, call=3)  # what the second attempt of resume is given
     async with rig_of(temporal_target, slow, cache_memory_bytes=0) as rig:
         assert await rig.run("slow-transfers", {"name": "n"}) == {"result": ["half", "1"]}
 
@@ -167,7 +169,7 @@ async def test_heartbeats_during_transfers(temporal_target: str) -> None:
 async def test_broken_references_are_not_tried_again(rig: Rig, key: str, kind: str) -> None:
     handle = await rig.start("broken-references", {"key": key})
     with pytest.raises(WorkflowFailureError) as failed:
-        await handle.result()
+        await result_of(handle)
     cause = failed.value.cause
     assert isinstance(cause, ActivityError)
     assert isinstance(cause.cause, ApplicationError)
@@ -210,17 +212,19 @@ class PlainPages:
 
 
 async def test_plain_temporal_activities(temporal_target: str, store: WatchedStore) -> None:
-    client = await Client.connect(temporal_target, data_converter=data_converter())
-    async with Worker(
+    client = await connect(temporal_target, data_converter=data_converter())
+    worker = Worker(
         client,
         task_queue="plain-pages",
         workflows=[PlainPages],
         activities=[write_page, read_page],
         interceptors=[ContextInterceptor(), FieldInterceptor(make_offloader(store))],
         workflow_runner=sandbox_runner(),
-    ):
-        result = await client.execute_workflow(
+    )
+    async with running(worker):
+        handle = await client.start_workflow(
             PlainPages.run, "pages", id=f"pages-{uuid4()}", task_queue="plain-pages"
         )
+        result = await result_of(handle)
     assert result == ["pages", True, 1_500_000]
     assert counts(store) == {"put": 1}

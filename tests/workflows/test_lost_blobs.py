@@ -14,6 +14,7 @@ from temporalio.exceptions import ApplicationError
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
+from tests.bounds import result_of
 from tests.workflows import documents
 from tests.workflows.worker_runs import NAMESPACE, running_worker
 
@@ -41,7 +42,7 @@ async def test_the_input_of_a_decorated_workflow(temporal_target: str) -> None:
             "documents", args=[lost(execution_id)], id=execution_id, task_queue=rig.task_queue
         )
         with pytest.raises(WorkflowFailureError) as caught:
-            await handle.result()
+            await result_of(handle)
         assert isinstance(caught.value.cause, ApplicationError)
         assert caught.value.cause.type == "BlobNotFoundError"
         assert execution_id in caught.value.cause.message

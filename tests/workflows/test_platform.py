@@ -13,6 +13,7 @@ from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import MistralOffloadError, WorkflowFailedError
 from mistral_offload.workflows import WorkerSettings
+from tests.bounds import in_background, within
 from tests.workflows import documents
 
 
@@ -26,23 +27,18 @@ async def test_an_execution_from_outside(local_platform: LocalPlatform, tmp_path
         deployment_name="from-outside",
         temporal_payload_offloading={"storage_config": storage},
     )
-    working = asyncio.create_task(
-        workflows.run_worker(
-            [documents.Inbox, documents.Greeting],
-            activities=documents.ACTIVITIES,
-            settings=settings,
-        )
+    working = workflows.run_worker(
+        [documents.Inbox, documents.Greeting],
+        activities=documents.ACTIVITIES,
+        settings=settings,
     )
-    async with Mistral(
+    client = Mistral(
         local_platform.api_key,
         server_url=local_platform.server_url,
         workflow_payload_offloading=config,
-    ) as client:
-        try:
-            await asyncio.wait_for(talk(client), 30)
-        finally:
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
+    )
+    async with client, in_background(working):
+        await within(talk(client))
 
 
 async def talk(client: Mistral) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import subprocess
@@ -18,6 +17,7 @@ from mistral_offload.errors import StorageAccessDeniedError, StorageCheckError
 from mistral_offload.storage import MemoryStore
 from mistral_offload.workflows import WorkerSettings, storage_check
 from mistral_offload.workflows.storage_check import check_stores
+from tests.bounds import in_background, until
 from tests.servers.process import free_ports
 from tests.servers.seaweed import Seaweed
 from tests.workflows import recordings
@@ -156,30 +156,24 @@ async def test_the_start_is_logged_once(
     temporal_target: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mistral_offload")
-    working = asyncio.create_task(
-        workflows.run_worker(
-            recordings.CLASSES,
-            activities=recordings.ACTIVITIES,
-            settings=settings(
-                temporal_server_url=temporal_target,
-                temporal_namespace="default",
-                activity_attributes_offloading=group(
-                    bucket_name="b",
-                    prefix="team",
-                    aws_access_key_id="AK",
-                    aws_secret_access_key="SECRET-KEY",
-                ),
-                check_storage_on_start=False,
+    working = workflows.run_worker(
+        recordings.CLASSES,
+        activities=recordings.ACTIVITIES,
+        settings=settings(
+            temporal_server_url=temporal_target,
+            temporal_namespace="default",
+            activity_attributes_offloading=group(
+                bucket_name="b",
+                prefix="team",
+                aws_access_key_id="AK",
+                aws_secret_access_key="SECRET-KEY",
             ),
-            register=False,
-        )
+            check_storage_on_start=False,
+        ),
+        register=False,
     )
-    for _ in range(100):
-        await asyncio.sleep(0.05)
-        if caplog.records:
-            break
-    working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
+    async with in_background(working):
+        await until(lambda: caplog.records)
     (line,) = [r.getMessage() for r in caplog.records if r.name == "mistral_offload.worker"]
     assert "activity fields: from 1,048,576 bytes on, to s3 'b', prefix 'team'" in line
     assert "SECRET" not in line

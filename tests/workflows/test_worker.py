@@ -17,7 +17,6 @@ from typing import Any
 
 import httpx
 import pytest
-from temporalio.client import Client
 
 import mistral_offload.workflows as workflows
 from mistral_offload.environment.discovery import TemporalAddress, find_temporal, parse_target
@@ -27,6 +26,16 @@ from mistral_offload.temporal import data_converter
 from mistral_offload.workflows import WorkerSettings, workflow
 from mistral_offload.workflows.definitions import definition_of
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow
+from tests.bounds import (
+    connect,
+    in_background,
+    kill,
+    output_of,
+    read_line,
+    result_of,
+    start,
+    within,
+)
 from tests.workflows import documents
 
 REF = {"workflow_id": "w", "workflow_version_id": "v", "workflow_registration_id": "r"}
@@ -77,21 +86,19 @@ async def test_a_worker_finds_registers_and_runs(
     caplog.set_level(logging.INFO, "mistral_offload")
     stand = Stand(temporal_target)
     async with stand.client() as client:
-        working = asyncio.create_task(
-            workflows.run_worker(
-                [documents.Greeting, documents.Documents],
-                activities=documents.ACTIVITIES,
-                settings=settings(deployment_name="worker-test"),
-                worker_name="w-1",
-                client=client,
+        working = workflows.run_worker(
+            [documents.Greeting, documents.Documents],
+            activities=documents.ACTIVITIES,
+            settings=settings(deployment_name="worker-test"),
+            worker_name="w-1",
+            client=client,
+        )
+        temporal = await connect(temporal_target, data_converter=data_converter())
+        async with in_background(working):
+            handle = await temporal.start_workflow(
+                "greeting", {"name": "Ada"}, id="worker-greeting", task_queue="worker-test"
             )
-        )
-        temporal = await Client.connect(temporal_target, data_converter=data_converter())
-        result = await temporal.execute_workflow(
-            "greeting", {"name": "Ada"}, id="worker-greeting", task_queue="worker-test"
-        )
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+            result = await result_of(handle)
     assert result == {"result": "Hello, Ada!"}
     assert stand.paths() == ["/v1/workflows/workers/whoami", "/v1/workflows/register"]
     body = stand.asked[1][1]
@@ -141,10 +148,8 @@ async def test_heartbeats_and_registering_again(caplog: pytest.LogCaptureFixture
             if beat == 5:
                 enough.set()
 
-        beating = asyncio.create_task(registration.keep_alive(count))
-        await asyncio.wait_for(enough.wait(), 10)
-        beating.cancel()
-        await asyncio.gather(beating, return_exceptions=True)
+        async with in_background(registration.keep_alive(count)):
+            await within(enough.wait())
     heartbeat, register = "/v1/workflows/workers/heartbeat", "/v1/workflows/register"
     assert stand.paths()[:4] == [register, heartbeat, heartbeat, register]
     assert stand.asked[1][1] == {
@@ -190,8 +195,10 @@ async def test_a_platform_that_refuses() -> None:
     transport = httpx.MockTransport(lambda _: httpx.Response(401))
     async with httpx.AsyncClient(transport=transport) as client:
         with pytest.raises(AuthenticationError):
-            await workflows.run_worker(
-                [documents.Greeting], activities=[], settings=settings(), client=client
+            await within(
+                workflows.run_worker(
+                    [documents.Greeting], activities=[], settings=settings(), client=client
+                )
             )
 
 
@@ -233,7 +240,7 @@ async def test_workers_that_cannot_start() -> None:
         ([documents.Greeting, Same], "two workflows"),
     ):
         with pytest.raises(ConfigurationError, match=problem):
-            await workflows.run_worker(classes, activities=[], settings=settings())
+            await within(workflows.run_worker(classes, activities=[], settings=settings()))
 
 
 SCRIPT = """
@@ -298,7 +305,7 @@ async def test_a_signal_ends_a_program_after_its_activities(
 ) -> None:
     (tmp_path / "program.py").write_text(SCRIPT)
     queue = f"program-{number.name}"
-    process = subprocess.Popen(  # noqa: ASYNC220 - it is waited for in a thread
+    process = start(
         [sys.executable, "program.py"],
         cwd=tmp_path,
         env={**os.environ, "SERVER_URL": stand_url, "DEPLOYMENT_NAME": queue},
@@ -307,15 +314,13 @@ async def test_a_signal_ends_a_program_after_its_activities(
         text=True,
     )
     try:
-        temporal = await Client.connect(temporal_target)
+        temporal = await connect(temporal_target)
         handle = await temporal.start_workflow("slow", id=queue, task_queue=queue)
-        assert process.stdout is not None
-        assert await asyncio.to_thread(process.stdout.readline) == "started\n"
+        assert await asyncio.to_thread(read_line, process) == "started\n"
         process.send_signal(number)
-        out, err = await asyncio.to_thread(process.communicate, timeout=20)
+        out, err = await asyncio.to_thread(output_of, process)
     finally:
-        process.kill()
-        process.wait()
+        kill(process)
     assert process.returncode == 0, err
     assert out == ""
     assert "workflows: slow; activities: slow" in err

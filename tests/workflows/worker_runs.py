@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.temporal import OffloadingCodec, read_value
 from mistral_offload.temporal.wire.context_payloads import ContextPayload
 from mistral_offload.workflows import Activity, FieldOffloader, WorkerOptions, WorkerSettings
+from tests.bounds import connect, in_background, result_of
 
 NAMESPACE = "default"
 
@@ -48,8 +49,7 @@ class Rig:
         return await self.result(handle)
 
     async def result(self, handle: WorkflowHandle[Any, Any]) -> Any:
-        raw = await asyncio.wait_for(handle.result(), 20)
-        return await self.read(raw)
+        return await self.read(await result_of(handle))
 
     async def payload(self, value: Any, context: PayloadContext) -> RawValue:
         plain = ContextPayload(dump_json(value), context).to_payload()
@@ -87,28 +87,22 @@ async def running_worker(
     """Run ``run_worker`` without a platform, on its own task queue."""
     queue = f"tests-{uuid4().hex[:8]}"
     encoder = encoder or PayloadEncoder()
-    working = asyncio.create_task(
-        workflows.run_worker(
-            classes,
-            activities=activities,
-            settings=WorkerSettings(
-                _env_file=None,
-                temporal_server_url=target,
-                temporal_namespace=NAMESPACE,
-                temporal_task_queue=queue,
-            ),
-            options=options or WorkerOptions(),
-            encoder=encoder,
-            fields=fields,
-            register=False,
-        )
+    working = workflows.run_worker(
+        classes,
+        activities=activities,
+        settings=WorkerSettings(
+            _env_file=None,
+            temporal_server_url=target,
+            temporal_namespace=NAMESPACE,
+            temporal_task_queue=queue,
+        ),
+        options=options or WorkerOptions(graceful_shutdown_timeout=timedelta(seconds=2)),
+        encoder=encoder,
+        fields=fields,
+        register=False,
     )
-    client = await Client.connect(target)
-    try:
-        yield Rig(client, queue, encoder)
-    finally:
-        working.cancel()
-        await asyncio.gather(working, return_exceptions=True)
+    async with in_background(working):
+        yield Rig(await connect(target), queue, encoder)
 
 
 def text_of(payload: Payload) -> dict[str, str]:

@@ -1,0 +1,419 @@
+"""Bounds for everything tests wait for: results, workers, tasks, threads, child processes.
+
+A wait that takes too long ends with a `StuckError` that says what was waited for. The bounds are
+generous: a machine under load stays far below them, and code that hangs is still found.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import inspect
+import subprocess
+import threading
+import time
+import unittest.mock
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from typing import Any, NoReturn, TypeVar
+
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    QueryWorkflowInput,
+    StartWorkflowInput,
+    StartWorkflowUpdateInput,
+    WorkflowHandle,
+    WorkflowUpdateHandle,
+)
+from temporalio.service import RPCError
+from temporalio.worker import Worker
+
+from tests.servers.reaper import reaper
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 30.0
+"""Longest wait for one thing; below the time limit of a test."""
+
+SHUTDOWN_SECONDS = 15.0
+"""Longest wait for the end of a worker, also when Ctrl-C ends the run in the middle of a test."""
+
+EXECUTION_TIMEOUT = timedelta(minutes=3)
+"""Time after which Temporal itself ends an execution that a test started."""
+
+_AFTERMATH_SECONDS = 3.0
+"""Longest wait for something that was cancelled or killed, or for threads of a failed test."""
+
+_REPORT_SECONDS = 10.0
+_PAUSE_SECONDS = 0.005
+_REPORTED_EVENTS = 12
+
+
+class StuckError(AssertionError):
+    """Something was waited for in vain."""
+
+
+async def connect(target: str, **options: Any) -> Client:
+    """Connect to a Temporal server as a client whose requests and executions end in time.
+
+    Executions that it starts have an execution timeout; queries and updates are bounded. Results
+    are not: see `result_of`.
+
+    Args:
+        target: ``host:port`` of the server.
+        options: of ``Client.connect``.
+    """
+    return await Client.connect(target, interceptors=[_BoundedRequests()], **options)
+
+
+async def result_of(handle: WorkflowHandle[Any, T], seconds: float = PATIENCE_SECONDS) -> T:
+    """Wait for an execution's result, and terminate the execution when it takes too long.
+
+    Raises:
+        StuckError: there is no result after ``seconds``; the text has the execution's status, its
+            pending activities and the end of its history.
+        WorkflowFailureError: the execution failed.
+    """
+    try:
+        return await within(handle.result(), seconds)
+    except StuckError:
+        report = await _report_and_terminate(handle)
+        raise StuckError(f"no result after {seconds:g} s: {report}") from None
+
+
+async def within(work: Awaitable[T], seconds: float = PATIENCE_SECONDS) -> T:
+    """Await something; unlike ``asyncio.wait_for``, do not wait on for work that ignores its
+    cancellation.
+
+    Raises:
+        StuckError: it was not done after ``seconds``; it is cancelled then.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        if task.done():
+            return task.result()
+        raise StuckError(f"not done after {seconds:g} s: {_described(task)}")
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait({task}, timeout=_AFTERMATH_SECONDS)
+
+
+@asynccontextmanager
+async def in_background(
+    work: Coroutine[Any, Any, object], seconds: float = SHUTDOWN_SECONDS
+) -> AsyncGenerator[asyncio.Task[object]]:
+    """Run something beside a test, such as ``run_worker``, and cancel it at the end.
+
+    Signals are left to pytest: a worker that took Ctrl-C for itself would end, and the test would
+    wait for it.
+
+    Raises:
+        StuckError: it was not done ``seconds`` after its cancellation.
+        Exception: the one by which it ended before it was cancelled.
+    """
+    with _no_signal_handlers():
+        task = asyncio.ensure_future(work)
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.wait({task}, timeout=seconds)
+            if not task.done():
+                raise StuckError(f"not done {seconds:g} s after its cancellation: {task}")
+            if not task.cancelled():
+                task.result()
+
+
+@asynccontextmanager
+async def running(worker: Worker, seconds: float = SHUTDOWN_SECONDS) -> AsyncGenerator[Worker]:
+    """Run a worker, with a bound on its shutdown.
+
+    Raises:
+        StuckError: it was not shut down after ``seconds``.
+    """
+    await worker.__aenter__()
+    try:
+        yield worker
+    except BaseException as error:
+        await within(worker.__aexit__(type(error), error, error.__traceback__), seconds)
+        raise
+    else:
+        await within(worker.__aexit__(None, None, None), seconds)
+
+
+async def until(
+    condition: Callable[[], object | Awaitable[object]], seconds: float = PATIENCE_SECONDS
+) -> None:
+    """Wait until a condition holds, which may be a coroutine function.
+
+    Raises:
+        StuckError: it does not hold after ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        holds = condition()
+        if await within(holds, seconds) if inspect.isawaitable(holds) else holds:
+            return
+        if time.monotonic() > deadline:
+            raise _unmet(condition, seconds)
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until a condition holds, in code without an event loop.
+
+    Raises:
+        StuckError: it does not hold after ``seconds``.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise _unmet(condition, seconds)
+        time.sleep(_PAUSE_SECONDS)
+
+
+class Call(concurrent.futures.Future[T]):
+    """The outcome of a function that runs in a thread of `Threads`."""
+
+    def result(self, timeout: float | None = PATIENCE_SECONDS) -> T:
+        """Wait for what the function returns.
+
+        Raises:
+            StuckError: it still runs after ``timeout`` seconds.
+            BaseException: what the function raised.
+        """
+        try:
+            return super().result(timeout)
+        except concurrent.futures.TimeoutError:
+            if self.done():
+                raise
+            raise StuckError(f"the thread still runs after {timeout} s") from None
+
+
+class Threads:
+    """Runs functions in daemon threads, one each; waits for all of them at the end.
+
+    A ``ThreadPoolExecutor`` waits for its threads without a bound, and so does the interpreter.
+    """
+
+    def __init__(self) -> None:
+        self._calls: list[Call[Any]] = []
+
+    def submit(self, function: Callable[..., T], *args: Any, **options: Any) -> Call[T]:
+        """Call a function in a thread of its own."""
+        call: Call[T] = Call()
+        call.set_running_or_notify_cancel()
+
+        def run() -> None:
+            try:
+                result = function(*args, **options)
+            except BaseException as error:
+                call.set_exception(error)
+            else:
+                call.set_result(result)
+
+        self._calls.append(call)
+        threading.Thread(target=run, daemon=True).start()
+        return call
+
+    def map(self, function: Callable[..., T], *arguments: Iterable[Any]) -> list[T]:
+        """Call a function with each set of arguments at once; the results in their order."""
+        calls = [self.submit(function, *given) for given in zip(*arguments, strict=False)]
+        return [call.result() for call in calls]
+
+    def __enter__(self) -> Threads:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        seconds = PATIENCE_SECONDS if kind is None else _AFTERMATH_SECONDS
+        _, left = concurrent.futures.wait(self._calls, seconds)
+        if left and kind is None:
+            raise StuckError(f"{len(left)} of {len(self._calls)} threads run after {seconds:g} s")
+
+
+def join(thread: threading.Thread, seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait for a thread to end.
+
+    Raises:
+        StuckError: it still runs after ``seconds``.
+    """
+    thread.join(seconds)
+    if thread.is_alive():
+        raise StuckError(f"{thread.name} still runs after {seconds:g} s")
+
+
+def start(command: Sequence[Any], **options: Any) -> subprocess.Popen[Any]:
+    """Start a child process, which does not outlive this one; see `kill`.
+
+    Ctrl-C in a terminal does not reach it.
+
+    Args:
+        command: program and arguments.
+        options: of ``subprocess.Popen``.
+    """
+    process = subprocess.Popen(command, start_new_session=True, **options)
+    reaper().watch(process.pid)
+    return process
+
+
+@contextmanager
+def child(command: Sequence[Any], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """Start a child process, and kill it at the end if it still runs; arguments as for `start`."""
+    process = start(command, **options)
+    try:
+        yield process
+    finally:
+        kill(process)
+
+
+def read_line(process: subprocess.Popen[str], seconds: float = PATIENCE_SECONDS) -> str:
+    """Read the next line of a child's stdout; an empty text at its end.
+
+    Raises:
+        StuckError: it did not print one in ``seconds``; it is killed then.
+    """
+    assert process.stdout is not None
+    with _killed_after(process, seconds):
+        return process.stdout.readline()
+
+
+def output_of(process: subprocess.Popen[str], seconds: float = PATIENCE_SECONDS) -> tuple[str, str]:
+    """Wait for a child's end; the rest of its stdout and stderr.
+
+    Raises:
+        StuckError: it did not end in ``seconds``; it is killed then.
+    """
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired as expired:
+        process.kill()
+        raise StuckError(f"{_command(process)} runs after {seconds:g} s") from expired
+
+
+def kill(process: subprocess.Popen[Any]) -> None:
+    """Kill a child if it still runs, and close its pipes."""
+    if process.poll() is None:
+        process.kill()
+    process.wait(_AFTERMATH_SECONDS)
+    reaper().forget(process.pid)
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+class _BoundedRequests(Interceptor):
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return _BoundedClient(next)
+
+
+class _BoundedClient(OutboundInterceptor):
+    async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
+        input.execution_timeout = input.execution_timeout or EXECUTION_TIMEOUT
+        return await super().start_workflow(input)
+
+    async def query_workflow(self, input: QueryWorkflowInput) -> Any:
+        return await within(super().query_workflow(input))
+
+    async def start_workflow_update(
+        self, input: StartWorkflowUpdateInput
+    ) -> WorkflowUpdateHandle[Any]:
+        return await within(super().start_workflow_update(input))
+
+
+async def _report_and_terminate(handle: WorkflowHandle[Any, Any]) -> str:
+    """Describe a stuck execution as far as Temporal can in a few seconds, and terminate it."""
+    report = [f"execution {handle.id!r}"]
+
+    async def write() -> None:
+        described = await handle.describe()
+        status = described.status.name if described.status else "unknown"
+        report[0] += f" of {described.workflow_type!r} is {status}"
+        for pending in described.raw_description.pending_activities:
+            failure = pending.last_failure.message
+            report.append(
+                f"pending activity {pending.activity_type.name}, attempt {pending.attempt}"
+                + (f": {failure}" if failure else "")
+            )
+        history = await handle.fetch_history()
+        report.extend(map(_described_event, history.events[-_REPORTED_EVENTS:]))
+        await handle.terminate("a test has waited for it in vain")
+        report[0] += ", now terminated"
+
+    try:
+        await within(write(), _REPORT_SECONDS)
+    except (RPCError, StuckError) as error:
+        report.append(f"not terminated: {error}")
+    return "\n  ".join(report)
+
+
+def _unmet(condition: Callable[[], object], seconds: float) -> StuckError:
+    code = getattr(condition, "__code__", None)
+    place = f"{code.co_filename}:{code.co_firstlineno}" if code else repr(condition)
+    return StuckError(f"the condition at {place} does not hold after {seconds:g} s")
+
+
+def _described_event(event: Any) -> str:
+    attributes = getattr(event, event.WhichOneof("attributes"))
+    name = EventType.Name(event.event_type).removeprefix("EVENT_TYPE_")
+    failure = (
+        attributes.failure.message if "failure" in attributes.DESCRIPTOR.fields_by_name else ""
+    )
+    return f"{event.event_id} {name}" + (f": {failure}" if failure else "")
+
+
+def _described(task: asyncio.Future[Any]) -> str:
+    """A task, and where it waits."""
+    frames = task.get_stack(limit=1) if isinstance(task, asyncio.Task) else []
+    places = [f"{frame.f_code.co_filename}:{frame.f_lineno}" for frame in frames]
+    return " at ".join([repr(task), *places])
+
+
+@contextmanager
+def _no_signal_handlers() -> Iterator[None]:
+    """Let the running loop refuse signal handlers, as loops on Windows do."""
+    loop = asyncio.get_running_loop()
+
+    def refuse(*_: object) -> NoReturn:
+        raise NotImplementedError
+
+    with unittest.mock.patch.object(loop, "add_signal_handler", refuse):
+        yield
+
+
+@contextmanager
+def _killed_after(process: subprocess.Popen[Any], seconds: float) -> Iterator[None]:
+    """Kill a child that is not through after a time, which ends reads from it."""
+    killed = threading.Event()
+
+    def kill_it() -> None:
+        killed.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, kill_it)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+    if killed.is_set():
+        raise StuckError(f"{_command(process)} was killed after {seconds:g} s")
+
+
+def _command(process: subprocess.Popen[Any]) -> str:
+    args = process.args if isinstance(process.args, (list, tuple)) else [process.args]
+    return repr(" ".join(map(str, args))[:200])
