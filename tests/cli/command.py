@@ -89,7 +89,7 @@ class Dev:
     def __exit__(self, *exc_info: object) -> None:
         kill(self.process)
 
-    def _said_at_start(self) -> str:
+    def _read_announcement(self) -> str:
         said: Sequence[str] = []
         while line := read_line(self.process):
             said = [*said, line]

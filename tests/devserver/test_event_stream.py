@@ -143,7 +143,8 @@ async def text_of(chunks: AsyncIterator[str]) -> str:
     return "".join([chunk async for chunk in chunks])
 
 
-async def test_a_platform_that_stops_says_so() -> None:
+@pytest.mark.server
+async def test_a_platform_that_stops_ends_the_stream_with_an_error() -> None:
     with LocalPlatform() as platform:
         headers = {"authorization": "Bearer x"}
         async with httpx.AsyncClient(

@@ -199,7 +199,7 @@ class HeldStore(MemoryStore):
             self.running += 1
             self.most = max(self.most, self.running)
         assert self.released.wait(PATIENCE_SECONDS)
-        with self._changing:
+        with self._state_lock:
             self.running -= 1
         return super()._get(key)
 
