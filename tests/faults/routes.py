@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,8 @@ from tests.servers.gcs import FakeGCS
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import azure_config, gcs_config, s3_config
 
-RETRY_SECONDS = 5.0
+RETRY_SECONDS = 30.0
+IMPATIENT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 1.0
 UPLOADS = {"s3": "PUT", "azure": "PUT", "gcs": "POST"}
 
@@ -51,6 +52,7 @@ class Route:
         upload: the HTTP method of a put.
         store: the store behind the proxy.
         direct: the same store without the proxy.
+        reopen: opens the store again, with another time for retries.
     """
 
     provider: str
@@ -58,6 +60,11 @@ class Route:
     proxy: FaultProxy
     store: BlobStore
     direct: BlobStore
+    reopen: Callable[[float], BlobStore]
+
+    def lose_patience(self) -> None:
+        """Give up soon from now on, so that what stays broken takes little time."""
+        self.store = self.reopen(IMPATIENT_SECONDS)
 
     def cache(self) -> BlobCache:
         """Return the store wrapped in an empty cache, as payloads are read and written."""
@@ -86,9 +93,14 @@ def open_route(
     else:
         make, place, behind = GCSStore, server.make_bucket(), {"endpoint_url": proxy.url}
         config = gcs_config
-    with (
-        make(config(server, place, **settings, **behind)) as store,
-        make(config(server, place)) as direct,
-    ):
-        list(store.list("warm"))  # creating its client takes seconds on a busy machine
-        yield Route(store.provider, UPLOADS[store.provider], proxy, store, direct)
+    with ExitStack() as opened:
+
+        def reopen(retry_seconds: float) -> BlobStore:
+            changed = {**settings, **behind, "retry_seconds": retry_seconds}
+            store: BlobStore = opened.enter_context(make(config(server, place, **changed)))
+            list(store.list("warm"))  # creating its client takes seconds on a busy machine
+            return store
+
+        store = reopen(settings["retry_seconds"])
+        direct = opened.enter_context(make(config(server, place)))
+        yield Route(store.provider, UPLOADS[store.provider], proxy, store, direct, reopen)

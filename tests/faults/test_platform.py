@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,14 @@ from tests.faults.report import Recorder
 from tests.faults.stack import Stack, make_text, turned
 from tests.servers.worker import WorkerProcess
 
-RETRY_SECONDS = 3.0
+RETRY_SECONDS = 30.0
+IMPATIENT_SECONDS = 3.0
 TIMEOUT_SECONDS = 1.5
-SLACK_SECONDS = 10.0  # for a busy machine; the test shows that nothing hangs
+SLACK_SECONDS = 10.0  # on a busy machine
+SOON_SECONDS = IMPATIENT_SECONDS + TIMEOUT_SECONDS + SLACK_SECONDS
+"""Less than an exchange that stalls takes by itself: what is shown is that nothing hangs."""
+
 BUSY = b'{"detail": "busy"}'
-PATIENCE = RetryConfig(backoff=BackoffStrategy(100, 500, 2.0, int(RETRY_SECONDS * 1000), 50))
 
 
 @dataclass
@@ -50,8 +53,7 @@ class Way:
         return workflows.wait_for_workflow_completion(execution_id, **options).result
 
     def observed(self, recorder: Recorder, fault: str) -> AbstractContextManager[None]:
-        within = RETRY_SECONDS + TIMEOUT_SECONDS + SLACK_SECONDS
-        return recorder.observe(self.proxy, fault, "platform", within=within)
+        return recorder.observe(self.proxy, fault, "platform", within=SOON_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +69,28 @@ def worker(stack: Stack) -> Iterator[WorkerProcess]:
     worker.stop()
 
 
-@pytest.fixture
-def way(local_platform: LocalPlatform, stack: Stack, worker: WorkerProcess) -> Iterator[Way]:
-    proxy = FaultProxy(int(local_platform.server_url.rpartition(":")[2]))
+@contextmanager
+def open_way(stack: Stack, worker: WorkerProcess, retry_seconds: float) -> Iterator[Way]:
+    proxy = FaultProxy(int(stack.platform.server_url.rpartition(":")[2]))
     timeout_ms = int(TIMEOUT_SECONDS * 1000)
-    with stack.client(server_url=proxy.url, timeout_ms=timeout_ms, retry_config=PATIENCE) as client:
-        client.workflows.runs.list_runs()  # the connection exists, as it does after a while
+    patience = RetryConfig(backoff=BackoffStrategy(100, 500, 2.0, int(retry_seconds * 1000), 50))
+    with stack.client(server_url=proxy.url, timeout_ms=timeout_ms, retry_config=patience) as client:
+        client.workflows.runs.list_runs()  # the connection is there, as it is after a while
         yield Way(proxy, client, worker, stack)
     proxy.stop()
+
+
+@pytest.fixture
+def way(stack: Stack, worker: WorkerProcess) -> Iterator[Way]:
+    with open_way(stack, worker, RETRY_SECONDS) as way:
+        yield way
+
+
+@pytest.fixture
+def impatient_way(stack: Stack, worker: WorkerProcess) -> Iterator[Way]:
+    """Where what stays broken takes little time."""
+    with open_way(stack, worker, IMPATIENT_SECONDS) as way:
+        yield way
 
 
 @pytest.mark.parametrize(
@@ -155,22 +171,25 @@ def test_a_stream_goes_on_where_it_broke(way: Way, recorder: Recorder) -> None:
     ]
 
 
-def test_a_platform_that_is_busy_for_good(way: Way, recorder: Recorder) -> None:
+def test_a_platform_that_is_busy_for_good(impatient_way: Way, recorder: Recorder) -> None:
+    way = impatient_way
     way.proxy.answer("GET", 503, BUSY, times=1000)
     with pytest.raises(ServerError, match="503"), way.observed(recorder, "wait, permanent: 503"):
         way.wait("any")
 
 
-def test_a_platform_that_nobody_reaches(way: Way, recorder: Recorder) -> None:
+def test_a_platform_that_nobody_reaches(impatient_way: Way, recorder: Recorder) -> None:
+    way = impatient_way
     with (
-        way.proxy.refusing(RETRY_SECONDS + TIMEOUT_SECONDS),
+        way.proxy.refusing(IMPATIENT_SECONDS + TIMEOUT_SECONDS),
         pytest.raises(APIConnectionError, match="no response from"),
         way.observed(recorder, "execute, permanent: connection refused"),
     ):
         way.start("text")
 
 
-def test_a_platform_that_never_answers(way: Way, recorder: Recorder) -> None:
+def test_a_platform_that_never_answers(impatient_way: Way, recorder: Recorder) -> None:
+    way = impatient_way
     way.proxy.order(Kind.STALL, "GET", times=1000)
     with (
         pytest.raises(APITimeoutError, match="no response from GET"),

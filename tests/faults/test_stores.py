@@ -15,10 +15,13 @@ from mistral_offload.errors import (
 )
 from tests.faults.proxy import FaultProxy, Kind
 from tests.faults.report import Recorder
-from tests.faults.routes import READ_TIMEOUT_SECONDS, RETRY_SECONDS, Blob, Route, open_route
+from tests.faults.routes import IMPATIENT_SECONDS, READ_TIMEOUT_SECONDS, Blob, Route, open_route
 from tests.servers.seaweed import Seaweed
 
-SLACK_SECONDS = 10.0  # for a busy machine; the test shows that nothing hangs
+SLACK_SECONDS = 10.0  # on a busy machine
+SOON_SECONDS = IMPATIENT_SECONDS + READ_TIMEOUT_SECONDS + SLACK_SECONDS
+"""Less than an exchange that stalls takes by itself: what is shown is that nothing hangs."""
+
 BUSY = {
     "s3": b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>slow down</Message></Error>",
     "azure": b"<?xml version='1.0'?><Error><Code>ServerBusy</Code><Message>busy</Message></Error>",
@@ -36,7 +39,7 @@ def observed(
     recorder: Recorder,
     fault: str,
     *,
-    within: float = RETRY_SECONDS + READ_TIMEOUT_SECONDS + SLACK_SECONDS,
+    within: float = SOON_SECONDS,
 ) -> AbstractContextManager[None]:
     return recorder.observe(route.proxy, fault, route.provider, within=within)
 
@@ -117,8 +120,9 @@ def test_a_part_of_a_very_large_blob_that_is_lost_is_sent_again(
 
 
 def test_a_door_that_stays_closed(route: Route, recorder: Recorder) -> None:
+    route.lose_patience()
     with (
-        route.proxy.refusing(RETRY_SECONDS),
+        route.proxy.refusing(IMPATIENT_SECONDS),
         pytest.raises(StorageUnavailableError, match=r"after \d+ attempts? in [\d.]+ s"),
         observed(route, recorder, "get, permanent: connection refused"),
     ):
@@ -129,6 +133,7 @@ def test_a_door_that_stays_closed(route: Route, recorder: Recorder) -> None:
 def test_downloads_that_are_always_wrong_end_in_an_error(
     route: Route, recorder: Recorder, kind: Kind
 ) -> None:
+    route.lose_patience()
     blob = Blob()
     route.direct.put(blob.key, blob.data)
     route.proxy.order(kind, "GET", times=1000)
@@ -193,6 +198,7 @@ def test_credentials_that_expire(route: Route, recorder: Recorder, operation: st
 
 
 def test_a_server_that_never_answers(route: Route, recorder: Recorder) -> None:
+    route.lose_patience()
     blob = Blob()
     route.proxy.order(Kind.STALL, "GET", times=1000)
     with (
