@@ -49,9 +49,7 @@ class Place:
     seaweed: Seaweed
 
     async def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return await asyncio.to_thread(
-            call_command, *arguments, "--config", str(self.variables)
-        )
+        return await asyncio.to_thread(call_command, *arguments, "--config", str(self.variables))
 
     async def document(self, *arguments: str, code: int = 0) -> Any:
         ended = await self.run(*arguments, "--json")
@@ -110,9 +108,7 @@ async def fill(place: Place) -> None:
         )
 
     async def start(execution_id: str, **options: Any) -> None:
-        await place.client.start_workflow(
-            "run", LONG, id=execution_id, task_queue=QUEUE, **options
-        )
+        await place.client.start_workflow("run", LONG, id=execution_id, task_queue=QUEUE, **options)
 
     await start("cron", cron_schedule="0 0 1 1 *")
     await start("delayed", start_delay=timedelta(days=60))
