@@ -94,7 +94,9 @@ def codec_server(
         max_decoded_bytes=largest_mb * 10**6,
         public_url=public_url,
     )
-    encoder = load_settings(config).payload_encoder(largest_bytes=options.max_decoded_bytes)
+    encoder = load_settings(config).payload_encoder(
+        largest_bytes=options.max_decoded_bytes, renews=False
+    )
     with bind(ip, port) as listener:
         listener.listen()  # before the address is printed, so that early requests wait
         url = f"http://{format_address(ip, listener.getsockname()[1])}"

@@ -200,17 +200,24 @@ class WorkerSettings(BaseSettings):
             return None
         return PayloadCompressionConfig(**variables.model_dump(exclude_unset=True))
 
-    def payload_encoder(self, *, largest_bytes: int | None = None) -> PayloadEncoder:
+    def payload_encoder(
+        self, *, largest_bytes: int | None = None, renews: bool = True
+    ) -> PayloadEncoder:
         """Return the encoder that these settings configure.
 
         Args:
             largest_bytes: size in bytes of the largest payload it decodes; None for no limit.
+            renews: False for a reader that must not write: old blobs that it reads stay old.
 
         Raises:
             MissingExtraError: the packages for a configured feature are not installed.
         """
+        offloading = self.payload_offloading
+        if offloading is not None and not renews:
+            storage = offloading.storage_config.model_copy(update={"renew_after_seconds": 0.0})
+            offloading = offloading.model_copy(update={"storage_config": storage})
         return PayloadEncoder(
-            self.payload_offloading,
+            offloading,
             encryption=self.payload_encryption,
             compression=self.payload_compression,
             largest_bytes=largest_bytes,

@@ -104,7 +104,7 @@ def test_healthy(
                 "versions.python", "versions.packages", "versions.temporalio",
                 "machine.files", "platform.token", "platform.answer",
                 "temporal.connection", "temporal.tls", "temporal.namespace", "temporal.limits",
-                "temporal.task_queue", "encryption.keys",
+                "temporal.task_queue", "temporal.scheduled_inputs", "encryption.keys",
                 "payload_store.reach", "payload_store.put", "payload_store.get",
                 "payload_store.create_if_absent", "payload_store.list", "payload_store.clock",
                 "payload_store.latency", "payload_store.throughput", "payload_store.round_trip",

@@ -40,6 +40,7 @@ class PassOn:
 
     @workflow.run
     async def run(self, given: str, size: int) -> str:
+        assert await workflow.execute_activity(measure, given, **LIMITS) == len(given)
         self.value = await workflow.execute_activity(produce, size, **LIMITS)
         for value in (given, self.value, self.value):
             assert await workflow.execute_activity(measure, value, **LIMITS) == len(value)
