@@ -4,9 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
-# More than a small machine has processors: many tests wait. The servers are shared.
+# More than a small machine has processors, for many tests wait; those of "test-fast" do not.
 TEST_PROCESSES ?= 4
-PYTEST := $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+TESTS := pytest --dist loadfile -n $(TEST_PROCESSES)
+# Tests start many interpreters, each of which would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 # In "make faults"; in "make test" it is 20. SOAK_SEED=… runs the same workflows and faults again.
 SOAK_SECONDS ?= 120
 # For each target.
@@ -16,22 +18,29 @@ MATRIX ?=
 # What the benchmarks are told: rows, --quick, --json, --markdown.
 BENCH ?=
 
-.PHONY: demo test test-fast faults fuzz matrix bench check twin clean
+.PHONY: demo test test-fast coverage faults fuzz matrix bench check twin clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
 
 test: $(READY)
-	$(PYTEST)
+	$(BIN)/python -m $(TESTS)
 
 # Every test that needs no server.
 test-fast: $(READY)
-	$(PYTEST) -m "not server"
+	$(BIN)/python -m pytest --dist loadfile -n logical -m "not server"
+
+# Every test, with the lines and branches that they reach; fails below the limit in pyproject.toml.
+coverage: $(READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m $(TESTS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 # The same tests as in "test", with their tables, and the soak for longer.
 faults: $(READY)
 	SOAK_SECONDS=$(SOAK_SECONDS) \
-	$(PYTEST) -q tests/faults
+	$(BIN)/python -m $(TESTS) -q tests/faults
 
 fuzz: $(VENV)/.fuzz
 	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)

