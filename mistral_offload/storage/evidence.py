@@ -47,7 +47,10 @@ class StoreEvidence:
                 _keep(self._proven, _owner(key), None, _OWNERS)
 
     def note_cached(self, key: str) -> None:
-        """Note that a blob came from a disk cache, which processes with other settings may share."""
+        """Note that a blob came from a disk cache, which is no evidence by itself.
+
+        Processes with other settings may share the cache.
+        """
         with self._lock:
             if hash(key) not in self._written:
                 _keep(self._unconfirmed, _owner(key), key, _OWNERS)

@@ -50,7 +50,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
     AwaitedPayloadError,
     give_attempt_back,
 )
-from mistral_offload.temporal.failures.lost_payloads import require_delivered
+from mistral_offload.temporal.failures.lost_value import require_delivered
 from mistral_offload.temporal.worker_scope import note_activity_task, note_worker
 
 

@@ -27,12 +27,11 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.awaited_payloads import AwaitedPayloadError
 from mistral_offload.temporal.failures.lost_payloads import (
     LENIENT,
-    LostPayload,
     as_failure,
     raise_failure,
     read_failure,
-    require_delivered,
 )
+from mistral_offload.temporal.failures.lost_value import LostPayload, require_delivered
 from mistral_offload.temporal.outbound.outbox import Outbox
 from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
 from mistral_offload.temporal.outbound.size_budget import unencoded_size_error
