@@ -36,7 +36,7 @@ from mistral_offload.workflows.definitions import WorkflowDefinition, definition
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow, locate
 from mistral_offload.workflows.registry import by_name, registry
 from mistral_offload.workflows.shutdown import stop_signals
-from mistral_offload.workflows.storage_check import check_stores
+from mistral_offload.workflows.storage_check import check_stores, warn_of_unknown_namespace
 
 T = TypeVar("T")
 
@@ -128,6 +128,10 @@ async def run_worker(
             if settings.check_storage_on_start:
                 await check_stores(settings, payloads=own_payloads, fields=own_fields)
             address = await find_temporal(settings, platform)
+            if settings.check_storage_on_start:
+                await warn_of_unknown_namespace(
+                    settings, address.namespace, payloads=own_payloads, fields=own_fields
+                )
             token = settings.temporal_token(tls=address.tls)
             return address, await connect(
                 address, encoder=encoder, lost_blobs=lost_blobs, token=token, identity=name
