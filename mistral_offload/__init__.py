@@ -16,6 +16,7 @@ from mistral_offload.client import Mistral
 from mistral_offload.config import (
     BlobStorageConfig,
     FieldOffloadingConfig,
+    LostBlobConfig,
     PayloadCompressionConfig,
     PayloadEncryptionConfig,
     PayloadEncryptionMode,
@@ -31,6 +32,7 @@ __all__ = [
     "BlobStorageConfig",
     "EncryptedStrField",
     "FieldOffloadingConfig",
+    "LostBlobConfig",
     "Mistral",
     "MistralOffloadError",
     "PayloadCompressionConfig",

@@ -20,13 +20,18 @@ from pydantic import (
 )
 from typing_extensions import Self
 
-from mistral_offload.errors import ConfigurationError, StorageConfigError
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    ConfigurationError,
+    StorageConfigError,
+)
 from mistral_offload.limits import (
     DEFAULT_CACHE_DIRECTORY_BYTES,
     DEFAULT_CACHE_MEMORY_BYTES,
     DEFAULT_COMPRESSION_MIN_SIZE_BYTES,
     DEFAULT_DECOMPRESSED_LIMIT_BYTES,
     DEFAULT_FIELD_MIN_SIZE_BYTES,
+    DEFAULT_LOST_BLOB_SECONDS,
     DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
     DEFAULT_RENEW_AFTER_SECONDS,
     DEFAULT_STORAGE_CONNECTIONS,
@@ -38,6 +43,7 @@ __all__ = [
     "Config",
     "EncryptionKey",
     "FieldOffloadingConfig",
+    "LostBlobConfig",
     "PayloadCompressionConfig",
     "PayloadEncryptionConfig",
     "PayloadEncryptionMode",
@@ -248,6 +254,36 @@ class FieldOffloadingConfig(Config):
 
     storage_config: BlobStorageConfig
     min_size_bytes: int = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
+
+
+class LostBlobConfig(Config):
+    """Conditions under which a worker ends an execution because a blob is missing.
+
+    A missing blob is lost, or the worker looks for it in the wrong bucket or under the wrong
+    prefix. It counts as lost, so that the execution that needs it fails or is terminated, after
+    ``after_seconds`` and with evidence that the store is the right one: this process has read
+    another blob of the same execution there that it had not written itself. Until then the task
+    that needs the blob is retried.
+
+    Raises:
+        ConfigurationError: the seconds are negative.
+    """
+
+    after_seconds: float = Field(
+        default=DEFAULT_LOST_BLOB_SECONDS,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds since this process first found the blob missing.",
+    )
+    without_evidence: bool = Field(
+        default=False,
+        description="Let executions end without the evidence: the operator vouches for the store.",
+    )
+
+    def is_lost(self, error: BlobNotFoundError) -> bool:
+        """Return True if the missing blob of an error counts as lost."""
+        has_evidence = self.without_evidence or error.store_is_proven
+        return has_evidence and error.missing_seconds >= self.after_seconds
 
 
 _AES_KEY_BYTES = (16, 24, 32)

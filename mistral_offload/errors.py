@@ -243,7 +243,17 @@ class StorageError(MistralOffloadError):
 
 
 class BlobNotFoundError(StorageError):
-    """Nothing is stored under the key."""
+    """Nothing is stored under the key.
+
+    Attributes:
+        missing_seconds: seconds since this process first found the blob missing.
+        store_is_proven: True if this process has read, from the same store, another blob of the
+            same execution (of the same run, for an activity field) that it had not written itself.
+            Otherwise the store may be a wrong one.
+    """
+
+    missing_seconds: float = 0.0
+    store_is_proven: bool = False
 
 
 class BlobCorruptedError(StorageError):

@@ -53,6 +53,9 @@ DEFAULT_RENEW_AFTER_SECONDS = 24 * 60 * 60.0
 DEFAULT_CACHE_MEMORY_BYTES = 256 * MIB
 """Bound of the blobs kept in memory; the least recently used are dropped first."""
 
+DEFAULT_LOST_BLOB_SECONDS = 60.0
+"""Time for which a worker must have found a blob missing before it may end an execution for it."""
+
 DEFAULT_CACHE_DIRECTORY_BYTES = 4096 * MIB
 """Bound of the blobs kept in the cache directory, if one is configured."""
 

@@ -27,6 +27,7 @@ from mistral_offload.config import (
     BlobStorageConfig,
     Config,
     FieldOffloadingConfig,
+    LostBlobConfig,
     PayloadCompressionConfig,
     PayloadEncryptionConfig,
     PayloadOffloadingConfig,
@@ -78,6 +79,9 @@ if TYPE_CHECKING:
     class CompressionVariables(_Group):
         """``TEMPORAL_PAYLOAD_COMPRESSION__…``: the fields of `PayloadCompressionConfig`."""
 
+    class LostBlobVariables(_Group):
+        """``LOST_BLOBS__…``: the fields of `LostBlobConfig`."""
+
 else:
 
     def _variables(config: type[Config], base: type[_Group] = _Group, **nested: type[_Group]):
@@ -90,6 +94,7 @@ else:
     EncryptionVariables = _variables(PayloadEncryptionConfig)
     ZstdVariables = _variables(ZstdConfig)
     CompressionVariables = _variables(PayloadCompressionConfig, algorithm_config=ZstdVariables)
+    LostBlobVariables = _variables(LostBlobConfig)
 
 
 class OffloadingVariables(_Group):
@@ -139,6 +144,7 @@ class WorkerSettings(BaseSettings):
     temporal_payload_encryption: EncryptionVariables | None = None
     temporal_payload_compression: CompressionVariables | None = None
     activity_attributes_offloading: FieldOffloadingVariables | None = None
+    lost_blobs: LostBlobVariables | None = None
     check_storage_on_start: bool = True
     kubernetes_service_host: str | None = None
 
@@ -199,6 +205,12 @@ class WorkerSettings(BaseSettings):
         if variables is None:
             return None
         return PayloadCompressionConfig(**variables.model_dump(exclude_unset=True))
+
+    @property
+    def lost_blob_config(self) -> LostBlobConfig:
+        """Conditions under which the worker ends an execution because a blob is missing."""
+        variables = self.lost_blobs
+        return LostBlobConfig(**variables.model_dump(exclude_unset=True) if variables else {})
 
     def payload_encoder(
         self, *, largest_bytes: int | None = None, renews: bool = True

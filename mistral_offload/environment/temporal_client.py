@@ -22,6 +22,7 @@ from temporalio.runtime import (
 )
 
 from mistral_offload._backoff import backoff_pauses
+from mistral_offload.config import LostBlobConfig
 from mistral_offload.environment.discovery import TemporalAddress, find_temporal
 from mistral_offload.environment.platform_api import Platform
 from mistral_offload.environment.settings import WorkerSettings
@@ -41,6 +42,7 @@ async def connect(
     address: TemporalAddress,
     *,
     encoder: PayloadEncoder,
+    lost_blobs: LostBlobConfig = LostBlobConfig(),
     token: str | None,
     identity: str,
     timeout_seconds: float = _WORKER_CONNECT_SECONDS,
@@ -50,6 +52,7 @@ async def connect(
     Args:
         address: address and namespace.
         encoder: encodes and decodes the payloads of this connection.
+        lost_blobs: conditions under which a worker ends an execution because a blob is missing.
         token: API key, or None.
         identity: name of this process in Temporal's histories.
         timeout_seconds: total seconds for all attempts.
@@ -66,7 +69,7 @@ async def connect(
                 # Given explicitly: by default Temporal's client turns TLS on for any API key.
                 tls=address.tls,
                 api_key=token,
-                data_converter=data_converter(encoder),
+                data_converter=data_converter(encoder, lost_blobs=lost_blobs),
                 identity=identity,
                 runtime=_runtime(),
             )

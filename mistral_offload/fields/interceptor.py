@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, get_type_hints
 
 import temporalio.activity
+from temporalio.activity import Info
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
     ActivityInboundInterceptor,
     ActivityOutboundInterceptor,
@@ -19,10 +21,17 @@ from temporalio.worker import (
     Interceptor,
 )
 
-from mistral_offload.errors import MistralOffloadError
+from mistral_offload.config import LostBlobConfig
+from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
 from mistral_offload.fields.heartbeats import Heartbeats
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.fields.restoration import CallArguments, is_lazy
+from mistral_offload.payload.field_reference import FIELD_ROOT
+from mistral_offload.temporal.failures.awaited_payloads import (
+    AwaitedPayloadError,
+    describe_awaited,
+    warn_of_awaited,
+)
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting
 
 
@@ -31,20 +40,31 @@ class FieldInterceptor(Interceptor):
 
     Args:
         offloader: transfers the fields.
+        lost_blobs: conditions under which a missing blob fails an activity for good. Until then its
+            attempts are repeated.
     """
 
-    def __init__(self, offloader: FieldOffloader) -> None:
+    def __init__(
+        self, offloader: FieldOffloader, *, lost_blobs: LostBlobConfig = LostBlobConfig()
+    ) -> None:
         self._offloader = offloader
+        self._lost_blobs = lost_blobs
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Add an interceptor that restores arguments and offloads results."""
-        return _ActivityFields(next, self._offloader)
+        return _ActivityFields(next, self._offloader, self._lost_blobs)
 
 
 class _ActivityFields(ActivityInboundInterceptor):
-    def __init__(self, next: ActivityInboundInterceptor, offloader: FieldOffloader) -> None:
+    def __init__(
+        self,
+        next: ActivityInboundInterceptor,
+        offloader: FieldOffloader,
+        lost_blobs: LostBlobConfig,
+    ) -> None:
         super().__init__(next)
         self._offloader = offloader
+        self._lost_blobs = lost_blobs
 
     def init(self, outbound: ActivityOutboundInterceptor) -> None:
         self._heartbeats = Heartbeats(outbound)
@@ -52,17 +72,33 @@ class _ActivityFields(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = temporalio.activity.info()
-        with _raising_nonretryable():
+        try:
             async with self._heartbeats.keep_alive(info):
                 arguments = await self._restore_arguments(input)
-        result = await super().execute_activity(replace(input, args=arguments))
-        with _raising_nonretryable():
+        except MistralOffloadError as error:
+            raise self._unreadable(error, info) from error
+        try:
+            result = await super().execute_activity(replace(input, args=arguments))
+        except BlobNotFoundError as error:
+            if f"{FIELD_ROOT}/" not in (error.key or ""):  # read by a client in the activity
+                raise
+            raise self._unreadable(error, info) from error
+        with _raising_nonretryable(self._lost_blobs):
             async with self._heartbeats.keep_alive(info):
                 return await self._offloader.offload_async(
                     result,
                     namespace=info.workflow_namespace or "",
                     run_id=info.workflow_run_id or info.activity_id,
                 )
+
+    def _unreadable(self, error: MistralOffloadError, info: Info) -> ApplicationError:
+        """Return the failure of an activity that needs a field which cannot be read."""
+        if is_lasting(error, self._lost_blobs):
+            return as_failure(error)
+        if isinstance(error, BlobNotFoundError):
+            warn_of_awaited(error, info.workflow_id, self._lost_blobs)
+        text = describe_awaited(error, self._lost_blobs)
+        return AwaitedPayloadError(text, kind=type(error).__name__)
 
     async def _restore_arguments(self, input: ExecuteActivityInput) -> Sequence[Any]:
         if len(input.args) == 1 and isinstance(input.args[0], CallArguments):
@@ -94,11 +130,11 @@ def _annotations(function: Callable[..., Any]) -> list[Any]:
 
 
 @contextmanager
-def _raising_nonretryable() -> Generator[None]:
+def _raising_nonretryable(lost_blobs: LostBlobConfig) -> Generator[None]:
     """Make errors that a retry cannot fix non-retryable."""
     try:
         yield
     except MistralOffloadError as error:
-        if is_lasting(error):
+        if is_lasting(error, lost_blobs):
             raise as_failure(error) from error
         raise

@@ -21,10 +21,12 @@ from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
     PayloadTooLargeError,
+    StorageError,
 )
 from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES, DEFAULT_RENEW_AFTER_SECONDS
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.cache_directory import CacheDirectory
+from mistral_offload.storage.evidence import StoreEvidence
 from mistral_offload.storage.protection import protected_since
 from mistral_offload.storage.renewal import Renewal
 from mistral_offload.storage.single_flight import SingleFlight
@@ -84,6 +86,7 @@ class BlobCache:
         self._reading: SingleFlight[bytes] = SingleFlight()
         self._writing: SingleFlight[bool] = SingleFlight()
         self._renewal = Renewal(store, renew_after_seconds)
+        self._evidence = StoreEvidence()
 
     def put(self, key: str, data: bytes, digest: str) -> bool:
         """Store a blob unless it is known to be stored; renew an old one.
@@ -135,6 +138,7 @@ class BlobCache:
         return written
 
     def _write(self, key: str, data: bytes, digest: str, damaged: bool) -> bool:
+        self._evidence.note_written(key)
         if self.store.put(key, data, sha256=digest, overwrite=damaged):
             self._renewal.note_written(key)
             return True
@@ -161,6 +165,7 @@ class BlobCache:
                 is_own = not self._read_also  # else it may come from one of those
                 self._cache_in_memory(key, data, digest, is_own=is_own)
                 self._note_cached(key, data, is_own=is_own, idle_seconds=idle_seconds)
+                self._evidence.note_cached(key)
                 return data
         source, data = self._fetch(key, largest)
         if digest is None:
@@ -199,21 +204,37 @@ class BlobCache:
         """Read a blob from the first store that has it; return that store and the bytes."""
         try:
             return self.store, self._read_from(self.store, key, largest)
-        except BlobNotFoundError:
+        except BlobNotFoundError as error:
             self._unmark_stored(key)
             self._renewal.note_gone(key)
             if not self._read_also:
+                self._describe_absence(error, key)
                 raise
         for other in self._read_also:
             with suppress(BlobNotFoundError):
-                return other, self._read_from(other, key, largest)
-        raise BlobNotFoundError(
+                found = other, self._read_from(other, key, largest)
+                self._evidence.note_elsewhere(key)
+                return found
+        missing = BlobNotFoundError(
             f"nothing is stored under this key, nor in read_also ({len(self._read_also)} tried): "
             "it was never written, was deleted or has expired, or is in another bucket",
             provider=self.store.provider,
             container=self.store.container,
             key=key,
         )
+        self._describe_absence(missing, key)
+        raise missing
+
+    def _describe_absence(self, error: BlobNotFoundError, key: str) -> None:
+        """Add to an error what speaks for a lost blob, and against a wrong store."""
+        error.missing_seconds = self._evidence.note_missing(key)
+        error.store_is_proven = self._evidence.is_proven(key)
+        cached = self._evidence.unconfirmed(key)
+        if cached is not None and not error.store_is_proven:
+            with suppress(StorageError):
+                self.store.stat(cached)
+                self._evidence.note_read(cached)
+                error.store_is_proven = True
 
     def _read_from(self, store: BlobStore, key: str, largest: int | None) -> bytes:
         if largest is not None:
@@ -229,6 +250,7 @@ class BlobCache:
         telemetry.count_blob("fetched", len(data), store.provider)
         if store is self.store:
             self._renewal.note_read(key, modified)
+            self._evidence.note_read(key)
         return data
 
     def _mark_stored(self, key: str, *, intact: bool = False) -> None:

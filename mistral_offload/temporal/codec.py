@@ -18,9 +18,15 @@ from temporalio.runtime import Runtime
 from typing_extensions import Self
 
 from mistral_offload._gather import gather_or_cancel
-from mistral_offload.errors import MistralOffloadError
+from mistral_offload.config import LostBlobConfig
+from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.failures.awaited_payloads import (
+    AwaitedPayloadError,
+    describe_awaited,
+    warn_of_awaited,
+)
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_placeholder
 from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
 from mistral_offload.temporal.outbound.sdk_internals import REPLAYER_NAMESPACE, Capability
@@ -61,10 +67,14 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 
     Args:
         encoder: encrypts, compresses and offloads payloads as configured.
+        lost_blobs: conditions under which a worker ends an execution because a blob is missing.
     """
 
-    def __init__(self, encoder: PayloadEncoder) -> None:
+    def __init__(
+        self, encoder: PayloadEncoder, lost_blobs: LostBlobConfig = LostBlobConfig()
+    ) -> None:
         self._encoder = encoder
+        self._lost_blobs = lost_blobs
         self._owner = PayloadOwner()
         self._is_for_worker = False
         self._message_encoder = MessageEncoder(encoder, self._encode)
@@ -115,7 +125,9 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         """Decode payloads from the server.
 
         For a worker, an error that no retry can fix is not raised. A placeholder takes the place of
-        the payload and raises the error where the value is used.
+        the payload and raises the error where the value is used. A missing blob is such an error
+        under the conditions of ``lost_blobs``. For an activity, other errors also become
+        placeholders, whose use ends the attempt.
 
         Raises:
             OffloadingNotConfiguredError: a payload is a reference, but no storage is configured.
@@ -168,9 +180,20 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         try:
             return await self._decode(payload)
         except MistralOffloadError as error:
-            if not (is_lasting(error) and await self._is_called_by_worker(caller)):
+            if not await self._is_called_by_worker(caller):
                 raise
-            return to_placeholder(as_failure(error, size=read_size(payload)))
+            # A replayer ends nothing, so it need not wait for evidence.
+            if is_lasting(error, self._lost_blobs) or (
+                isinstance(error, BlobNotFoundError) and self._owner.namespace == REPLAYER_NAMESPACE
+            ):
+                return to_placeholder(as_failure(error, size=read_size(payload)))
+            if isinstance(error, BlobNotFoundError):
+                execution = self._owner.context.execution_id if self._owner.context else None
+                warn_of_awaited(error, execution, self._lost_blobs)
+            if not self._owner.is_activity:
+                raise
+            text = describe_awaited(error, self._lost_blobs)
+            return to_placeholder(AwaitedPayloadError(text, kind=type(error).__name__))
 
     async def _is_called_by_worker(self, caller: Caller) -> bool:
         if caller is not Caller.UNRECOGNIZED or not has_worker():

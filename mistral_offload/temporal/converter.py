@@ -23,6 +23,7 @@ from temporalio.converter import (
     JSONProtoPayloadConverter,
 )
 
+from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -133,7 +134,9 @@ class ContextCompositeConverter(CompositePayloadConverter):
         )
 
 
-def data_converter(encoder: PayloadEncoder | None = None) -> DataConverter:
+def data_converter(
+    encoder: PayloadEncoder | None = None, *, lost_blobs: LostBlobConfig = LostBlobConfig()
+) -> DataConverter:
     """Make the data converter for a Temporal client and its workers.
 
     It writes context payloads and encodes them. Workers also need `ContextInterceptor` and
@@ -146,13 +149,14 @@ def data_converter(encoder: PayloadEncoder | None = None) -> DataConverter:
         encoder: encodes payloads. Without one, payloads stay as they are, and decoding a reference
             raises `OffloadingNotConfiguredError`. With one that encrypts whole payloads, messages
             and stack traces of failures are encrypted, too: Temporal shows "Encoded failure".
+        lost_blobs: conditions under which a worker ends an execution because a blob is missing.
     """
     encoder = encoder or PayloadEncoder()
     return DataConverter(
         payload_converter_class=tracking(ContextCompositeConverter, encoder),
-        payload_codec=OffloadingCodec(encoder),
+        payload_codec=OffloadingCodec(encoder, lost_blobs),
         failure_converter_class=failure_converter_class(
-            offloads=encoder.offloads, encrypts=encoder.encrypts_whole
+            offloads=encoder.offloads, encrypts=encoder.encrypts_whole, lost_blobs=lost_blobs
         ),
     )
 

@@ -17,8 +17,9 @@ from temporalio.converter import (
 )
 
 from mistral_offload._gather import gather_or_cancel
-from mistral_offload.config import BlobStorageConfig
+from mistral_offload.config import BlobStorageConfig, LostBlobConfig
 from mistral_offload.errors import (
+    BlobNotFoundError,
     ConfigurationError,
     MistralOffloadError,
     PayloadDecodeError,
@@ -27,6 +28,7 @@ from mistral_offload.errors import (
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage.lazy_cache import LazyCache
 from mistral_offload.storage.store import BlobStore
+from mistral_offload.temporal.failures.awaited_payloads import warn_of_awaited
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting
 
 _KEY = "key"
@@ -46,6 +48,7 @@ class BlobStorageDriver(StorageDriver):
         store: a store, instead of a configuration.
         name: distinguishes several drivers. References contain it, so do not change it later.
         namespaces: the Temporal namespaces whose blobs may be read; all if not given.
+        lost_blobs: conditions under which a worker ends an execution because a blob is missing.
 
     Raises:
         ConfigurationError: neither or both of configuration and store are given.
@@ -58,11 +61,13 @@ class BlobStorageDriver(StorageDriver):
         store: BlobStore | None = None,
         name: str = "mistral-offload",
         namespaces: Collection[str] | None = None,
+        lost_blobs: LostBlobConfig = LostBlobConfig(),
     ) -> None:
         if (config is None) == (store is None):
             raise ConfigurationError("BlobStorageDriver needs either a configuration or a store")
         self._blobs = LazyCache(config, store)
         self._name = name
+        self._lost_blobs = lost_blobs
         self._namespaces = None if namespaces is None else frozenset(namespaces)
 
     def name(self) -> str:
@@ -101,7 +106,8 @@ class BlobStorageDriver(StorageDriver):
 
         Raises:
             ApplicationError: a payload will never be readable; not retryable.
-            StorageError: a payload could not be read this time.
+            StorageError: a payload could not be read this time, or its blob is missing and does
+                not count as lost.
         """
 
         def get(claim: StorageDriverClaim) -> Payload:
@@ -109,7 +115,11 @@ class BlobStorageDriver(StorageDriver):
             try:
                 return Payload.FromString(blobs.get(reference.key, reference.digest))
             except MistralOffloadError as error:
-                raise (as_failure(error) if is_lasting(error) else error) from None
+                if is_lasting(error, self._lost_blobs):
+                    raise as_failure(error) from None
+                if isinstance(error, BlobNotFoundError):
+                    warn_of_awaited(error, reference.execution_id, self._lost_blobs)
+                raise
 
         blobs = self._blobs.open()
         return await gather_or_cancel([blobs.store.run_async(get, claim) for claim in claims])

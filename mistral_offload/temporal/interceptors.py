@@ -46,7 +46,11 @@ from mistral_offload.temporal.context import (
     wrap,
     wrap_arguments,
 )
-from mistral_offload.temporal.failures.lost_payloads import require_delivered
+from mistral_offload.temporal.failures.awaited_payloads import (
+    AwaitedPayloadError,
+    give_attempt_back,
+)
+from mistral_offload.temporal.failures.lost_value import require_delivered
 from mistral_offload.temporal.worker_scope import note_activity_task, note_worker
 
 
@@ -75,6 +79,12 @@ class _ActivityContext(ActivityInboundInterceptor):
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         note_activity_task()
         info = temporalio.activity.info()
+        try:
+            return await self._execute(input, info)
+        except AwaitedPayloadError as failure:
+            raise await give_attempt_back(failure, info) from None
+
+    async def _execute(self, input: ExecuteActivityInput, info: temporalio.activity.Info) -> Any:
         require_delivered((*input.args, *info.heartbeat_details))
         arguments = without_empty(input.args, input.fn)
         received = _received(arguments)

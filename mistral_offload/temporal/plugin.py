@@ -22,7 +22,7 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
-from mistral_offload.config import PayloadOffloadingConfig
+from mistral_offload.config import LostBlobConfig, PayloadOffloadingConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.codec import OffloadingCodec
@@ -45,6 +45,7 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
     Args:
         config: the store for large payloads, and the size from which they are offloaded.
         encoder: an encoder, instead of a configuration; for encryption or compression as well.
+        lost_blobs: conditions under which a worker ends an execution because a blob is missing.
 
     Raises:
         ConfigurationError: neither or both of configuration and encoder are given.
@@ -55,10 +56,11 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         config: PayloadOffloadingConfig | None = None,
         *,
         encoder: PayloadEncoder | None = None,
+        lost_blobs: LostBlobConfig = LostBlobConfig(),
     ) -> None:
         if (config is None) == (encoder is None):
             raise ConfigurationError("OffloadPlugin needs either a configuration or an encoder")
-        self._converter = data_converter(encoder or PayloadEncoder(config))
+        self._converter = data_converter(encoder or PayloadEncoder(config), lost_blobs=lost_blobs)
 
     def configure_client(self, config: ClientConfig) -> ClientConfig:
         """Configure a client with this package's data converter.

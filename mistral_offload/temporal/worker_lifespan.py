@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from temporalio.client import Client
 
 from mistral_offload.temporal.codec import OffloadingCodec
+from mistral_offload.temporal.failures.awaited_payloads import use_client
 from mistral_offload.temporal.failures.termination import terminate_scheduled
 
 
@@ -22,6 +23,7 @@ async def worker_lifespan(client: Client) -> AsyncGenerator[None]:
     codec = client.data_converter.payload_codec
     if isinstance(codec, OffloadingCodec):
         await codec.check(client.service_client.config.runtime)
+    use_client(client)
     terminations = asyncio.create_task(terminate_scheduled(client))
     try:
         yield

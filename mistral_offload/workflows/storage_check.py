@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.environment.settings import WorkerSettings
@@ -18,6 +20,8 @@ from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
 from mistral_offload.storage.factory import open_store
 from mistral_offload.storage.store import BlobStore
+
+_logger = logging.getLogger("mistral_offload.worker")
 
 _PROBE_NAME: Final = "worker-start-check"
 _PROBE: Final = b"A worker of mistral-offload has checked that it can write here."
@@ -34,6 +38,54 @@ async def check_stores(settings: WorkerSettings, *, payloads: bool, fields: bool
     Raises:
         StorageCheckError: one or more stores cannot be used; the message names each with its error.
     """
+    stores = _configured_stores(settings, payloads=payloads, fields=fields)
+    errors = await asyncio.gather(*(_find_error(*each) for each in stores.values()))
+    problems = {group: error for group, error in zip(stores, errors, strict=True) if error}
+    if problems:
+        raise StorageCheckError(_describe(problems))
+
+
+async def warn_of_unknown_namespace(
+    settings: WorkerSettings, namespace: str, *, payloads: bool, fields: bool
+) -> None:
+    """Warn of each store without a blob of the namespace: its bucket or prefix may be wrong.
+
+    Costs one list request a store. Says nothing about stores that cannot be listed.
+
+    Args:
+        settings: the worker's settings.
+        namespace: the worker's Temporal namespace.
+        payloads: True to look at the store for whole payloads.
+        fields: True to look at the store for activity fields.
+    """
+    groups: dict[BlobStorageConfig, tuple[str, str]] = {}
+    stores = _configured_stores(settings, payloads=payloads, fields=fields)
+    for group, (config, root) in stores.items():
+        for each in (config, *config.read_also):
+            groups.setdefault(each, (group, root))
+    empty = await asyncio.gather(
+        *(
+            _lacks(config, f"{root}/{quote(namespace, safe='')}/")
+            for config, (_, root) in groups.items()
+        )
+    )
+    for (config, (group, root)), is_empty in zip(groups.items(), empty, strict=True):
+        if is_empty:
+            _logger.warning(
+                "%s__STORAGE_CONFIG: %s has no blob of namespace %s (no key below %s/). Unless "
+                "nothing was ever offloaded in this namespace, bucket or prefix differ from those "
+                "of the other workers and clients, and executions that need their blobs will wait",
+                group,
+                config.description,
+                namespace,
+                root,
+            )
+
+
+def _configured_stores(
+    settings: WorkerSettings, *, payloads: bool, fields: bool
+) -> dict[str, tuple[BlobStorageConfig, str]]:
+    """Return the configured stores and the roots of their keys, by group of variables."""
     stores: dict[str, tuple[BlobStorageConfig, str]] = {}
     if payloads and settings.payload_offloading is not None:
         config = settings.payload_offloading.storage_config
@@ -41,10 +93,15 @@ async def check_stores(settings: WorkerSettings, *, payloads: bool, fields: bool
     if fields and settings.field_offloading is not None:
         config = settings.field_offloading.storage_config
         stores["ACTIVITY_ATTRIBUTES_OFFLOADING"] = config, FIELD_ROOT
-    errors = await asyncio.gather(*(_find_error(*each) for each in stores.values()))
-    problems = {group: error for group, error in zip(stores, errors, strict=True) if error}
-    if problems:
-        raise StorageCheckError(_describe(problems))
+    return stores
+
+
+async def _lacks(config: BlobStorageConfig, prefix: str) -> bool:
+    """Return True if a store has no blob below a prefix; False if that cannot be found out."""
+    try:
+        return await anext(open_store(config).list_async(prefix), None) is None
+    except MistralOffloadError:
+        return False
 
 
 async def _find_error(config: BlobStorageConfig, root: str) -> MistralOffloadError | None:

@@ -36,7 +36,7 @@ from mistral_offload.workflows.definitions import WorkflowDefinition, definition
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow, locate
 from mistral_offload.workflows.registry import by_name, registry
 from mistral_offload.workflows.shutdown import stop_signals
-from mistral_offload.workflows.storage_check import check_stores
+from mistral_offload.workflows.storage_check import check_stores, warn_of_unknown_namespace
 
 T = TypeVar("T")
 
@@ -115,6 +115,7 @@ async def run_worker(
     own_payloads, own_fields = encoder is None, fields is None
     encoder = encoder or settings.payload_encoder()
     fields = fields or FieldOffloader(settings.field_offloading, blob_codec=encoder)
+    lost_blobs = settings.lost_blob_config
 
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stop_signals())
@@ -127,8 +128,14 @@ async def run_worker(
             if settings.check_storage_on_start:
                 await check_stores(settings, payloads=own_payloads, fields=own_fields)
             address = await find_temporal(settings, platform)
+            if settings.check_storage_on_start:
+                await warn_of_unknown_namespace(
+                    settings, address.namespace, payloads=own_payloads, fields=own_fields
+                )
             token = settings.temporal_token(tls=address.tls)
-            return address, await connect(address, encoder=encoder, token=token, identity=name)
+            return address, await connect(
+                address, encoder=encoder, lost_blobs=lost_blobs, token=token, identity=name
+            )
 
         started = await _run_until(stop, start())
         if started is None:
@@ -143,7 +150,12 @@ async def run_worker(
             )
             await _run_until(stop, registration.register())
         worker = _make_worker(
-            worker_client(temporal), settings.task_queue, definitions, selected, fields, options
+            worker_client(temporal),
+            settings.task_queue,
+            definitions,
+            selected,
+            FieldInterceptor(fields, lost_blobs=lost_blobs),
+            options,
         )
         _log_start(name, address, settings, encoder, fields, definitions, selected)
 
@@ -161,7 +173,7 @@ def _make_worker(
     task_queue: str,
     definitions: Sequence[WorkflowDefinition],
     activities: Sequence[Activity[..., Any]],
-    fields: FieldOffloader,
+    fields: FieldInterceptor,
     options: WorkerOptions,
 ) -> Worker:
     threads = None
@@ -176,7 +188,7 @@ def _make_worker(
         activities=[activity_definition(activity) for activity in activities],
         activity_executor=threads,
         # The first is the outermost: contexts around payloads, arguments around fields.
-        interceptors=[ContextInterceptor(), ArgumentsInterceptor(), FieldInterceptor(fields)],
+        interceptors=[ContextInterceptor(), ArgumentsInterceptor(), fields],
         workflow_runner=sandbox_runner(*options.passthrough_modules),
         max_cached_workflows=options.max_cached_workflows,
         max_concurrent_workflow_tasks=options.max_concurrent_workflow_tasks,

@@ -11,13 +11,16 @@ from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
+from mistral_offload.config import BlobStorageConfig, LostBlobConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.store import BlobStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
 from tests import bounds
 from tests.temporal import heavy
+
+VOUCHED = LostBlobConfig(after_seconds=0, without_evidence=True)
+"""For tests of what a lost blob ends: their stores are the right ones."""
 
 _FORCED = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND
 
@@ -29,8 +32,11 @@ def encoder_for(store: BlobStore, **options: Any) -> PayloadEncoder:
     return PayloadEncoder(config, store=store)
 
 
-async def connect(target: str, encoder: PayloadEncoder | None) -> Client:
-    return await bounds.connect(target, data_converter=data_converter(encoder))
+async def connect(
+    target: str, encoder: PayloadEncoder | None, lost_blobs: LostBlobConfig = LostBlobConfig()
+) -> Client:
+    converter = data_converter(encoder, lost_blobs=lost_blobs)
+    return await bounds.connect(target, data_converter=converter)
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ from mistral_offload.payload.reference import Reference
 from mistral_offload.storage.memory import MemoryStore
 from tests.bounds import PATIENCE_SECONDS, result_of, until, within
 from tests.temporal.heavy import Kinds
-from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
+from tests.temporal.plain_worker import VOUCHED, connect, encoder_for, failed_tasks, working
 
 SIZE = 3_000_000
 RETRY_SECONDS = 30.0
@@ -87,7 +87,7 @@ class Rig:
 async def rig(temporal_target: str) -> AsyncGenerator[Rig]:
     store = HeldStore()
     client = await connect(temporal_target, encoder_for(store))
-    async with working(await connect(temporal_target, encoder_for(store))) as worker:
+    async with working(await connect(temporal_target, encoder_for(store), VOUCHED)) as worker:
         yield Rig(store, client, worker)
 
 
@@ -211,7 +211,8 @@ async def test_a_blob_that_a_replay_misses(temporal_target: str) -> None:
         # The activity's result was read: only a replay reads it again.
         await until(lambda: has_handled(handle, "activity_task_completed"))
     rig.harm("deleted", handle.id)
-    async with working(await connect(temporal_target, encoder_for(store)), worker.task_queue):
+    reader = await connect(temporal_target, encoder_for(store), VOUCHED)
+    async with working(reader, worker.task_queue):
         await handle.signal(Kinds.tell, "go on")
         with pytest.raises(WorkflowFailureError) as caught:
             await result_of(handle)

@@ -16,7 +16,7 @@ from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin, data_converter
 from tests.bounds import connect, result_of, running
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Kinds
-from tests.temporal.plain_worker import encoder_for, failed_tasks
+from tests.temporal.plain_worker import VOUCHED, encoder_for, failed_tasks
 
 SIZE = 3_000_000
 
@@ -85,7 +85,7 @@ async def test_a_lost_blob_fails_the_workflow(temporal_target: str) -> None:
     store = MemoryStore()
 
     def converter() -> DataConverter:
-        driver = BlobStorageDriver(store=store)
+        driver = BlobStorageDriver(store=store, lost_blobs=VOUCHED)
         return DataConverter(external_storage=ExternalStorage(drivers=[driver]))
 
     client = await connect(temporal_target, data_converter=converter())

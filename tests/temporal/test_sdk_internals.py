@@ -27,7 +27,7 @@ from mistral_offload.temporal.outbound.sdk_internals import (
 )
 from tests.temporal import changed_temporalio, heavy
 from tests.temporal.heavy import FanOut, Kinds
-from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
+from tests.temporal.plain_worker import VOUCHED, connect, encoder_for, failed_tasks, working
 
 Change = Callable[[pytest.MonkeyPatch], None]
 
@@ -156,13 +156,13 @@ def test_asyncios_running_loop_is_changed_in_one_place() -> None:
 
 @asynccontextmanager
 async def _by_hand(target: str, store: MemoryStore) -> AsyncGenerator[Worker]:
-    async with working(await connect(target, encoder_for(store))) as worker:
+    async with working(await connect(target, encoder_for(store), VOUCHED)) as worker:
         yield worker
 
 
 @asynccontextmanager
 async def _with_plugin(target: str, store: MemoryStore) -> AsyncGenerator[Worker]:
-    plugin = OffloadPlugin(encoder=encoder_for(store))
+    plugin = OffloadPlugin(encoder=encoder_for(store), lost_blobs=VOUCHED)
     client = await Client.connect(target, plugins=[plugin])
     async with Worker(
         client,

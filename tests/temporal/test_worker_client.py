@@ -23,7 +23,7 @@ from mistral_offload.temporal.outbound import message_encoder
 from mistral_offload.temporal.worker_client import worker_client, worker_converter
 from tests.temporal import lookups
 from tests.temporal.lookups import Lost, ReadByActivity, RunWorkerInside, Take
-from tests.temporal.plain_worker import encoder_for, failed_tasks
+from tests.temporal.plain_worker import VOUCHED, encoder_for, failed_tasks
 from tests.workflows.worker_runs import running_worker
 
 SOON = 15.0
@@ -42,7 +42,7 @@ def unrecognizable_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def plugin_worker(target: str) -> AsyncGenerator[tuple[Client, Worker]]:
-    plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
+    plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()), lost_blobs=VOUCHED)
     client = await Client.connect(target, plugins=[plugin])
     async with Worker(
         client,
@@ -120,6 +120,7 @@ async def test_run_worker_need_not_be_recognized(temporal_target: str) -> None:
         [lookups.DecoratedTaker],
         activities=[lookups.decorated_read],
         encoder=encoder_for(MemoryStore()),
+        lost_blobs=VOUCHED,
     ) as rig:
         client: Client = rig.client
         handle = await client.start_workflow(

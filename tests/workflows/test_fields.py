@@ -31,6 +31,7 @@ from mistral_offload.workflows import (
 )
 from mistral_offload.workflows.activity_adapter import activity_definition
 from tests.bounds import connect, result_of, running
+from tests.temporal.plain_worker import VOUCHED
 from tests.workflows import recordings
 from tests.workflows.worker_runs import Rig, running_worker
 
@@ -67,7 +68,11 @@ async def rig_of(target: str, store: MemoryStore, **values: Any) -> AsyncGenerat
     offloader = make_offloader(store, **values)
     recordings.seen["offloader"] = offloader
     async with running_worker(
-        target, recordings.CLASSES, activities=recordings.ACTIVITIES, fields=offloader
+        target,
+        recordings.CLASSES,
+        activities=recordings.ACTIVITIES,
+        fields=offloader,
+        lost_blobs=VOUCHED,
     ) as rig:
         yield rig
 

@@ -15,6 +15,7 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from tests.bounds import result_of
+from tests.temporal.plain_worker import VOUCHED
 from tests.workflows import documents
 from tests.workflows.worker_runs import NAMESPACE, running_worker
 
@@ -34,7 +35,11 @@ async def test_the_input_of_a_decorated_workflow(temporal_target: str) -> None:
     config = PayloadOffloadingConfig(storage_config=BlobStorageConfig(bucket_name="b"))
     encoder = PayloadEncoder(config, store=MemoryStore())
     async with running_worker(
-        temporal_target, documents.ALL, activities=documents.ACTIVITIES, encoder=encoder
+        temporal_target,
+        documents.ALL,
+        activities=documents.ACTIVITIES,
+        encoder=encoder,
+        lost_blobs=VOUCHED,
     ) as rig:
         client: Client = rig.client
         execution_id = f"lost-{uuid4().hex[:8]}"

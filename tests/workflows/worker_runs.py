@@ -13,6 +13,8 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.common import RawValue
 
 import mistral_offload.workflows as workflows
+from mistral_offload.config import LostBlobConfig
+from mistral_offload.environment.settings import LostBlobVariables
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.jsontext import dump_json
@@ -83,6 +85,7 @@ async def running_worker(
     encoder: PayloadEncoder | None = None,
     fields: FieldOffloader | None = None,
     options: WorkerOptions | None = None,
+    lost_blobs: LostBlobConfig | None = None,
 ) -> AsyncGenerator[Rig]:
     """Run ``run_worker`` without a platform, on its own task queue."""
     queue = f"tests-{uuid4().hex[:8]}"
@@ -95,6 +98,7 @@ async def running_worker(
             temporal_server_url=target,
             temporal_namespace=NAMESPACE,
             temporal_task_queue=queue,
+            lost_blobs=lost_blobs and LostBlobVariables(**lost_blobs.model_dump()),
         ),
         options=options or WorkerOptions(graceful_shutdown_timeout=timedelta(seconds=2)),
         encoder=encoder,

@@ -8,9 +8,16 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
+from temporalio.exceptions import ApplicationError
 
-from mistral_offload.errors import MistralOffloadError, PayloadSerializationError
+from mistral_offload.config import LostBlobConfig
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    MistralOffloadError,
+    PayloadSerializationError,
+)
 from mistral_offload.limits import INLINE_LIMIT_BYTES
+from mistral_offload.temporal.failures.awaited_payloads import describe_awaited
 from mistral_offload.temporal.failures.lost_payloads import LENIENT, as_failure, is_lasting
 
 _LONGEST_TEXT = 32 * 1024
@@ -29,18 +36,22 @@ class OffloadingFailureConverter(DefaultFailureConverter):
     Args:
         offloads: True when a codec offloads large details.
         encrypts: True to put messages and stack traces into a payload, which a codec encrypts.
+        lost_blobs: conditions under which a missing blob is an error that no retry can fix.
     """
 
-    def __init__(self, *, offloads: bool, encrypts: bool) -> None:
+    def __init__(
+        self, *, offloads: bool, encrypts: bool, lost_blobs: LostBlobConfig = LostBlobConfig()
+    ) -> None:
         super().__init__(encode_common_attributes=encrypts)
         self._offloads = offloads
+        self._lost_blobs = lost_blobs
 
     def to_failure(
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
     ) -> None:
         """Write an exception to a failure; the exception is not modified."""
-        if isinstance(exception, MistralOffloadError) and is_lasting(exception):
-            replacement = as_failure(exception)
+        replacement = self._replacement(exception)
+        if replacement is not None:
             replacement.__traceback__ = exception.__traceback__
             replacement.__cause__ = exception.__cause__
             exception = replacement
@@ -52,6 +63,17 @@ class OffloadingFailureConverter(DefaultFailureConverter):
         if not self._offloads:
             _drop_large_details(failure)
         _shorten(failure)
+
+    def _replacement(self, exception: BaseException) -> ApplicationError | None:
+        """Return the failure that is sent instead of an error of this package, if any."""
+        if not isinstance(exception, MistralOffloadError):
+            return None
+        if is_lasting(exception, self._lost_blobs):
+            return as_failure(exception)
+        if isinstance(exception, BlobNotFoundError):
+            text = describe_awaited(exception, self._lost_blobs)
+            return ApplicationError(text, type=type(exception).__name__)
+        return None
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
         """Read an exception; a detail that cannot be decoded becomes a `LostPayload`."""
@@ -91,7 +113,9 @@ def _details_converter(converter: PayloadConverter) -> PayloadConverter:
     return converter if isinstance(converter, _DetailsConverter) else _DetailsConverter(converter)
 
 
-def failure_converter_class(*, offloads: bool, encrypts: bool) -> type[OffloadingFailureConverter]:
+def failure_converter_class(
+    *, offloads: bool, encrypts: bool, lost_blobs: LostBlobConfig = LostBlobConfig()
+) -> type[OffloadingFailureConverter]:
     """Make an `OffloadingFailureConverter` class that Temporal can instantiate without arguments.
 
     The arguments are those of `OffloadingFailureConverter`.
@@ -99,7 +123,7 @@ def failure_converter_class(*, offloads: bool, encrypts: bool) -> type[Offloadin
 
     class ConfiguredFailureConverter(OffloadingFailureConverter):
         def __init__(self) -> None:
-            super().__init__(offloads=offloads, encrypts=encrypts)
+            super().__init__(offloads=offloads, encrypts=encrypts, lost_blobs=lost_blobs)
 
     return ConfiguredFailureConverter
 

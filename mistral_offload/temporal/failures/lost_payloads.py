@@ -3,20 +3,22 @@
 An error raised while a workflow task is decoded makes Temporal retry the task forever, unnoticed by
 the caller. So an error that no retry can fix is put into a placeholder instead of the payload. It
 is raised where the value is used, as a failure that ends the workflow, handler or activity.
+
+The placeholder of an activity's payload can also stand for an error that a retry may fix (see
+`awaited_payloads`), because some errors of an activity's decoding are final for Temporal.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from contextvars import ContextVar
 from typing import Any, NoReturn, cast
 
 import temporalio.workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
@@ -24,6 +26,10 @@ from mistral_offload.errors import (
     MistralOffloadError,
     OffloadingNotConfiguredError,
     PayloadError,
+)
+from mistral_offload.temporal.failures.awaited_payloads import (
+    AwaitedPayloadError,
+    WorkflowTaskRetryError,
 )
 from mistral_offload.temporal.failures.termination import schedule_termination
 
@@ -33,7 +39,8 @@ ENCODING = "binary/undeliverable"
 LENIENT: ContextVar[bool] = ContextVar("mistral_offload_lenient", default=False)
 """True while a failure is converted. That must succeed, whatever the failure's details are."""
 
-_LASTING = (PayloadError, BlobNotFoundError, BlobCorruptedError)
+# A damaged blob was read from a configured store, so that store is no wrong one.
+_LASTING = (PayloadError, BlobCorruptedError)
 # A worker with the right settings can decode these, so a misconfigured one must not end executions.
 _CONFIGURATION_ERRORS = (OffloadingNotConfiguredError, EncryptionNotConfiguredError)
 # In a replay, all other errors go away when the worker gets its former settings back.
@@ -53,8 +60,15 @@ _ADVICE: dict[type[MistralOffloadError], str] = {
 }
 
 
-def is_lasting(error: BaseException) -> bool:
-    """Return True if no retry can succeed, whatever the settings of the worker."""
+def is_lasting(error: BaseException, lost_blobs: LostBlobConfig) -> bool:
+    """Return True if no retry can succeed, whatever the settings of the worker.
+
+    Args:
+        error: the error.
+        lost_blobs: conditions under which a missing blob counts as lost.
+    """
+    if isinstance(error, BlobNotFoundError):
+        return lost_blobs.is_lost(error)
     return isinstance(error, _LASTING) and not isinstance(error, _CONFIGURATION_ERRORS)
 
 
@@ -76,7 +90,11 @@ def as_failure(error: MistralOffloadError, *, size: int | None = None) -> Applic
 
 def to_placeholder(failure: ApplicationError) -> Payload:
     """Make the placeholder of a payload that cannot be decoded."""
-    members = {"type": failure.type, "message": failure.message}
+    members = {
+        "type": failure.type,
+        "message": failure.message,
+        "awaited": isinstance(failure, AwaitedPayloadError),
+    }
     return Payload(metadata={"encoding": ENCODING.encode()}, data=json.dumps(members).encode())
 
 
@@ -84,23 +102,10 @@ def read_failure(payload: Payload) -> ApplicationError | None:
     """Return the failure in a placeholder; None for any other payload."""
     if payload.metadata.get("encoding") != ENCODING.encode():
         return None
-    members = cast("dict[str, str]", json.loads(payload.data))
+    members = cast("dict[str, Any]", json.loads(payload.data))
+    if members["awaited"]:
+        return AwaitedPayloadError(members["message"], kind=members["type"])
     return _failure(members["type"], members["message"])
-
-
-def require_delivered(values: Iterable[Any]) -> None:
-    """Raise the failure of the first lost payload, including those in ``RawValue``.
-
-    Raises:
-        ApplicationError: a value is a lost payload; not retryable.
-    """
-    for value in values:
-        if isinstance(value, LostPayload):
-            value.fail()
-        if isinstance(value, RawValue):
-            failure = read_failure(value.payload)
-            if failure is not None:
-                raise_failure(failure)
 
 
 def raise_failure(failure: ApplicationError) -> NoReturn:
@@ -110,52 +115,15 @@ def raise_failure(failure: ApplicationError) -> NoReturn:
         ApplicationError: the failure.
         ReplayImpossibleError: a blob is lost in a replay, where history continues after this point;
             the run is going to be terminated.
+        WorkflowTaskRetryError: a retry may fix it, and this is a workflow.
     """
-    is_blob_lost = failure.type in _BLOB_LOST and temporalio.workflow.in_workflow()
+    in_workflow = temporalio.workflow.in_workflow()
+    if isinstance(failure, AwaitedPayloadError) and in_workflow:
+        raise WorkflowTaskRetryError(f"{failure.type}: {failure.message}")
+    is_blob_lost = failure.type in _BLOB_LOST and in_workflow
     if is_blob_lost and temporalio.workflow.unsafe.is_replaying_history_events():
         raise schedule_termination(failure)
     raise failure
-
-
-class LostPayload:
-    """Stands for a value that could not be decoded; using it raises its failure."""
-
-    __slots__ = ("_failure",)
-
-    def __init__(self, failure: ApplicationError) -> None:
-        object.__setattr__(self, "_failure", failure)
-
-    def fail(self) -> NoReturn:
-        """Raise the failure.
-
-        Raises:
-            ApplicationError: always.
-        """
-        failure: ApplicationError = object.__getattribute__(self, "_failure")
-        raise_failure(failure)
-
-    def __repr__(self) -> str:
-        return "<a value that could not be decoded>"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # looked up by copy, inspect and similar modules
-            raise AttributeError(name)
-        self.fail()
-
-    def __getitem__(self, key: Any) -> Any:
-        self.fail()
-
-    def __iter__(self) -> Any:
-        self.fail()
-
-    def __len__(self) -> int:  # noqa: PLE0303
-        self.fail()
-
-    def __bool__(self) -> bool:  # noqa: PLE0304
-        self.fail()
-
-    def __str__(self) -> str:  # noqa: PLE0307
-        self.fail()
 
 
 def _failure(kind: str | None, text: str) -> ApplicationError:

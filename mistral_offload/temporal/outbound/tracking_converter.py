@@ -13,7 +13,6 @@ from typing import Any
 
 import temporalio.workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.common import RawValue
 from temporalio.converter import (
     PayloadConverter,
     SerializationContext,
@@ -25,14 +24,14 @@ from typing_extensions import Self
 
 from mistral_offload.errors import PayloadSerializationError
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.failures.awaited_payloads import AwaitedPayloadError
 from mistral_offload.temporal.failures.lost_payloads import (
     LENIENT,
-    LostPayload,
     as_failure,
     raise_failure,
     read_failure,
-    require_delivered,
 )
+from mistral_offload.temporal.failures.lost_value import LostPayload, require_delivered
 from mistral_offload.temporal.outbound.outbox import Outbox
 from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
 from mistral_offload.temporal.outbound.size_budget import unencoded_size_error
@@ -98,11 +97,13 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
     ) -> list[Any]:
         """Convert payloads to values.
 
-        A lost payload becomes a `LostPayload`, or stays a placeholder in a ``RawValue``.
+        A lost payload becomes a `LostPayload`, whatever its type.
 
         Raises:
             ApplicationError: a lost payload is the result of an activity or a child that a workflow
                 waits for.
+            WorkflowTaskRetryError: a payload of a workflow cannot be read now, but a retry may fix
+                it.
         """
         failures = [read_failure(payload) for payload in payloads]
         if not any(failures):
@@ -112,22 +113,27 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         for payload, failure, hint in zip_longest(payloads, failures, hints):
             if failure is None:
                 values += self._inner.from_payloads([payload], None if hint is None else [hint])
-            elif hint is RawValue:
-                values.append(RawValue(payload))
-            elif self._is_awaited():
+            elif self._is_raised(failure):
                 with workflow_entered(self._run.loop):
                     raise_failure(failure)
             else:
                 values.append(LostPayload(failure))
         return values
 
-    def _is_awaited(self) -> bool:
-        """Return True if a workflow waits for the value: the result of an activity or a child.
+    def _is_raised(self, failure: ApplicationError) -> bool:
+        """Return True if the failure of a value is raised at once.
+
+        That is so if a workflow waits for the value, the result of an activity or a child; and in
+        workflows if a retry may fix the failure, so that no code of the user runs before.
 
         Arguments of workflows and handlers are passed to the interceptors instead. Raised here, the
         failure of a signal's argument would be logged, and the signal dropped.
         """
-        if LENIENT.get() or not converts_for_workflow():
+        if not converts_for_workflow():
+            return False
+        if isinstance(failure, AwaitedPayloadError):
+            return True
+        if LENIENT.get():
             return False
         context = self._context
         return not isinstance(context, WorkflowSerializationContext) or context != self._run.own
