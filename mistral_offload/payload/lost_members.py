@@ -8,9 +8,9 @@ the text has a ``null`` or asterisks in it, and only below classes that can hold
 from __future__ import annotations
 
 import marshal
-import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import isfinite
 from types import NoneType
 from typing import Any, cast
 
@@ -62,20 +62,20 @@ def _is_suspect(value: object, data: bytes, *, inferred: bool) -> bool:
     if kind in _LEAVES or (kind is float and inferred):
         return False
     if _shows_secret(data):
-        return _is_lossy(value, {})
+        return _is_lossy(value)
     if issubclass(kind, BaseModel) and not traits_of(kind).is_lossy:
         return False
     if not _NULL.search(data) or (inferred and _has_only_builtins(value)):
         return False
-    return _is_lossy(value, {})
+    return _is_lossy(value)
 
 
 def _shows_secret(data: bytes) -> bool:
     # Subclasses may be shown in their own way. One byte is found many times faster than two.
-    return bool(Secret.__subclasses__()) or (b"*" in data and _MASK in data)
+    return len(cast("Any", Secret).__subclasses__()) > 0 or (b"*" in data and _MASK in data)
 
 
-def _has_only_builtins(value: object) -> bool:
+def _has_only_builtins(value: Any) -> bool:
     """Return True if a value has no object of a class in it; marshal refuses such objects."""
     try:
         marshal.dumps(value)
@@ -84,40 +84,40 @@ def _has_only_builtins(value: object) -> bool:
     return True
 
 
-def _is_lossy(value: Any, lossy_fields: dict[type, tuple[str, ...] | None]) -> bool:
-    """Return True if a value is, or has a member that is, a number that is not finite or a secret.
-
-    Args:
-        value: the value.
-        lossy_fields: fields to look at by model; filled during the walk. None: every member.
-    """
-    kind: Any = type(value)
-    items: Any
-    if kind is dict:
-        items = value.values()
-    elif kind is list or kind is tuple:
-        items = value
-    else:
-        if kind not in lossy_fields:
-            lossy_fields[kind] = _lossy_fields(kind)
-        fields = lossy_fields[kind]
-        if fields is not None:
-            members = value.__dict__
-            items = [members.get(name) for name in fields]
-        elif isinstance(value, float):
-            return not math.isfinite(value)
-        elif isinstance(value, _SECRETS):
-            return True
+def _is_lossy(value: Any) -> bool:
+    """Return True if a value is, or has at any depth, a number that is not finite or a secret."""
+    lossy_fields: dict[type, tuple[str, ...] | None] = {}  # by model; None: look at every member
+    pending: list[Any] = [[value]]
+    while pending:
+        container = pending.pop()
+        kind = type(container)
+        items: Iterable[object]
+        if kind is dict:
+            items = container.values()
+        elif kind is list or kind is tuple:
+            items = container
         else:
-            items = [member.value for member in members_of(value)]
-    for item in items:
-        item_kind: Any = type(item)
-        if item_kind is float:
-            if not math.isfinite(item):
+            if kind not in lossy_fields:
+                lossy_fields[kind] = _lossy_fields(kind)
+            fields = lossy_fields[kind]
+            if fields is not None:
+                items = map(container.__dict__.get, fields)
+            elif _is_lossy_by_itself(container):
                 return True
-        elif item_kind not in _LEAVES and _is_lossy(item, lossy_fields):
-            return True
+            else:
+                items = [member.value for member in members_of(container)]
+        for item in items:
+            item_kind = type(item)
+            if item_kind is float:
+                if not isfinite(item):  # type: ignore[arg-type]
+                    return True
+            elif item_kind not in _LEAVES:
+                pending.append(item)
     return False
+
+
+def _is_lossy_by_itself(value: object) -> bool:
+    return isinstance(value, _SECRETS) or (isinstance(value, float) and not isfinite(value))
 
 
 def _lossy_fields(kind: type) -> tuple[str, ...] | None:
@@ -135,11 +135,11 @@ def _find_loss(
     Where an author's own serializer wrote something of another shape, nothing is compared.
     """
     if isinstance(value, float):
-        lost = written is None and not math.isfinite(value)
+        lost = written is None and not isfinite(value)
         return _lost_number(value, path, owner) if lost else None
     if isinstance(value, _SECRETS):
-        return _lost_secret(value, path) if _is_mask(value, written) else None
-    kind: Any = type(value)
+        return _lost_secret(cast("object", value), path) if _is_mask(value, written) else None
+    kind = type(cast("object", value))
     if hasattr(kind, "__pydantic_serializer__"):
         owner = kind
         if _has_serializer(kind):
@@ -171,7 +171,7 @@ def _find_loss(
 def _values(written: Any) -> Sequence[Any]:
     if isinstance(written, dict):
         return list(cast("dict[str, Any]", written).values())
-    return cast("list[Any]", written) if isinstance(written, list) else ()
+    return cast("Sequence[Any]", written) if isinstance(written, list) else ()
 
 
 def _has_serializer(kind: Any, name: str | None = None) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple, cast
 
@@ -32,10 +32,11 @@ def members_of(value: Any) -> Iterator[Member]:
 
     A class can have members of its own: ``json_members()`` returns a dict of what it writes.
     """
+    kind = type(cast("object", value))
     if isinstance(value, BaseModel):
         yield from _members_of_model(value)
     elif isinstance(value, Mapping):
-        items = cast("Mapping[Any, Any]", value).items()
+        items = cast("Any", value).items()
         yield from (Member(_text(key), None, item) for key, item in items)
     elif isinstance(value, Sequence | AbstractSet):
         if not isinstance(value, str | bytes | bytearray | memoryview):
@@ -49,16 +50,15 @@ def members_of(value: Any) -> Iterator[Member]:
             if hasattr(value, field.name):
                 key = _key(field.name, fields.get(field.name))
                 yield Member(field.name, key, getattr(value, field.name))
-    elif own := getattr(type(value), "json_members", None):
-        members = cast("Callable[[Any], Mapping[str, Any]]", own)(value)
+    elif hasattr(kind, "json_members"):
+        members: Mapping[str, Any] = value.json_members()
         yield from (Member(name, name, item) for name, item in members.items())
 
 
-def fields_of(kind: type) -> Mapping[str, Any]:
+def fields_of(kind: Any) -> Mapping[str, Any]:
     """Return the fields of a model or pydantic dataclass by name; none for other types."""
-    if issubclass(kind, BaseModel):
-        return kind.model_fields
-    return cast("Mapping[str, Any]", getattr(kind, "__pydantic_fields__", {}))
+    fields = kind.model_fields if issubclass(kind, BaseModel) else None
+    return fields or getattr(kind, "__pydantic_fields__", {})
 
 
 def format_path(names: Sequence[str]) -> str:

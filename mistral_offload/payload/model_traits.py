@@ -73,7 +73,8 @@ def _traits_of_type(annotation: Any, above: set[type]) -> _TypeTraits:
         annotation: the type.
         above: the models that have it as a field, at any depth.
     """
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin = get_origin(annotation)
+    arguments: tuple[Any, ...] = get_args(annotation)
     if origin is Literal:
         return _TypeTraits(lossy=False, nests=False)
     if origin is Annotated:
@@ -81,7 +82,7 @@ def _traits_of_type(annotation: Any, above: set[type]) -> _TypeTraits:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if annotation in above:  # its own fields are being looked at
             return _TypeTraits(lossy=False, nests=True)
-        arguments = [field.annotation for field in annotation.model_fields.values()]
+        arguments = tuple(field.annotation for field in annotation.model_fields.values())
         above = {*above, annotation}
         worst = annotation.model_config.get("extra") == "allow"
     elif arguments:

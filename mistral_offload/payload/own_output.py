@@ -86,15 +86,17 @@ def _find(root: list[Any], location: tuple[int | str, ...]) -> tuple[Any, Any]:
     container: Any = root
     key: int | str = 0
     for part in location:
-        value = container[key]
-        if isinstance(value, dict):
-            has = part in value
-        else:
-            items: Any = value if isinstance(value, list) else ()
-            has = isinstance(part, int) and part < len(items)
-        if has:
+        value: Any = container[key]
+        if _has(value, part):
             container, key = value, part
     return container, key
+
+
+def _has(value: Any, part: int | str) -> bool:
+    if isinstance(value, dict):
+        return part in value
+    length = len(cast("Any", value)) if isinstance(value, list) else 0
+    return isinstance(part, int) and part < length
 
 
 def _keeps_computed(adapter: TypeAdapter[Any]) -> bool:

@@ -149,10 +149,10 @@ async def start_workflow(
     """
     result = ResultMapping(result_type)
     if isinstance(workflow, str):
-        given, members = take_whole(input, members)
-        if given is not None and members:
+        given, rest = take_whole(input, members)
+        if given is not None and rest:
             raise TypeError(f"pass the input of {workflow!r} as one object or by keyword, not both")
-        name, value = workflow, given if given is not None else members or None
+        name, value = workflow, given if given is not None else rest or None
     else:
         definition = definition_of(workflow)
         name = definition.name

@@ -77,10 +77,10 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         require_delivered(values)
         try:
             payloads = self._inner.to_payloads(values)
-        except PayloadSerializationError as error:
+        except PayloadSerializationError as refusal:
             if not temporalio.workflow.in_workflow():
                 raise
-            raise _WorkflowSerializationError(str(error)) from error.__cause__
+            raise _WorkflowSerializationError(str(refusal)) from refusal.__cause__
         if not temporalio.workflow.in_workflow():
             return payloads
         self._run.loop = asyncio.get_running_loop()
