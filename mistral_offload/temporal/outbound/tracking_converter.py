@@ -33,6 +33,7 @@ from mistral_offload.temporal.failures.lost_payloads import (
     read_failure,
     require_delivered,
 )
+from mistral_offload.temporal.outbound.history_growth import HistoryGrowth, outcome_floor
 from mistral_offload.temporal.outbound.outbox import Outbox
 from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
 from mistral_offload.temporal.outbound.size_budget import unencoded_size_error
@@ -54,7 +55,12 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         self._inner = inner
         self._encoder = encoder
         self._context: SerializationContext | None = None
-        self._run = _Run()
+        self._run = _Run(HistoryGrowth(encoder.history_floor_bytes))
+
+    @property
+    def history(self) -> HistoryGrowth:
+        """The history of the workflow run that this converter belongs to."""
+        return self._run.history
 
     def with_context(self, context: SerializationContext) -> Self:
         """Return a copy of this converter for the payloads of one workflow or activity."""
@@ -91,7 +97,9 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         if not self._encoder.offloads:
             return payloads
         owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
-        return self._run.outbox.record(payloads, owner)
+        # Arguments of local activities stay in the worker.
+        floor = None if owner.is_local else outcome_floor(self.history.floor)
+        return self._run.outbox.record(payloads, owner, floor=floor)
 
     def from_payloads(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None
@@ -152,12 +160,14 @@ class _Run:
 
     Attributes:
         outbox: payloads that the workflow is about to send.
+        history: size and expected growth of the run's history.
         own: the context of the workflow run itself.
         loop: the event loop of the workflow.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, history: HistoryGrowth) -> None:
         self.outbox = Outbox()
+        self.history = history
         self.own: SerializationContext | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 

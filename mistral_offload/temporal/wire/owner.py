@@ -22,10 +22,12 @@ class PayloadOwner:
             Temporal does not name one.
         is_local: True for a local activity, whose result becomes part of a workflow task's
             response.
+        is_activity: True for an activity of a workflow, whose result stays in that one's history.
     """
 
     context: PayloadContext | None = None
     is_local: bool = False
+    is_activity: bool = False
 
     @classmethod
     def of(cls, context: SerializationContext) -> PayloadOwner:
@@ -35,7 +37,7 @@ class PayloadOwner:
         if isinstance(context, ActivitySerializationContext):
             execution_id = context.workflow_id or context.activity_id
             owner = PayloadContext(context.namespace, execution_id) if execution_id else None
-            return cls(owner, context.is_local)
+            return cls(owner, context.is_local, is_activity=bool(context.workflow_id))
         return cls()
 
     @property
