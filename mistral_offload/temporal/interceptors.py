@@ -53,11 +53,10 @@ from mistral_offload.temporal.context import (
 from mistral_offload.temporal.failures.lost_payloads import require_delivered
 from mistral_offload.temporal.outbound.history_growth import (
     FLOOR_HEADER,
-    HistoryGrowth,
+    current_history,
     received_floor,
     set_outcome_floor,
 )
-from mistral_offload.temporal.outbound.tracking_converter import TrackingConverter
 from mistral_offload.temporal.worker_scope import note_activity_task, note_worker
 
 
@@ -105,19 +104,14 @@ class _ActivityContext(ActivityInboundInterceptor):
 
 
 class _OwnContext:
-    """The context and history of one workflow run, shared by its two interceptors.
+    """The context of one workflow run, shared by its inbound and outbound interceptor.
 
     Attributes:
-        history: size and expected growth of the run's history.
         floor_header: the header that this run received from its parent, or None.
     """
 
     def __init__(self) -> None:
         self._context: PayloadContext | None = None
-        converter = temporalio.workflow.payload_converter()
-        self.history = (
-            converter.history if isinstance(converter, TrackingConverter) else HistoryGrowth(None)
-        )
         self.floor_header: Payload | None = None
 
     def receive(self, arguments: Any) -> None:
@@ -153,7 +147,7 @@ class _WorkflowContext(WorkflowInboundInterceptor):
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
         require_delivered(input.args)
-        self._own.history.check()
+        current_history().check()
         handler = _signal_handler(input.signal)
         arguments = without_empty(input.args, handler) if handler else input.args
         await super().handle_signal(replace(input, args=arguments))
@@ -180,7 +174,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         self._own = own
 
     def start_activity(self, input: StartActivityInput) -> temporalio.workflow.ActivityHandle[Any]:
-        with self._own.history.calling(input.headers) as call:
+        with current_history().calling(input.headers) as call:
             arguments = wrap_arguments(input.args, self._own.full)
             handle = super().start_activity(replace(input, args=arguments, headers=call.headers))
             call.end_with(handle)
@@ -190,7 +184,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         self,
         input: StartLocalActivityInput,
     ) -> temporalio.workflow.ActivityHandle[Any]:
-        with self._own.history.calling(input.headers, is_local=True) as call:
+        with current_history().calling(input.headers, is_local=True) as call:
             arguments = wrap_arguments(input.args, self._own.full)
             handle = super().start_local_activity(
                 replace(input, args=arguments, headers=call.headers)
@@ -202,7 +196,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         self,
         input: StartChildWorkflowInput,
     ) -> temporalio.workflow.ChildWorkflowHandle[Any, Any]:
-        with self._own.history.calling(input.headers) as call:
+        with current_history().calling(input.headers) as call:
             arguments = wrap_arguments(input.args, self._own.public)
             handle = await super().start_child_workflow(
                 replace(input, args=arguments, headers=call.headers)

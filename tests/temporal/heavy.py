@@ -46,6 +46,11 @@ async def reverse(value: bytes) -> bytes:
 
 
 @activity.defn
+async def numbered(size: int, number: int) -> str:
+    return text(size, f"{number % 20}-")
+
+
+@activity.defn
 async def beat(size: int) -> int:
     details = activity.info().heartbeat_details
     if not details:
@@ -120,6 +125,37 @@ class FanOut:
             ]
         found = await asyncio.gather(*works)
         return sum(each if isinstance(each, int) else len(each) for each in found)
+
+
+@workflow.defn
+class Numbered:
+    @workflow.run
+    async def run(self, size: int, number: int) -> str:
+        return text(size, f"{number % 20}-")
+
+
+@workflow.defn
+class Collect:
+    """Collects many results of one kind, some at once, and counts the right ones."""
+
+    @workflow.run
+    async def run(self, kind: str, number: int, size: int, at_once: int) -> int:
+        right = 0
+        for first in range(0, number, at_once):
+            numbers = range(first, min(first + at_once, number))
+            results = await asyncio.gather(*[self._call(kind, size, each) for each in numbers])
+            wanted = [text(size, f"{each % 20}-") for each in numbers]
+            right += sum(map(str.__eq__, results, wanted))
+        return right
+
+    async def _call(self, kind: str, size: int, number: int) -> str:
+        if kind == "child":
+            return await workflow.execute_child_workflow(Numbered.run, args=[size, number])
+        start: Any = (
+            workflow.execute_local_activity if kind == "local" else workflow.execute_activity
+        )
+        made: str = await start(numbered, args=[size, number], start_to_close_timeout=TIMEOUT)
+        return made
 
 
 @workflow.defn
@@ -263,5 +299,5 @@ class Forward:
         )
 
 
-WORKFLOWS = [Forward, Child, Sink, FanOut, Chain, Kinds]
-ACTIVITIES: list[Any] = [measure, measure_all, grow, make, reverse, beat, fail]
+WORKFLOWS = [Forward, Child, Sink, FanOut, Numbered, Collect, Chain, Kinds]
+ACTIVITIES: list[Any] = [measure, measure_all, grow, make, numbered, reverse, beat, fail]

@@ -12,12 +12,14 @@ calls started at once, the later ones receive a lower floor. Official workers ig
 from __future__ import annotations
 
 import logging
-from asyncio import Future
+import threading
+from asyncio import AbstractEventLoop, Future, get_running_loop
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import temporalio.workflow
 from temporalio.api.common.v1 import Payload
@@ -109,6 +111,33 @@ class PendingCall:
     def end_with(self, handle: Future[Any]) -> None:
         """Forget the call as soon as its handle is done."""
         handle.add_done_callback(lambda _: self.forget())
+
+
+_histories: WeakKeyDictionary[AbstractEventLoop, HistoryGrowth] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def current_history() -> HistoryGrowth:
+    """Return the history of the workflow that is running."""
+    history = _known_history()
+    if history is None:
+        # The run's converter registers the history. It cannot be reached from here, since Temporal
+        # wraps it, but it converts this value.
+        temporalio.workflow.payload_converter().to_payload(None)
+        history = _known_history()
+    return history or register_history(HistoryGrowth(None))
+
+
+def register_history(history: HistoryGrowth) -> HistoryGrowth:
+    """Make this the history of the workflow that is running, and return it."""
+    with _lock:
+        _histories[get_running_loop()] = history
+    return history
+
+
+def _known_history() -> HistoryGrowth | None:
+    with _lock:
+        return _histories.get(get_running_loop())
 
 
 class HistoryGrowth:

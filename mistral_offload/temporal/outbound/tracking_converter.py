@@ -33,7 +33,11 @@ from mistral_offload.temporal.failures.lost_payloads import (
     read_failure,
     require_delivered,
 )
-from mistral_offload.temporal.outbound.history_growth import HistoryGrowth, outcome_floor
+from mistral_offload.temporal.outbound.history_growth import (
+    HistoryGrowth,
+    outcome_floor,
+    register_history,
+)
 from mistral_offload.temporal.outbound.outbox import Outbox
 from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
 from mistral_offload.temporal.outbound.size_budget import unencoded_size_error
@@ -56,11 +60,6 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         self._encoder = encoder
         self._context: SerializationContext | None = None
         self._run = _Run(HistoryGrowth(encoder.history_floor_bytes))
-
-    @property
-    def history(self) -> HistoryGrowth:
-        """The history of the workflow run that this converter belongs to."""
-        return self._run.history
 
     def with_context(self, context: SerializationContext) -> Self:
         """Return a copy of this converter for the payloads of one workflow or activity."""
@@ -90,7 +89,9 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             raise _WorkflowSerializationError(str(error)) from error.__cause__
         if not temporalio.workflow.in_workflow():
             return payloads
-        self._run.loop = asyncio.get_running_loop()
+        if self._run.loop is None:
+            self._run.loop = asyncio.get_running_loop()
+            register_history(self._run.history)
         error = unencoded_size_error(payloads, self._encoder)
         if error is not None:
             raise as_failure(error)
@@ -98,7 +99,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             return payloads
         owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
         # Arguments of local activities stay in the worker.
-        floor = None if owner.is_local else outcome_floor(self.history.floor)
+        floor = None if owner.is_local else outcome_floor(self._run.history.floor)
         return self._run.outbox.record(payloads, owner, floor=floor)
 
     def from_payloads(
