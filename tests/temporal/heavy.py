@@ -61,6 +61,11 @@ async def beat(size: int) -> int:
 
 
 @activity.defn
+async def later() -> str:
+    activity.raise_complete_async()
+
+
+@activity.defn
 async def fail(size: int, how: str) -> None:
     if how == "details":
         raise ApplicationError("large", text(size), non_retryable=True)
@@ -190,6 +195,12 @@ class Kinds:
         made = await workflow.execute_local_activity(make, size, start_to_close_timeout=TIMEOUT)
         return await workflow.execute_local_activity(measure, made, start_to_close_timeout=TIMEOUT)
 
+    async def later(self, size: int, _: str) -> int:
+        made = await workflow.execute_activity(
+            later, activity_id="later", start_to_close_timeout=TIMEOUT
+        )
+        return len(made)
+
     async def bytes(self, size: int, _: str) -> int:
         made = await workflow.execute_activity(
             reverse, b"\xff" * size, start_to_close_timeout=TIMEOUT
@@ -300,4 +311,4 @@ class Forward:
 
 
 WORKFLOWS = [Forward, Child, Sink, FanOut, Numbered, Collect, Chain, Kinds]
-ACTIVITIES: list[Any] = [measure, measure_all, grow, make, numbered, reverse, beat, fail]
+ACTIVITIES: list[Any] = [measure, measure_all, grow, make, numbered, reverse, beat, later, fail]
