@@ -70,7 +70,7 @@ def test_defaults() -> None:
 
 def test_a_threshold_below_zero_is_refused() -> None:
     storage = BlobStorageConfig(bucket_name="b")
-    with pytest.raises(ConfigurationError, match="history_min_size_bytes.*greater than or equal"):
+    with pytest.raises(ConfigurationError, match=r"history_min_size_bytes.*greater than or equal"):
         PayloadOffloadingConfig(storage_config=storage, history_min_size_bytes=-1)
 
 
