@@ -31,6 +31,7 @@ from mistral_offload.limits import (
     DEFAULT_COMPRESSION_MIN_SIZE_BYTES,
     DEFAULT_DECOMPRESSED_LIMIT_BYTES,
     DEFAULT_FIELD_MIN_SIZE_BYTES,
+    DEFAULT_HISTORY_MIN_SIZE_BYTES,
     DEFAULT_LOST_BLOB_SECONDS,
     DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
     DEFAULT_RENEW_AFTER_SECONDS,
@@ -224,6 +225,11 @@ class PayloadOffloadingConfig(Config):
     ``min_size_bytes`` is compared to the JSON text (after compression, if that is enabled). A
     payload that could not be delivered otherwise is offloaded at any size.
 
+    ``history_min_size_bytes`` is the lower threshold of payloads that workers send and that stay in
+    an execution's history: arguments and results of activities and children, signals to other
+    workflows. It falls as the history grows. If only ``min_size_bytes`` is given, that applies to
+    them, too.
+
     Example::
 
         PayloadOffloadingConfig(
@@ -236,10 +242,19 @@ class PayloadOffloadingConfig(Config):
 
     storage_config: BlobStorageConfig
     min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
+    history_min_size_bytes: int = Field(default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0)
     allow_other_namespaces: bool = Field(
         default=False,
         description="Let a worker read blobs of every namespace in the store, not only of its own.",
     )
+
+    @property
+    def history_floor_bytes(self) -> int:
+        """Threshold in bytes that applies to payloads in a short history."""
+        given = self.model_fields_set
+        if "min_size_bytes" in given and "history_min_size_bytes" not in given:
+            return self.min_size_bytes
+        return min(self.min_size_bytes, self.history_min_size_bytes)
 
 
 class FieldOffloadingConfig(Config):

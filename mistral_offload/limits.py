@@ -23,6 +23,15 @@ LOW_FLOOR_BYTES = 16 * 1024
 DEFAULT_PAYLOAD_MIN_SIZE_BYTES = 2 * MIB
 """Default offloading threshold of whole payloads."""
 
+DEFAULT_HISTORY_MIN_SIZE_BYTES = 256 * 1024
+"""Default offloading threshold of payloads that stay in a history, the same as Temporal's own."""
+
+HISTORY_LIMIT_BYTES = 50 * MIB
+"""Size of a history at which Temporal terminates the execution."""
+
+HISTORY_WARNING_BYTES = 10 * MIB
+"""Size of a history from which offloading thresholds fall, and at which a worker warns."""
+
 DEFAULT_FIELD_MIN_SIZE_BYTES = 1 * MIB
 """Default offloading threshold of activity fields, compared to the size of their model."""
 

@@ -63,7 +63,15 @@ def test_offloading_needs_storage() -> None:
 def test_defaults() -> None:
     storage = BlobStorageConfig(bucket_name="b")
     assert storage.storage_provider is StorageProvider.S3
-    assert PayloadOffloadingConfig(storage_config=storage).min_size_bytes == 2 * MIB
+    offloading = PayloadOffloadingConfig(storage_config=storage)
+    assert offloading.min_size_bytes == 2 * MIB
+    assert offloading.history_floor_bytes == offloading.history_min_size_bytes == 256 * 1024
+
+
+def test_a_threshold_below_zero_is_refused() -> None:
+    storage = BlobStorageConfig(bucket_name="b")
+    with pytest.raises(ConfigurationError, match=r"history_min_size_bytes.*greater than or equal"):
+        PayloadOffloadingConfig(storage_config=storage, history_min_size_bytes=-1)
 
 
 def test_equal_configurations_are_one_key() -> None:

@@ -15,6 +15,7 @@ from mistral_offload.limits import (
     PAYLOAD_LIMIT_BYTES,
     SMALLEST_OFFLOADED_BYTES,
 )
+from mistral_offload.payload.encoder import describe_thresholds
 
 _ENCRYPTION_VARIABLES = "TEMPORAL_PAYLOAD_ENCRYPTION"
 _COMPRESSION_VARIABLES = "TEMPORAL_PAYLOAD_COMPRESSION"
@@ -46,7 +47,13 @@ class SettingsChecks:
     def _payload_offloading(self) -> Verdict:
         config = self._settings.payload_offloading
         if config is not None:
-            return _check_threshold(config.storage_config, config.min_size_bytes, PAYLOAD_VARIABLES)
+            return _check_thresholds(
+                config.storage_config,
+                describe_thresholds(config),
+                PAYLOAD_VARIABLES,
+                MIN_SIZE_BYTES=config.min_size_bytes,
+                HISTORY_MIN_SIZE_BYTES=config.history_floor_bytes,
+            )
         if self._settings.temporal_payload_offloading is not None:
             return _warn_no_storage_block(PAYLOAD_VARIABLES)
         if self._settings.field_offloading is not None:
@@ -60,7 +67,13 @@ class SettingsChecks:
     def _activity_fields(self) -> Verdict:
         config = self._settings.field_offloading
         if config is not None:
-            return _check_threshold(config.storage_config, config.min_size_bytes, FIELD_VARIABLES)
+            size = config.min_size_bytes
+            return _check_thresholds(
+                config.storage_config,
+                f"from {size:,} bytes on",
+                FIELD_VARIABLES,
+                MIN_SIZE_BYTES=size,
+            )
         if self._settings.activity_attributes_offloading is not None:
             return _warn_no_storage_block(FIELD_VARIABLES)
         return ok("off")
@@ -125,18 +138,23 @@ def find_misspelt(names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _check_threshold(config: BlobStorageConfig, min_size: int, group: str) -> Verdict:
-    detail = f"from {min_size:,} bytes on, to {config.description}, {_credentials(config)}"
-    remedy = f"set {group}__MIN_SIZE_BYTES between {SMALLEST_OFFLOADED_BYTES} and"
-    remedy += f" {PAYLOAD_LIMIT_BYTES}, in clients as well"
-    if min_size > PAYLOAD_LIMIT_BYTES:
-        return warning(
-            f"{detail}; effectively from {INLINE_LIMIT_BYTES:,} bytes on, since larger payloads "
-            "cannot be delivered inline",
-            remedy,
-        )
-    if min_size < SMALLEST_OFFLOADED_BYTES:
-        return warning(f"{detail}; a reference is hardly smaller, and each costs a request", remedy)
+def _check_thresholds(
+    config: BlobStorageConfig, thresholds: str, group: str, **sizes: int
+) -> Verdict:
+    detail = f"{thresholds}, to {config.description}, {_credentials(config)}"
+    for variable, size in sizes.items():
+        remedy = f"set {group}__{variable} between {SMALLEST_OFFLOADED_BYTES} and"
+        remedy += f" {PAYLOAD_LIMIT_BYTES}, in clients as well"
+        if size > PAYLOAD_LIMIT_BYTES:
+            return warning(
+                f"{detail}; effectively from {INLINE_LIMIT_BYTES:,} bytes on, since larger "
+                "payloads cannot be delivered inline",
+                remedy,
+            )
+        if size < SMALLEST_OFFLOADED_BYTES:
+            return warning(
+                f"{detail}; a reference is hardly smaller, and each costs a request", remedy
+            )
     return ok(detail)
 
 

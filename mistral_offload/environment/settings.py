@@ -34,7 +34,11 @@ from mistral_offload.config import (
     ZstdConfig,
 )
 from mistral_offload.errors import ConfigurationError, StorageConfigError
-from mistral_offload.limits import DEFAULT_FIELD_MIN_SIZE_BYTES, DEFAULT_PAYLOAD_MIN_SIZE_BYTES
+from mistral_offload.limits import (
+    DEFAULT_FIELD_MIN_SIZE_BYTES,
+    DEFAULT_HISTORY_MIN_SIZE_BYTES,
+    DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
+)
 from mistral_offload.payload.encoder import PayloadEncoder
 
 
@@ -101,6 +105,7 @@ class OffloadingVariables(_Group):
     """``TEMPORAL_PAYLOAD_OFFLOADING__…``; offloading is on when ``STORAGE_CONFIG`` is set."""
 
     min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
+    history_min_size_bytes: int = Field(default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0)
     allow_other_namespaces: bool = False
     storage_config: StorageVariables | None = None
 
@@ -175,8 +180,8 @@ class WorkerSettings(BaseSettings):
             return None
         return PayloadOffloadingConfig(
             storage_config=variables.storage_config.to_config(),
-            min_size_bytes=variables.min_size_bytes,
-            allow_other_namespaces=variables.allow_other_namespaces,
+            # Only the given ones: an explicit `min_size_bytes` applies to histories, too.
+            **variables.model_dump(exclude_unset=True, exclude={"storage_config"}),
         )
 
     @property

@@ -107,6 +107,11 @@ class PayloadEncoder:
         return self._offloader is not None
 
     @property
+    def history_floor_bytes(self) -> int | None:
+        """Offloading threshold, in bytes, of payloads in a short history; None without a store."""
+        return None if self._offloader is None else self._offloader.history_floor_bytes
+
+    @property
     def encrypts_whole(self) -> bool:
         """True if whole payloads are encrypted, so that no part of them is readable."""
         return self._encryption is not None and self._encryption.is_full
@@ -384,6 +389,14 @@ class PayloadEncoder:
         return self._cipher.decrypt(data)
 
 
+def describe_thresholds(config: PayloadOffloadingConfig) -> str:
+    """Return the thresholds of a configuration as text for people."""
+    text = f"from {config.min_size_bytes:,} bytes on"
+    if config.history_floor_bytes == config.min_size_bytes:
+        return text
+    return f"{text} (from {config.history_floor_bytes:,} in histories)"
+
+
 def _describe(
     offloading: PayloadOffloadingConfig | None,
     encryption: PayloadEncryptionConfig | None,
@@ -393,7 +406,7 @@ def _describe(
     parts = {"offloading": "off", "encryption": "off", "compression": "off"}
     if offloading is not None:
         storage = offloading.storage_config.description
-        parts["offloading"] = f"from {offloading.min_size_bytes:,} bytes on, to {storage}"
+        parts["offloading"] = f"{describe_thresholds(offloading)}, to {storage}"
     if encryption is not None:
         old = len(encryption.keys) - 1
         blobs = "encrypted" if encryption.blobs else "in the clear"

@@ -40,6 +40,11 @@ class Offloader:
         """The store; its threads do the work."""
         return self._blobs.open().store
 
+    @property
+    def history_floor_bytes(self) -> int:
+        """Threshold in bytes of payloads that stay in a history while it is short."""
+        return self._config.history_floor_bytes
+
     def should_offload(
         self, size: int, offload: bool | None, *, overhead: int = 0, floor: int | None = None
     ) -> bool:

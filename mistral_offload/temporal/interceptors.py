@@ -1,8 +1,11 @@
-"""Adds a context to every value that a workflow or an activity sends.
+"""Adds a context to every value that a workflow or an activity sends, and floors to calls.
 
 The values are arguments of activities, children, signals and continued runs, and results of
 workflows, queries, updates and activities. As on the platform, only activities receive the
 execution token.
+
+Once a history has grown, calls carry the offloading floor of their results; `history_growth` says
+why.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Any, NoReturn
 
 import temporalio.activity
 import temporalio.workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import (
@@ -51,6 +55,12 @@ from mistral_offload.temporal.failures.awaited_payloads import (
     give_attempt_back,
 )
 from mistral_offload.temporal.failures.lost_value import require_delivered
+from mistral_offload.temporal.outbound.history_growth import (
+    FLOOR_HEADER,
+    current_history,
+    received_floor,
+    set_outcome_floor,
+)
 from mistral_offload.temporal.worker_scope import note_activity_task, note_worker
 
 
@@ -90,7 +100,13 @@ class _ActivityContext(ActivityInboundInterceptor):
         received = _received(arguments)
         # The run is open at least since it scheduled the activity, by the server's clock.
         open_since = time.monotonic() - (info.started_time - info.scheduled_time).total_seconds()
-        result = await super().execute_activity(replace(input, args=arguments))
+        # Heartbeat details replace each other, and are not part of the history.
+        set_outcome_floor(None)
+        try:
+            result = await super().execute_activity(replace(input, args=arguments))
+        finally:
+            if info.workflow_id:  # else the result is read by clients
+                set_outcome_floor(received_floor(input.headers))
         if info.workflow_id:
             begin_protection(open_since)  # for the result; clients in the activity have none
         context = activity_context(info, received)
@@ -98,10 +114,15 @@ class _ActivityContext(ActivityInboundInterceptor):
 
 
 class _OwnContext:
-    """The context of one workflow run, shared by its inbound and outbound interceptor."""
+    """The context of one workflow run, shared by its inbound and outbound interceptor.
+
+    Attributes:
+        floor_header: the header that this run received from its parent, or None.
+    """
 
     def __init__(self) -> None:
         self._context: PayloadContext | None = None
+        self.floor_header: Payload | None = None
 
     def receive(self, arguments: Any) -> None:
         self._context = workflow_context(temporalio.workflow.info(), _received(arguments))
@@ -124,18 +145,26 @@ class _WorkflowContext(WorkflowInboundInterceptor):
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
         require_delivered(input.args)
         self._own.receive(input.args)
+        self._own.floor_header = input.headers.get(FLOOR_HEADER)
         arguments = without_empty(input.args, input.run_fn)
-        result = await super().execute_workflow(replace(input, args=arguments))
+        try:
+            result = await super().execute_workflow(replace(input, args=arguments))
+        finally:
+            # A child's result stays in its parent's history; any other is read by clients.
+            has_parent = temporalio.workflow.info().parent is not None
+            set_outcome_floor(received_floor(input.headers) if has_parent else None)
         return wrap(result, self._own.public)
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
         require_delivered(input.args)
+        current_history().check()
         handler = _signal_handler(input.signal)
         arguments = without_empty(input.args, handler) if handler else input.args
         await super().handle_signal(replace(input, args=arguments))
 
     async def handle_query(self, input: HandleQueryInput) -> Any:
         require_delivered(input.args)
+        set_outcome_floor(None)  # not part of the history
         result = await super().handle_query(input)
         # Results of Temporal's own queries are read by its UI and CLI, which do not know contexts.
         return result if input.query.startswith("__") else wrap(result, self._own.public)
@@ -155,25 +184,35 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         self._own = own
 
     def start_activity(self, input: StartActivityInput) -> temporalio.workflow.ActivityHandle[Any]:
-        return super().start_activity(
-            replace(input, args=wrap_arguments(input.args, self._own.full))
-        )
+        with current_history().calling(input.headers) as call:
+            arguments = wrap_arguments(input.args, self._own.full)
+            handle = super().start_activity(replace(input, args=arguments, headers=call.headers))
+            call.end_with(handle)
+        return handle
 
     def start_local_activity(
         self,
         input: StartLocalActivityInput,
     ) -> temporalio.workflow.ActivityHandle[Any]:
-        return super().start_local_activity(
-            replace(input, args=wrap_arguments(input.args, self._own.full))
-        )
+        with current_history().calling(input.headers, is_local=True) as call:
+            arguments = wrap_arguments(input.args, self._own.full)
+            handle = super().start_local_activity(
+                replace(input, args=arguments, headers=call.headers)
+            )
+            call.end_with(handle)
+        return handle
 
     async def start_child_workflow(
         self,
         input: StartChildWorkflowInput,
     ) -> temporalio.workflow.ChildWorkflowHandle[Any, Any]:
-        return await super().start_child_workflow(
-            replace(input, args=wrap_arguments(input.args, self._own.public))
-        )
+        with current_history().calling(input.headers) as call:
+            arguments = wrap_arguments(input.args, self._own.public)
+            handle = await super().start_child_workflow(
+                replace(input, args=arguments, headers=call.headers)
+            )
+            call.end_with(handle)
+        return handle
 
     async def signal_child_workflow(self, input: SignalChildWorkflowInput) -> None:
         await super().signal_child_workflow(
@@ -191,7 +230,10 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         memo = input.memo and dict(
             zip(input.memo, _converted(list(input.memo.values())), strict=True)
         )
-        super().continue_as_new(replace(input, args=args, memo=memo))
+        headers = dict(input.headers)
+        if self._own.floor_header is not None:
+            headers.setdefault(FLOOR_HEADER, self._own.floor_header)
+        super().continue_as_new(replace(input, args=args, memo=memo, headers=headers))
 
 
 def _received(arguments: Any) -> PayloadContext | None:

@@ -46,6 +46,11 @@ async def reverse(value: bytes) -> bytes:
 
 
 @activity.defn
+async def numbered(size: int, number: int) -> str:
+    return text(size, f"{number % 20}-")
+
+
+@activity.defn
 async def beat(size: int) -> int:
     details = activity.info().heartbeat_details
     if not details:
@@ -53,6 +58,11 @@ async def beat(size: int) -> int:
         await asyncio.sleep(0.2)
         raise RuntimeError("once more, from where I was")
     return len(details[0])
+
+
+@activity.defn
+async def later() -> str:
+    activity.raise_complete_async()
 
 
 @activity.defn
@@ -123,6 +133,37 @@ class FanOut:
 
 
 @workflow.defn
+class Numbered:
+    @workflow.run
+    async def run(self, size: int, number: int) -> str:
+        return text(size, f"{number % 20}-")
+
+
+@workflow.defn
+class Collect:
+    """Collects many results of one kind, some at once, and counts the right ones."""
+
+    @workflow.run
+    async def run(self, kind: str, number: int, size: int, at_once: int) -> int:
+        right = 0
+        for first in range(0, number, at_once):
+            numbers = range(first, min(first + at_once, number))
+            results = await asyncio.gather(*[self._call(kind, size, each) for each in numbers])
+            wanted = [text(size, f"{each % 20}-") for each in numbers]
+            right += sum(map(str.__eq__, results, wanted))
+        return right
+
+    async def _call(self, kind: str, size: int, number: int) -> str:
+        if kind == "child":
+            return await workflow.execute_child_workflow(Numbered.run, args=[size, number])
+        start: Any = (
+            workflow.execute_local_activity if kind == "local" else workflow.execute_activity
+        )
+        made: str = await start(numbered, args=[size, number], start_to_close_timeout=TIMEOUT)
+        return made
+
+
+@workflow.defn
 class Chain:
     """Passes one value from activity to activity."""
 
@@ -153,6 +194,12 @@ class Kinds:
     async def local_activity(self, size: int, _: str) -> int:
         made = await workflow.execute_local_activity(make, size, start_to_close_timeout=TIMEOUT)
         return await workflow.execute_local_activity(measure, made, start_to_close_timeout=TIMEOUT)
+
+    async def later(self, size: int, _: str) -> int:
+        made = await workflow.execute_activity(
+            later, activity_id="later", start_to_close_timeout=TIMEOUT
+        )
+        return len(made)
 
     async def bytes(self, size: int, _: str) -> int:
         made = await workflow.execute_activity(
@@ -263,5 +310,5 @@ class Forward:
         )
 
 
-WORKFLOWS = [Forward, Child, Sink, FanOut, Chain, Kinds]
-ACTIVITIES: list[Any] = [measure, measure_all, grow, make, reverse, beat, fail]
+WORKFLOWS = [Forward, Child, Sink, FanOut, Numbered, Collect, Chain, Kinds]
+ACTIVITIES: list[Any] = [measure, measure_all, grow, make, numbered, reverse, beat, later, fail]

@@ -17,6 +17,7 @@ from mistral_offload.config import (
 from mistral_offload.environment.settings import FileSettings, StorageVariables
 from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
 from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
+from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.workflows import WorkerSettings
 
 GROUP = "TEMPORAL_PAYLOAD_OFFLOADING"
@@ -77,6 +78,31 @@ def test_lower_case_json_and_nested_override(read) -> None:
     offloading = settings.payload_offloading
     assert offloading is not None
     assert (offloading.min_size_bytes, offloading.storage_config.bucket_name) == (4096, "b")
+
+
+@pytest.mark.parametrize(
+    ("variables", "floor"),
+    [
+        ({}, 256 * 1024),
+        ({"HISTORY_MIN_SIZE_BYTES": "5000"}, 5000),
+        ({"MIN_SIZE_BYTES": "1000000"}, 1_000_000),
+        ({"MIN_SIZE_BYTES": "2097152"}, 2_097_152),
+        ({"MIN_SIZE_BYTES": ""}, 256 * 1024),
+        ({"MIN_SIZE_BYTES": "1000000", "HISTORY_MIN_SIZE_BYTES": "5000"}, 5000),
+        ({"MIN_SIZE_BYTES": "4000", "HISTORY_MIN_SIZE_BYTES": "5000"}, 4000),
+    ],
+)
+def test_the_threshold_of_histories(read, variables: dict[str, str], floor: int) -> None:
+    group = {f"{GROUP}__{name}": value for name, value in variables.items()}
+    offloading = read({**group, f"{STORAGE}__BUCKET_NAME": "b"}).payload_offloading
+    assert offloading is not None
+    assert offloading.history_floor_bytes == floor
+    assert f"{floor:,}" in PayloadEncoder(offloading).description
+
+
+def test_a_threshold_of_histories_below_zero_is_named(read) -> None:
+    with pytest.raises(ConfigurationError, match=f"{GROUP}__HISTORY_MIN_SIZE_BYTES: .*greater"):
+        read({f"{GROUP}__HISTORY_MIN_SIZE_BYTES": "-1"})
 
 
 def test_the_size_alone_enables_nothing(read) -> None:

@@ -17,6 +17,7 @@ from mistral_offload._gather import gather_or_cancel
 from mistral_offload.limits import INLINE_LIMIT_BYTES, LOW_FLOOR_BYTES, SMALLEST_OFFLOADED_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.protection import protection
+from mistral_offload.temporal.outbound.history_growth import outcome_floor
 from mistral_offload.temporal.outbound.outbox import Batch, OutboxEntry, find_entry, without_mark
 from mistral_offload.temporal.outbound.sdk_internals import Capability, lost_capabilities
 from mistral_offload.temporal.outbound.size_budget import (
@@ -116,8 +117,8 @@ class MessageEncoder:
             budget = await self._message_budget(entries) if in_workflow_task else None
             if owner.is_local:  # arguments of a local activity, which stay in the worker
                 budget = None
-            is_local_result = owner.is_local and not in_workflow_task
-            floor = self._floor(payloads, budget, is_local_result=is_local_result)
+            result_of = None if in_workflow_task or not owner.stays_in_history else owner
+            floor = self._floor(payloads, budget, result_of=result_of)
             encoded = await gather_or_cancel(
                 [
                     self._encode_entry(found[1], floor)
@@ -136,12 +137,18 @@ class MessageEncoder:
         return encoded
 
     def _floor(
-        self, payloads: Sequence[Payload], budget: MessageBudget | None, *, is_local_result: bool
+        self,
+        payloads: Sequence[Payload],
+        budget: MessageBudget | None,
+        *,
+        result_of: PayloadOwner | None,
     ) -> int | None:
         floors = [list_floor(payloads)]
+        if result_of is not None:
+            floors.append(outcome_floor(lambda: self._encoder.history_floor_bytes))
         if budget is not None:
             floors.append(budget.unplanned_floor)
-        elif is_local_result or Capability.MESSAGE_SIZES in (self._lost or ()):
+        elif (result_of and result_of.is_local) or Capability.MESSAGE_SIZES in (self._lost or ()):
             # Part of a message whose other payloads are unknown.
             floors.append(LOW_FLOOR_BYTES)
         return min((floor for floor in floors if floor is not None), default=None)

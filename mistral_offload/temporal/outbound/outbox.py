@@ -64,7 +64,8 @@ class OutboxEntry:
     Attributes:
         payload: the payload as it was converted, without the mark.
         owner: the execution it belongs to.
-        list_floor: offloading floor in bytes that its argument list needs to fit; or None.
+        floor: offloading floor in bytes, for its argument list to fit and the history to stay
+            short; or None.
         is_replayed: True when history has the payload already, so that no blob is written.
         openness: the time since which the run is open; None for a query or a validator, which a
             closed run can have, too.
@@ -73,7 +74,7 @@ class OutboxEntry:
 
     payload: Payload
     owner: PayloadOwner
-    list_floor: int | None
+    floor: int | None
     is_replayed: bool
     openness: Openness | None = None
     encoding: asyncio.Future[Payload] | None = None
@@ -113,9 +114,7 @@ class Batch:
         self.budget.reserve(
             size.inline if floor is None or size.data < floor else size.offloaded for size in sizes
         )
-        pairs = [
-            (None if entry.owner.is_local else floor, entry.list_floor) for entry in self.entries
-        ]
+        pairs = [(None if entry.owner.is_local else floor, entry.floor) for entry in self.entries]
         return [min((each for each in pair if each is not None), default=None) for pair in pairs]
 
 
@@ -134,17 +133,25 @@ class Outbox:
         self._history_length = -1
         self._openness = Openness()
 
-    def record(self, payloads: Sequence[Payload], owner: PayloadOwner) -> list[Payload]:
+    def record(
+        self, payloads: Sequence[Payload], owner: PayloadOwner, *, floor: int | None = None
+    ) -> list[Payload]:
         """Record the payloads of one list, and return it with marked copies of those recorded.
 
         Must be called inside a workflow.
+
+        Args:
+            payloads: the list, as it was converted.
+            owner: the execution that payloads without a context belong to.
+            floor: offloading floor in bytes that applies even if the list is delivered without.
         """
         is_replayed = temporalio.workflow.unsafe.is_replaying_history_events()
         openness = None if temporalio.workflow.unsafe.is_read_only() else self._openness
         if openness is not None:
             started = temporalio.workflow.info().workflow_start_time
             openness.seconds = (temporalio.workflow.now() - started).total_seconds()
-        floor = list_floor(payloads)
+        floors = [each for each in (floor, list_floor(payloads)) if each is not None]
+        floor = min(floors, default=None)
         marked: list[Payload] = []
         for payload in payloads:
             if len(payload.data) < SMALLEST_OFFLOADED_BYTES or _MARK in payload.metadata:

@@ -32,6 +32,11 @@ from mistral_offload.temporal.failures.lost_payloads import (
     read_failure,
 )
 from mistral_offload.temporal.failures.lost_value import LostPayload, require_delivered
+from mistral_offload.temporal.outbound.history_growth import (
+    HistoryGrowth,
+    outcome_floor,
+    register_history,
+)
 from mistral_offload.temporal.outbound.outbox import Outbox
 from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
 from mistral_offload.temporal.outbound.size_budget import unencoded_size_error
@@ -53,7 +58,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         self._inner = inner
         self._encoder = encoder
         self._context: SerializationContext | None = None
-        self._run = _Run()
+        self._run = _Run(HistoryGrowth(encoder.history_floor_bytes))
 
     def with_context(self, context: SerializationContext) -> Self:
         """Return a copy of this converter for the payloads of one workflow or activity."""
@@ -83,14 +88,18 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             raise _WorkflowSerializationError(str(refusal)) from refusal.__cause__
         if not temporalio.workflow.in_workflow():
             return payloads
-        self._run.loop = asyncio.get_running_loop()
+        if self._run.loop is None:
+            self._run.loop = asyncio.get_running_loop()
+            register_history(self._run.history)
         error = unencoded_size_error(payloads, self._encoder)
         if error is not None:
             raise as_failure(error)
         if not self._encoder.offloads:
             return payloads
         owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
-        return self._run.outbox.record(payloads, owner)
+        # Arguments of local activities stay in the worker.
+        floor = None if owner.is_local else outcome_floor(self._run.history.floor)
+        return self._run.outbox.record(payloads, owner, floor=floor)
 
     def from_payloads(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None
@@ -158,12 +167,14 @@ class _Run:
 
     Attributes:
         outbox: payloads that the workflow is about to send.
+        history: size and expected growth of the run's history.
         own: the context of the workflow run itself.
         loop: the event loop of the workflow.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, history: HistoryGrowth) -> None:
         self.outbox = Outbox()
+        self.history = history
         self.own: SerializationContext | None = None
         self.loop: asyncio.AbstractEventLoop | None = None
 

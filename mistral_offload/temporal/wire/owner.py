@@ -23,11 +23,13 @@ class PayloadOwner:
         is_local: True for a local activity, whose result becomes part of a workflow task's
             response.
         is_activity: True for the payloads of an activity, local or not.
+        stays_in_history: True for an activity of a workflow, whose result stays in the history.
     """
 
     context: PayloadContext | None = None
     is_local: bool = False
     is_activity: bool = False
+    stays_in_history: bool = False
 
     @classmethod
     def of(cls, context: SerializationContext) -> PayloadOwner:
@@ -37,7 +39,12 @@ class PayloadOwner:
         if isinstance(context, ActivitySerializationContext):
             execution_id = context.workflow_id or context.activity_id
             owner = PayloadContext(context.namespace, execution_id) if execution_id else None
-            return cls(owner, context.is_local, is_activity=True)
+            return cls(
+                owner,
+                context.is_local,
+                is_activity=True,
+                stays_in_history=bool(context.workflow_id),
+            )
         return cls()
 
     @property
