@@ -53,6 +53,9 @@ DEFAULT_RENEW_AFTER_SECONDS = 24 * 60 * 60.0
 DEFAULT_CACHE_MEMORY_BYTES = 256 * MIB
 """Bound of the blobs kept in memory; the least recently used are dropped first."""
 
+SLOW_READS_MEMORY_BYTES = 128 * MIB
+"""Bound of the blobs kept for a while because they took long to read, cache or not."""
+
 DEFAULT_CACHE_DIRECTORY_BYTES = 4096 * MIB
 """Bound of the blobs kept in the cache directory, if one is configured."""
 

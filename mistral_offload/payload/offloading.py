@@ -5,6 +5,9 @@ The format of keys and references is in `reference`.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from mistral_offload.config import PayloadOffloadingConfig
 from mistral_offload.errors import OffloadingNotConfiguredError, ReferenceRefusedError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
@@ -91,6 +94,19 @@ class Offloader:
             BlobCorruptedError: the stored bytes do not hash to the reference's digest.
             StorageError: the blob could not be read.
         """
+        self._require_allowed(reference, namespace)
+        return self._blobs.open().get(reference.key, reference.digest, largest=self._largest_bytes)
+
+    def find_in_memory(self, reference: Reference, *, namespace: str | None = None) -> bytes | None:
+        """Return the blob that a reference names if it is in memory; None if it has to be read.
+
+        Raises:
+            ReferenceRefusedError: the blob belongs to another namespace.
+        """
+        self._require_allowed(reference, namespace)
+        return self._blobs.open().find_in_memory(reference.key, reference.digest)
+
+    def _require_allowed(self, reference: Reference, namespace: str | None) -> None:
         if (
             namespace is not None
             and reference.namespace != namespace
@@ -103,7 +119,6 @@ class Offloader:
                 "(worker: TEMPORAL_PAYLOAD_OFFLOADING__ALLOW_OTHER_NAMESPACES=true)",
                 key=reference.key,
             )
-        return self._blobs.open().get(reference.key, reference.digest, largest=self._largest_bytes)
 
 
 def fetch_offloaded(
@@ -117,11 +132,23 @@ def fetch_offloaded(
         OffloadingNotConfiguredError: there is no offloader.
         StorageError: the blob was removed, is damaged, or could not be read.
     """
-    try:
+    with _counting_refusals():
         reference = Reference.from_json(data)
-    except ReferenceRefusedError:
-        telemetry.count_refusal()
-        raise
+        return _require(offloader, reference).get(reference, namespace=namespace)
+
+
+def find_offloaded(data: bytes, offloader: Offloader, namespace: str | None = None) -> bytes | None:
+    """Return the blob of a reference's JSON if it is in memory; None if it has to be fetched.
+
+    Raises:
+        PayloadDecodeError: the bytes are not the JSON of a reference.
+        ReferenceRefusedError: the reference names a key it may not name.
+    """
+    with _counting_refusals():
+        return offloader.find_in_memory(Reference.from_json(data), namespace=namespace)
+
+
+def _require(offloader: Offloader | None, reference: Reference) -> Offloader:
     if offloader is None:
         raise OffloadingNotConfiguredError(
             f"the payload of execution {reference.execution_id!r} was offloaded to key "
@@ -129,8 +156,13 @@ def fetch_offloaded(
             "was written to (client: workflow_payload_offloading=…, worker: "
             "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__…)"
         )
+    return offloader
+
+
+@contextmanager
+def _counting_refusals() -> Generator[None]:
     try:
-        return offloader.get(reference, namespace=namespace)
+        yield
     except ReferenceRefusedError:
         telemetry.count_refusal()
         raise

@@ -28,6 +28,7 @@ from mistral_offload.storage.cache_directory import CacheDirectory
 from mistral_offload.storage.protection import protected_since
 from mistral_offload.storage.renewal import Renewal
 from mistral_offload.storage.single_flight import SingleFlight
+from mistral_offload.storage.slow_reads import SlowReads
 from mistral_offload.storage.store import BlobStore
 
 _KNOWN_KEYS = 20_000
@@ -45,7 +46,9 @@ class BlobCache:
     or changed, the next read raises BlobCorruptedError, and the put after that replaces them.
 
     A blob that was read or written here is not read again while it stays in memory or in the
-    directory. If it is old, it is renewed in the background.
+    directory. If it is old, it is renewed in the background. One that took long to read is kept for
+    about a minute with any configuration, for a caller that ran out of time meanwhile; see
+    `SlowReads`.
 
     Example::
 
@@ -58,7 +61,7 @@ class BlobCache:
         store: where blobs are written and read.
         read_also: stores that are tried, in order, for a blob that ``store`` does not have, one
             request each. Such a blob does not count as stored: a put writes it to ``store``.
-        memory_bytes: bound of the memory cache; 0 keeps nothing in memory.
+        memory_bytes: bound of the memory cache; 0 keeps nothing but slow reads in memory.
         directory: disk cache.
         renew_after_seconds: age from which blobs of ``store`` are renewed; 0 switches it off.
     """
@@ -81,6 +84,7 @@ class BlobCache:
         self._memory_used = 0
         self._known: OrderedDict[str, float] = OrderedDict()
         self._damaged: set[str] = set()
+        self._slow_reads = SlowReads()
         self._reading: SingleFlight[bytes] = SingleFlight()
         self._writing: SingleFlight[bool] = SingleFlight()
         self._renewal = Renewal(store, renew_after_seconds)
@@ -119,6 +123,15 @@ class BlobCache:
         """
         return self.store.run(self._get, key, digest, largest)
 
+    def find_in_memory(self, key: str, digest: str | None) -> bytes | None:
+        """Return a blob if it is in memory; None if it has to be read. Does not wait.
+
+        Args:
+            key: key of the blob.
+            digest: expected SHA-256 in hex, or None, as for `get`.
+        """
+        return self.store.run(self._find_in_memory, key, digest)
+
     def _put(self, key: str, data: bytes, digest: str) -> bool:
         if self._is_known(key):
             return False
@@ -142,16 +155,23 @@ class BlobCache:
         return self._renewal.keep_put(key, again)
 
     def _get(self, key: str, digest: str | None, largest: int | None) -> bytes:
+        data = self._find_in_memory(key, digest)
+        if data is not None:
+            return data
+        return self._reading.run((key, digest, largest), lambda: self._read(key, digest, largest))
+
+    def _find_in_memory(self, key: str, digest: str | None) -> bytes | None:
         with self._lock:
             cached = self._memory.get(key)
             if cached is not None and digest not in (cached.digest, None):
                 cached = None
             if cached is not None:
                 self._memory.move_to_end(key)
-        if cached is not None:
-            self._note_cached(key, cached.data, is_own=cached.is_own)
-            return cached.data
-        return self._reading.run((key, digest, largest), lambda: self._read(key, digest, largest))
+        found = cached or self._slow_reads.get(key, digest)
+        if found is None:
+            return None
+        self._note_cached(key, found.data, is_own=found.is_own)
+        return found.data
 
     def _read(self, key: str, digest: str | None, largest: int | None) -> bytes:
         if self._directory is not None and digest is not None:
@@ -162,9 +182,12 @@ class BlobCache:
                 self._cache_in_memory(key, data, digest, is_own=is_own)
                 self._note_cached(key, data, is_own=is_own, idle_seconds=idle_seconds)
                 return data
+        started = time.monotonic()
         source, data = self._fetch(key, largest)
         if digest is None:
-            self._cache_in_memory(key, data, None, is_own=source is self.store)
+            is_own = source is self.store
+            self._slow_reads.add(key, data, None, started=started, is_own=is_own)
+            self._cache_in_memory(key, data, None, is_own=is_own)
             return data
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
@@ -184,6 +207,7 @@ class BlobCache:
             )
         if is_own:
             self._mark_stored(key, intact=True)
+        self._slow_reads.add(key, data, digest, started=started, is_own=is_own)
         self._cache(key, data, digest, is_own=is_own)
         return data
 
