@@ -32,9 +32,9 @@ class StoreExecutor:
 
     A blocking call cannot be interrupted. One whose caller was cancelled while it ran is abandoned:
     it runs to its end, bounded by the timeouts of its requests, and an additional thread and
-    request slot take its place until then. So it holds up no other call, and what it reads still serves
-    the next caller. At most ``connections`` calls are abandoned at a time; further ones keep their
-    places until they end.
+    request slot take its place until then. So it delays no other call, and what it reads still
+    serves the next caller. At most ``connections`` calls are abandoned at a time; further ones keep
+    their places until they end.
 
     Attributes:
         provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.

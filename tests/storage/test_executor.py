@@ -319,7 +319,8 @@ async def test_no_more_calls_are_abandoned_than_there_are_connections() -> None:
     store.released.clear()
     more = [asyncio.ensure_future(store.get_async("hung")) for _ in range(4)]
     await asyncio.sleep(0.2)
-    assert store.reading.acquire(blocking=False) and store.reading.acquire(blocking=False)
+    assert store.reading.acquire(blocking=False)
+    assert store.reading.acquire(blocking=False)
     assert not store.reading.acquire(blocking=False)
     store.released.set()
     assert await asyncio.wait_for(asyncio.gather(*more), 10) == [b"late"] * 4

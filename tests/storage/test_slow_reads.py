@@ -35,11 +35,11 @@ class DistantStore(MemoryStore):
 
     def __init__(self, clock: Clock, seconds: float) -> None:
         super().__init__()
-        self.clock = clock
+        self.time_passing = clock
         self.seconds = seconds
 
     def _get(self, key: str) -> bytes:
-        self.clock.now += self.seconds
+        self.time_passing.now += self.seconds
         return super()._get(key)
 
 
