@@ -25,6 +25,7 @@ from mistral_offload.config import (
 )
 from mistral_offload.errors import (
     EncryptionNotConfiguredError,
+    KeyTooLongError,
     PayloadDecodeError,
     PayloadTooLargeError,
 )
@@ -151,6 +152,7 @@ class PayloadEncoder:
 
         Raises:
             PayloadEncryptionError: a marked field cannot be encrypted.
+            KeyTooLongError: the payload has to be offloaded, and its key is too long for the store.
             StorageError: the blob could not be written.
         """
         prepared = self._prepare(data, context, offload=offload, has_json=has_json, floor=floor)
@@ -191,6 +193,7 @@ class PayloadEncoder:
             PayloadEncryptionError: a marked field cannot be encrypted.
             PayloadTooLargeError: the value exceeds the platform's limit, and no offloading is
                 configured.
+            KeyTooLongError: the payload has to be offloaded, and its key is too long for the store.
             StorageError: the blob could not be written.
         """
         payload = self.encode(dump_named_json(value, what), context)
@@ -270,6 +273,12 @@ class PayloadEncoder:
         """
         return decrypt_patches(patches, self._cipher)
 
+    def key_error(self, context: PayloadContext | None) -> KeyTooLongError | None:
+        """Return the error of offloading any payload of an execution, or None if it is possible."""
+        if self._offloader is None or context is None:
+            return None
+        return self._offloader.key_error(context)
+
     def encode_field_blob(self, data: bytes, *, namespace: str, run_id: str) -> bytes:
         """Return the blob of an activity field's content, encrypted if ``encrypt_fields`` is set.
 
@@ -321,6 +330,11 @@ class PayloadEncoder:
                 data = smaller
                 options.append(EncodingOption.COMPRESSED)
         offloader = self._offloader_for(len(data), offload, floor)
+        error = self.key_error(context) if offloader is not None else None
+        if error is not None:
+            if offload or len(data) + self._overhead > INLINE_LIMIT_BYTES:
+                raise error
+            offloader = None  # it can be delivered in place
         if offloader is None or context is None:
             data, options = self._encrypt_whole(data, options)
             return _Prepared(data, options, None)
@@ -393,13 +407,17 @@ class PayloadEncoder:
     def _encrypts_blobs(self) -> bool:
         return self._encryption is not None and self._encryption.blobs
 
+    @property
+    def _overhead(self) -> int:
+        """Bytes that encryption adds to a payload."""
+        return OVERHEAD_BYTES if self.encrypts_whole else 0
+
     def _offloader_for(
         self, size: int, offload: bool | None, floor: int | None
     ) -> Offloader | None:
         """Return the offloader if a payload of this size is to be offloaded."""
-        overhead = OVERHEAD_BYTES if self.encrypts_whole else 0
         if self._offloader and self._offloader.should_offload(
-            size, offload, overhead=overhead, floor=floor
+            size, offload, overhead=self._overhead, floor=floor
         ):
             return self._offloader
         return None

@@ -9,13 +9,19 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from mistral_offload.config import PayloadOffloadingConfig
-from mistral_offload.errors import OffloadingNotConfiguredError, ReferenceRefusedError
+from mistral_offload.errors import (
+    KeyTooLongError,
+    OffloadingNotConfiguredError,
+    ReferenceRefusedError,
+)
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.lazy_cache import LazyCache
 from mistral_offload.storage.store import BlobStore
+
+_SHOWN_ID_CHARACTERS = 100
 
 
 class Offloader:
@@ -70,6 +76,7 @@ class Offloader:
         With ``write=False`` the blob is assumed to be stored, and no request is made.
 
         Raises:
+            KeyTooLongError: see `key_error`.
             StorageError: the blob could not be written.
         """
         reference = Reference.of(
@@ -78,6 +85,30 @@ class Offloader:
         if write:
             self._blobs.open().put(reference.key, blob, reference.digest)
         return reference.to_json()
+
+    def key_error(self, context: PayloadContext) -> KeyTooLongError | None:
+        """Return the error of offloading any payload of an execution, or None if it is possible.
+
+        The key contains the names, percent-encoded: an id of 170 characters that are not ASCII can
+        be too long for a bucket. Makes no request.
+        """
+        try:
+            self.store.require_storable(
+                Reference(context.namespace, context.execution_id, "0" * 64).key
+            )
+        except KeyTooLongError as error:
+            execution_id = context.execution_id
+            shown = repr(execution_id[:_SHOWN_ID_CHARACTERS])
+            if len(execution_id) > _SHOWN_ID_CHARACTERS:
+                shown += "…"
+            return KeyTooLongError(
+                f"payloads of execution {shown} cannot be offloaded, because its id of "
+                f"{len(execution_id):,} characters is too long: {error}. Use a shorter execution "
+                "id, or one of ASCII letters and digits",
+                size=error.size,
+                limit=error.limit,
+            )
+        return None
 
     def get(self, reference: Reference, *, namespace: str | None = None) -> bytes:
         """Read the blob that a reference names.
@@ -88,7 +119,8 @@ class Offloader:
                 set.
 
         Raises:
-            ReferenceRefusedError: the blob belongs to another namespace; no request was made.
+            ReferenceRefusedError: the blob belongs to another namespace, or its key is too long for
+                any store; no request was made.
             PayloadTooLargeError: the blob is larger than ``largest_bytes``.
             BlobNotFoundError: the blob was removed, or never written to this store.
             BlobCorruptedError: the stored bytes do not hash to the reference's digest.
@@ -101,9 +133,10 @@ class Offloader:
         """Return the blob that a reference names if it is in memory; None if it has to be read.
 
         Raises:
-            ReferenceRefusedError: the blob belongs to another namespace.
+            ReferenceRefusedError: as for `get`.
         """
         self._require_allowed(reference, namespace)
+        self._blobs.open().require_readable(reference.key)
         return self._blobs.open().find_in_memory(reference.key, reference.digest)
 
     def _require_allowed(self, reference: Reference, namespace: str | None) -> None:

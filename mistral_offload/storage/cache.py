@@ -20,7 +20,9 @@ from typing import NamedTuple
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
+    KeyTooLongError,
     PayloadTooLargeError,
+    ReferenceRefusedError,
 )
 from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES, DEFAULT_RENEW_AFTER_SECONDS
 from mistral_offload.storage import telemetry
@@ -34,6 +36,9 @@ from mistral_offload.storage.store import BlobStore
 _KNOWN_KEYS = 20_000
 _KNOWN_SECONDS = 3600.0
 """Longest time for which a blob counts as stored without a request."""
+
+
+_SHOWN_KEY_CHARACTERS = 200
 
 
 class BlobCache:
@@ -101,8 +106,10 @@ class BlobCache:
             True if this call wrote the blob.
 
         Raises:
+            KeyTooLongError: the store accepts no key of this length; no request is made.
             StorageError: the blob could not be written.
         """
+        self.store.require_storable(key)
         # Through `run`, which refuses a forked child: there the locks below may stay held for ever.
         return self.store.run(self._put, key, data, digest)
 
@@ -116,12 +123,33 @@ class BlobCache:
             largest: maximum size in bytes; checked first, with one extra request.
 
         Raises:
+            ReferenceRefusedError: no store accepts a key of this length; no request is made.
             BlobNotFoundError: nothing is stored under the key.
             PayloadTooLargeError: the blob is larger than ``largest``.
             BlobCorruptedError: the stored bytes do not hash to the digest.
             StorageError: the blob could not be read.
         """
+        self.require_readable(key)
         return self.store.run(self._get, key, digest, largest)
+
+    def require_readable(self, key: str) -> None:
+        """Check that a key is short enough for one of the stores; makes no request.
+
+        Raises:
+            ReferenceRefusedError: no store can hold such a blob.
+        """
+        problem = self._key_problem(self.store, key)
+        if problem is None or any(not self._key_problem(each, key) for each in self._read_also):
+            return
+        raise ReferenceRefusedError(f"refused to read key {_shortened(key)}: {problem}", key=key)
+
+    @staticmethod
+    def _key_problem(store: BlobStore, key: str) -> KeyTooLongError | None:
+        try:
+            store.require_storable(key)
+        except KeyTooLongError as error:
+            return error.with_traceback(None)
+        return None
 
     def find_in_memory(self, key: str, digest: str | None) -> bytes | None:
         """Return a blob if it is in memory; None if it has to be read. Does not wait.
@@ -222,13 +250,16 @@ class BlobCache:
     def _fetch(self, key: str, largest: int | None) -> tuple[BlobStore, bytes]:
         """Read a blob from the first store that has it; return that store and the bytes."""
         try:
-            return self.store, self._read_from(self.store, key, largest)
+            if self._key_problem(self.store, key) is None:
+                return self.store, self._read_from(self.store, key, largest)
         except BlobNotFoundError:
             self._unmark_stored(key)
             self._renewal.note_gone(key)
             if not self._read_also:
                 raise
         for other in self._read_also:
+            if self._key_problem(other, key) is not None:
+                continue
             with suppress(BlobNotFoundError):
                 return other, self._read_from(other, key, largest)
         raise BlobNotFoundError(
@@ -315,3 +346,10 @@ class _CachedBlob(NamedTuple):
     """SHA-256 that the data was verified against; None if it was not verified."""
     is_own: bool
     """True if the store has it; False if it was read from another one."""
+
+
+def _shortened(key: str) -> str:
+    """Return a key as it is quoted in an error."""
+    if len(key) <= _SHOWN_KEY_CHARACTERS:
+        return repr(key)
+    return f"{key[:_SHOWN_KEY_CHARACTERS]!r}… ({len(key):,} characters)"
