@@ -12,13 +12,14 @@ for an area, and the narrow classes to recover from a particular condition::
     ├── PayloadError                       a value cannot be encoded, sent or decoded
     │   ├── PayloadTooLargeError           over the platform's limit, and nothing offloads it
     │   ├── PayloadSerializationError      the value cannot be written as JSON
+    │   ├── KeyTooLongError                the execution id or prefix is too long for the store
     │   ├── PayloadEncryptionError         the value cannot be encrypted the way it is marked
     │   ├── PayloadDecodeError             the bytes do not match their encoding options
     │   │   ├── PayloadDecryptionError     no configured key fits, or the bytes were modified
     │   │   └── PayloadDecompressionError  corrupt, or larger than allowed once decompressed
     │   ├── EncryptionNotConfiguredError   the payload is encrypted, but no keys are configured
     │   ├── OffloadingNotConfiguredError   the payload is a reference, but no store is configured
-    │   ├── ReferenceRefusedError          the reference names a key that may not be read
+    │   ├── ReferenceRefusedError          the reference names a key that may or can not be read
     │   └── OffloadableFieldError          an activity field has no readable value here
     │       └── OffloadedValueInWorkflowError   … because this is workflow code
     ├── StorageError                       the object store; has provider, container and key
@@ -64,6 +65,7 @@ __all__ = [
     "ContainerNotFoundError",
     "EncryptionNotConfiguredError",
     "ExecutionNotFoundError",
+    "KeyTooLongError",
     "LifecycleChangedError",
     "LifecycleUnsupportedError",
     "MissingExtraError",
@@ -173,6 +175,20 @@ class PayloadSerializationError(PayloadError, TypeError):
     """A value cannot be written as JSON."""
 
 
+class KeyTooLongError(PayloadError, ValueError):
+    """A value cannot be stored: its key, made of names and ids, is longer than the store allows.
+
+    Attributes:
+        size: length of the key.
+        limit: length of the longest key that the store accepts.
+    """
+
+    def __init__(self, message: str, *, size: int, limit: int) -> None:
+        super().__init__(message)
+        self.size = size
+        self.limit = limit
+
+
 class PayloadEncryptionError(PayloadError, ValueError):
     """A value cannot be encrypted the way it is marked, so it is not sent."""
 
@@ -198,7 +214,7 @@ class OffloadingNotConfiguredError(PayloadError):
 
 
 class ReferenceRefusedError(PayloadError):
-    """A reference names a key that this configuration may not read.
+    """A reference names a key that this configuration may not read, or that no store can hold.
 
     Attributes:
         key: the key as the reference spells it, or None when it has none.

@@ -64,6 +64,8 @@ DEFAULT_CACHE_MEMORY_BYTES = 256 * MIB
 
 DEFAULT_LOST_BLOB_SECONDS = 60.0
 """Time for which a worker must have found a blob missing before it may end an execution for it."""
+SLOW_READS_MEMORY_BYTES = 128 * MIB
+"""Bound of the blobs kept for a while because they took long to read, cache or not."""
 
 DEFAULT_CACHE_DIRECTORY_BYTES = 4096 * MIB
 """Bound of the blobs kept in the cache directory, if one is configured."""

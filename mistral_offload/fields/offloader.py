@@ -1,16 +1,19 @@
 """Transfers fields to the store and back.
 
 The transfers of one call run concurrently. Each is one hop to the store's threads, which also does
-the JSON and the hashing. Selection and serialization are in other modules.
+the hashing. Everything else runs in threads for computing, and so never waits for the store.
+Selection and serialization are in other modules.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from pydantic_core import to_json
 
+from mistral_offload._cpu_threads import run_in_cpu_thread_async
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.config import FieldOffloadingConfig
 from mistral_offload.errors import (
@@ -110,18 +113,12 @@ class FieldOffloader:
             return value
         store = self._open().store
 
-        def plan() -> tuple[list[_Upload], list[str]]:
-            uploads = self._plan(value, found)
-            # A single upload runs in the same hop.
-            return uploads, [put(upload) for upload in uploads if len(uploads) == 1]
-
-        def put(upload: _Upload) -> str:
-            return self._put(upload, namespace, run_id)
-
-        uploads, keys = await store.run_async(plan)
+        uploads = await run_in_cpu_thread_async(lambda: self._plan(value, found))
         if not uploads:
             return value
-        keys = keys or await gather_or_cancel([store.run_async(put, upload) for upload in uploads])
+        keys = await gather_or_cancel(
+            [store.run_async(self._put, upload, namespace, run_id) for upload in uploads]
+        )
         fields = [field for _, field in found]
         for upload, key in zip(uploads, keys, strict=True):
             fields[upload.position] = fields[upload.position].moved_to(key)
@@ -206,12 +203,15 @@ class FieldOffloader:
             if field.blob_ref is not None:
                 positions.setdefault(field.blob_ref, []).append(position)
         references = [self._parse_reference(key) for key in positions]
-        store = self._open().store if references else None
 
         async def fetch(reference: FieldReference) -> list[Any]:
-            assert store is not None  # noqa: S101 - there is a reference
+            blobs = self._open()
             fields = [found[position] for position in positions[reference.key]]
-            return await store.run_async(self._fetch, reference, fields)
+            blob = blobs.find_in_memory(reference.key, reference.digest)
+            if blob is not None:
+                read = partial(self._read, blob, reference, fields)
+                return await run_in_cpu_thread_async(read)
+            return await blobs.store.run_async(self._fetch, reference, fields)
 
         values = {position: field.value for position, (_, field) in enumerate(found)}
         for reference, read in zip(
@@ -241,11 +241,13 @@ class FieldOffloader:
 
     def _fetch(self, reference: FieldReference, fields: Found) -> list[Any]:
         """Read a blob once, and return the value of each field that references it."""
-        blobs = self._open()
-        data = blobs.get(reference.key, reference.digest)
-        if self._blob_codec is not None:
-            data = self._blob_codec.decode_field_blob(data)
+        blob = self._open().get(reference.key, reference.digest)
+        return self._read(blob, reference, fields)
+
+    def _read(self, blob: bytes, reference: FieldReference, fields: Found) -> list[Any]:
+        data = blob if self._blob_codec is None else self._blob_codec.decode_field_blob(blob)
         if reference.size is not None and len(data) != reference.size:
+            blobs = self._open()
             raise BlobCorruptedError(
                 f"{len(data):,} bytes are stored, but the reference says {reference.size:,} bytes",
                 provider=blobs.store.provider,

@@ -4,17 +4,20 @@ Encoding: encrypt marked fields → compress → [encrypt the blob →] offload 
 Every step is optional. The applied ones are recorded, and decoding undoes them from last to first,
 independent of the configuration.
 
-The ``_async`` forms make one hop to a thread unless the work is small. So JSON, zstd, AES, hashing
-and the transfer of a large value all stay off the event loop.
+The ``_async`` forms keep JSON, zstd, AES, hashing and the transfer of a large value off the event
+loop. A transfer, with its hashing, takes one hop to the store's threads; everything else runs in
+threads for computing, and small work in place. So a store that does not respond delays only what it
+has to deliver.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from mistral_offload._cpu_threads import run_in_cpu_thread_async
 from mistral_offload.config import (
     PayloadCompressionConfig,
     PayloadEncryptionConfig,
@@ -22,6 +25,7 @@ from mistral_offload.config import (
 )
 from mistral_offload.errors import (
     EncryptionNotConfiguredError,
+    KeyTooLongError,
     PayloadDecodeError,
     PayloadTooLargeError,
 )
@@ -37,7 +41,7 @@ from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOpti
 from mistral_offload.payload.encryption import OVERHEAD_BYTES, Cipher
 from mistral_offload.payload.field_blob import open_field, seal_field
 from mistral_offload.payload.jsontext import dump_named_json, load_json_or_bytes
-from mistral_offload.payload.offloading import Offloader, fetch_offloaded
+from mistral_offload.payload.offloading import Offloader, fetch_offloaded, find_offloaded
 from mistral_offload.payload.partial_encryption import (
     NOT_CONFIGURED,
     decrypt_marked,
@@ -153,32 +157,11 @@ class PayloadEncoder:
 
         Raises:
             PayloadEncryptionError: a marked field cannot be encrypted.
+            KeyTooLongError: the payload has to be offloaded, and its key is too long for the store.
             StorageError: the blob could not be written.
         """
-        options: list[EncodingOption] = []
-        if self._cipher is not None and not self.encrypts_whole and has_json:
-            marked = encrypt_marked(data, self._cipher)
-            if marked is not None:
-                data = marked
-                options.append(EncodingOption.ENCRYPTED_PARTIAL)
-        if self._compression is not None:
-            smaller = zstd.compress(data, self._compression)
-            if smaller is not None:
-                data = smaller
-                options.append(EncodingOption.COMPRESSED)
-        offloader = self._offloader_for(len(data), offload, floor)
-        if offloader is not None and context is not None:
-            if self._cipher is not None and self._encrypts_blobs:
-                data = self._cipher.encrypt_blob(
-                    data, namespace=context.namespace, execution_id=context.execution_id
-                )
-                options.append(EncodingOption.ENCRYPTED)
-            data = offloader.put(data, context, write=write)
-            options.append(EncodingOption.OFFLOADED)
-        if self._cipher is not None and self.encrypts_whole:
-            data = self._cipher.encrypt(data)
-            options.append(EncodingOption.ENCRYPTED)
-        return EncodedPayload(data, tuple(options))
+        prepared = self._prepare(data, context, offload=offload, has_json=has_json, floor=floor)
+        return self._finish(prepared, context, write)
 
     async def encode_async(
         self,
@@ -191,22 +174,14 @@ class PayloadEncoder:
         write: bool = True,
     ) -> EncodedPayload:
         """Async form of `encode`; larger work runs in a thread."""
-        work = partial(
-            self.encode,
-            data,
-            context,
-            offload=offload,
-            has_json=has_json,
-            floor=floor,
-            write=write,
+        prepare = partial(
+            self._prepare, data, context, offload=offload, has_json=has_json, floor=floor
         )
-        # Encrypting marked fields can almost double a payload before its size is checked.
-        largest = 2 * len(data) if self._encrypts_or_compresses else len(data)
-        if (context is not None and self._offloader_for(largest, offload, floor)) or (
-            self._encrypts_or_compresses and len(data) >= INLINE_WORK_BYTES
-        ):
-            return await self._run_in_thread_async(work)
-        return work()
+        if self._encrypts_or_compresses and len(data) >= INLINE_WORK_BYTES:
+            prepared = await run_in_cpu_thread_async(prepare)
+        else:
+            prepared = prepare()
+        return await self._finish_async(prepared, context, write)
 
     def encode_value(
         self, value: object, context: PayloadContext | None, *, what: str = "the value"
@@ -223,9 +198,27 @@ class PayloadEncoder:
             PayloadEncryptionError: a marked field cannot be encrypted.
             PayloadTooLargeError: the value exceeds the platform's limit, and no offloading is
                 configured.
+            KeyTooLongError: the payload has to be offloaded, and its key is too long for the store.
             StorageError: the blob could not be written.
         """
         payload = self.encode(dump_named_json(value, what), context)
+        self._require_deliverable(payload, what)
+        return payload
+
+    async def encode_value_async(
+        self, value: object, context: PayloadContext | None, *, what: str = "the value"
+    ) -> EncodedPayload:
+        """Async form of `encode_value`; if any step is configured, all work runs in threads."""
+        if not self.is_configured:
+            return self.encode_value(value, context, what=what)
+        prepared = await run_in_cpu_thread_async(
+            lambda: self._prepare(dump_named_json(value, what), context)
+        )
+        payload = await self._finish_async(prepared, context)
+        self._require_deliverable(payload, what)
+        return payload
+
+    def _require_deliverable(self, payload: EncodedPayload, what: str) -> None:
         if self._offloader is None and len(payload.data) > INLINE_LIMIT_BYTES:
             raise PayloadTooLargeError(
                 what,
@@ -235,15 +228,6 @@ class PayloadEncoder:
                 "storage_config=BlobStorageConfig(…)), and the worker the "
                 "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… variables for the same storage.",
             )
-        return payload
-
-    async def encode_value_async(
-        self, value: object, context: PayloadContext | None, *, what: str = "the value"
-    ) -> EncodedPayload:
-        """Async form of `encode_value`; if any step is configured, all work runs in a thread."""
-        if not self.is_configured:
-            return self.encode_value(value, context, what=what)
-        return await self._run_in_thread_async(lambda: self.encode_value(value, context, what=what))
 
     def decode(self, payload: EncodedPayload, *, namespace: str | None = None) -> bytes:
         """Undo the recorded transforms, last first.
@@ -264,21 +248,11 @@ class PayloadEncoder:
             BlobCorruptedError: the stored bytes do not hash to the reference's digest.
             StorageError: the blob could not be read.
         """
-        if len(payload.options) > MAX_TRANSFORMS:
-            raise PayloadDecodeError(
-                f"a payload is marked with {len(payload.options)} transforms; the limit is "
-                f"{MAX_TRANSFORMS}"
-            )
-        data = payload.data
-        for option in reversed(payload.options):
-            data = self._undo(option, data, namespace)
-        return data
+        return self._undo_all(payload.data, _recorded(payload), namespace)
 
     async def decode_async(self, payload: EncodedPayload, *, namespace: str | None = None) -> bytes:
         """Async form of `decode`; larger work runs in a thread."""
-        if self._is_cheap_to_decode(payload):
-            return self.decode(payload, namespace=namespace)
-        return await self._run_in_thread_async(lambda: self.decode(payload, namespace=namespace))
+        return await self._decode_with_async(payload, namespace, _unchanged)
 
     def decode_value(self, payload: EncodedPayload) -> Any:
         """Decode a payload and parse its JSON; bytes that are not JSON are returned unchanged.
@@ -289,20 +263,11 @@ class PayloadEncoder:
         Raises:
             PayloadDecodeError: the JSON is nested too deeply, or holds too long an integer.
         """
-        data = self.decode(payload)
-        try:
-            return load_json_or_bytes(data)
-        except PayloadDecodeError as error:
-            if payload.options[-1:] != (EncodingOption.OFFLOADED,):
-                raise
-            key = Reference.from_json(payload.data).key
-            raise PayloadDecodeError(f"{error} (offloaded to key {key!r})") from error
+        return _parse(payload, self.decode(payload))
 
     async def decode_value_async(self, payload: EncodedPayload) -> Any:
         """Async form of `decode_value`; larger work runs in a thread."""
-        if self._is_cheap_to_decode(payload):
-            return self.decode_value(payload)
-        return await self._run_in_thread_async(lambda: self.decode_value(payload))
+        return await self._decode_with_async(payload, None, partial(_parse, payload))
 
     def decode_patches(self, patches: list[Any]) -> list[Any]:
         """Return an event's JSON patches with their encrypted values decrypted.
@@ -312,6 +277,12 @@ class PayloadEncoder:
             PayloadDecodeError: a value cannot be decrypted.
         """
         return decrypt_patches(patches, self._cipher)
+
+    def key_error(self, context: PayloadContext | None) -> KeyTooLongError | None:
+        """Return the error of offloading any payload of an execution, or None if it is possible."""
+        if self._offloader is None or context is None:
+            return None
+        return self._offloader.key_error(context)
 
     def encode_field_blob(self, data: bytes, *, namespace: str, run_id: str) -> bytes:
         """Return the blob of an activity field's content, encrypted if ``encrypt_fields`` is set.
@@ -342,20 +313,95 @@ class PayloadEncoder:
         """
         return schedule_input_hash(data, self._encryption)
 
-    def _is_cheap_to_decode(self, payload: EncodedPayload) -> bool:
-        """Return True if decoding is too little work for a hop to a thread."""
-        if not payload.options:
-            return True
-        if payload.is_offloaded and self._offloader is not None:
-            return False
-        unpacks = EncodingOption.COMPRESSED in payload.options
-        return not unpacks and len(payload.data) < INLINE_WORK_BYTES
+    def _prepare(
+        self,
+        data: bytes,
+        context: PayloadContext | None,
+        *,
+        offload: bool | None = None,
+        has_json: bool = True,
+        floor: int | None = None,
+    ) -> _Prepared:
+        """Apply the steps before offloading, and decide whether the payload is offloaded."""
+        options: list[EncodingOption] = []
+        if self._cipher is not None and not self.encrypts_whole and has_json:
+            marked = encrypt_marked(data, self._cipher)
+            if marked is not None:
+                data = marked
+                options.append(EncodingOption.ENCRYPTED_PARTIAL)
+        if self._compression is not None:
+            smaller = zstd.compress(data, self._compression)
+            if smaller is not None:
+                data = smaller
+                options.append(EncodingOption.COMPRESSED)
+        offloader = self._offloader_for(len(data), offload, floor)
+        error = self.key_error(context) if offloader is not None else None
+        if error is not None:
+            if offload or len(data) + self._overhead > INLINE_LIMIT_BYTES:
+                raise error
+            offloader = None  # it can be delivered in place
+        if offloader is None or context is None:
+            data, options = self._encrypt_whole(data, options)
+            return _Prepared(data, options, None)
+        if self._cipher is not None and self._encrypts_blobs:
+            data = self._cipher.encrypt_blob(
+                data, namespace=context.namespace, execution_id=context.execution_id
+            )
+            options.append(EncodingOption.ENCRYPTED)
+        return _Prepared(data, options, offloader)
 
-    async def _run_in_thread_async(self, work: Callable[[], T]) -> T:
-        """Run a function in one of the store's threads; without a store, in the loop's."""
-        if self._offloader is None:
-            return await asyncio.to_thread(work)
-        return await self._offloader.store.run_async(work)
+    def _finish(
+        self, prepared: _Prepared, context: PayloadContext | None, write: bool = True
+    ) -> EncodedPayload:
+        """Offload what is to be offloaded."""
+        data, options = prepared.data, prepared.options
+        if prepared.offloader is not None and context is not None:
+            data = prepared.offloader.put(data, context, write=write)
+            data, options = self._encrypt_whole(data, [*options, EncodingOption.OFFLOADED])
+        return EncodedPayload(data, tuple(options))
+
+    async def _finish_async(
+        self, prepared: _Prepared, context: PayloadContext | None, write: bool = True
+    ) -> EncodedPayload:
+        finish = partial(self._finish, prepared, context, write)
+        if prepared.offloader is None:
+            return finish()
+        if write:
+            return await prepared.offloader.store.run_async(finish)
+        return await _compute_async(len(prepared.data), finish)
+
+    def _encrypt_whole(
+        self, data: bytes, options: list[EncodingOption]
+    ) -> tuple[bytes, list[EncodingOption]]:
+        if self._cipher is None or not self.encrypts_whole:
+            return data, options
+        return self._cipher.encrypt(data), [*options, EncodingOption.ENCRYPTED]
+
+    async def _decode_with_async(
+        self, payload: EncodedPayload, namespace: str | None, use: Callable[[bytes], T]
+    ) -> T:
+        """Decode a payload and pass the bytes to a function, in as few hops as possible.
+
+        A blob that is in memory is not waited for in the store's threads.
+        """
+        options = _recorded(payload)
+        data = payload.data
+
+        def undo() -> T:
+            return use(self._undo_all(data, options, namespace))
+
+        while self._offloader is not None and EncodingOption.OFFLOADED in options:
+            position = options.index(EncodingOption.OFFLOADED)
+            before, options = options[:position], options[position:]
+            unwrap = partial(self._undo_all, data, before, namespace)
+            data = await _compute_async(_weight(len(data), before), unwrap)
+            found = find_offloaded(data, self._offloader, namespace)
+            if found is None:
+                return await self._offloader.store.run_async(undo)
+            data, options = found, options[1:]
+        if not payload.options or (not options and use is _unchanged):
+            return undo()
+        return await _compute_async(_weight(len(data), options), undo)
 
     @property
     def _encrypts_or_compresses(self) -> bool:
@@ -366,16 +412,27 @@ class PayloadEncoder:
     def _encrypts_blobs(self) -> bool:
         return self._encryption is not None and self._encryption.blobs
 
+    @property
+    def _overhead(self) -> int:
+        """Bytes that encryption adds to a payload."""
+        return OVERHEAD_BYTES if self.encrypts_whole else 0
+
     def _offloader_for(
         self, size: int, offload: bool | None, floor: int | None
     ) -> Offloader | None:
         """Return the offloader if a payload of this size is to be offloaded."""
-        overhead = OVERHEAD_BYTES if self.encrypts_whole else 0
         if self._offloader and self._offloader.should_offload(
-            size, offload, overhead=overhead, floor=floor
+            size, offload, overhead=self._overhead, floor=floor
         ):
             return self._offloader
         return None
+
+    def _undo_all(
+        self, data: bytes, options: Sequence[EncodingOption], namespace: str | None
+    ) -> bytes:
+        for option in options:
+            data = self._undo(option, data, namespace)
+        return data
 
     def _undo(self, option: EncodingOption, data: bytes, namespace: str | None) -> bytes:
         if option is EncodingOption.OFFLOADED:
@@ -395,6 +452,58 @@ def describe_thresholds(config: PayloadOffloadingConfig) -> str:
     if config.history_floor_bytes == config.min_size_bytes:
         return text
     return f"{text} (from {config.history_floor_bytes:,} in histories)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A payload before it is offloaded.
+
+    Attributes:
+        data: the blob to store; the finished payload if it is not offloaded.
+        options: the transforms applied so far.
+        offloader: stores the blob; None if the payload is not offloaded.
+    """
+
+    data: bytes
+    options: list[EncodingOption]
+    offloader: Offloader | None
+
+
+def _recorded(payload: EncodedPayload) -> list[EncodingOption]:
+    """Return the transforms of a payload in the order in which they are undone."""
+    if len(payload.options) > MAX_TRANSFORMS:
+        raise PayloadDecodeError(
+            f"a payload is marked with {len(payload.options)} transforms; the limit is "
+            f"{MAX_TRANSFORMS}"
+        )
+    return list(reversed(payload.options))
+
+
+def _weight(size: int, options: Sequence[EncodingOption]) -> int:
+    """Return the bytes of work in undoing transforms; unpacking may be much work at any size."""
+    return size if EncodingOption.COMPRESSED not in options else max(size, INLINE_WORK_BYTES)
+
+
+async def _compute_async(size: int, work: Callable[[], T]) -> T:
+    """Run work on ``size`` bytes: in place if it is small, otherwise in a thread."""
+    if size < INLINE_WORK_BYTES:
+        return work()
+    return await run_in_cpu_thread_async(work)
+
+
+def _unchanged(data: bytes) -> bytes:
+    return data
+
+
+def _parse(payload: EncodedPayload, data: bytes) -> Any:
+    """Parse the JSON that a payload was decoded to."""
+    try:
+        return load_json_or_bytes(data)
+    except PayloadDecodeError as error:
+        if payload.options[-1:] != (EncodingOption.OFFLOADED,):
+            raise
+        key = Reference.from_json(payload.data).key
+        raise PayloadDecodeError(f"{error} (offloaded to key {key!r})") from error
 
 
 def _describe(

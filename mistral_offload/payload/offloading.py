@@ -5,14 +5,23 @@ The format of keys and references is in `reference`.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from mistral_offload.config import PayloadOffloadingConfig
-from mistral_offload.errors import OffloadingNotConfiguredError, ReferenceRefusedError
+from mistral_offload.errors import (
+    KeyTooLongError,
+    OffloadingNotConfiguredError,
+    ReferenceRefusedError,
+)
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.lazy_cache import LazyCache
 from mistral_offload.storage.store import BlobStore
+
+_SHOWN_ID_CHARACTERS = 100
 
 
 class Offloader:
@@ -72,6 +81,7 @@ class Offloader:
         With ``write=False`` the blob is assumed to be stored, and no request is made.
 
         Raises:
+            KeyTooLongError: see `key_error`.
             StorageError: the blob could not be written.
         """
         reference = Reference.of(
@@ -80,6 +90,30 @@ class Offloader:
         if write:
             self._blobs.open().put(reference.key, blob, reference.digest)
         return reference.to_json()
+
+    def key_error(self, context: PayloadContext) -> KeyTooLongError | None:
+        """Return the error of offloading any payload of an execution, or None if it is possible.
+
+        The key contains the names, percent-encoded: an id of 170 characters that are not ASCII can
+        be too long for a bucket. Makes no request.
+        """
+        try:
+            self.store.require_storable(
+                Reference(context.namespace, context.execution_id, "0" * 64).key
+            )
+        except KeyTooLongError as error:
+            execution_id = context.execution_id
+            shown = repr(execution_id[:_SHOWN_ID_CHARACTERS])
+            if len(execution_id) > _SHOWN_ID_CHARACTERS:
+                shown += "…"
+            return KeyTooLongError(
+                f"payloads of execution {shown} cannot be offloaded, because its id of "
+                f"{len(execution_id):,} characters is too long: {error}. Use a shorter execution "
+                "id, or one of ASCII letters and digits",
+                size=error.size,
+                limit=error.limit,
+            )
+        return None
 
     def get(self, reference: Reference, *, namespace: str | None = None) -> bytes:
         """Read the blob that a reference names.
@@ -90,12 +124,27 @@ class Offloader:
                 set.
 
         Raises:
-            ReferenceRefusedError: the blob belongs to another namespace; no request was made.
+            ReferenceRefusedError: the blob belongs to another namespace, or its key is too long for
+                any store; no request was made.
             PayloadTooLargeError: the blob is larger than ``largest_bytes``.
             BlobNotFoundError: the blob was removed, or never written to this store.
             BlobCorruptedError: the stored bytes do not hash to the reference's digest.
             StorageError: the blob could not be read.
         """
+        self._require_allowed(reference, namespace)
+        return self._blobs.open().get(reference.key, reference.digest, largest=self._largest_bytes)
+
+    def find_in_memory(self, reference: Reference, *, namespace: str | None = None) -> bytes | None:
+        """Return the blob that a reference names if it is in memory; None if it has to be read.
+
+        Raises:
+            ReferenceRefusedError: as for `get`.
+        """
+        self._require_allowed(reference, namespace)
+        self._blobs.open().require_readable(reference.key)
+        return self._blobs.open().find_in_memory(reference.key, reference.digest)
+
+    def _require_allowed(self, reference: Reference, namespace: str | None) -> None:
         if (
             namespace is not None
             and reference.namespace != namespace
@@ -108,7 +157,6 @@ class Offloader:
                 "(worker: TEMPORAL_PAYLOAD_OFFLOADING__ALLOW_OTHER_NAMESPACES=true)",
                 key=reference.key,
             )
-        return self._blobs.open().get(reference.key, reference.digest, largest=self._largest_bytes)
 
 
 def fetch_offloaded(
@@ -122,11 +170,23 @@ def fetch_offloaded(
         OffloadingNotConfiguredError: there is no offloader.
         StorageError: the blob was removed, is damaged, or could not be read.
     """
-    try:
+    with _counting_refusals():
         reference = Reference.from_json(data)
-    except ReferenceRefusedError:
-        telemetry.count_refusal()
-        raise
+        return _require(offloader, reference).get(reference, namespace=namespace)
+
+
+def find_offloaded(data: bytes, offloader: Offloader, namespace: str | None = None) -> bytes | None:
+    """Return the blob of a reference's JSON if it is in memory; None if it has to be fetched.
+
+    Raises:
+        PayloadDecodeError: the bytes are not the JSON of a reference.
+        ReferenceRefusedError: the reference names a key it may not name.
+    """
+    with _counting_refusals():
+        return offloader.find_in_memory(Reference.from_json(data), namespace=namespace)
+
+
+def _require(offloader: Offloader | None, reference: Reference) -> Offloader:
     if offloader is None:
         raise OffloadingNotConfiguredError(
             f"the payload of execution {reference.execution_id!r} was offloaded to key "
@@ -134,8 +194,13 @@ def fetch_offloaded(
             "was written to (client: workflow_payload_offloading=…, worker: "
             "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__…)"
         )
+    return offloader
+
+
+@contextmanager
+def _counting_refusals() -> Generator[None]:
     try:
-        return offloader.get(reference, namespace=namespace)
+        yield
     except ReferenceRefusedError:
         telemetry.count_refusal()
         raise

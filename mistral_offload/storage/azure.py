@@ -48,6 +48,8 @@ class AzureStore(BlobStore):
     """
 
     provider = "azure"
+    longest_key = 1024
+    key_unit = "characters"
 
     def __init__(self, config: BlobStorageConfig) -> None:
         if not config.container_name:
@@ -168,6 +170,9 @@ class AzureStore(BlobStore):
     def _secrets(self) -> Collection[str]:
         given = self._config.azure_connection_string
         return secrets_in(given.get_secret_value()) if given else ()
+
+    def _key_length(self, key: str) -> int:
+        return len(key)
 
     def _close_connections(self) -> None:
         self._disconnect()

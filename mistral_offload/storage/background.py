@@ -6,6 +6,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from mistral_offload.storage.request_slots import RequestSlots
+
 _THREADS = 2
 _MOST_WAITING = 10_000
 _LOOK_SECONDS = 0.05
@@ -31,7 +33,7 @@ class BackgroundQueue:
         name: str,
         *,
         closing: threading.Event,
-        slots: threading.Semaphore,
+        slots: RequestSlots,
         connections: int,
     ) -> None:
         self._name = name
@@ -74,9 +76,4 @@ class BackgroundQueue:
             waited += _LOOK_SECONDS
 
     def _is_idle(self) -> bool:
-        taken = 0
-        while taken < self._needed_slots and self._slots.acquire(blocking=False):
-            taken += 1
-        if taken:
-            self._slots.release(taken)
-        return taken == self._needed_slots
+        return self._slots.free >= self._needed_slots

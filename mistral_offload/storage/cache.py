@@ -20,7 +20,9 @@ from typing import NamedTuple
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
+    KeyTooLongError,
     PayloadTooLargeError,
+    ReferenceRefusedError,
     StorageError,
 )
 from mistral_offload.limits import DEFAULT_CACHE_MEMORY_BYTES, DEFAULT_RENEW_AFTER_SECONDS
@@ -30,11 +32,15 @@ from mistral_offload.storage.evidence import StoreEvidence
 from mistral_offload.storage.protection import protected_since
 from mistral_offload.storage.renewal import Renewal
 from mistral_offload.storage.single_flight import SingleFlight
+from mistral_offload.storage.slow_reads import SlowReads
 from mistral_offload.storage.store import BlobStore
 
 _KNOWN_KEYS = 20_000
 _KNOWN_SECONDS = 3600.0
 """Longest time for which a blob counts as stored without a request."""
+
+
+_SHOWN_KEY_CHARACTERS = 200
 
 
 class BlobCache:
@@ -47,7 +53,9 @@ class BlobCache:
     or changed, the next read raises BlobCorruptedError, and the put after that replaces them.
 
     A blob that was read or written here is not read again while it stays in memory or in the
-    directory. If it is old, it is renewed in the background.
+    directory. If it is old, it is renewed in the background. One that took long to read is kept for
+    about a minute with any configuration, for a caller that ran out of time meanwhile; see
+    `SlowReads`.
 
     Example::
 
@@ -60,7 +68,7 @@ class BlobCache:
         store: where blobs are written and read.
         read_also: stores that are tried, in order, for a blob that ``store`` does not have, one
             request each. Such a blob does not count as stored: a put writes it to ``store``.
-        memory_bytes: bound of the memory cache; 0 keeps nothing in memory.
+        memory_bytes: bound of the memory cache; 0 keeps nothing but slow reads in memory.
         directory: disk cache.
         renew_after_seconds: age from which blobs of ``store`` are renewed; 0 switches it off.
     """
@@ -83,6 +91,7 @@ class BlobCache:
         self._memory_used = 0
         self._known: OrderedDict[str, float] = OrderedDict()
         self._damaged: set[str] = set()
+        self._slow_reads = SlowReads()
         self._reading: SingleFlight[bytes] = SingleFlight()
         self._writing: SingleFlight[bool] = SingleFlight()
         self._renewal = Renewal(store, renew_after_seconds)
@@ -100,8 +109,10 @@ class BlobCache:
             True if this call wrote the blob.
 
         Raises:
+            KeyTooLongError: the store accepts no key of this length; no request is made.
             StorageError: the blob could not be written.
         """
+        self.store.require_storable(key)
         # Through `run`, which refuses a forked child: there the locks below may stay held for ever.
         return self.store.run(self._put, key, data, digest)
 
@@ -115,12 +126,42 @@ class BlobCache:
             largest: maximum size in bytes; checked first, with one extra request.
 
         Raises:
+            ReferenceRefusedError: no store accepts a key of this length; no request is made.
             BlobNotFoundError: nothing is stored under the key.
             PayloadTooLargeError: the blob is larger than ``largest``.
             BlobCorruptedError: the stored bytes do not hash to the digest.
             StorageError: the blob could not be read.
         """
+        self.require_readable(key)
         return self.store.run(self._get, key, digest, largest)
+
+    def require_readable(self, key: str) -> None:
+        """Check that a key is short enough for one of the stores; makes no request.
+
+        Raises:
+            ReferenceRefusedError: no store can hold such a blob.
+        """
+        problem = self._key_problem(self.store, key)
+        if problem is None or any(not self._key_problem(each, key) for each in self._read_also):
+            return
+        raise ReferenceRefusedError(f"refused to read key {_shortened(key)}: {problem}", key=key)
+
+    @staticmethod
+    def _key_problem(store: BlobStore, key: str) -> KeyTooLongError | None:
+        try:
+            store.require_storable(key)
+        except KeyTooLongError as error:
+            return error.with_traceback(None)
+        return None
+
+    def find_in_memory(self, key: str, digest: str | None) -> bytes | None:
+        """Return a blob if it is in memory; None if it has to be read. Does not wait.
+
+        Args:
+            key: key of the blob.
+            digest: expected SHA-256 in hex, or None, as for `get`.
+        """
+        return self.store.run(self._find_in_memory, key, digest)
 
     def _put(self, key: str, data: bytes, digest: str) -> bool:
         if self._is_known(key):
@@ -146,16 +187,23 @@ class BlobCache:
         return self._renewal.keep_put(key, again)
 
     def _get(self, key: str, digest: str | None, largest: int | None) -> bytes:
+        data = self._find_in_memory(key, digest)
+        if data is not None:
+            return data
+        return self._reading.run((key, digest, largest), lambda: self._read(key, digest, largest))
+
+    def _find_in_memory(self, key: str, digest: str | None) -> bytes | None:
         with self._lock:
             cached = self._memory.get(key)
             if cached is not None and digest not in (cached.digest, None):
                 cached = None
             if cached is not None:
                 self._memory.move_to_end(key)
-        if cached is not None:
-            self._note_cached(key, cached.data, is_own=cached.is_own)
-            return cached.data
-        return self._reading.run((key, digest, largest), lambda: self._read(key, digest, largest))
+        found = cached or self._slow_reads.get(key, digest)
+        if found is None:
+            return None
+        self._note_cached(key, found.data, is_own=found.is_own)
+        return found.data
 
     def _read(self, key: str, digest: str | None, largest: int | None) -> bytes:
         if self._directory is not None and digest is not None:
@@ -167,9 +215,12 @@ class BlobCache:
                 self._note_cached(key, data, is_own=is_own, idle_seconds=idle_seconds)
                 self._evidence.note_cached(key)
                 return data
+        started = time.monotonic()
         source, data = self._fetch(key, largest)
         if digest is None:
-            self._cache_in_memory(key, data, None, is_own=source is self.store)
+            is_own = source is self.store
+            self._slow_reads.add(key, data, None, started=started, is_own=is_own)
+            self._cache_in_memory(key, data, None, is_own=is_own)
             return data
         found = hashlib.sha256(data).hexdigest()
         if found != digest:
@@ -189,6 +240,7 @@ class BlobCache:
             )
         if is_own:
             self._mark_stored(key, intact=True)
+        self._slow_reads.add(key, data, digest, started=started, is_own=is_own)
         self._cache(key, data, digest, is_own=is_own)
         return data
 
@@ -203,7 +255,8 @@ class BlobCache:
     def _fetch(self, key: str, largest: int | None) -> tuple[BlobStore, bytes]:
         """Read a blob from the first store that has it; return that store and the bytes."""
         try:
-            return self.store, self._read_from(self.store, key, largest)
+            if self._key_problem(self.store, key) is None:
+                return self.store, self._read_from(self.store, key, largest)
         except BlobNotFoundError as error:
             self._unmark_stored(key)
             self._renewal.note_gone(key)
@@ -211,6 +264,8 @@ class BlobCache:
                 self._describe_absence(error, key)
                 raise
         for other in self._read_also:
+            if self._key_problem(other, key) is not None:
+                continue
             with suppress(BlobNotFoundError):
                 found = other, self._read_from(other, key, largest)
                 self._evidence.note_elsewhere(key)
@@ -313,3 +368,10 @@ class _CachedBlob(NamedTuple):
     """SHA-256 that the data was verified against; None if it was not verified."""
     is_own: bool
     """True if the store has it; False if it was read from another one."""
+
+
+def _shortened(key: str) -> str:
+    """Return a key as it is quoted in an error."""
+    if len(key) <= _SHOWN_KEY_CHARACTERS:
+        return repr(key)
+    return f"{key[:_SHOWN_KEY_CHARACTERS]!r}… ({len(key):,} characters)"

@@ -6,15 +6,18 @@ import asyncio
 import contextvars
 import os
 import threading
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from types import TracebackType
-from typing import ClassVar, ParamSpec, TypeVar
+from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from typing_extensions import Self
 
 from mistral_offload.errors import StorageConfigError, StoreClosedError
 from mistral_offload.storage.background import BackgroundQueue
+from mistral_offload.storage.request_slots import RequestSlots
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -26,6 +29,12 @@ class StoreExecutor:
     Threads start with the first ``…_async`` call. A store that is dropped without being closed
     releases its threads as well: an executor ends its threads when it is collected, and nothing
     that waits in them refers to the store.
+
+    A blocking call cannot be interrupted. One whose caller was cancelled while it ran is abandoned:
+    it runs to its end, bounded by the timeouts of its requests, and an additional thread and
+    request slot take its place until then. So it delays no other call, and what it reads still
+    serves the next caller. At most ``connections`` calls are abandoned at a time; further ones keep
+    their places until they end.
 
     Attributes:
         provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.
@@ -42,7 +51,7 @@ class StoreExecutor:
         self._closed = False
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(connections)
+        self._slots = RequestSlots(connections)
         self._threads: ThreadPoolExecutor | None = None
         self._background = BackgroundQueue(
             f"mistral-offload-{self.provider}",
@@ -51,6 +60,10 @@ class StoreExecutor:
             connections=connections,
         )
         self._thread_ids: set[int] = set()
+        self._waiting: deque[_Call[Any]] = deque()
+        self._running_pooled = 0
+        self._running_extra = 0
+        self._abandoned = 0
 
     @property
     def container(self) -> str:
@@ -76,28 +89,84 @@ class StoreExecutor:
 
         For work that belongs to a store operation, such as hashing what is put: several blocking
         calls in one hop. Cancelling the task drops a call that still waits for a thread; one that
-        is already running runs to its end.
+        is already running runs to its end, but no longer counts as one of the store's operations.
 
         Raises:
             StoreClosedError: the store is closed.
         """
         self._require_open()  # before the lock: another thread may have held it during a fork
         context = contextvars.copy_context()
-
-        def work() -> T:
-            return context.run(function, *args, **kwargs)
-
+        call = _Call(partial(context.run, function, *args, **kwargs))
         with self._lock:
             self._require_open()
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(
-                    self._connections,
-                    thread_name_prefix=f"mistral-offload-{self.provider}",
-                    initializer=_add_current_thread,
-                    initargs=(self._thread_ids,),
-                )
-            future = self._threads.submit(work)
-        return await asyncio.wrap_future(future)
+            self._waiting.append(call)
+            self._start_waiting()
+        try:
+            return await asyncio.wrap_future(call.future)
+        except asyncio.CancelledError:
+            self._abandon(call)
+            raise
+
+    def _start_waiting(self) -> None:
+        """Start as many waiting calls as there are places. The lock is held."""
+        while self._running_pooled + self._running_extra < self._connections + self._abandoned:
+            call = self._take_waiting()
+            if call is None:
+                return
+            if self._running_pooled < self._connections:
+                self._running_pooled += 1
+                self._pool().submit(self._run_calls, call, pooled=True)
+            else:
+                self._running_extra += 1
+                threading.Thread(
+                    target=self._run_calls,
+                    args=(call,),
+                    kwargs={"pooled": False},
+                    name=f"mistral-offload-{self.provider}-extra",
+                ).start()
+
+    def _take_waiting(self) -> _Call[Any] | None:
+        while self._waiting:
+            call = self._waiting.popleft()
+            if call.future.set_running_or_notify_cancel():
+                return call
+        return None
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(
+                self._connections, thread_name_prefix=f"mistral-offload-{self.provider}"
+            )
+        return self._threads
+
+    def _run_calls(self, call: _Call[Any] | None, *, pooled: bool) -> None:
+        """Run a call, and then waiting ones as long as there is a place for this thread."""
+        self._thread_ids.add(threading.get_ident())
+        while call is not None:
+            call.run()
+            with self._lock:
+                if call.is_abandoned:
+                    self._abandoned -= 1
+                    self._slots.add(-1)
+                running = self._running_pooled + self._running_extra
+                has_place = running <= self._connections + self._abandoned
+                call = self._take_waiting() if has_place else None
+                if call is None and pooled:
+                    self._running_pooled -= 1
+                elif call is None:
+                    self._running_extra -= 1
+        if not pooled:
+            self._thread_ids.discard(threading.get_ident())
+
+    def _abandon(self, call: _Call[Any]) -> None:
+        """Give the place of a call whose caller was cancelled to another one."""
+        with self._lock:
+            if not call.future.running() or self._abandoned == self._connections:
+                return
+            call.is_abandoned = True
+            self._abandoned += 1
+            self._slots.add(1)
+            self._start_waiting()
 
     def run_in_background(self, work: Callable[[], None]) -> bool:
         """Call a function later, in a thread of the store that no caller waits for.
@@ -124,10 +193,8 @@ class StoreExecutor:
             threads, self._threads = self._threads, None
         if threads is not None:
             threads.shutdown(wait=threading.get_ident() not in self._thread_ids)
-        for _ in range(self._connections):
-            self._slots.acquire()
+        self._slots.wait_until_unused()
         self._close_connections()
-        self._slots.release(self._connections)
 
     async def close_async(self) -> None:
         """Async form of `close`; runs in a thread."""
@@ -172,5 +239,25 @@ class StoreExecutor:
         raise StoreClosedError(text, provider=self.provider, container=self._container, key=key)
 
 
-def _add_current_thread(thread_ids: set[int]) -> None:
-    thread_ids.add(threading.get_ident())
+class _Call(Generic[T]):
+    """A blocking call.
+
+    Attributes:
+        future: its result.
+        is_abandoned: True if its caller was cancelled and its place was given away.
+    """
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self.future: Future[T] = Future()
+        self.is_abandoned = False
+
+    def run(self) -> None:
+        try:
+            result = self._function()
+        except BaseException as error:
+            self.future.set_exception(error)
+            # The error refers to this frame, and the future to the error.
+            self = None  # type: ignore[assignment]
+        else:
+            self.future.set_result(result)

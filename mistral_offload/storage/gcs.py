@@ -68,6 +68,7 @@ class GCSStore(BlobStore):
     """
 
     provider = "gcs"
+    longest_key = 1024
 
     def __init__(self, config: BlobStorageConfig) -> None:
         if not config.bucket_id:

@@ -28,6 +28,13 @@ from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 _ATTEMPTS = 5
 
 
+_TEMPORARY_NAME_LENGTH = len(".tmp") + 17
+"""Length of the name under which a blob is written."""
+
+# The system counts a byte that ends the path. Windows has no limit that is known in advance.
+_LONGEST_PATH = os.pathconf("/", "PC_PATH_MAX") - 1 if hasattr(os, "pathconf") else None
+
+
 class LocalStore(BlobStore):
     """Keeps each blob as one file, readable by its owner only.
 
@@ -47,6 +54,8 @@ class LocalStore(BlobStore):
     """
 
     provider = "local"
+    longest_key = _LONGEST_PATH
+    key_unit = "bytes as the path of a file"
 
     def __init__(
         self,
@@ -133,6 +142,11 @@ class LocalStore(BlobStore):
             key,
         )
 
+    def _key_length(self, key: str) -> int:
+        *folders, last = names_of(key)
+        folder = os.fsencode(os.path.join(self._root, *folders))
+        return len(folder) + 1 + max(len(last), _TEMPORARY_NAME_LENGTH)
+
     def _error(self, kind: type[StorageError], text: str, key: str | None) -> StorageError:
         return kind(text, provider=self.provider, container=self.container, key=key)
 
@@ -176,7 +190,7 @@ def _stat_of(key: str, found: os.stat_result) -> BlobStat:
 
 def _write_beside(folder: str, data: bytes) -> str:
     """Write a temporary file and sync it. No key maps to a file name that begins with a dot."""
-    path = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")
+    path = os.path.join(folder, f".{secrets.token_hex(8)}.tmp")  # see _TEMPORARY_NAME_LENGTH
     file = _create_file(path)
     try:
         with open(file, "wb", buffering=0) as out:

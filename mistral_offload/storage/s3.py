@@ -96,6 +96,7 @@ class S3Store(BlobStore):
     """
 
     provider = "s3"
+    longest_key = 1024
 
     def __init__(self, config: BlobStorageConfig) -> None:
         if not config.bucket_name:

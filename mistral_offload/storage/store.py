@@ -23,11 +23,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
+    KeyTooLongError,
     MistralOffloadError,
     StorageError,
     StorageUnavailableError,
@@ -104,7 +105,12 @@ class BlobStore(StoreExecutor, ABC):
 
     Attributes:
         provider: ``s3``, ``azure``, ``gcs``, ``local`` or ``memory``.
+        longest_key: length of the longest key, prefix included, or None if there is no limit.
+        key_unit: unit of that length, as text for an error message.
     """
+
+    longest_key: ClassVar[int | None] = None
+    key_unit: ClassVar[str] = "bytes"
 
     def __init__(
         self,
@@ -281,6 +287,24 @@ class BlobStore(StoreExecutor, ABC):
                 return
             page = await self.run_async(self._fetch_page, prefix, page.next_token)
 
+    def require_storable(self, key: str) -> None:
+        """Check that a key is short enough for this store; makes no request.
+
+        Raises:
+            KeyTooLongError: nothing can be stored under the key.
+        """
+        limit = self.longest_key
+        if limit is None:
+            return
+        size = self._key_length(self._prefix.join(key))
+        if size > limit:
+            raise KeyTooLongError(
+                f"the key would have {size:,} {self.key_unit}, and {self.provider} "
+                f"{self._container!r} stores keys of at most {limit:,}",
+                size=size,
+                limit=limit,
+            )
+
     # What a backend implements
 
     @abstractmethod
@@ -306,6 +330,10 @@ class BlobStore(StoreExecutor, ABC):
     @abstractmethod
     def _list_page(self, prefix: str, token: str | None) -> Page:
         """List physical keys that begin with ``prefix``: the first page, or that of the token."""
+
+    def _key_length(self, key: str) -> int:
+        """Return the length of a physical key, as ``longest_key`` counts it."""
+        return len(key.encode("utf-8", "surrogatepass"))
 
     @abstractmethod
     def _translate_error(

@@ -263,6 +263,82 @@ async def test_a_cancelled_call_that_waits_is_given_up() -> None:
     assert store.requests["get", "k"] == 1
 
 
+class HangingStore(MemoryStore):
+    """Responds to reads of ``hung`` only when released; ``reading`` counts those that wait."""
+
+    def __init__(self, connections: int) -> None:
+        super().__init__(connections=connections)
+        self.reading = threading.Semaphore(0)
+        self.released = threading.Event()
+
+    def _get(self, key: str) -> bytes:
+        if key == "hung":
+            self.reading.release()
+            assert self.released.wait(30)
+        return super()._get(key)
+
+
+async def cancel_hung_reads(store: HangingStore, number: int) -> None:
+    calls = [asyncio.ensure_future(store.get_async("hung")) for _ in range(number)]
+    for _ in calls:
+        assert await asyncio.to_thread(store.reading.acquire, timeout=10)
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert all(call.cancelled() for call in calls)
+
+
+async def test_cancelled_calls_that_run_give_their_places_back() -> None:
+    store = HangingStore(connections=2)
+    store.put("k", b"data")
+    store.put("hung", b"late")
+    await cancel_hung_reads(store, 2)
+    reads = [store.get_async("k") for _ in range(20)]
+    assert await asyncio.wait_for(asyncio.gather(*reads), 10) == [b"data"] * 20
+    assert await asyncio.to_thread(store.get, "k") == b"data"  # the request's slot, too
+    store.released.set()
+    assert await asyncio.wait_for(store.get_async("hung"), 10) == b"late"
+    await asyncio.wait_for(store.close_async(), 10)
+
+
+async def test_no_more_calls_are_abandoned_than_there_are_connections() -> None:
+    store = HangingStore(connections=2)
+    store.put("k", b"data")
+    store.put("hung", b"late")
+    before = set(threading.enumerate())
+    await cancel_hung_reads(store, 2)
+    await cancel_hung_reads(store, 2)
+    waiting = asyncio.ensure_future(store.get_async("k"))
+    await asyncio.sleep(0.2)
+    assert not waiting.done()
+    own = [each for each in set(threading.enumerate()) - before if "mistral" in each.name]
+    assert len(own) == 4
+    store.released.set()
+    assert await asyncio.wait_for(waiting, 10) == b"data"
+    # Back to the usual number of concurrent operations.
+    store.released.clear()
+    more = [asyncio.ensure_future(store.get_async("hung")) for _ in range(4)]
+    await asyncio.sleep(0.2)
+    assert store.reading.acquire(blocking=False)
+    assert store.reading.acquire(blocking=False)
+    assert not store.reading.acquire(blocking=False)
+    store.released.set()
+    assert await asyncio.wait_for(asyncio.gather(*more), 10) == [b"late"] * 4
+    await asyncio.wait_for(store.close_async(), 10)
+
+
+async def test_close_waits_for_abandoned_calls() -> None:
+    store = HangingStore(connections=1)
+    store.put("hung", b"late")
+    await cancel_hung_reads(store, 1)
+    await cancel_hung_reads(store, 1)
+    closing = asyncio.ensure_future(store.close_async())
+    await asyncio.sleep(0.1)
+    assert not closing.done()
+    store.released.set()
+    await asyncio.wait_for(closing, 10)
+
+
 def test_a_constructor_needs_no_loop_and_starts_nothing(backend: Backend) -> None:
     before = set(threading.enumerate())
     backend.open()

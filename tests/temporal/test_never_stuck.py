@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -26,9 +27,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, TerminatedErr
 from temporalio.worker import Worker
 
 from mistral_offload.config import PayloadEncryptionConfig, PayloadEncryptionMode
-from mistral_offload.errors import StorageUnavailableError
+from mistral_offload.errors import KeyTooLongError, StorageUnavailableError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.reference import Reference
+from mistral_offload.storage.local import LocalStore
 from mistral_offload.storage.memory import MemoryStore
 from tests.bounds import PATIENCE_SECONDS, result_of, until, within
 from tests.temporal.heavy import Kinds
@@ -187,6 +189,108 @@ async def test_an_activity(rig: Rig) -> None:
     failure = await failure_of(handle)
     assert failure.type == "BlobNotFoundError"
     assert "forward-gone" in failure.message
+
+
+class BucketStore(MemoryStore):
+    """Has the limit of a bucket for the length of a key."""
+
+    longest_key = 1024
+
+
+@pytest.mark.parametrize("keyed_by", ["too long", "just right"])
+async def test_a_reference_that_no_store_could_hold(
+    temporal_target: str, tmp_path: Path, keyed_by: str
+) -> None:
+    store = LocalStore(tmp_path)
+    client = await connect(temporal_target, encoder_for(store))
+    execution_id = "a" * (5000 if keyed_by == "too long" else 900)
+    async with working(client) as worker:
+        handle: WorkflowHandle[Any, Any] = await client.start_workflow(
+            Kinds.run,
+            args=["argument", 1, RawValue(reference("default", execution_id))],
+            id=f"long-{uuid4().hex[:8]}",
+            task_queue=worker.task_queue,
+        )
+        failure = await failure_of(handle)
+    if keyed_by == "too long":
+        assert failure.type == "ReferenceRefusedError"
+        assert "bytes as the path of a file" in failure.message
+    else:
+        assert failure.type == "BlobNotFoundError"
+
+
+LONG_ID = "é" * 160  # 960 characters in a key
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "activity",
+        "local_activity",
+        "bytes",
+        "child",
+        "heartbeat",
+        "memo",
+        "result",
+        "continue_as_new",
+        "signal",
+    ],
+)
+async def test_an_id_that_no_key_can_hold(temporal_target: str, kind: str) -> None:
+    client = await connect(temporal_target, encoder_for(BucketStore()))
+    async with working(client) as worker:
+        handle: WorkflowHandle[Any, Any] = await client.start_workflow(
+            Kinds.run,
+            args=[kind, SIZE, ""],
+            id=f"{uuid4().hex[:8]}-{LONG_ID}",
+            task_queue=worker.task_queue,
+            execution_timeout=timedelta(seconds=50),
+        )
+        failure = await failure_of(handle)
+    assert failure.type == "KeyTooLongError"
+    assert "its id of 169 characters is too long" in failure.message
+    assert "at most 1,024" in failure.message
+
+
+@pytest.mark.parametrize("kind", ["failure_details", "raise_details"])
+async def test_details_that_no_key_can_hold(temporal_target: str, kind: str) -> None:
+    client = await connect(temporal_target, encoder_for(BucketStore()))
+    async with working(client) as worker:
+        handle: WorkflowHandle[Any, Any] = await client.start_workflow(
+            Kinds.run,
+            args=[kind, SIZE, ""],
+            id=f"{uuid4().hex[:8]}-{LONG_ID}",
+            task_queue=worker.task_queue,
+            execution_timeout=timedelta(seconds=50),
+        )
+        if kind == "failure_details":
+            assert await result_of(handle) < 1000
+            return
+        with pytest.raises(WorkflowFailureError) as caught:
+            await result_of(handle)
+        assert isinstance(caught.value.cause, ApplicationError)
+        assert "left out details" in caught.value.cause.details[0]
+
+
+async def test_a_long_id_does_no_harm_to_what_can_be_delivered(temporal_target: str) -> None:
+    encoder = encoder_for(BucketStore(), min_size_bytes=1000)
+    client = await connect(temporal_target, encoder)
+    async with working(client) as worker:
+        found = await client.execute_workflow(
+            Kinds.run,
+            args=["activity", 1_000_000, ""],
+            id=f"{uuid4().hex[:8]}-{LONG_ID}",
+            task_queue=worker.task_queue,
+            execution_timeout=timedelta(seconds=50),
+        )
+        assert found == 1_000_000
+        with pytest.raises(KeyTooLongError, match="its id of 169 characters"):
+            await client.start_workflow(
+                Kinds.run,
+                args=["argument", 1, "x" * SIZE],
+                id=f"{uuid4().hex[:8]}-{LONG_ID}",
+                task_queue=worker.task_queue,
+            )
 
 
 async def test_queries_and_updates_fail_alone(rig: Rig) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from temporalio.api.common.v1 import Payload
 
-from mistral_offload.errors import PayloadTooLargeError
+from mistral_offload.errors import KeyTooLongError, PayloadTooLargeError
 from mistral_offload.limits import (
     INLINE_LIMIT_BYTES,
     MESSAGE_BUDGET_BYTES,
@@ -25,6 +25,8 @@ from mistral_offload.limits import (
 )
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.lost_payloads import LENIENT
+from mistral_offload.temporal.wire.context_payloads import carries_context, read_context_payload
+from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _REFERENCE_BYTES = 320
 """Size of an offloaded payload without its metadata: key, options, framing."""
@@ -141,9 +143,36 @@ def unencoded_size_error(
     """
     if encoder.offloads or LENIENT.get() or list_size(payloads) <= INLINE_LIMIT_BYTES:
         return None
-    # Compression may make it fit. Encoding again later gives almost certainly the same size.
-    encoded = [
+    return size_error(_encoded_in_place(payloads, encoder))
+
+
+def unstorable_error(
+    payloads: Sequence[Payload], owner: PayloadOwner, encoder: PayloadEncoder
+) -> KeyTooLongError | None:
+    """Return the error for a list over the limit that cannot be offloaded because of its owner.
+
+    Args:
+        payloads: a list before it is encoded.
+        owner: the execution that owns payloads without a context of their own.
+        encoder: encodes the list later.
+    """
+    if not encoder.offloads or list_size(payloads) <= INLINE_LIMIT_BYTES:
+        return None
+    for payload in payloads:
+        if len(payload.data) < SMALLEST_OFFLOADED_BYTES:
+            continue
+        context = owner.context
+        if carries_context(payload):
+            context = owner.context_for(read_context_payload(payload).context)
+        error = encoder.key_error(context)
+        if error is not None and size_error(_encoded_in_place(payloads, encoder)) is not None:
+            return error
+    return None
+
+
+def _encoded_in_place(payloads: Sequence[Payload], encoder: PayloadEncoder) -> list[Payload]:
+    # Compression may make them fit. Encoding again later gives almost certainly the same size.
+    return [
         Payload(metadata=payload.metadata, data=encoder.encode(payload.data, None).data)
         for payload in payloads
     ]
-    return size_error(encoded)

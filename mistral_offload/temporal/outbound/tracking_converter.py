@@ -39,7 +39,7 @@ from mistral_offload.temporal.outbound.history_growth import (
 )
 from mistral_offload.temporal.outbound.outbox import Outbox
 from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
-from mistral_offload.temporal.outbound.size_budget import unencoded_size_error
+from mistral_offload.temporal.outbound.size_budget import unencoded_size_error, unstorable_error
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 
@@ -77,7 +77,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             PayloadSerializationError: a value cannot be written as JSON; inside a workflow this is
                 also an ApplicationError.
             ApplicationError: a value is a lost payload; or, inside a workflow, the list is over the
-                platform's limit and offloading is off.
+                platform's limit and offloading is off, or not possible for this execution.
         """
         require_delivered(values)
         try:
@@ -86,6 +86,12 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             if not temporalio.workflow.in_workflow():
                 raise
             raise _WorkflowSerializationError(str(refusal)) from refusal.__cause__
+        owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
+        if LENIENT.get():  # details of a failure, which must be delivered
+            unstorable = unstorable_error(payloads, owner, self._encoder)
+            if unstorable is not None:
+                text = f"[mistral-offload left out details of a failure: {unstorable}]"
+                payloads = self._inner.to_payloads([text])
         if not temporalio.workflow.in_workflow():
             return payloads
         if self._run.loop is None:
@@ -96,7 +102,9 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             raise as_failure(error)
         if not self._encoder.offloads:
             return payloads
-        owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
+        unstorable = unstorable_error(payloads, owner, self._encoder)
+        if unstorable is not None:
+            raise as_failure(unstorable)
         # Arguments of local activities stay in the worker.
         floor = None if owner.is_local else outcome_floor(self._run.history.floor)
         return self._run.outbox.record(payloads, owner, floor=floor)
