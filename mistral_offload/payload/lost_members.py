@@ -87,10 +87,11 @@ def _has_only_builtins(value: Any) -> bool:
 def _is_lossy(value: Any) -> bool:
     """Return True if a value is, or has at any depth, a number that is not finite or a secret."""
     lossy_fields: dict[type, tuple[str, ...] | None] = {}  # by model; None: look at every member
-    pending: list[Any] = [[value]]
+    pending: list[object] = [[value]]
     while pending:
-        container = pending.pop()
-        kind = type(container)
+        given = pending.pop()
+        kind = type(given)
+        container: Any = given  # without a call, which would cost as much as the rest
         items: Iterable[object]
         if kind is dict:
             items = container.values()
@@ -107,11 +108,10 @@ def _is_lossy(value: Any) -> bool:
             else:
                 items = [member.value for member in members_of(container)]
         for item in items:
-            item_kind = type(item)
-            if item_kind is float:
-                if not isfinite(item):  # type: ignore[arg-type]
+            if type(item) is float:
+                if not isfinite(item):
                     return True
-            elif item_kind not in _LEAVES:
+            elif type(item) not in _LEAVES:
                 pending.append(item)
     return False
 
