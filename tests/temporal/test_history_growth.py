@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from typing import Any
@@ -10,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import WorkflowHandle
 from temporalio.converter import ActivitySerializationContext
 from temporalio.worker import Replayer, Worker
 
@@ -22,6 +21,8 @@ from mistral_offload.temporal.outbound.history_growth import (
     floor_at,
     received_floor,
 )
+from tests import bounds
+from tests.bounds import result_of, until
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Collect, Kinds
 from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
 
@@ -77,7 +78,7 @@ async def test_many_results_fit_into_one_execution(
     began = time.monotonic()
     async with working(client) as worker:
         handle = await collect(worker, kind, number, size, at_once)
-        assert await handle.result() == number
+        assert await result_of(handle, 180 if number >= 1_000 else 50) == number
     described = await handle.describe()
     history = described.raw_description.workflow_execution_info.history_size_bytes
     print(
@@ -99,7 +100,7 @@ async def test_what_a_worker_sends_stays_out_of_the_history(
     async with working(client) as worker:
         handle = await start(worker, kind)
         first_run = client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
-        assert await handle.result() == SIZE
+        assert await result_of(handle) == SIZE
     assert await large_events(first_run) == []
     assert await large_events(client.get_workflow_handle(handle.id)) == []
     assert store.requests
@@ -111,7 +112,7 @@ async def test_inputs_and_results_of_clients_keep_their_threshold(temporal_targe
     value = "x" * SIZE
     async with working(client) as worker:
         handle = await start(worker, "result", value)
-        assert await handle.result() == value
+        assert await result_of(handle) == value
         assert await large_events(handle) == [
             "workflow_execution_started",
             "workflow_execution_completed",
@@ -123,7 +124,7 @@ async def test_inputs_and_results_of_clients_keep_their_threshold(temporal_targe
         assert await waiting.execute_update(Kinds.change, value) == value + "!"
         assert [operation for operation, _ in store.requests] == ["put"]
         await waiting.signal(Kinds.tell, value)
-        assert await waiting.result() == SIZE
+        assert await result_of(waiting) == SIZE
         assert await large_events(waiting) == [
             "workflow_execution_update_accepted",
             "workflow_execution_signaled",
@@ -134,7 +135,7 @@ async def test_heartbeats_keep_the_ordinary_threshold(temporal_target: str) -> N
     store = MemoryStore()
     client = await connect(temporal_target, encoder_for(store))
     async with working(client) as worker:
-        assert await (await start(worker, "heartbeat")).result() == SIZE
+        assert await result_of(await start(worker, "heartbeat")) == SIZE
     assert not store.requests
 
 
@@ -157,12 +158,13 @@ async def test_a_result_by_an_activity_handle_stays_out_of_the_history(
                 is_local=False,
             )
         )
-        for _ in range(600):
-            if (await handle.describe()).raw_description.pending_activities:
-                break
-            await asyncio.sleep(0.05)
+
+        async def has_started() -> bool:
+            return bool((await handle.describe()).raw_description.pending_activities)
+
+        await until(has_started)
         await activity.complete("x" * SIZE)
-        assert await handle.result() == SIZE
+        assert await result_of(handle) == SIZE
     assert await large_events(handle) == []
 
 
@@ -181,7 +183,7 @@ async def test_an_explicit_threshold_wins(
     client = await connect(temporal_target, encoder_for(MemoryStore(), **options))
     async with working(client) as worker:
         handle = await start(worker, "activity")
-        assert await handle.result() == SIZE
+        assert await result_of(handle) == SIZE
     assert len(await large_events(handle)) == events
 
 
@@ -189,16 +191,18 @@ async def test_one_warning_and_replays_without_one(
     temporal_target: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
-    client = await Client.connect(temporal_target, plugins=[plugin])
-    async with Worker(
-        client,
-        task_queue=uuid4().hex,
-        workflows=WORKFLOWS,
-        activities=ACTIVITIES,
-        max_cached_workflows=0,  # so that every task replays the history
+    client = await bounds.connect(temporal_target, plugins=[plugin])
+    async with bounds.running(
+        Worker(
+            client,
+            task_queue=uuid4().hex,
+            workflows=WORKFLOWS,
+            activities=ACTIVITIES,
+            max_cached_workflows=0,  # so that every task replays the history
+        )
     ) as worker:
         handle = await collect(worker, "activity", 150, 200 * 1024, 30)
-        assert await handle.result() == 150
+        assert await result_of(handle) == 150
         assert await failed_tasks(handle) == []
 
     def warnings() -> list[str]:
