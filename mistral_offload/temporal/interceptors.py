@@ -50,7 +50,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
     AwaitedPayloadError,
     give_attempt_back,
 )
-from mistral_offload.temporal.failures.lost_value import require_delivered
+from mistral_offload.temporal.failures.lost_value import require_delivered, unmasked
 from mistral_offload.temporal.worker_scope import note_activity_task, note_worker
 
 
@@ -125,28 +125,34 @@ class _WorkflowContext(WorkflowInboundInterceptor):
         require_delivered(input.args)
         self._own.receive(input.args)
         arguments = without_empty(input.args, input.run_fn)
-        result = await super().execute_workflow(replace(input, args=arguments))
+        with unmasked():
+            result = await super().execute_workflow(replace(input, args=arguments))
         return wrap(result, self._own.public)
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
         require_delivered(input.args)
         handler = _signal_handler(input.signal)
         arguments = without_empty(input.args, handler) if handler else input.args
-        await super().handle_signal(replace(input, args=arguments))
+        with unmasked():
+            await super().handle_signal(replace(input, args=arguments))
 
     async def handle_query(self, input: HandleQueryInput) -> Any:
         require_delivered(input.args)
-        result = await super().handle_query(input)
+        with unmasked():
+            result = await super().handle_query(input)
         # Results of Temporal's own queries are read by its UI and CLI, which do not know contexts.
         return result if input.query.startswith("__") else wrap(result, self._own.public)
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         require_delivered(input.args)
-        super().handle_update_validator(input)
+        with unmasked():
+            super().handle_update_validator(input)
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         require_delivered(input.args)
-        return wrap(await super().handle_update_handler(input), self._own.public)
+        with unmasked():
+            result = await super().handle_update_handler(input)
+        return wrap(result, self._own.public)
 
 
 class _OutboundContext(WorkflowOutboundInterceptor):
