@@ -54,7 +54,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
     AwaitedPayloadError,
     give_attempt_back,
 )
-from mistral_offload.temporal.failures.lost_value import require_delivered
+from mistral_offload.temporal.failures.lost_value import require_delivered, unmasked
 from mistral_offload.temporal.outbound.history_growth import (
     FLOOR_HEADER,
     current_history,
@@ -148,7 +148,8 @@ class _WorkflowContext(WorkflowInboundInterceptor):
         self._own.floor_header = input.headers.get(FLOOR_HEADER)
         arguments = without_empty(input.args, input.run_fn)
         try:
-            result = await super().execute_workflow(replace(input, args=arguments))
+            with unmasked():
+                result = await super().execute_workflow(replace(input, args=arguments))
         finally:
             # A child's result stays in its parent's history; any other is read by clients.
             has_parent = temporalio.workflow.info().parent is not None
@@ -160,22 +161,27 @@ class _WorkflowContext(WorkflowInboundInterceptor):
         current_history().check()
         handler = _signal_handler(input.signal)
         arguments = without_empty(input.args, handler) if handler else input.args
-        await super().handle_signal(replace(input, args=arguments))
+        with unmasked():
+            await super().handle_signal(replace(input, args=arguments))
 
     async def handle_query(self, input: HandleQueryInput) -> Any:
         require_delivered(input.args)
         set_outcome_floor(None)  # not part of the history
-        result = await super().handle_query(input)
+        with unmasked():
+            result = await super().handle_query(input)
         # Results of Temporal's own queries are read by its UI and CLI, which do not know contexts.
         return result if input.query.startswith("__") else wrap(result, self._own.public)
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         require_delivered(input.args)
-        super().handle_update_validator(input)
+        with unmasked():
+            super().handle_update_validator(input)
 
     async def handle_update_handler(self, input: HandleUpdateInput) -> Any:
         require_delivered(input.args)
-        return wrap(await super().handle_update_handler(input), self._own.public)
+        with unmasked():
+            result = await super().handle_update_handler(input)
+        return wrap(result, self._own.public)
 
 
 class _OutboundContext(WorkflowOutboundInterceptor):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
+from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
 
 from mistral_offload.temporal.failures.lost_payloads import raise_failure
@@ -80,3 +82,16 @@ def require_delivered(values: Iterable[Any]) -> None:
     for value in values:
         if type(value) is LostPayload:
             _fail(value)
+
+
+@contextmanager
+def unmasked() -> Generator[None]:
+    """Raise the failure of a lost value instead of pydantic's error that it is of another type.
+
+    Pydantic looks at a value without using it.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        require_delivered(each["input"] for each in error.errors(include_url=False))
+        raise

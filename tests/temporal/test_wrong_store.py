@@ -1,0 +1,282 @@
+"""A worker with a wrong store ends nothing; one with the right store and evidence does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.exceptions import ApplicationError, TerminatedError
+from temporalio.worker import Worker
+
+from mistral_offload.config import LostBlobConfig
+from mistral_offload.storage.memory import MemoryStore
+from mistral_offload.temporal import ContextInterceptor, sandbox_runner
+from mistral_offload.temporal.worker_lifespan import worker_lifespan
+from tests.bounds import result_of, running, within
+from tests.temporal.handovers import ACTIVITIES, WORKFLOWS, Handover, Memo
+from tests.temporal.plain_worker import VOUCHED, connect, encoder_for
+
+SIZE = 3_000_000
+AT_ONCE = LostBlobConfig(after_seconds=0)
+"""Only evidence is missing."""
+
+
+@asynccontextmanager
+async def worker_of(
+    target: str,
+    store: MemoryStore,
+    queue: str,
+    lost_blobs: LostBlobConfig = AT_ONCE,
+    *,
+    workflows: bool = True,
+    activities: bool = True,
+) -> AsyncGenerator[None]:
+    """Run a worker with a cache of its own, as in a process of its own."""
+    client = await connect(target, encoder_for(store), lost_blobs)
+    with ThreadPoolExecutor(1) as threads:
+        async with (
+            worker_lifespan(client),
+            running(
+                Worker(
+                    client,
+                    task_queue=queue,
+                    workflows=WORKFLOWS if workflows else [],
+                    activities=ACTIVITIES if activities else [],
+                    activity_executor=threads,
+                    interceptors=[ContextInterceptor()],
+                    workflow_runner=sandbox_runner(),
+                )
+            ),
+        ):
+            yield
+
+
+async def start(client: Client, queue: str, *args: Any) -> WorkflowHandle[Any, Any]:
+    return await client.start_workflow(
+        Handover.run,
+        args=list(args),
+        id=f"handover-{uuid4().hex[:8]}",
+        task_queue=queue,
+        task_timeout=timedelta(seconds=1),
+        execution_timeout=timedelta(seconds=120),
+    )
+
+
+async def status_of(handle: WorkflowHandle[Any, Any]) -> WorkflowExecutionStatus:
+    status = (await handle.describe()).status
+    assert status is not None
+    return status
+
+
+async def logged(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) -> list[str]:
+    """Wait for warnings with a text."""
+
+    def found() -> list[str]:
+        records = [each for each in caplog.records if each.levelno >= logging.WARNING]
+        return [each.getMessage() for each in records if text in each.getMessage()]
+
+    async def wait() -> list[str]:
+        while len(found()) < times:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        return found()
+
+    return await within(wait())
+
+
+async def failure_of(handle: WorkflowHandle[Any, Any]) -> BaseException | None:
+    with pytest.raises(WorkflowFailureError) as caught:
+        await result_of(handle)
+    return caught.value.cause
+
+
+async def test_executions_wait_for_a_worker_with_the_right_store(
+    temporal_target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    right, wrong, queue = MemoryStore(), MemoryStore(), uuid4().hex
+    client = await connect(temporal_target, encoder_for(right))
+    async with worker_of(temporal_target, right, queue):
+        waiting = [await start(client, queue, "x" * SIZE, "signal", queue, 0) for _ in range(2)]
+        for handle in waiting:
+            assert await handle.query(Handover.count) == 0
+    misled = await connect(temporal_target, encoder_for(wrong))
+    async with worker_of(temporal_target, wrong, queue):
+        own = await start(misled, queue, "y" * SIZE, "make", queue, SIZE)
+        assert await result_of(own) == SIZE
+        with pytest.raises(WorkflowQueryFailedError, match="nothing is stored under this key"):
+            await waiting[0].query(Handover.count)
+        await waiting[1].signal(Handover.tell, "z")
+        texts = await logged(caplog, f"Execution {waiting[1].id} waits for a blob", 3)
+        for handle in waiting:
+            assert await status_of(handle) is WorkflowExecutionStatus.RUNNING
+    for text in texts:
+        assert f"temporal-payload/default/{waiting[1].id}/sha256:" in text
+        assert "memory 'memory'" in text
+        assert "no evidence that this is the right store" in text
+        assert "LOST_BLOBS__WITHOUT_EVIDENCE=true" in text
+    async with worker_of(temporal_target, right, queue):
+        await waiting[0].signal(Handover.tell, "z")
+        for handle in waiting:
+            assert await result_of(handle) == SIZE + 1
+
+
+@pytest.mark.parametrize("kind", ["measure", "measure_in_a_thread", "resume"])
+async def test_activities_wait_and_lose_no_attempt(
+    temporal_target: str, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    """The argument of an activity with one attempt; the heartbeat details of a second one."""
+    right, wrong = MemoryStore(), MemoryStore()
+    queue, other = uuid4().hex, uuid4().hex
+    client = await connect(temporal_target, encoder_for(right))
+    async with worker_of(temporal_target, right, queue, activities=False):
+        if kind == "resume":
+            async with worker_of(temporal_target, right, other, workflows=False):
+                handle = await start(client, queue, "", kind, other, SIZE)
+                await until_stored(right, handle.id)
+                await asyncio.sleep(1)
+        else:
+            handle = await start(client, queue, "", kind, other, SIZE)
+        async with worker_of(temporal_target, wrong, other, workflows=False):
+            await logged(caplog, f"Execution {handle.id} waits for a blob", 3)
+            assert await status_of(handle) is WorkflowExecutionStatus.RUNNING
+        async with worker_of(temporal_target, right, other, workflows=False):
+            assert await result_of(handle) == SIZE
+
+
+@pytest.mark.parametrize("kind", ["make", "fail"])
+async def test_results_and_details_are_waited_for(
+    temporal_target: str, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    right, wrong = MemoryStore(), MemoryStore()
+    queue, other = uuid4().hex, uuid4().hex
+    client = await connect(temporal_target, encoder_for(right))
+    async with worker_of(temporal_target, right, other, workflows=False):
+        async with worker_of(temporal_target, wrong, queue, activities=False):
+            handle = await start(client, queue, "", kind, other, SIZE)
+            await logged(caplog, f"Execution {handle.id} waits for a blob", 2)
+            assert await status_of(handle) is WorkflowExecutionStatus.RUNNING
+        async with worker_of(temporal_target, right, queue, activities=False):
+            assert await result_of(handle) == SIZE
+
+
+async def test_an_update_is_waited_for(
+    temporal_target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    right, wrong, queue = MemoryStore(), MemoryStore(), uuid4().hex
+    client = await connect(temporal_target, encoder_for(right))
+    async with worker_of(temporal_target, wrong, queue):
+        handle = await start(client, queue, "", "signal", queue, 0)
+        changed = asyncio.create_task(handle.execute_update(Handover.change, "x" * SIZE))
+        await logged(caplog, f"Execution {handle.id} waits for a blob", 2)
+        assert not changed.done()
+    async with worker_of(temporal_target, right, queue):
+        assert await within(changed) == SIZE
+        await handle.signal(Handover.tell, "z")
+        assert await result_of(handle) == 1
+
+
+async def until_stored(store: MemoryStore, execution_id: str, number: int = 1) -> list[str]:
+    async def wait() -> list[str]:
+        while True:
+            keys = [blob.key for blob in store.list("") if execution_id in blob.key]
+            if len(keys) >= number:
+                return keys
+            await asyncio.sleep(0.05)
+
+    return await within(wait())
+
+
+async def test_evidence_and_time_end_an_execution(
+    temporal_target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, queue = MemoryStore(), uuid4().hex
+    client = await connect(temporal_target, encoder_for(store))
+    handle = await start(client, queue, "x" * SIZE, "signal", queue, 0)
+    (given,) = await until_stored(store, handle.id)
+    await handle.signal(Handover.tell, "y" * SIZE)
+    for key in await until_stored(store, handle.id, 2):
+        if key != given:
+            store.lose(key)
+    async with worker_of(temporal_target, store, queue, LostBlobConfig(after_seconds=3600)):
+        (text, *_) = await logged(caplog, f"Execution {handle.id} waits for a blob", 2)
+        assert "missing for 0 s of 3600 s" in text
+        assert "evidence that" not in text
+        assert await status_of(handle) is WorkflowExecutionStatus.RUNNING
+    async with worker_of(temporal_target, store, queue, LostBlobConfig(after_seconds=0.5)):
+        failure = await failure_of(handle)
+    assert isinstance(failure, ApplicationError)
+    assert (failure.type, failure.non_retryable) == ("BlobNotFoundError", True)
+
+
+async def test_evidence_ends_a_replay(temporal_target: str) -> None:
+    store, queue = MemoryStore(), uuid4().hex
+    client = await connect(temporal_target, encoder_for(store))
+    async with worker_of(temporal_target, store, queue):
+        handle = await start(client, queue, "x" * SIZE, "signal", queue, 0)
+        (given,) = await until_stored(store, handle.id)
+        await handle.signal(Handover.tell, "y" * SIZE)
+        assert await result_of(handle) == 2 * SIZE
+    async with worker_of(temporal_target, store, queue):
+        waiting = await start(client, queue, "x" * SIZE, "signal", queue, 0)
+        (given,) = await until_stored(store, waiting.id)
+        assert await waiting.query(Handover.count) == 0
+        changed = await waiting.execute_update(Handover.change, "y" * SIZE)
+        assert changed == SIZE
+    for key in await until_stored(store, waiting.id, 2):
+        if key != given:
+            store.lose(key)
+    async with worker_of(temporal_target, store, queue):
+        await waiting.signal(Handover.tell, "go on")
+        failure = await failure_of(waiting)
+    assert isinstance(failure, TerminatedError)
+    assert "BlobNotFoundError" in str(failure)
+
+
+@pytest.mark.parametrize("lost_blobs", [VOUCHED, AT_ONCE])
+async def test_an_activity_ends_once_the_blob_is_lost(
+    temporal_target: str, lost_blobs: LostBlobConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, queue, other = MemoryStore(), uuid4().hex, uuid4().hex
+    client = await connect(temporal_target, encoder_for(store))
+    async with worker_of(temporal_target, store, queue, activities=False):
+        handle = await start(client, queue, "", "measure", other, SIZE)
+        (key,) = await until_stored(store, handle.id)
+        store.lose(key)
+        async with worker_of(temporal_target, store, other, lost_blobs, workflows=False):
+            if lost_blobs is VOUCHED:
+                assert "ActivityError" in type(await failure_of(handle)).__name__
+            else:
+                await logged(caplog, f"Execution {handle.id} waits for a blob", 2)
+                assert await status_of(handle) is WorkflowExecutionStatus.RUNNING
+
+
+@pytest.mark.parametrize("use", ["compare", "contain", "type", "validate", "nest", "raw"])
+async def test_a_lost_memo_decides_nothing(temporal_target: str, use: str) -> None:
+    store, queue = MemoryStore(), uuid4().hex
+    client = await connect(temporal_target, encoder_for(store))
+    handle = await client.start_workflow(
+        Memo.run,
+        use,
+        id=f"memo-{uuid4().hex[:8]}",
+        task_queue=queue,
+        memo={"mode": "x" * SIZE},
+    )
+    (key,) = await until_stored(store, handle.id)
+    store.lose(key)
+    async with worker_of(temporal_target, store, queue, VOUCHED):
+        failure = await failure_of(handle)
+    assert isinstance(failure, ApplicationError)
+    assert failure.type == "BlobNotFoundError"
