@@ -7,7 +7,8 @@ import json
 import secrets
 import threading
 import weakref
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
@@ -130,7 +131,7 @@ class GCSStore(BlobStore):
             _require_success(response)
             data = cast("bytes", response.raw.read(decode_content=False))
             expected = _crc32c_in(response.headers.get("x-goog-hash", ""))
-            modified = _http_time(response.headers.get("last-modified"))
+            modified = _written_at(response.headers)
         if expected is not None and _crc32c(data) not in (None, expected):
             raise StorageUnavailableError(
                 "the bytes were damaged in transit: their CRC32C differs from the server's",
@@ -272,11 +273,18 @@ def _stat_of(item: dict[str, str]) -> BlobStat:
     return BlobStat(item["name"], int(item["size"]), _TIME.validate_python(written))
 
 
-def _http_time(header: str | None) -> datetime | None:
-    """Return the time in a header, or None if there is none that can be read."""
+def _written_at(headers: Mapping[str, str]) -> datetime | None:
+    """Return the time of the last write that a download's headers give, or None.
+
+    Without Last-Modified it is taken from the generation, which Google numbers by microseconds
+    since 1970. That is no promise, so a renewal requests the time before it relies on it.
+    """
     try:
-        return parsedate_to_datetime(header) if header else None
-    except ValueError:
+        if text := headers.get("last-modified"):
+            return parsedate_to_datetime(text)
+        generation = int(headers.get("x-goog-generation", ""))
+        return datetime.fromtimestamp(generation / 1e6, timezone.utc)
+    except (ValueError, OverflowError, OSError):
         return None
 
 

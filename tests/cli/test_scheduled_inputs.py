@@ -26,6 +26,7 @@ from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Finding, Outcome
 from mistral_offload.storage import BlobStore, open_store
 from mistral_offload.temporal import OffloadPlugin
+from tests.bounds import until
 from tests.cleanup.worlds import World, make_world
 from tests.doctor.examinations import findings_of, settings_for
 from tests.servers.seaweed import Seaweed
@@ -114,12 +115,12 @@ async def fill(place: Place) -> None:
     await start("delayed", start_delay=timedelta(days=60))
     await start("running")
     await place.world.listed("ExecutionStatus = 'Running'", 3)
-    for _ in range(400):
+
+    async def all_listed() -> bool:
         entries = await place.client.list_schedules()
-        if {entry.id async for entry in entries} == set(IDS):
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("the schedules are not listed")
+        return {entry.id async for entry in entries} == set(IDS)
+
+    await until(all_listed)
 
 
 async def examined(place: Place, platform: LocalPlatform, **others: Any) -> Finding:

@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -29,7 +29,9 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage import BlobStore, MemoryStore, open_store
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
+from mistral_offload.storage.gcs import _written_at  # pyright: ignore[reportPrivateUsage]
 from mistral_offload.storage.protection import ALWAYS, protection
+from tests.bounds import PATIENCE_SECONDS, wait_until
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.servers.proxy import CountingProxy
@@ -38,7 +40,6 @@ from tests.storage.backends import azure_config, gcs_config, s3_config
 
 DATA = b"content of a blob"
 KEY = hashlib.sha256(DATA).hexdigest()
-LONG_SECONDS = 30.0
 
 
 class Clock:
@@ -75,19 +76,10 @@ def counts(store: MemoryStore) -> dict[str, int]:
     return found
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + LONG_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.005)
-
-
 def await_background(store: BlobStore) -> None:
     """Wait for everything that runs in the background of a store."""
     name = f"mistral-offload-{store.provider}-background"
-    eventually(
-        lambda: all(thread.name != name for thread in threading.enumerate()), "the background"
-    )
+    wait_until(lambda: all(thread.name != name for thread in threading.enumerate()))
 
 
 def age_of(store: BlobStore, key: str = KEY) -> timedelta:
@@ -351,7 +343,7 @@ def test_a_read_does_not_wait_for_the_renewal(clock: Clock) -> None:
 
     class Slow(MemoryStore):
         def _renew(self, key: str, before: datetime | None) -> bool:
-            assert gate.wait(LONG_SECONDS)
+            assert gate.wait(PATIENCE_SECONDS)
             return super()._renew(key, before)
 
     store = Slow(connections=4)
@@ -524,10 +516,10 @@ def test_a_blob_erased_during_the_renewal_does_not_come_back(remote: Remote) -> 
     remote.proxy.delay_seconds = 1.0
     with ThreadPoolExecutor(1) as thread:
         renewal = thread.submit(remote.store.renew, KEY)
-        eventually(lambda: len(remote.proxy.requests) == 1, "the first request")
+        wait_until(lambda: len(remote.proxy.requests) == 1)
         remote.direct.delete(KEY)
         with contextlib.suppress(BlobNotFoundError):
-            assert renewal.result(LONG_SECONDS) is False
+            assert renewal.result(PATIENCE_SECONDS) is False
     assert len(remote.proxy.requests) == 2
     assert list(remote.direct.list()) == []
 
@@ -605,3 +597,21 @@ def test_gcs_keeps_metadata_and_headers(fake_gcs: FakeGCS, fake_gcs_bucket: str,
         found = requests.get(url, timeout=10).json()
         assert {member: found.get(member) for member in wanted} == wanted
         assert store.get(name) == DATA
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"last-modified": "Thu, 01 Jan 2026 00:00:00 GMT"}, 1_767_225_600),
+        ({"x-goog-generation": "1767225600123456"}, 1_767_225_600.123456),
+        ({"x-goog-generation": "not a number"}, None),
+        ({"x-goog-generation": "9" * 40}, None),
+        ({"last-modified": "yesterday"}, None),
+        ({}, None),
+    ],
+)
+def test_the_age_in_the_headers_of_a_google_download(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    found = _written_at(headers)
+    assert (found and found.timestamp()) == seconds

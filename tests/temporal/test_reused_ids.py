@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -14,10 +15,10 @@ from temporalio.worker import Worker
 
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
+from tests.bounds import connect, result_of, running, within
 from tests.temporal.plain_worker import encoder_for
 
 SIZE = 3_000_000
-BOUND_SECONDS = 30.0
 LIMITS: dict[str, Any] = {
     "start_to_close_timeout": timedelta(seconds=20),
     "schedule_to_close_timeout": timedelta(seconds=20),
@@ -55,12 +56,14 @@ class PassOn:
         return self.value + "?"
 
 
-async def connect(target: str, store: MemoryStore) -> Client:
-    return await Client.connect(target, plugins=[OffloadPlugin(encoder=encoder_for(store))])
+async def connected(target: str, store: MemoryStore) -> Client:
+    return await connect(target, plugins=[OffloadPlugin(encoder=encoder_for(store))])
 
 
-def worker(client: Client, queue: str) -> Worker:
-    return Worker(client, task_queue=queue, workflows=[PassOn], activities=[produce, measure])
+def worker(client: Client, queue: str) -> AbstractAsyncContextManager[Worker]:
+    return running(
+        Worker(client, task_queue=queue, workflows=[PassOn], activities=[produce, measure])
+    )
 
 
 async def run(client: Client, execution_id: str, queue: str) -> str:
@@ -69,15 +72,13 @@ async def run(client: Client, execution_id: str, queue: str) -> str:
         args=["g" * SIZE, SIZE],
         id=execution_id,
         task_queue=queue,
-        execution_timeout=timedelta(seconds=60),
     )
-    result: str = await asyncio.wait_for(handle.result(), BOUND_SECONDS)
-    return result
+    return await result_of(handle)
 
 
 async def test_a_value_that_a_run_passes_on_is_written_once(temporal_target: str) -> None:
     store, queue = MemoryStore(), uuid4().hex
-    client, other = await connect(temporal_target, store), await connect(temporal_target, store)
+    client, other = await connected(temporal_target, store), await connected(temporal_target, store)
     async with worker(client, queue):
         assert len(await run(other, f"pass-{queue}", queue)) == SIZE
     puts = {key: number for (name, key), number in store.requests.items() if name == "put"}
@@ -87,13 +88,13 @@ async def test_a_value_that_a_run_passes_on_is_written_once(temporal_target: str
 
 async def test_an_id_that_is_used_again_after_its_blobs_were_removed(temporal_target: str) -> None:
     store, queue = MemoryStore(), uuid4().hex
-    client = await connect(temporal_target, store)
+    client = await connected(temporal_target, store)
     async with worker(client, queue):
         for _ in range(3):
             assert await run(client, f"again-{queue}", queue) == "p" * SIZE
-            reader = await connect(temporal_target, store)  # without a cache of its own so far
+            reader = await connected(temporal_target, store)  # without a cache of its own so far
             handle = reader.get_workflow_handle_for(PassOn.run, f"again-{queue}")
-            assert await asyncio.wait_for(handle.result(), BOUND_SECONDS) == "p" * SIZE
+            assert await result_of(handle) == "p" * SIZE
             assert len(list(store.list())) == 2
             assert store.delete_many([blob.key for blob in store.list()]) == {}
 
@@ -101,14 +102,14 @@ async def test_an_id_that_is_used_again_after_its_blobs_were_removed(temporal_ta
 @pytest.mark.parametrize("again", [False, True])
 async def test_a_query_of_a_closed_run_stores_its_result(temporal_target: str, again: bool) -> None:
     store, queue = MemoryStore(), uuid4().hex
-    client = await connect(temporal_target, store)
+    client = await connected(temporal_target, store)
     async with worker(client, queue):
         await run(client, f"query-{queue}", queue)
         if again:
             handle = client.get_workflow_handle(f"query-{queue}")
-            await asyncio.wait_for(handle.query(PassOn.current), BOUND_SECONDS)
+            await within(handle.query(PassOn.current))
             for blob in list(store.list()):
                 store.delete(blob.key)
-        reader = await connect(temporal_target, store)
+        reader = await connected(temporal_target, store)
         queried = reader.get_workflow_handle(f"query-{queue}").query(PassOn.current)
-        assert await asyncio.wait_for(queried, BOUND_SECONDS) == "p" * SIZE + "?"
+        assert await within(queried) == "p" * SIZE + "?"
