@@ -29,14 +29,16 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         worker.stop()
 
 
-def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
+def run(
+    command: list[str], environment: dict[str, str], folder: Path, seconds: float = 50.0
+) -> str:
     finished = subprocess.run(
         command,
         env={**os.environ, **environment},
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=seconds,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
@@ -59,21 +61,21 @@ def test_client_prints_what_its_page_says(name: str, environment: dict[str, str]
 
 
 def test_demo_prints_its_table_and_ends_well() -> None:
-    printed = run([sys.executable, "-m", "examples.demo"], {}, EXAMPLES.parent)
+    printed = run([sys.executable, "-m", "examples.demo"], {}, EXAMPLES.parent, 100.0)
     assert re.search(r"result digest verified\s*│\s*yes\s*│\s*yes", printed)
     assert "4 get, 6 put" in printed
     assert "PayloadTooLargeError" in printed
 
 
-def test_scripts_end_cleanly(environment: dict[str, str]) -> None:
+@pytest.mark.parametrize("turn", range(3))
+def test_scripts_end_cleanly(environment: dict[str, str], turn: int) -> None:
     """An interpreter that exits right after using Temporal's core must not crash."""
     script = (
         "import mistral_offload.workflows, mistral_offload.devserver as d\n"
         "with d.LocalPlatform(): pass\n"
         "print('done')"
     )
-    for _ in range(3):
-        assert run([sys.executable, "-c", script], {}, EXAMPLES) == "done\n"
+    assert run([sys.executable, "-c", script], {}, EXAMPLES) == "done\n"
 
 
 def test_every_example_has_a_page() -> None:
