@@ -70,7 +70,7 @@ for _name in [*_METHODS, *(f"{_side}{_each}" for _each in _BINARY for _side in (
     setattr(LostPayload, f"__{_name}__", _raising(f"__{_name}__"))
 
 # So that a pattern like ``case {"mode": mode}`` uses it, and raises, instead of not matching.
-Mapping.register(LostPayload)
+Mapping.register(LostPayload)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
 
 
 def require_delivered(values: Iterable[Any]) -> None:
