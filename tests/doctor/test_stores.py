@@ -112,19 +112,19 @@ async def test_a_write_that_timed_out_is_removed_as_well(
     probe = Probe(store, SharedFacts(settings), timeout=PATIENCE_SECONDS)
     key = probe.key_of(b"late")
 
-    may_write = asyncio.Event()
+    may_write, written = asyncio.Event(), asyncio.Event()
 
     async def write_slowly() -> None:
         await within(may_write.wait())
         await probe.store.put_async(key, b"late")
+        written.set()
 
     probe.expect(key)
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(probe.write(write_slowly()), 0.01)
     removing = asyncio.ensure_future(probe.remove())
-    await asyncio.sleep(0.1)
-    assert not removing.done()
     may_write.set()
     assert await within(removing) == 1
+    assert written.is_set()  # it has waited for the write
     assert probe.left == []
     assert [blob async for blob in probe.store.list_async()] == []
