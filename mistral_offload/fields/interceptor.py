@@ -23,7 +23,6 @@ from temporalio.worker import (
 
 from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
-from mistral_offload.fields.heartbeats import Heartbeats
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.fields.restoration import CallArguments, is_lazy
 from mistral_offload.payload.field_reference import FIELD_ROOT
@@ -33,6 +32,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
     warn_of_awaited,
 )
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting
+from mistral_offload.temporal.heartbeats import Heartbeats
 
 
 class FieldInterceptor(Interceptor):
@@ -67,7 +67,8 @@ class _ActivityFields(ActivityInboundInterceptor):
         self._lost_blobs = lost_blobs
 
     def init(self, outbound: ActivityOutboundInterceptor) -> None:
-        self._heartbeats = Heartbeats(outbound)
+        # Those of `ActivityTransfers`, if no other interceptor has wrapped them.
+        self._heartbeats = outbound if isinstance(outbound, Heartbeats) else Heartbeats(outbound)
         super().init(self._heartbeats)
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:

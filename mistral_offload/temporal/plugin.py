@@ -27,6 +27,7 @@ from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import data_converter
+from mistral_offload.temporal.heartbeats import USUAL_PACE, HeartbeatPace
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import pass_through
 from mistral_offload.temporal.worker_client import worker_client, worker_converter
@@ -90,7 +91,7 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
                 "the worker's client has no OffloadPlugin: pass it to "
                 "Client.connect(plugins=[OffloadPlugin(…)]); workers get it from their client"
             )
-        config["client"] = worker_client(given["client"])
+        config["client"] = worker_client(given["client"], _pace(given))
         _prepare(config)
         return config
 
@@ -136,6 +137,13 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
                 "mistral_offload.temporal instead of the plugin"
             )
         return self._converter
+
+
+def _pace(config: Any) -> HeartbeatPace:
+    return HeartbeatPace(
+        config.get("max_heartbeat_throttle_interval", USUAL_PACE.longest),
+        config.get("default_heartbeat_throttle_interval", USUAL_PACE.default),
+    )
 
 
 def _prepare(config: Any) -> None:

@@ -7,20 +7,30 @@ from dataclasses import replace
 from temporalio.client import Client
 from temporalio.converter import DataConverter
 
+from mistral_offload.temporal.activity_transfers import ActivityTransfers
 from mistral_offload.temporal.codec import OffloadingCodec
+from mistral_offload.temporal.deferred_values import WorkerDataConverter
+from mistral_offload.temporal.heartbeats import USUAL_PACE, HeartbeatPace
 
 
-def worker_client(client: Client) -> Client:
+def worker_client(client: Client, pace: HeartbeatPace = USUAL_PACE) -> Client:
     """Return a client for a worker, on the same connection.
 
     Its codec returns placeholders for payloads that cannot be decoded to the worker, and raises for
-    everyone else who uses the client. A client without `OffloadingCodec` is returned unchanged.
+    everyone else who uses the client. Its worker transfers the payloads of activities while they
+    run; see `ActivityTransfers`. A client without `OffloadingCodec` is returned unchanged.
+
+    Args:
+        client: the client to copy.
+        pace: intervals at which the worker sends heartbeats.
     """
     converter = worker_converter(client.data_converter)
     if converter is client.data_converter:
         return client
     config = client.config(active_config=True)
-    config["data_converter"] = converter
+    own_converter = WorkerDataConverter.of(converter)
+    config["data_converter"] = own_converter
+    config["interceptors"] = [ActivityTransfers(own_converter, pace), *config["interceptors"]]
     config["plugins"] = []  # they have configured the client already; not again
     return Client(**config)
 

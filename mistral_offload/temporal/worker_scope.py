@@ -83,6 +83,15 @@ def current_caller(*, for_worker: bool) -> Caller:
     return Caller.UNRECOGNIZED
 
 
+def is_worker_before_activity() -> bool:
+    """Return True in the task of an activity that was not started yet, with `worker_scope`.
+
+    Its codec is known to be a worker's. False if the tasks of workers cannot be recognized.
+    """
+    scope = _scope.get()
+    return scope is not None and current_activity() == scope.activity and in_worker_task()
+
+
 class _Process:
     """Facts about the workers of this process."""
 

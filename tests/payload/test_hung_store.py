@@ -72,7 +72,7 @@ async def hanging(store: HangingStore) -> AsyncGenerator[None]:
         assert not any(each.done() for each in waiting)
     finally:
         store.released.set()
-        await asyncio.gather(*waiting)
+        await within(asyncio.gather(*waiting))
 
 
 @pytest.mark.parametrize("size", [100, 100_000, 900_000])
@@ -87,10 +87,10 @@ async def test_encryption_and_compression(
     )
     data = b'"%s"' % (b"m" * size)
     async with hanging(store):
-        encoded = await asyncio.wait_for(encoder.encode_async(data, CONTEXT), SOON)
-        assert await asyncio.wait_for(encoder.decode_async(encoded), SOON) == data
-        valued = await asyncio.wait_for(encoder.encode_value_async("m" * size, CONTEXT), SOON)
-        assert await asyncio.wait_for(encoder.decode_value_async(valued), SOON) == "m" * size
+        encoded = await within(encoder.encode_async(data, CONTEXT))
+        assert await within(encoder.decode_async(encoded)) == data
+        valued = await within(encoder.encode_value_async("m" * size, CONTEXT))
+        assert await within(encoder.decode_value_async(valued)) == "m" * size
 
 
 @pytest.mark.parametrize("encrypted", [False, True])
@@ -101,12 +101,12 @@ async def test_blobs_in_memory(store: HangingStore, encrypted: bool) -> None:
     encoded = await encoder.encode_async(data, CONTEXT)
     assert encoded.is_offloaded
     async with hanging(store):
-        assert await asyncio.wait_for(encoder.decode_async(encoded), SOON) == data
-        value = await asyncio.wait_for(encoder.decode_value_async(encoded), SOON)
+        assert await within(encoder.decode_async(encoded)) == data
+        value = await within(encoder.decode_value_async(encoded))
         assert value == "m" * 3_000_000
         # As during a replay: only the reference is needed.
         again = encoder.encode_async(data, CONTEXT, write=False)
-        assert (await asyncio.wait_for(again, SOON)).is_offloaded
+        assert (await within(again)).is_offloaded
 
 
 async def test_fields(store: HangingStore) -> None:
@@ -116,7 +116,7 @@ async def test_fields(store: HangingStore) -> None:
     assert moved.text.blob_ref is not None
     async with hanging(store):
         small = Document(text=OffloadableField("m" * 100_000))
-        same = await asyncio.wait_for(fields.offload_async(small, namespace="n", run_id="r"), SOON)
+        same = await within(fields.offload_async(small, namespace="n", run_id="r"))
         assert same.text.blob_ref is None
-        restored = await asyncio.wait_for(fields.restore_async(moved), SOON)
+        restored = await within(fields.restore_async(moved))
         assert restored.text.get_value() == "m" * 3_000_000

@@ -284,7 +284,7 @@ async def cancel_hung_reads(store: HangingStore, number: int) -> None:
         assert await asyncio.to_thread(store.reading.acquire, timeout=10)
     for call in calls:
         call.cancel()
-    await asyncio.gather(*calls, return_exceptions=True)
+    await within(asyncio.gather(*calls, return_exceptions=True))
     assert all(call.cancelled() for call in calls)
 
 

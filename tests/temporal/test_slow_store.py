@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
+
+from temporalio.client import WorkflowHandle
 
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
+from tests.bounds import result_of
 from tests.temporal.heavy import Kinds
 from tests.temporal.plain_worker import connect, encoder_for, working
 
@@ -24,13 +27,12 @@ async def test_a_download_longer_than_the_workflow_task_completes(temporal_targe
     encoder = PayloadEncoder(without_cache, store=store)
     async with working(await connect(temporal_target, encoder)) as worker:
         store.delay("get", 4.0)
-        handle = await client.start_workflow(
+        handle: WorkflowHandle[Any, Any] = await client.start_workflow(
             Kinds.run,
             args=["argument", 1, "x" * SIZE],
             id=f"slow-{uuid4().hex[:8]}",
             task_queue=worker.task_queue,
             task_timeout=timedelta(seconds=2),
-            execution_timeout=timedelta(seconds=60),
         )
-        assert await asyncio.wait_for(handle.result(), 40) == SIZE
+        assert await result_of(handle) == SIZE
     assert sum(count for (name, _), count in store.requests.items() if name == "get") == 1

@@ -1,0 +1,107 @@
+"""Values of an activity that are transferred while it runs, and not before or after.
+
+Temporal decodes arguments before an activity runs, and encodes the result when it has ended. It
+sends no heartbeats at these times, so a slow transfer makes the server start the activity again. A
+worker therefore has the converter of this module: it leaves arguments undecoded, and takes values
+that are encoded already. `ActivityTransfers` does both inside of the activity.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
+
+from temporalio.api.common.v1 import Payload
+from temporalio.converter import ActivitySerializationContext, DataConverter, SerializationContext
+from typing_extensions import Self
+
+from mistral_offload.temporal.worker_scope import is_worker_before_activity
+
+_Decode: TypeAlias = Callable[[], Coroutine[Any, Any, list[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedValue:
+    """A value that needs no conversion and no codec any more."""
+
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class UnencodableValue:
+    """A value whose encoding has failed already."""
+
+    error: Exception
+
+
+class DeferredValue:
+    """Stands in for a value until `DeferredValues.decode` is called."""
+
+    def __repr__(self) -> str:
+        return "<a value that was not decoded yet>"
+
+
+class DeferredValues(list[Any]):
+    """A list of values that are still payloads, of the same length.
+
+    Attributes:
+        payloads: the payloads.
+    """
+
+    def __init__(self, payloads: Sequence[Payload], decode: _Decode) -> None:
+        super().__init__(DeferredValue() for _ in payloads)
+        self.payloads = payloads
+        self._decode = decode
+        self._context = contextvars.copy_context()
+
+    async def decode(self) -> list[Any]:
+        """Return the values, decoded on behalf of the worker as Temporal would have done it."""
+        # A task of its own: the codec's caller, a worker, is determined by context variables.
+        return await self._context.run(asyncio.ensure_future, self._decode())
+
+
+@dataclass(frozen=True)
+class WorkerDataConverter(DataConverter):
+    """The data converter of a worker that has `ActivityTransfers`.
+
+    Attributes:
+        for_activity: True if the payloads are those of an activity.
+    """
+
+    for_activity: bool = field(default=False, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, converter: DataConverter) -> Self:
+        """Return a converter with the settings of another one."""
+        settings = [each.name for each in fields(converter) if each.init]
+        return cls(**{name: getattr(converter, name) for name in settings})
+
+    def with_context(self, context: SerializationContext) -> Self:
+        """Return a copy for the payloads of one workflow or activity."""
+        other = super().with_context(context)
+        if other is not self:
+            is_activity = isinstance(context, ActivitySerializationContext)
+            object.__setattr__(other, "for_activity", is_activity)
+        return other
+
+    async def encode(self, values: Sequence[Any]) -> list[Payload]:
+        """Encode values; those that are encoded already stay as they are."""
+        for value in values:
+            if isinstance(value, UnencodableValue):
+                raise value.error
+        encoded = [value.payload for value in values if isinstance(value, EncodedValue)]
+        if encoded and len(encoded) == len(values):
+            return encoded
+        return await super().encode(values)
+
+    async def decode(
+        self, payloads: Sequence[Payload], type_hints: list[type] | None = None
+    ) -> list[Any]:
+        """Decode values; defer it for an activity that is about to run."""
+        decode = super().decode
+        if payloads and self.for_activity and is_worker_before_activity():
+            return DeferredValues(payloads, lambda: decode(payloads, type_hints))
+        return await decode(payloads, type_hints)

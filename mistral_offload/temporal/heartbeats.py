@@ -1,0 +1,201 @@
+"""Heartbeats of an activity: sent during transfers, and their large details uploaded when needed.
+
+Temporal sends only the latest of many heartbeats: one per 80 % of the heartbeat timeout. Details
+that may be offloaded are uploaded at this pace, the latest ones each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import temporalio.activity
+from temporalio.activity import Info
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
+from temporalio.worker import ActivityOutboundInterceptor
+
+from mistral_offload.limits import SMALLEST_OFFLOADED_BYTES
+from mistral_offload.temporal.deferred_values import EncodedValue, UnencodableValue
+
+_logger = logging.getLogger("mistral_offload.worker")
+
+_PER_TIMEOUT = 3
+"""Heartbeats sent per heartbeat timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatPace:
+    """Intervals at which a worker sends the heartbeats of an activity, as its options set them.
+
+    Attributes:
+        longest: bound of 80 % of the heartbeat timeout.
+        default: interval for activities without a heartbeat timeout.
+    """
+
+    longest: timedelta = timedelta(seconds=60)
+    default: timedelta = timedelta(seconds=30)
+
+    def seconds(self, timeout: timedelta | None) -> float:
+        """Return the interval in seconds for an activity with this heartbeat timeout."""
+        if timeout is None:
+            return self.default.total_seconds()
+        return min(0.8 * timeout.total_seconds(), self.longest.total_seconds())
+
+
+USUAL_PACE = HeartbeatPace()
+"""The intervals of a worker whose options do not set them."""
+
+
+class Heartbeats(ActivityOutboundInterceptor):
+    """Forwards an activity's heartbeats, and sends its own during a transfer.
+
+    Its own heartbeats repeat the activity's last details: without them they would erase the details
+    that the activity recorded for its next attempt.
+    """
+
+    def __init__(self, next: ActivityOutboundInterceptor) -> None:
+        super().__init__(next)
+        self._details: Sequence[Any] | None = None
+
+    def heartbeat(self, *details: Any) -> None:
+        """Forward a heartbeat, and remember its details."""
+        self._details = details
+        super().heartbeat(*details)
+
+    @asynccontextmanager
+    async def keep_alive(self, info: Info) -> AsyncGenerator[None]:
+        """Send heartbeats while the block runs, if the activity has a heartbeat timeout."""
+        if info.heartbeat_timeout is None or info.is_local:
+            yield
+            return
+        pause = info.heartbeat_timeout.total_seconds() / _PER_TIMEOUT
+        task = asyncio.create_task(self._send_heartbeats(info, pause))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _send_heartbeats(self, info: Info, pause: float) -> None:
+        while True:
+            await asyncio.sleep(pause)
+            self._repeat(info)
+
+    def _repeat(self, info: Info) -> None:
+        details = info.heartbeat_details if self._details is None else self._details
+        super().heartbeat(*details)
+
+
+class PacedHeartbeats(Heartbeats):
+    """Uploads large details at the pace at which Temporal sends heartbeats.
+
+    Smaller details are forwarded at once. Until large ones are uploaded, their heartbeats repeat
+    the details before them, so that the server knows that the activity is alive.
+
+    Args:
+        next: sends heartbeats.
+        encode: encodes details; uploads those that are large.
+        pace: intervals of the worker.
+    """
+
+    def __init__(
+        self,
+        next: ActivityOutboundInterceptor,
+        encode: Callable[[Sequence[Any]], Awaitable[list[Payload]]],
+        pace: HeartbeatPace,
+    ) -> None:
+        super().__init__(next)
+        self._encode = encode
+        self._pace = pace
+        self._uploaded: list[Payload] | None = None
+        self._uploading: list[Payload] | None = None
+        self._waiting: list[Payload] | None = None
+        self._small_ones = 0
+        self._next_upload = 0.0
+        self._uploads: asyncio.Task[None] | None = None
+        self._is_last = asyncio.Event()
+
+    def resume_from(self, payloads: Sequence[Payload]) -> None:
+        """Repeat the details of the attempt before, as the server has them, until there are new."""
+        if self._details is None:
+            self._details = [EncodedValue(payload) for payload in payloads]
+
+    def heartbeat(self, *details: Any) -> None:
+        """Forward a heartbeat, or upload its details when it is time to."""
+        info = temporalio.activity.info()
+        payloads = None if info.is_local else _large_payloads(details)
+        if payloads is None:
+            self._small_ones += 1
+            self._uploaded = self._waiting = None
+            super().heartbeat(*details)
+        elif self._uploading is None and self._waiting is None and payloads == self._uploaded:
+            self._repeat(info)
+        else:
+            is_running = self._uploads is not None and not self._uploads.done()
+            if self._waiting is not None or payloads != self._uploading:
+                self._waiting = payloads
+            if is_running:
+                self._repeat(info)
+            else:
+                self._uploads = asyncio.create_task(self._upload_waiting(info))
+
+    async def flush(self) -> None:
+        """Send the latest details now, before the activity fails."""
+        self._is_last.set()
+        if self._uploads is not None:
+            await asyncio.gather(self._uploads, return_exceptions=True)
+
+    async def drop(self) -> None:
+        """Forget details that are not uploaded yet: the activity completes without them."""
+        self._waiting = None
+        if self._uploads is not None:
+            self._uploads.cancel()
+            await asyncio.gather(self._uploads, return_exceptions=True)
+
+    async def _upload_waiting(self, info: Info) -> None:
+        async with self.keep_alive(info):
+            while self._waiting is not None:
+                await self._wait_for_turn()
+                self._next_upload = time.monotonic() + self._pace.seconds(info.heartbeat_timeout)
+                self._uploading, self._waiting = self._waiting, None
+                if self._uploading is not None:
+                    await self._upload(self._uploading, info)
+                self._uploading = None
+
+    async def _wait_for_turn(self) -> None:
+        pause = self._next_upload - time.monotonic()
+        if pause > 0:
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._is_last.wait(), pause)
+
+    async def _upload(self, payloads: list[Payload], info: Info) -> None:
+        small_ones = self._small_ones
+        try:
+            encoded = await self._encode([RawValue(payload) for payload in payloads])
+        except Exception as error:
+            if self._is_last.is_set():
+                _logger.warning("The last heartbeat's details of an activity are lost: %s", error)
+            else:
+                super().heartbeat(UnencodableValue(error))
+            return
+        if small_ones == self._small_ones:  # otherwise there are newer ones
+            self._uploaded = payloads
+            self._details = [EncodedValue(payload) for payload in encoded]
+            self._repeat(info)
+
+
+def _large_payloads(details: Sequence[Any]) -> list[Payload] | None:
+    """Return an activity's details as payloads if they may be offloaded, otherwise None."""
+    try:
+        payloads = temporalio.activity.payload_converter().to_payloads(details)
+    except Exception:  # Temporal fails at it again, and then the activity
+        return None
+    size = sum(len(payload.data) for payload in payloads)
+    return payloads if size >= SMALLEST_OFFLOADED_BYTES else None
