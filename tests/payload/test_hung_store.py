@@ -24,6 +24,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.workflows import OffloadableModel
+from tests.bounds import within
 
 CONTEXT = PayloadContext("namespace", "execution")
 STORAGE = BlobStorageConfig(bucket_name="stands-in")
