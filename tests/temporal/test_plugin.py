@@ -10,11 +10,11 @@ from temporalio.converter import DataConverter, ExternalStorage
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer, Worker
 
-from mistral_offload.config import BlobStorageConfig
+from mistral_offload.config import BlobStorageConfig, LostBlobConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin, data_converter
-from tests.bounds import connect, result_of, running
+from tests.bounds import connect, result_of, running, until
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Kinds
 from tests.temporal.plain_worker import VOUCHED, encoder_for, failed_tasks
 
@@ -101,6 +101,32 @@ async def test_a_lost_blob_fails_the_workflow(temporal_target: str) -> None:
             await result_of(handle)
     assert isinstance(caught.value.cause, ApplicationError)
     assert caught.value.cause.type == "BlobNotFoundError"
+
+
+async def test_a_driver_waits_for_evidence(
+    temporal_target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryStore()
+
+    def converter() -> DataConverter:
+        lost_blobs = LostBlobConfig(after_seconds=0)
+        driver = BlobStorageDriver(store=store, lost_blobs=lost_blobs)
+        return DataConverter(external_storage=ExternalStorage(drivers=[driver]))
+
+    client = await connect(temporal_target, data_converter=converter())
+    handle = await client.start_workflow(
+        Kinds.run, args=["argument", 1, "x" * SIZE], id=uuid4().hex, task_queue=uuid4().hex
+    )
+    (blob,) = store.list("")
+    data = store.get(blob.key)
+    store.lose(blob.key)
+    other = await connect(temporal_target, data_converter=converter())
+    queue = (await handle.describe()).task_queue
+    worker = Worker(other, task_queue=queue, workflows=WORKFLOWS, activities=ACTIVITIES)
+    async with running(worker):
+        await until(lambda: caplog.text.count(f"Execution {handle.id} waits for a blob") > 1)
+        store.put(blob.key, data)
+        assert await result_of(handle) == SIZE
 
 
 def test_a_driver_needs_a_place() -> None:

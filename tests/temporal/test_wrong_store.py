@@ -26,7 +26,7 @@ from mistral_offload.config import LostBlobConfig
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import ContextInterceptor, sandbox_runner
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
-from tests.bounds import result_of, running, within
+from tests.bounds import result_of, running, until, within
 from tests.temporal.handovers import ACTIVITIES, WORKFLOWS, Handover, Memo
 from tests.temporal.plain_worker import VOUCHED, connect, encoder_for
 
@@ -89,12 +89,16 @@ async def logged(caplog: pytest.LogCaptureFixture, text: str, times: int = 1) ->
         records = [each for each in caplog.records if each.levelno >= logging.WARNING]
         return [each.getMessage() for each in records if text in each.getMessage()]
 
-    async def wait() -> list[str]:
-        while len(found()) < times:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-        return found()
+    await until(lambda: len(found()) >= times)
+    return found()
 
-    return await within(wait())
+
+async def until_stored(store: MemoryStore, execution_id: str, number: int = 1) -> list[str]:
+    def keys() -> list[str]:
+        return [blob.key for blob in store.list("") if execution_id in blob.key]
+
+    await until(lambda: len(keys()) >= number)
+    return keys()
 
 
 async def failure_of(handle: WorkflowHandle[Any, Any]) -> BaseException | None:
@@ -188,17 +192,6 @@ async def test_an_update_is_waited_for(
         assert await result_of(handle) == 1
 
 
-async def until_stored(store: MemoryStore, execution_id: str, number: int = 1) -> list[str]:
-    async def wait() -> list[str]:
-        while True:
-            keys = [blob.key for blob in store.list("") if execution_id in blob.key]
-            if len(keys) >= number:
-                return keys
-            await asyncio.sleep(0.05)
-
-    return await within(wait())
-
-
 async def test_evidence_and_time_end_an_execution(
     temporal_target: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -224,11 +217,6 @@ async def test_evidence_and_time_end_an_execution(
 async def test_evidence_ends_a_replay(temporal_target: str) -> None:
     store, queue = MemoryStore(), uuid4().hex
     client = await connect(temporal_target, encoder_for(store))
-    async with worker_of(temporal_target, store, queue):
-        handle = await start(client, queue, "x" * SIZE, "signal", queue, 0)
-        (given,) = await until_stored(store, handle.id)
-        await handle.signal(Handover.tell, "y" * SIZE)
-        assert await result_of(handle) == 2 * SIZE
     async with worker_of(temporal_target, store, queue):
         waiting = await start(client, queue, "x" * SIZE, "signal", queue, 0)
         (given,) = await until_stored(store, waiting.id)

@@ -146,6 +146,24 @@ class BrokenReferences:
         return await digest(Recording(name="n", audio=OffloadableField(blob_ref=key)))
 
 
+@workflows.activity(retry_policy_max_attempts=1)
+async def hear(recording: Recording) -> int:
+    return len(recording.audio.get_value())
+
+
+@workflows.activity(retry_policy_max_attempts=1)
+async def hear_later(recording: Annotated[Recording, Restoring(lazy=True)]) -> int:
+    return len(await recording.audio.load())
+
+
+@workflow.define(name="hears-once")
+class HearsOnce:
+    @workflow.entrypoint
+    async def run(self, key: str, lazy: bool) -> int:
+        recording = Recording(name="n", audio=OffloadableField(blob_ref=key))
+        return await (hear_later(recording) if lazy else hear(recording))
+
+
 def workflows_offloader() -> workflows.FieldOffloader:
     offloader = seen["offloader"]
     assert isinstance(offloader, workflows.FieldOffloader)
@@ -158,6 +176,6 @@ def place() -> dict[str, str]:
 
 
 CLASSES = [
-    *(Recordings, ReadsInWorkflow, SmallInWorkflow, SlowTransfers, BrokenReferences),
+    *(Recordings, ReadsInWorkflow, SmallInWorkflow, SlowTransfers, BrokenReferences, HearsOnce),
 ]
-ACTIVITIES = [record, clean, digest, peek, label, listen, resume]
+ACTIVITIES = [record, clean, digest, peek, label, listen, resume, hear, hear_later]

@@ -18,8 +18,9 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
 
 import mistral_offload.workflows as workflows
-from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig
+from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig, LostBlobConfig
 from mistral_offload.errors import ConfigurationError
+from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.storage import MemoryStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
 from mistral_offload.workflows import (
@@ -30,7 +31,7 @@ from mistral_offload.workflows import (
     Restoring,
 )
 from mistral_offload.workflows.activity_adapter import activity_definition
-from tests.bounds import connect, result_of, running
+from tests.bounds import connect, result_of, running, until
 from tests.temporal.plain_worker import VOUCHED
 from tests.workflows import recordings
 from tests.workflows.worker_runs import Rig, running_worker
@@ -64,7 +65,9 @@ def counts(store: MemoryStore) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def rig_of(target: str, store: MemoryStore, **values: Any) -> AsyncGenerator[Rig]:
+async def rig_of(
+    target: str, store: MemoryStore, lost_blobs: LostBlobConfig = VOUCHED, **values: Any
+) -> AsyncGenerator[Rig]:
     offloader = make_offloader(store, **values)
     recordings.seen["offloader"] = offloader
     async with running_worker(
@@ -72,7 +75,7 @@ async def rig_of(target: str, store: MemoryStore, **values: Any) -> AsyncGenerat
         recordings.CLASSES,
         activities=recordings.ACTIVITIES,
         fields=offloader,
-        lost_blobs=VOUCHED,
+        lost_blobs=lost_blobs,
     ) as rig:
         yield rig
 
@@ -179,6 +182,23 @@ async def test_broken_references_are_not_tried_again(rig: Rig, key: str, kind: s
     assert isinstance(cause, ActivityError)
     assert isinstance(cause.cause, ApplicationError)
     assert (cause.cause.type, cause.cause.non_retryable) == (kind, True)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+async def test_a_missing_blob_costs_no_attempt(
+    temporal_target: str, lazy: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The activities have one attempt; without evidence the store may be a wrong one."""
+    store = WatchedStore()
+    reference = FieldReference.of(
+        b"audio", namespace="n", run_id=uuid4().hex, field="audio", form=ContentForm.BYTES, size=5
+    )
+    async with rig_of(temporal_target, store, LostBlobConfig(after_seconds=0)) as rig:
+        handle = await rig.start("hears-once", {"key": reference.key, "lazy": lazy})
+        text = f"Execution {handle.id} waits for a blob"
+        await until(lambda: caplog.text.count(text) > 1)
+        store.put(reference.key, b"audio")
+        assert await rig.result(handle) == {"result": 5}
 
 
 def test_a_plain_function_cannot_be_lazy() -> None:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Collection
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import mistral_offload.workflows as workflows
 from mistral_offload.errors import StorageAccessDeniedError, StorageCheckError
 from mistral_offload.storage import MemoryStore
 from mistral_offload.workflows import WorkerSettings, storage_check
-from mistral_offload.workflows.storage_check import check_stores
+from mistral_offload.workflows.storage_check import check_stores, warn_of_unknown_namespace
 from tests.bounds import in_background, until
 from tests.servers.process import free_ports
 from tests.servers.seaweed import Seaweed
@@ -78,6 +79,63 @@ async def test_stores_to_read_from_too_are_only_read(monkeypatch: pytest.MonkeyP
     with pytest.raises(StorageCheckError):
         await check_stores(settings(temporal_payload_offloading=moving), **BOTH)
     assert ("put", "temporal-payload/worker-start-check") not in stores["old"].requests
+
+
+class KnownStore(GuardedStore):
+    """Has a blob of each kind in the namespace "a/b"."""
+
+    def __init__(self, allowed: Collection[str], prefix: str | None = None) -> None:
+        super().__init__(allowed)
+        for root in ("temporal-payload", "temporal-activity-payload"):
+            self._blobs[f"{root}/a%2Fb/e/sha256:0"] = b"x", datetime.now(timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("store", "namespace", "warns"),
+    [
+        (KnownStore(["list"]), "a/b", False),
+        (KnownStore(["list"]), "a", True),
+        (GuardedStore(["list"]), "a/b", True),
+        (GuardedStore(["get"]), "a/b", False),  # not permitted to list
+    ],
+)
+async def test_a_store_that_does_not_know_the_namespace(
+    store: MemoryStore,
+    namespace: str,
+    warns: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(storage_check, "open_store", lambda config: store)
+    same = group(bucket_name="b", prefix="prd")
+    both = settings(temporal_payload_offloading=same, activity_attributes_offloading=same)
+    store.requests.clear()
+    await warn_of_unknown_namespace(both, namespace, **BOTH)
+    assert [operation for operation, _ in store.requests.elements()] == ["list"]
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == warns
+    for message in messages:
+        assert message.startswith("TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG: s3 'b', prefix ")
+        assert f"no blob of namespace {namespace} " in message
+
+
+async def test_each_store_is_looked_at_for_the_namespace(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {"new", "fields"}
+    monkeypatch.setattr(
+        storage_check,
+        "open_store",
+        lambda config: (KnownStore if config.bucket_name in known else GuardedStore)(["list"]),
+    )
+    moving = group(bucket_name="new", read_also=[{"bucket_name": "old"}])
+    both = settings(
+        temporal_payload_offloading=moving,
+        activity_attributes_offloading=group(bucket_name="fields"),
+    )
+    await warn_of_unknown_namespace(both, "a/b", **BOTH)
+    (record,) = caplog.records
+    assert "s3 'old'" in record.getMessage()
 
 
 @pytest.mark.parametrize("allowed", [[], ["put"], ["get"]])

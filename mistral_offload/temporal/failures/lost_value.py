@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import ABCMeta
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from pydantic import ValidationError
 from temporalio.exceptions import ApplicationError
@@ -70,7 +71,7 @@ for _name in [*_METHODS, *(f"{_side}{_each}" for _each in _BINARY for _side in (
     setattr(LostPayload, f"__{_name}__", _raising(f"__{_name}__"))
 
 # So that a pattern like ``case {"mode": mode}`` uses it, and raises, instead of not matching.
-Mapping.register(LostPayload)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+ABCMeta.register(cast("Any", Mapping), LostPayload)
 
 
 def require_delivered(values: Iterable[Any]) -> None:

@@ -1,0 +1,112 @@
+"""A deployment with a wrong prefix or bucket: executions that wait go on waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mistral_offload import BlobStorageConfig, Mistral, PayloadOffloadingConfig
+from mistral_offload.devserver import LocalPlatform
+from mistral_offload.errors import APIError
+from tests.bounds import wait_until
+from tests.servers.seaweed import Seaweed
+from tests.servers.worker import WorkerProcess
+
+SCRIPT = Path(__file__).parent / "workers" / "waiter.py"
+SIZE = 3_000_000
+
+
+@contextmanager
+def running(
+    platform: LocalPlatform, storage: dict[str, Any], deployment: str | None = None
+) -> Iterator[WorkerProcess]:
+    worker = WorkerProcess(
+        platform,
+        storage,
+        script=SCRIPT,
+        deployment=deployment,
+        environment={"LOST_BLOBS__AFTER_SECONDS": "0"},  # only evidence is missing
+    )
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def block(seaweed: Seaweed, bucket: str, prefix: str) -> dict[str, Any]:
+    return {
+        "bucket_name": bucket,
+        "prefix": prefix,
+        "region_name": seaweed.region_name,
+        "endpoint_url": seaweed.endpoint_url,
+        "aws_access_key_id": seaweed.access_key,
+        "aws_secret_access_key": seaweed.secret_key,
+    }
+
+
+def client(platform: LocalPlatform, storage: dict[str, Any]) -> Mistral:
+    return Mistral(
+        platform.api_key,
+        server_url=platform.server_url,
+        workflow_payload_offloading=PayloadOffloadingConfig(
+            storage_config=BlobStorageConfig(**storage)
+        ),
+    )
+
+
+@pytest.mark.timeout(240)  # starts three workers, and waits for retries of workflow tasks
+@pytest.mark.parametrize("wrong", ["prefix", "bucket"])
+def test_a_wrong_deployment_ends_nothing(
+    local_platform: LocalPlatform, seaweed: Seaweed, wrong: str
+) -> None:
+    bucket = seaweed.make_bucket()
+    right = block(seaweed, bucket, "prod")
+    mistaken = (
+        block(seaweed, bucket, "prd")
+        if wrong == "prefix"
+        else block(seaweed, seaweed.make_bucket(), "prod")
+    )
+    with client(local_platform, right) as good, client(local_platform, mistaken) as misled:
+        executions = good.workflows.executions
+
+        def statuses() -> set[str]:
+            return {str(executions.get_workflow_execution(each).status.value) for each in waiting}
+
+        with running(local_platform, right) as worker:
+            deployment = worker.deployment
+            waiting = [
+                good.workflows.execute_workflow(
+                    "wait-for-signal", input={"text": "a" * SIZE}, deployment_name=deployment
+                ).execution_id
+                for _ in range(2)
+            ]
+            for each in waiting:
+                found = executions.query_workflow_execution(
+                    each, name="measure", input={"text": "there?"}
+                )
+                assert found.result == 6
+        with running(local_platform, mistaken, deployment) as worker:
+            wait_until(lambda: "has no blob of namespace" in worker.full_log())
+            made = misled.workflows.execute_workflow_and_wait(
+                "make-large", input={"size": SIZE}, deployment_name=deployment, timeout_seconds=60
+            )
+            assert len(made["result"]) == SIZE
+            with pytest.raises(APIError, match="nothing is stored under this key"):
+                executions.query_workflow_execution(
+                    waiting[0], name="measure", input={"text": "there?"}
+                )
+            executions.signal_workflow_execution(waiting[1], name="tell", input={"text": "hi"})
+            wait_until(lambda: f"Execution {waiting[1]} waits for a blob" in worker.full_log())
+            wait_until(lambda: worker.full_log().count(f"{waiting[1]} waits for a blob") > 1)
+            assert statuses() == {"RUNNING"}
+        with running(local_platform, right, deployment) as worker:
+            executions.signal_workflow_execution(waiting[0], name="tell", input={"text": "hi"})
+            for each in waiting:
+                ended = good.workflows.wait_for_workflow_completion(each, timeout_seconds=60)
+                assert ended.result == {"result": SIZE + 2}
+            assert statuses() == {"COMPLETED"}
+            assert "has no blob of namespace" not in worker.full_log()
