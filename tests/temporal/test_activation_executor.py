@@ -26,6 +26,14 @@ class Activation:
     jobs: list[Any] = field(default_factory=list[Any])
 
 
+def one(activation: Activation) -> int:
+    return 1
+
+
+def nothing(*arguments: object) -> None:
+    pass
+
+
 def started(workflow_type: str, workflow_id: str) -> Any:
     from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
 
@@ -67,7 +75,7 @@ def test_runs_are_side_by_side_and_waiting_holds_no_thread() -> None:
     with ActivationExecutor(max_workers=2) as executor:
         blocked = [executor.submit(block, Activation("a")) for _ in range(11)]
         assert inside.wait(SECONDS)
-        assert executor.submit(lambda activation: 1, Activation("b")).result(SECONDS) == 1
+        assert executor.submit(one, Activation("b")).result(SECONDS) == 1
         assert not any(future.done() for future in blocked)
         release.set()
         assert not wait(blocked, SECONDS).not_done
@@ -76,10 +84,17 @@ def test_runs_are_side_by_side_and_waiting_holds_no_thread() -> None:
 def test_a_cancelled_activation_is_left_out() -> None:
     release = threading.Event()
     ran = list[int]()
+
+    def hold(activation: Activation) -> bool:
+        return release.wait(SECONDS)
+
+    def run(activation: Activation, number: int) -> None:
+        ran.append(number)
+
     with ActivationExecutor() as executor:
-        first = executor.submit(lambda activation: release.wait(SECONDS), Activation("a"))
-        second = executor.submit(lambda activation: ran.append(2), Activation("a"))
-        third = executor.submit(lambda activation: ran.append(3), Activation("a"))
+        first = executor.submit(hold, Activation("a"))
+        second = executor.submit(run, Activation("a"), 2)
+        third = executor.submit(run, Activation("a"), 3)
         assert second.cancel()
         release.set()
         assert first.result(SECONDS)
@@ -93,7 +108,7 @@ def test_an_error_is_the_future_s_and_the_next_activation_runs() -> None:
 
     with ActivationExecutor(max_workers=1) as executor:
         failed = executor.submit(fail, Activation("a"))
-        assert executor.submit(lambda activation: 1, Activation("a")).result(SECONDS) == 1
+        assert executor.submit(one, Activation("a")).result(SECONDS) == 1
         with pytest.raises(ValueError, match="of the workflow"):
             failed.result(SECONDS)
 
@@ -113,7 +128,7 @@ def test_a_late_interruption_reaches_the_future_and_not_the_thread() -> None:
         for _ in range(20):
             with pytest.raises(InterruptedLateError):
                 executor.submit(interrupt_itself, Activation("a")).result(SECONDS)
-            assert executor.submit(lambda activation: 1, Activation("a")).result(SECONDS) == 1
+            assert executor.submit(one, Activation("a")).result(SECONDS) == 1
 
 
 def test_other_calls_run_without_a_run() -> None:
@@ -123,9 +138,12 @@ def test_other_calls_run_without_a_run() -> None:
 
 
 def test_the_caller_s_executor_is_used_and_left_open() -> None:
+    def thread_name(activation: Activation) -> str:
+        return threading.current_thread().name
+
     with ThreadPoolExecutor(1, thread_name_prefix="theirs") as threads:
         executor = ActivationExecutor(threads)
-        named = executor.submit(lambda activation: threading.current_thread().name, Activation("a"))
+        named = executor.submit(thread_name, Activation("a"))
         assert named.result(SECONDS).startswith("theirs")
         executor.shutdown()
         assert threads.submit(lambda: 1).result(SECONDS) == 1
@@ -136,7 +154,7 @@ def test_no_thread_is_left_of_50_executors() -> None:
     for _ in range(50):
         with ActivationExecutor() as executor:
             for run in "abc":
-                executor.submit(lambda activation: None, Activation(run)).result(SECONDS)
+                executor.submit(nothing, Activation(run)).result(SECONDS)
     assert threading.active_count() == before
 
 
@@ -145,14 +163,18 @@ def test_nothing_is_taken_after_a_shutdown() -> None:
     executor.shutdown()
     for arguments in ((), (Activation("a"),), (Activation("a"),)):
         with pytest.raises(RuntimeError, match="shut down"):
-            executor.submit(lambda *_: None, *arguments)
+            executor.submit(nothing, *arguments)
 
 
 def test_waiting_activations_can_be_cancelled_at_shutdown() -> None:
     release = threading.Event()
+
+    def hold(activation: Activation) -> bool:
+        return release.wait(SECONDS)
+
     executor = ActivationExecutor()
-    first = executor.submit(lambda activation: release.wait(SECONDS), Activation("a"))
-    second = executor.submit(lambda activation: 1, Activation("a"))
+    first = executor.submit(hold, Activation("a"))
+    second = executor.submit(one, Activation("a"))
     executor.shutdown(wait=False, cancel_futures=True)
     assert second.cancelled()
     release.set()
@@ -166,10 +188,10 @@ def test_a_slow_activation_is_logged_with_its_workflow(
     clock = iter([100.0, 100.0 + seconds])
     fake: Callable[[], float] = lambda: next(clock)  # noqa: E731
     with ActivationExecutor() as executor:
-        executor.submit(lambda activation: None, Activation("r1")).result(SECONDS)
+        executor.submit(nothing, Activation("r1")).result(SECONDS)
         monkeypatch.setattr(activation_executor, "monotonic", fake)
         job = started("Transcribe", "talk-7")
-        executor.submit(lambda activation: None, Activation("r1", [job])).result(SECONDS)
+        executor.submit(nothing, Activation("r1", [job])).result(SECONDS)
         deadline = threading.Event()
         for _ in range(200):
             if caplog.records or not warned:
