@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
@@ -185,13 +184,17 @@ def test_waiting_activations_can_be_cancelled_at_shutdown() -> None:
 def test_a_slow_activation_is_logged_with_its_workflow(
     seconds: float, warned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    clock = iter([100.0, 100.0 + seconds])
-    fake: Callable[[], float] = lambda: next(clock)  # noqa: E731
+    now = 100.0
+
+    def last(activation: Activation) -> None:
+        nonlocal now
+        now += seconds
+
     with ActivationExecutor() as executor:
         executor.submit(nothing, Activation("r1")).result(SECONDS)
-        monkeypatch.setattr(activation_executor, "monotonic", fake)
+        monkeypatch.setattr(activation_executor, "monotonic", lambda: now)
         job = started("Transcribe", "talk-7")
-        executor.submit(nothing, Activation("r1", [job])).result(SECONDS)
+        executor.submit(last, Activation("r1", [job])).result(SECONDS)
         deadline = threading.Event()
         for _ in range(200):
             if caplog.records or not warned:
