@@ -43,8 +43,8 @@ _INTERRUPTION_SECONDS = 1.0
 
 
 _never_evicted: list[_Activation] = []
-"""Evictions that failed for good. Keeps their workflows from being collected as garbage, which would
-resume their code in any thread that runs."""
+"""Evictions that failed for good, kept so that their workflows are not collected as garbage. That
+would resume their code in whatever thread is running."""
 
 
 class ActivationExecutor(Executor):

@@ -164,15 +164,13 @@ def _private_attributes(tree: ast.AST) -> set[str]:
     """Private attributes of other objects, also those named by a string."""
     found: set[str] = set()
     for node in ast.walk(tree):
-        name = None
         if isinstance(node, ast.Attribute):
             if not (isinstance(node.value, ast.Name) and node.value.id == "self"):
-                name = node.attr
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            name = node.value if node.value.isidentifier() else None
-        if name is not None and name.startswith("_") and not name.endswith("__"):
-            found.add(name)
-    return found
+                found.add(node.attr)
+        elif isinstance(node, ast.Call):  # getattr, setattr and the like
+            found |= {each.value for each in node.args if isinstance(each, ast.Constant)}
+    names = {each for each in found if isinstance(each, str) and each.startswith("_")}
+    return {name for name in names if not name.endswith("__")}
 
 
 def test_one_private_attribute_of_temporalio_is_used_for_a_reason() -> None:
