@@ -75,3 +75,6 @@ DEFAULT_REQUEST_TIMEOUT_SECONDS = 300.0
 
 DEFAULT_RETENTION_DAYS = 30
 """Days that Temporal keeps a closed execution, unless its namespace is configured otherwise."""
+
+DEFAULT_WORKFLOW_DEADLOCK_SECONDS = 8.0
+"""Time that a workflow's code may take without yielding. Below the 10 s of a workflow task."""

@@ -7,6 +7,7 @@ group can be one variable with a JSON object. An empty value or ``null`` means u
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -38,6 +39,7 @@ from mistral_offload.limits import (
     DEFAULT_FIELD_MIN_SIZE_BYTES,
     DEFAULT_HISTORY_MIN_SIZE_BYTES,
     DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
+    DEFAULT_WORKFLOW_DEADLOCK_SECONDS,
 )
 from mistral_offload.payload.encoder import PayloadEncoder
 
@@ -151,6 +153,9 @@ class WorkerSettings(BaseSettings):
     activity_attributes_offloading: FieldOffloadingVariables | None = None
     lost_blobs: LostBlobVariables | None = None
     check_storage_on_start: bool = True
+    workflow_deadlock_timeout_seconds: float = Field(
+        default=DEFAULT_WORKFLOW_DEADLOCK_SECONDS, gt=0
+    )
     kubernetes_service_host: str | None = None
 
     if not TYPE_CHECKING:  # type checkers see the signature that pydantic derives
@@ -171,6 +176,11 @@ class WorkerSettings(BaseSettings):
     def task_queue(self) -> str:
         """Task queue of this worker: the deployment's name, else ``temporal_task_queue``."""
         return self.deployment_name or self.temporal_task_queue
+
+    @property
+    def workflow_deadlock_timeout(self) -> timedelta:
+        """Time that a workflow's code may take without yielding."""
+        return timedelta(seconds=self.workflow_deadlock_timeout_seconds)
 
     @property
     def payload_offloading(self) -> PayloadOffloadingConfig | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import temporalio.client
@@ -30,6 +31,13 @@ from mistral_offload.temporal.converter import data_converter
 from mistral_offload.temporal.heartbeats import USUAL_PACE, HeartbeatPace
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import pass_through
+from mistral_offload.temporal.worker_activations import (
+    DEFAULT_DEADLOCK_TIMEOUT,
+    activations_bounded,
+    cancellation_noticed,
+    configure_activations,
+    shutdown_noticed,
+)
 from mistral_offload.temporal.worker_client import worker_client, worker_converter
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
 from mistral_offload.temporal.worker_scope import worker_scope
@@ -47,6 +55,8 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         config: the store for large payloads, and the size from which they are offloaded.
         encoder: an encoder, instead of a configuration; for encryption or compression as well.
         lost_blobs: conditions under which a worker ends an execution because a blob is missing.
+        deadlock_timeout: time that a workflow's code may take without yielding, before its workflow
+            task fails; temporalio's own limit is 2 s. Not for replayers.
 
     Raises:
         ConfigurationError: neither or both of configuration and encoder are given.
@@ -58,10 +68,12 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         *,
         encoder: PayloadEncoder | None = None,
         lost_blobs: LostBlobConfig = LostBlobConfig(),
+        deadlock_timeout: timedelta = DEFAULT_DEADLOCK_TIMEOUT,
     ) -> None:
         if (config is None) == (encoder is None):
             raise ConfigurationError("OffloadPlugin needs either a configuration or an encoder")
         self._converter = data_converter(encoder or PayloadEncoder(config), lost_blobs=lost_blobs)
+        self._deadlock_timeout = deadlock_timeout
 
     def configure_client(self, config: ClientConfig) -> ClientConfig:
         """Configure a client with this package's data converter.
@@ -79,7 +91,11 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         return await next(config)
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
-        """Configure a worker with an interceptor, passed-through modules and a client of its own.
+        """Configure a worker with this package's parts.
+
+        These are an interceptor, passed-through modules, a client of its own, and an executor that
+        never runs two activations of one workflow run at the same time. A configured
+        ``workflow_task_executor`` is used for the threads, and not closed.
 
         Raises:
             ConfigurationError: the worker's client was connected without the plugin.
@@ -96,10 +112,17 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
-        """Run the worker and its background tasks."""
+        """Run the worker and its background tasks.
+
+        A workflow that blocks its thread for ever delays the worker's end by a few seconds.
+        """
         async with worker_lifespan(worker.client):
-            with worker_scope():
-                await next(worker)
+            with (
+                worker_scope(),
+                activations_bounded(worker, self._deadlock_timeout) as stopping,
+                shutdown_noticed(worker, stopping),
+            ):
+                await cancellation_noticed(next(worker), stopping)
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         """Configure a replayer like a client and its worker.
@@ -147,6 +170,7 @@ def _pace(config: Any) -> HeartbeatPace:
 
 
 def _prepare(config: Any) -> None:
+    configure_activations(config)
     interceptors: list[Any] = list(config.get("interceptors") or ())
     if not any(isinstance(each, ContextInterceptor) for each in interceptors):
         config["interceptors"] = [ContextInterceptor(), *interceptors]

@@ -6,16 +6,16 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import httpx
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerConfig
 
 from mistral_offload.environment.discovery import TemporalAddress, find_temporal
 from mistral_offload.environment.platform_api import Platform
@@ -27,6 +27,11 @@ from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import sandbox_runner
+from mistral_offload.temporal.worker_activations import (
+    activations_bounded,
+    configure_activations,
+    shutdown_noticed,
+)
 from mistral_offload.temporal.worker_client import worker_client
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
 from mistral_offload.temporal.worker_scope import worker_scope
@@ -54,6 +59,8 @@ class WorkerOptions:
         max_concurrent_activities: activities run concurrently, and threads for those that are not
             ``async def``.
         graceful_shutdown_timeout: time that running activities have to end after a stop.
+        deadlock_timeout: time that a workflow's code may take without yielding, before its workflow
+            task fails; the settings' ``workflow_deadlock_timeout_seconds`` if None.
         passthrough_modules: modules that the sandbox shares with workflows; see `sandbox_runner`.
     """
 
@@ -61,6 +68,7 @@ class WorkerOptions:
     max_concurrent_workflow_tasks: int | None = None
     max_concurrent_activities: int = 100
     graceful_shutdown_timeout: timedelta = timedelta(seconds=20)
+    deadlock_timeout: timedelta | None = None
     passthrough_modules: Sequence[str] = ()
 
 
@@ -80,7 +88,8 @@ async def run_worker(
 
     Requests Temporal's address from the platform, connects, registers the workflows, and sends
     heartbeats. When stopped, the worker accepts no more tasks, and running activities have
-    ``options.graceful_shutdown_timeout`` to end.
+    ``options.graceful_shutdown_timeout`` to end. A workflow that then still blocks its thread is
+    named in the log, and not waited for.
 
     Example:
         ``asyncio.run(workflows.run_worker([MyWorkflow]))`` below ``if __name__ == "__main__":``
@@ -149,11 +158,13 @@ async def run_worker(
                 platform, specs, worker_name=name, location=locate(settings)
             )
             await _run_until(stop, registration.register())
+        threads = stack.enter_context(_activity_threads(selected, options))
         worker = _make_worker(
             worker_client(temporal),
             settings.task_queue,
             definitions,
             selected,
+            threads,
             FieldInterceptor(fields, lost_blobs=lost_blobs),
             options,
         )
@@ -165,7 +176,24 @@ async def run_worker(
                 temporal.api_key = token
 
         heartbeats = registration.keep_alive(renew_token) if registration else None
-        await _serve(worker, heartbeats, stop)
+        timeout = options.deadlock_timeout or settings.workflow_deadlock_timeout
+        with activations_bounded(worker, timeout) as stopping, shutdown_noticed(worker, stopping):
+            await _serve(worker, heartbeats, stop)
+
+
+@contextmanager
+def _activity_threads(
+    activities: Sequence[Activity[..., Any]], options: WorkerOptions
+) -> Generator[ThreadPoolExecutor | None]:
+    """Provide threads for activities that are not ``async def``; None if there are none."""
+    if all(activity.is_async for activity in activities):
+        yield None
+        return
+    threads = ThreadPoolExecutor(options.max_concurrent_activities, thread_name_prefix="activity")
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _make_worker(
@@ -173,28 +201,26 @@ def _make_worker(
     task_queue: str,
     definitions: Sequence[WorkflowDefinition],
     activities: Sequence[Activity[..., Any]],
+    threads: ThreadPoolExecutor | None,
     fields: FieldInterceptor,
     options: WorkerOptions,
 ) -> Worker:
-    threads = None
-    if any(not activity.is_async for activity in activities):
-        threads = ThreadPoolExecutor(
-            options.max_concurrent_activities, thread_name_prefix="activity"
-        )
-    return Worker(
-        client,
-        task_queue=task_queue,
-        workflows=[definition.cls for definition in definitions],
-        activities=[activity_definition(activity) for activity in activities],
-        activity_executor=threads,
+    config: WorkerConfig = {
+        "client": client,
+        "task_queue": task_queue,
+        "workflows": [definition.cls for definition in definitions],
+        "activities": [activity_definition(activity) for activity in activities],
+        "activity_executor": threads,
         # The first is the outermost: contexts around payloads, arguments around fields.
-        interceptors=[ContextInterceptor(), ArgumentsInterceptor(), fields],
-        workflow_runner=sandbox_runner(*options.passthrough_modules),
-        max_cached_workflows=options.max_cached_workflows,
-        max_concurrent_workflow_tasks=options.max_concurrent_workflow_tasks,
-        max_concurrent_activities=options.max_concurrent_activities,
-        graceful_shutdown_timeout=options.graceful_shutdown_timeout,
-    )
+        "interceptors": [ContextInterceptor(), ArgumentsInterceptor(), fields],
+        "workflow_runner": sandbox_runner(*options.passthrough_modules),
+        "max_cached_workflows": options.max_cached_workflows,
+        "max_concurrent_workflow_tasks": options.max_concurrent_workflow_tasks,
+        "max_concurrent_activities": options.max_concurrent_activities,
+        "graceful_shutdown_timeout": options.graceful_shutdown_timeout,
+    }
+    configure_activations(config)
+    return Worker(**config)
 
 
 async def _serve(

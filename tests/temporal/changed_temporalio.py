@@ -55,3 +55,13 @@ def apply_results_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         return found if found is None or asyncio.current_task() is not None else None
 
     monkeypatch.setattr(runtime, "maybe_current", staticmethod(maybe_current))
+
+
+def bind_activations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Submit activations to executors as functions without arguments."""
+    run: Any = asyncio.BaseEventLoop.run_in_executor
+
+    def run_bound(loop: Any, executor: Any, func: Any, *args: Any) -> Any:
+        return run(loop, executor, functools.partial(func, *args))
+
+    monkeypatch.setattr(asyncio.BaseEventLoop, "run_in_executor", run_bound)

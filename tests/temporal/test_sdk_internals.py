@@ -20,6 +20,7 @@ import mistral_offload
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadingCodec, OffloadPlugin, worker_scope
+from mistral_offload.temporal.outbound import sdk_internals
 from mistral_offload.temporal.outbound.sdk_internals import (
     Capability,
     is_as_expected,
@@ -50,6 +51,7 @@ CHANGES = [
     (changed_temporalio.move_workflow_tasks, {Capability.WORKER_TASKS}),
     (changed_temporalio.encode_concurrently, {Capability.MESSAGE_SIZES, Capability.WORKER_TASKS}),
     (changed_temporalio.apply_results_outside, {Capability.REPLAYED_RESULTS}),
+    (changed_temporalio.bind_activations, {Capability.ACTIVATIONS}),
 ]
 
 
@@ -79,6 +81,7 @@ def test_a_warning_tells_the_loss_and_the_remedy() -> None:
     assert "16,384 bytes" in Capability.MESSAGE_SIZES.warning
     assert "OffloadPlugin" in Capability.WORKER_TASKS.warning
     assert "terminated by hand" in Capability.REPLAYED_RESULTS.warning
+    assert "two of one run" in Capability.ACTIVATIONS.warning
 
 
 async def test_a_replay_that_fails_counts_as_a_loss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +150,43 @@ def test_private_uses_are_found() -> None:
 def test_the_package_uses_no_private_name_of_temporalio() -> None:
     found = {str(path): list(_private_uses(ast.parse(path.read_text()))) for path in _sources()}
     assert {path: uses for path, uses in found.items() if uses} == {}
+
+
+PRIVATE_ATTRIBUTES = {
+    "_workflow_worker": "the way to the next one",
+    "_deadlock_timeout_seconds": "the only way to the limit of temporalio's deadlock detector",
+    "_get_running_loop": "of asyncio; documented, for event loops",
+    "_set_running_loop": "of asyncio; documented, for event loops",
+}
+
+
+def _private_attributes(tree: ast.AST) -> set[str]:
+    """Private attributes of other objects, also those named by a string."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            if not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+                found.add(node.attr)
+        elif isinstance(node, ast.Call):  # getattr, setattr and the like
+            found |= {each.value for each in node.args if isinstance(each, ast.Constant)}
+    names = {each for each in found if isinstance(each, str) and each.startswith("_")}
+    return {name for name in names if not name.endswith("__")}
+
+
+def test_one_private_attribute_of_temporalio_is_used_for_a_reason() -> None:
+    assert _private_attributes(ast.parse("worker._a; getattr(worker, '_b'); self._own")) == {
+        "_a",
+        "_b",
+    }
+    source = Path(sdk_internals.__file__).read_text()
+    assert _private_attributes(ast.parse(source)) == set(PRIVATE_ATTRIBUTES)
+    elsewhere = [
+        path.name
+        for path in _sources()
+        if path.name != "sdk_internals.py"
+        and _private_attributes(ast.parse(path.read_text())) & set(PRIVATE_ATTRIBUTES)
+    ]
+    assert elsewhere == []
 
 
 def test_asyncios_running_loop_is_changed_in_one_place() -> None:

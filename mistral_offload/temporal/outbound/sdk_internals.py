@@ -1,7 +1,7 @@
 """Everything this package relies on that temporalio does not promise.
 
-No private name of temporalio is used, here or elsewhere in the package. The package relies on
-behaviours of temporalio's workers instead:
+One private name of temporalio is used, by `set_deadlock_timeout`, because there is no other way to
+that setting. Otherwise the package relies on behaviours of temporalio's workers:
 
 - `Capability.MESSAGE_SIZES`: a workflow task converts all values it sends before the first one is
   encoded, and encodes them in one asyncio task, one list of payloads at a time.
@@ -11,24 +11,30 @@ behaviours of temporalio's workers instead:
 - `Capability.REPLAYED_RESULTS`: results that a workflow waits for are converted outside any asyncio
   task, by a converter that was made for this run and first given the run's own context, and
   `temporalio.workflow.in_workflow` is true while asyncio's running loop is the workflow's.
+- `Capability.ACTIVATIONS`: a worker submits a workflow's activations to its executor as a function
+  with one argument, an object whose ``run_id`` and ``jobs`` tell the run, its first activation and
+  its eviction.
 
 `lost_capabilities` tries them on the installed version by replaying a short history. A replay runs
 no activities; `worker_scope.note_activity_task` observes those of a running worker.
+`set_deadlock_timeout` verifies the private name on each worker.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 import temporalio.activity
 import temporalio.nexus
@@ -52,6 +58,11 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 from typing_extensions import Self
 
 from mistral_offload.limits import LOW_FLOOR_BYTES
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_logger = logging.getLogger("mistral_offload.worker")
 
 _WORKER_FILE: Final[str] = inspect.unwrap(Worker.run).__code__.co_filename
 _WORKER_FOLDER: Final = os.path.dirname(_WORKER_FILE)
@@ -114,6 +125,68 @@ def workflow_entered(loop: asyncio.AbstractEventLoop | None) -> Generator[None]:
         asyncio._set_running_loop(outer)
 
 
+@dataclass(frozen=True, slots=True)
+class ActivationFacts:
+    """Facts about an activation of a workflow.
+
+    Attributes:
+        run_id: the workflow run.
+        workflow: the workflow's type and id, in the first activation of a run; otherwise None.
+        is_eviction: True if the activation removes the run from the worker's memory.
+    """
+
+    run_id: str
+    workflow: str | None = None
+    is_eviction: bool = False
+
+
+def read_activation(argument: object) -> ActivationFacts | None:
+    """Return the facts about an activation; None if the argument is no activation.
+
+    Args:
+        argument: the argument of a function that temporalio submits to a worker's executor.
+    """
+    run_id = getattr(argument, "run_id", None)
+    jobs: Any = getattr(argument, "jobs", None)
+    if not isinstance(run_id, str) or jobs is None:
+        return None
+    workflow, is_eviction = None, False
+    for job in jobs:
+        kind = job.WhichOneof("variant")
+        if kind == "initialize_workflow":
+            start = job.initialize_workflow
+            workflow = f"{start.workflow_type} {start.workflow_id!r}"
+        is_eviction |= kind == "remove_from_cache"
+    return ActivationFacts(run_id, workflow, is_eviction)
+
+
+def set_deadlock_timeout(worker: Worker, timeout: timedelta) -> None:
+    """Set the time after which temporalio's deadlock detector gives up an activation.
+
+    A worker in debug mode has no detector, and stays without one. Logs a warning if the installed
+    temporalio keeps the limit elsewhere; it then stays as it is, 2 s at the time of writing.
+
+    Args:
+        worker: a worker that does not run yet.
+        timeout: the time that one activation may take.
+    """
+    workflows: Any = getattr(worker, "_workflow_worker", worker)
+    if workflows is None:  # the worker has activities only
+        return
+    current = getattr(workflows, "_deadlock_timeout_seconds", "unknown")
+    if isinstance(current, (int, float)):
+        workflows._deadlock_timeout_seconds = timeout.total_seconds()
+    elif current is not None:
+        _logger.warning("%s", _warn_of(_FIXED_DEADLOCK_TIMEOUT))
+
+
+_FIXED_DEADLOCK_TIMEOUT: Final = (
+    "The time that a workflow's code may take without yielding cannot be changed: an activation "
+    "that takes longer than temporalio's own limit, for instance because the machine is busy, "
+    "fails and is retried."
+)
+
+
 class Capability(Enum):
     """A part of this package that depends on unpromised behaviour of temporalio.
 
@@ -134,15 +207,23 @@ class Capability(Enum):
         "An execution whose replay needs a blob that is gone is not terminated: its workflow task "
         "is retried until the execution times out or is terminated by hand."
     )
+    ACTIVATIONS = (
+        "Activations of workflows cannot be told apart by their run, so two of one run may run at "
+        "the same time: on a busy machine, an execution can get stuck until the worker restarts."
+    )
 
     @property
     def warning(self) -> str:
         """A message for users: the effect of the loss, and the remedy."""
-        installed = version("temporalio")
-        return (
-            f"temporalio {installed} behaves unlike the versions mistral-offload was made for. "
-            f"{self.value} Remedy: upgrade mistral-offload, or pin temporalio<{installed}"
-        )
+        return _warn_of(self.value)
+
+
+def _warn_of(effect: str) -> str:
+    installed = version("temporalio")
+    return (
+        f"temporalio {installed} behaves unlike the versions mistral-offload was made for. "
+        f"{effect} Remedy: upgrade mistral-offload, or pin temporalio<{installed}"
+    )
 
 
 async def is_as_expected() -> bool:
@@ -182,7 +263,7 @@ async def _try_out(runtime: Runtime | None) -> frozenset[Capability]:
 
 async def _replay(runtime: Runtime | None) -> frozenset[Capability]:
     seen = _Observations()
-    with ThreadPoolExecutor(1) as executor:
+    with _ObservingExecutor(seen) as executor:
         replayer = Replayer(
             workflows=[_ProbedWorkflow],
             data_converter=DataConverter(_observing_converter(seen), _ObservingCodec(seen)),
@@ -197,6 +278,7 @@ async def _replay(runtime: Runtime | None) -> frozenset[Capability]:
 _PROBE_SECONDS = 10.0
 _WORKFLOW_TYPE = "mistral-offload-probe"
 _WORKFLOW_ID = "mistral-offload-probe"
+_RUN_ID = "00000000-0000-0000-0000-000000000001"
 _ACTIVITIES = 3
 
 
@@ -230,6 +312,7 @@ class _Observations:
         in_worker_tasks: results of `in_worker_task`, one for each encoded or decoded list.
         results_in_workflow: for each result the workflow waited for, True if it was converted as
             this package relies on.
+        activations: results of `read_activation`, one for each call in the executor.
     """
 
     def __init__(self) -> None:
@@ -239,6 +322,7 @@ class _Observations:
         self.overlapped = False
         self.in_worker_tasks: list[bool] = []
         self.results_in_workflow: list[bool] = []
+        self.activations: list[ActivationFacts | None] = []
 
     def lost(self) -> frozenset[Capability]:
         """Return the capabilities whose behaviour was not observed."""
@@ -253,8 +337,24 @@ class _Observations:
             ),
             Capability.WORKER_TASKS: bool(self.in_worker_tasks) and all(self.in_worker_tasks),
             Capability.REPLAYED_RESULTS: self.results_in_workflow == [True],
+            Capability.ACTIVATIONS: self.activations[:1] + self.activations[-1:]
+            == [
+                ActivationFacts(_RUN_ID, f"{_WORKFLOW_TYPE} {_WORKFLOW_ID!r}"),
+                ActivationFacts(_RUN_ID, is_eviction=True),
+            ]
+            and {each.run_id if each else None for each in self.activations} == {_RUN_ID},
         }
         return frozenset(capability for capability, is_kept in kept.items() if not is_kept)
+
+
+class _ObservingExecutor(ThreadPoolExecutor):
+    def __init__(self, seen: _Observations) -> None:
+        super().__init__(1)
+        self._seen = seen
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        self._seen.activations.append(read_activation(args[0]) if args else None)
+        return super().submit(fn, *args, **kwargs)
 
 
 class _ObservingCodec(PayloadCodec):
@@ -324,7 +424,6 @@ def _history() -> WorkflowHistory:
     """Make the history of a `_ProbedWorkflow` that has ended, as a server would have kept it."""
     value = {"payloads": [Payload(metadata={"encoding": b"json/plain"}, data=b'"x"')]}
     queue = {"name": "probe", "kind": TaskQueueKind.TASK_QUEUE_KIND_NORMAL}
-    run_id = "00000000-0000-0000-0000-000000000001"
     seconds = Duration(seconds=10)
     events: list[HistoryEvent] = []
 
@@ -338,7 +437,7 @@ def _history() -> WorkflowHistory:
     def add_workflow_task() -> None:
         scheduled = len(events) + 1
         add("workflow_task_scheduled", task_queue=queue, start_to_close_timeout=seconds, attempt=1)
-        add("workflow_task_started", scheduled_event_id=scheduled, request_id=run_id)
+        add("workflow_task_started", scheduled_event_id=scheduled, request_id=_RUN_ID)
         add("workflow_task_completed", scheduled_event_id=scheduled, started_event_id=scheduled + 1)
 
     add(
@@ -348,8 +447,8 @@ def _history() -> WorkflowHistory:
         task_queue=queue,
         input=value,
         workflow_task_timeout=seconds,
-        original_execution_run_id=run_id,
-        first_execution_run_id=run_id,
+        original_execution_run_id=_RUN_ID,
+        first_execution_run_id=_RUN_ID,
         attempt=1,
     )
     add_workflow_task()
@@ -364,7 +463,7 @@ def _history() -> WorkflowHistory:
             start_to_close_timeout=seconds,
             workflow_task_completed_event_id=sent,
         )
-    add("activity_task_started", scheduled_event_id=sent + 1, request_id=run_id, attempt=1)
+    add("activity_task_started", scheduled_event_id=sent + 1, request_id=_RUN_ID, attempt=1)
     add(
         "activity_task_completed",
         result=value,

@@ -1,0 +1,91 @@
+"""A worker with a fifth of a core completes workflows whose every task is large."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+
+from tests.cpu_quota import cpu_quota
+from tests.faults.report import Outcome, Recorder
+from tests.servers.process import ServerProcess
+from tests.temporal.plain_worker import failed_tasks
+from tests.workers import fanned
+
+SHARE = 0.2
+SCRIPT = Path(fanned.__file__)
+
+# The largest is for "make faults".
+COUNTS = [50, 100, 200] if "SOAK_SECONDS" in os.environ else [50, 100]
+CASES = [("Out", count) for count in COUNTS] + [("In", 50), ("In", 100)]
+
+
+@asynccontextmanager
+async def fresh_worker(client: Client, queue: str, folder: Path) -> AsyncGenerator[ServerProcess]:
+    """Start a worker, and wait until it has imported everything and completed a workflow."""
+    target = client.service_client.config.target_host
+    worker = ServerProcess(
+        [sys.executable, "-m", "tests.workers.fanned", target, queue, str(folder)],
+        ready=lambda: True,
+    )
+    try:
+        first = f"first-{uuid4().hex[:8]}"
+        assert await client.execute_workflow("Out", 1, id=first, task_queue=queue) > 0
+        yield worker
+    finally:
+        print(worker.full_log()[-4000:])
+        worker.stop()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("workflow", "count"), CASES)
+async def test_a_fifth_of_a_core(
+    temporal_target: str, tmp_path: Path, recorder: Recorder, workflow: str, count: int
+) -> None:
+    queue = f"throttled-{uuid4().hex[:8]}"
+    client = await Client.connect(temporal_target, plugins=[fanned.plugin(str(tmp_path))])
+
+    async def start() -> WorkflowHandle[Any, int]:
+        return await client.start_workflow(
+            workflow,
+            count,
+            id=f"{queue}-{workflow}-{count}",
+            task_queue=queue,
+            execution_timeout=timedelta(seconds=280),
+            result_type=int,
+        )
+
+    async with Worker(
+        client, task_queue=f"{queue}-activities", activities=[fanned.count, fanned.make]
+    ):
+        handle = None
+        if workflow == "In":  # all results are there when the throttled worker takes over
+            async with fresh_worker(client, queue, tmp_path):
+                handle = await start()
+                while await handle.query("seen") == 0:  # noqa: ASYNC110 - it polls a worker
+                    await asyncio.sleep(0.2)
+        async with fresh_worker(client, queue, tmp_path) as worker:
+            with cpu_quota(worker.pid, SHARE):
+                began = time.monotonic()
+                if handle is None:
+                    handle = await start()
+                else:
+                    await handle.signal("end")
+                result = await handle.result()
+                seconds = time.monotonic() - began
+    failed = await failed_tasks(handle)
+    print(f"{workflow} {count}: {seconds:.1f} s, {len(failed)} failed tasks", *failed)
+    assert result == count * fanned.ROWS
+    fault = f"a fifth of a core, {count} MB {workflow.lower()}"
+    recorder.note(Outcome(fault, "worker", "recovered", None, seconds))

@@ -1,0 +1,288 @@
+"""The executor of activations in real workers: threads, limits and the end of a shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Replayer, Worker
+
+import mistral_offload.workflows as workflows
+from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal import OffloadPlugin
+from mistral_offload.temporal.activation_executor import ActivationExecutor
+from mistral_offload.workflows import WorkerOptions, WorkerSettings, workflow
+from tests.temporal import blockers
+from tests.temporal.plain_worker import failed_tasks
+from tests.workflows.worker_runs import running_worker
+
+SECONDS = 30.0
+SHUTDOWN_SECONDS = 15.0
+
+
+@pytest.fixture(autouse=True)
+def released() -> Iterator[None]:
+    """Let blocked workflows end with their test."""
+    blockers.inside.clear()
+    blockers.release.clear()
+    yield
+    blockers.release.set()
+
+
+@workflow.define(name="blocked", enforce_determinism=False)
+class Blocked:
+    @workflow.entrypoint
+    async def run(self) -> None:
+        blockers.inside.set()
+        blockers.release.wait(60)
+
+
+@workflow.define(name="quick")
+class Quick:
+    @workflow.entrypoint
+    async def run(self) -> int:
+        return 2
+
+
+def plugin(**options: Any) -> OffloadPlugin:
+    return OffloadPlugin(encoder=PayloadEncoder(), **options)
+
+
+async def client_with(target: str, used: OffloadPlugin) -> Client:
+    return await Client.connect(target, plugins=[used])
+
+
+def worker_of(client: Client, **options: Any) -> Worker:
+    return Worker(
+        client, task_queue=f"q-{uuid4().hex[:8]}", workflows=blockers.WORKFLOWS, **options
+    )
+
+
+async def start(worker: Worker, run: Any, *args: Any) -> WorkflowHandle[Any, Any]:
+    return await worker.client.start_workflow(
+        run,
+        args=list(args),
+        id=f"activations-{uuid4().hex[:8]}",
+        task_queue=worker.task_queue,
+        execution_timeout=timedelta(seconds=60),
+    )
+
+
+async def reached(event: threading.Event) -> None:
+    assert await asyncio.to_thread(event.wait, SECONDS)
+
+
+async def settled(count: Callable[[], int], expected: int) -> int:
+    """Return the count, when it has come down to what is expected or time is up."""
+    for _ in range(100):
+        gc.collect()
+        if count() <= expected:
+            break
+        await asyncio.sleep(0.05)
+    return count()
+
+
+def settings(target: str) -> WorkerSettings:
+    return WorkerSettings(
+        _env_file=None,
+        temporal_server_url=target,
+        temporal_namespace="default",
+        temporal_task_queue=f"q-{uuid4().hex[:8]}",
+        workflow_deadlock_timeout_seconds=1.0,
+    )
+
+
+async def test_no_thread_is_left_of_50_workers(temporal_target: str) -> None:
+    client = await client_with(temporal_target, plugin())
+    async with worker_of(client) as worker:
+        assert await (await start(worker, blockers.Quick.run)).result() == 2
+    before = threading.active_count()
+    for _ in range(50):
+        worker_of(client)  # never run
+    assert threading.active_count() == before
+    for number in range(50):
+        async with worker_of(client) as worker:
+            if number % 10 == 0:
+                assert await (await start(worker, blockers.Quick.run)).result() == 2
+                assert threading.active_count() > before
+    assert await settled(threading.active_count, before) == before
+
+
+async def test_no_thread_is_left_of_run_worker(temporal_target: str) -> None:
+    @workflows.activity
+    def in_a_thread() -> None: ...
+
+    before = threading.active_count()
+    for number in range(11):
+        async with running_worker(temporal_target, [Quick], activities=[in_a_thread]) as rig:
+            assert await rig.run("quick") == {"result": 2}
+        if number == 0:  # the first starts what the process keeps
+            before = await settled(threading.active_count, before)
+    assert await settled(threading.active_count, before) <= before
+
+
+async def test_the_caller_s_executor_is_used_and_left_open(temporal_target: str) -> None:
+    client = await client_with(temporal_target, plugin())
+    with ThreadPoolExecutor(2, thread_name_prefix="theirs") as threads:
+        for _ in range(2):
+            async with worker_of(client, workflow_task_executor=threads) as worker:
+                assert await (await start(worker, blockers.Quick.run)).result() == 2
+        assert any(each.name.startswith("theirs") for each in threading.enumerate())
+        assert threads.submit(lambda: 1).result(SECONDS) == 1
+    executor = ActivationExecutor()
+    async with worker_of(client, workflow_task_executor=executor) as worker:
+        assert await (await start(worker, blockers.Quick.run)).result() == 2
+    assert executor.submit(lambda: 1).result(SECONDS) == 1
+    executor.shutdown()
+
+
+async def test_no_thread_is_left_of_50_replayers(temporal_target: str) -> None:
+    used = plugin()
+    client = await client_with(temporal_target, used)
+    async with worker_of(client) as worker:
+        handle = await start(worker, blockers.Quick.run)
+        assert await handle.result() == 2
+        history = await handle.fetch_history()
+    before = await settled(threading.active_count, 0)
+    for _ in range(50):
+        replayer = Replayer(workflows=blockers.WORKFLOWS, plugins=[used])
+        for _ in range(2):
+            await replayer.replay_workflow(history)
+    del replayer
+    assert await settled(threading.active_count, before) <= before
+    with ThreadPoolExecutor(1, thread_name_prefix="theirs") as threads:
+        replayer = Replayer(
+            workflows=blockers.WORKFLOWS, plugins=[used], workflow_task_executor=threads
+        )
+        await replayer.replay_workflow(history)
+        assert any(each.name.startswith("theirs") for each in threading.enumerate())
+        assert threads.submit(lambda: 1).result(SECONDS) == 1
+
+
+async def test_the_limit_of_an_activation_is_a_setting(temporal_target: str) -> None:
+    """temporalio's own is 2 s."""
+    async with worker_of(await client_with(temporal_target, plugin())) as worker:
+        handle = await start(worker, blockers.Slow.run, 3.0)
+        assert await asyncio.wait_for(handle.result(), SECONDS) == "done"
+        assert await failed_tasks(handle) == []
+    low = plugin(deadlock_timeout=timedelta(seconds=0.5))
+    async with worker_of(await client_with(temporal_target, low)) as worker:
+        handle = await start(worker, blockers.Slow.run, 3.0)
+        while not (failures := await failed_tasks(handle)):  # noqa: ASYNC110 - it polls a server
+            await asyncio.sleep(0.1)
+        assert "within 0.5 second(s)" in failures[0]
+        await handle.terminate()
+
+
+async def test_another_temporalio_keeps_its_limit(
+    temporal_target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    worker = worker_of(await client_with(temporal_target, plugin()))
+    del worker._workflow_worker._deadlock_timeout_seconds  # type: ignore[union-attr]
+    worker._workflow_worker._renamed_timeout_seconds = 2  # type: ignore[union-attr]
+    running = asyncio.create_task(worker.run())
+    while "cannot be changed" not in caplog.text:  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    worker._workflow_worker._deadlock_timeout_seconds = 2  # type: ignore[union-attr]
+    await worker.shutdown()
+    await running
+    assert "Remedy: upgrade mistral-offload, or pin temporalio<" in caplog.text
+
+
+@asynccontextmanager
+async def entered(worker: Worker) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    await worker.__aenter__()
+    yield lambda: worker.__aexit__(None)
+
+
+@asynccontextmanager
+async def cancelled(worker: Worker) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    running = asyncio.create_task(worker.run())
+
+    async def end() -> None:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    yield end
+
+
+@asynccontextmanager
+async def shut_down(worker: Worker) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    running = asyncio.create_task(worker.run())
+
+    async def end() -> None:
+        await worker.shutdown()
+        await running
+
+    yield end
+
+
+# Without a cache, every workflow task ends with an eviction, and there is one task at a time.
+@pytest.mark.parametrize(
+    ("run", "cached"), [(blockers.Blocked.run, 10), (blockers.Unevictable.run, 0)]
+)
+@pytest.mark.parametrize("way", [entered, cancelled, shut_down])
+async def test_a_worker_ends_whatever_its_workflows_do(
+    temporal_target: str, caplog: pytest.LogCaptureFixture, run: Any, cached: int, way: Any
+) -> None:
+    used = plugin(deadlock_timeout=timedelta(seconds=1))
+    worker = worker_of(
+        await client_with(temporal_target, used),
+        graceful_shutdown_timeout=timedelta(seconds=1),
+        max_cached_workflows=cached,
+    )
+    async with way(worker) as end:
+        handle = await start(worker, run)
+        await reached(blockers.inside)
+        if cached:
+            assert await (await start(worker, blockers.Quick.run)).result() == 2
+        began = time.monotonic()
+        await asyncio.wait_for(end(), SHUTDOWN_SECONDS)
+    print(f"{run.__qualname__} {way.__name__}: {time.monotonic() - began:.1f} s")
+    errors = [
+        each.getMessage()
+        for each in caplog.records
+        if each.levelno == logging.ERROR and each.name == "mistral_offload.worker"
+    ]
+    assert len(errors) == 1
+    assert f"{run.__qualname__.partition('.')[0]} {handle.id!r}" in errors[0]
+    blockers.release.set()
+    await handle.terminate()
+
+
+async def test_run_worker_ends_whatever_its_workflows_do(
+    temporal_target: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = settings(temporal_target)
+    working = asyncio.create_task(
+        workflows.run_worker(
+            [Blocked],
+            activities=[],
+            settings=own,
+            options=WorkerOptions(graceful_shutdown_timeout=timedelta(seconds=1)),
+            register=False,
+        )
+    )
+    client = await Client.connect(temporal_target)
+    handle = await client.start_workflow(
+        "blocked", id=f"blocked-{uuid4().hex[:8]}", task_queue=own.task_queue
+    )
+    await reached(blockers.inside)
+    working.cancel()
+    done, _ = await asyncio.wait([working], timeout=SHUTDOWN_SECONDS)
+    assert done
+    errors = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
+    assert any(f"blocked {handle.id!r} has blocked its thread" in each for each in errors)
+    blockers.release.set()
+    await handle.terminate()
