@@ -85,7 +85,7 @@ def activations_bounded(
 def shutdown_noticed(worker: Worker, notice: Callable[[], None]) -> Generator[None]:
     """Call a function when `Worker.shutdown` is called, also by the end of ``async with worker``.
 
-    A plugin is told of a worker's shutdown only after it.
+    temporalio calls a plugin only after a worker's shutdown.
     """
     shut_down: Callable[[], Awaitable[None]] = worker.shutdown
 

@@ -208,7 +208,7 @@ class Capability(Enum):
         "is retried until the execution times out or is terminated by hand."
     )
     ACTIVATIONS = (
-        "Activations of workflows cannot be told apart by their run, so two of one run may run at "
+        "Activations of workflows do not name their run, so two of one run may run at "
         "the same time: on a busy machine, an execution can get stuck until the worker restarts."
     )
 
