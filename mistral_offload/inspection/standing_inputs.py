@@ -103,9 +103,9 @@ class InputExpiry:
         """Return a sentence for users about an input that expires or is missing; else None."""
         if self.is_missing:
             return (
-                f"the input of {self.source} is missing, so its runs fail, unless the workers of "
-                f"task queue {self.source.task_queue!r} use another store: create it again "
-                f"(key {self.blob.key.text})"
+                f"the input of {self.source} is missing, so its runs fail or wait, unless the "
+                f"workers of task queue {self.source.task_queue!r} use another store: create it "
+                f"again (key {self.blob.key.text})"
             )
         left = self.days_left(now)
         if left is None or self.rule is None:
