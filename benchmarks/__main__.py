@@ -1,4 +1,4 @@
-"""``python -m benchmarks [ROW …] [--quick] [--json | --markdown]``.
+"""``python -m benchmarks [ROW …] [--quick] [--against FOLDER] [--json | --markdown]``.
 
 Exits with 0 even when targets are missed, and with another code when a measurement fails.
 """
@@ -11,8 +11,10 @@ import signal
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from benchmarks import (
+    activations,
     cached,
     concurrency,
     executes,
@@ -34,6 +36,7 @@ GROUPS: dict[str, Callable[[Session], list[Table]]] = {
     "concurrency": concurrency.measure,
     "cache": cached.measure,
     "workflows": workflow_runs.measure,
+    "activations": activations.measure,
     "executes": executes.measure,
     "imports": imports.measure,
     "scaling": scaling.measure,
@@ -52,6 +55,12 @@ def main() -> None:
         "rows", nargs="*", metavar="ROW", help=f"of: {', '.join(GROUPS)}; default all"
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no large values")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FOLDER",
+        help="a checkout of another commit; the row activations measures both side by side",
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--markdown", action="store_true", help="print Markdown")
@@ -63,7 +72,7 @@ def main() -> None:
     where = machine.describe()
     traffic.watch()
     with _stdout_kept_clean(), s3_server() as server:
-        session = Session(server, given.quick)
+        session = Session(server, given.quick, given.against)
         tables = [
             table
             for name, measure in GROUPS.items()

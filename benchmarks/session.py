@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks.servers import S3Server
 
@@ -15,6 +16,7 @@ class Session:
 
     server: S3Server
     quick: bool
+    against: Path | None = None
     began: float = field(default_factory=time.monotonic)
 
     def tell(self, what: str) -> None:
