@@ -202,7 +202,7 @@ async def test_a_reference_that_no_store_could_hold(
     temporal_target: str, tmp_path: Path, keyed_by: str
 ) -> None:
     store = LocalStore(tmp_path)
-    client = await connect(temporal_target, encoder_for(store))
+    client = await connect(temporal_target, encoder_for(store), VOUCHED)
     execution_id = "a" * (5000 if keyed_by == "too long" else 900)
     async with working(client) as worker:
         handle: WorkflowHandle[Any, Any] = await client.start_workflow(
