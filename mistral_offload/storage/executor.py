@@ -9,7 +9,6 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
 
@@ -96,7 +95,7 @@ class StoreExecutor:
         """
         self._require_open()  # before the lock: another thread may have held it during a fork
         context = contextvars.copy_context()
-        call = _Call(partial(context.run, function, *args, **kwargs))
+        call = _Call(lambda: context.run(function, *args, **kwargs))
         with self._lock:
             self._require_open()
             self._waiting.append(call)

@@ -164,10 +164,14 @@ class PacedHeartbeats(Heartbeats):
             while self._waiting is not None:
                 await self._wait_for_turn()
                 self._next_upload = time.monotonic() + self._pace.seconds(info.heartbeat_timeout)
-                self._uploading, self._waiting = self._waiting, None
-                if self._uploading is not None:
-                    await self._upload(self._uploading, info)
+                payloads = self._uploading = self._take_waiting()
+                if payloads is not None:
+                    await self._upload(payloads, info)
                 self._uploading = None
+
+    def _take_waiting(self) -> list[Payload] | None:
+        payloads, self._waiting = self._waiting, None
+        return payloads
 
     async def _wait_for_turn(self) -> None:
         pause = self._next_upload - time.monotonic()

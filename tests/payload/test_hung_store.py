@@ -24,11 +24,11 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.workflows import OffloadableModel
+from tests.bounds import within
 
 CONTEXT = PayloadContext("namespace", "execution")
 STORAGE = BlobStorageConfig(bucket_name="stands-in")
 OFFLOADING = PayloadOffloadingConfig(storage_config=STORAGE, min_size_bytes=1_000_000)
-SOON = 10.0
 
 
 class HangingStore(MemoryStore):
