@@ -18,6 +18,7 @@ from mistral_offload._gather import gather_or_cancel
 from mistral_offload.config import FieldOffloadingConfig
 from mistral_offload.errors import (
     BlobCorruptedError,
+    KeyTooLongError,
     OffloadingNotConfiguredError,
     PayloadDecodeError,
     PayloadSerializationError,
@@ -185,7 +186,11 @@ class FieldOffloader:
         )
         assert reference.digest is not None  # noqa: S101 - it was just made of one
         with protection(ALWAYS):  # the key names the run
-            self._open().put(reference.key, blob, reference.digest)
+            try:
+                self._open().put(reference.key, blob, reference.digest)
+            except KeyTooLongError as error:
+                text = f"field {upload.name!r}: {error}"
+                raise KeyTooLongError(text, size=error.size, limit=error.limit) from None
         return reference.key
 
     # From the store

@@ -29,7 +29,6 @@ from tests.bounds import within
 CONTEXT = PayloadContext("namespace", "execution")
 STORAGE = BlobStorageConfig(bucket_name="stands-in")
 OFFLOADING = PayloadOffloadingConfig(storage_config=STORAGE, min_size_bytes=1_000_000)
-SOON = 10.0
 
 
 class HangingStore(MemoryStore):

@@ -294,11 +294,11 @@ async def test_cancelled_calls_that_run_give_their_places_back() -> None:
     store.put("hung", b"late")
     await cancel_hung_reads(store, 2)
     reads = [store.get_async("k") for _ in range(20)]
-    assert await asyncio.wait_for(asyncio.gather(*reads), 10) == [b"data"] * 20
+    assert await within(asyncio.gather(*reads)) == [b"data"] * 20
     assert await asyncio.to_thread(store.get, "k") == b"data"  # the request's slot, too
     store.released.set()
-    assert await asyncio.wait_for(store.get_async("hung"), 10) == b"late"
-    await asyncio.wait_for(store.close_async(), 10)
+    assert await within(store.get_async("hung")) == b"late"
+    await within(store.close_async())
 
 
 async def test_no_more_calls_are_abandoned_than_there_are_connections() -> None:
@@ -314,7 +314,7 @@ async def test_no_more_calls_are_abandoned_than_there_are_connections() -> None:
     own = [each for each in set(threading.enumerate()) - before if "mistral" in each.name]
     assert len(own) == 4
     store.released.set()
-    assert await asyncio.wait_for(waiting, 10) == b"data"
+    assert await within(waiting) == b"data"
     # Back to the usual number of concurrent operations.
     store.released.clear()
     more = [asyncio.ensure_future(store.get_async("hung")) for _ in range(4)]
@@ -323,8 +323,8 @@ async def test_no_more_calls_are_abandoned_than_there_are_connections() -> None:
     assert store.reading.acquire(blocking=False)
     assert not store.reading.acquire(blocking=False)
     store.released.set()
-    assert await asyncio.wait_for(asyncio.gather(*more), 10) == [b"late"] * 4
-    await asyncio.wait_for(store.close_async(), 10)
+    assert await within(asyncio.gather(*more)) == [b"late"] * 4
+    await within(store.close_async())
 
 
 async def test_close_waits_for_abandoned_calls() -> None:
@@ -336,7 +336,7 @@ async def test_close_waits_for_abandoned_calls() -> None:
     await asyncio.sleep(0.1)
     assert not closing.done()
     store.released.set()
-    await asyncio.wait_for(closing, 10)
+    await within(closing)
 
 
 def test_a_constructor_needs_no_loop_and_starts_nothing(backend: Backend) -> None:

@@ -128,6 +128,13 @@ class Beating:
         return result if len(result) < 100 else str(len(result))
 
 
+class ActivityThreads(ThreadPoolExecutor):
+    """Threads of sync activities, whose end a test does not wait for."""
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown(wait=False)
+
+
 class SlowStore(LocalStore):
     """A directory whose transfers take ``seconds``; counts the puts."""
 
@@ -181,7 +188,7 @@ async def rig(temporal_target: str, tmp_path: Path) -> AsyncGenerator[Rig]:
 
     Attempts.started, Attempts.details, queue = 0, (), uuid4().hex
     client, store = await client_of(LocalStore(tmp_path)), SlowStore(tmp_path)
-    with ThreadPoolExecutor(4) as threads:
+    with ActivityThreads(4) as threads:
         activities = Worker(
             await client_of(store),
             task_queue=queue,
