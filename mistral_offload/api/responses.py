@@ -136,8 +136,8 @@ def connection_error(
     )
     url = request.url.copy_with(query=None, username=None, password=None)
     return error_class(
-        f"{operation.name}: no response from {request.method} {url} "
-        f"({type(error).__name__}: {error or 'no details'})"
+        f"{operation.name}: no response from {request.method} {url}: check the URL, the network "
+        f"and any proxy ({type(error).__name__}: {error or 'no details'})"
     )
 
 

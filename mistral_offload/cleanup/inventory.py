@@ -63,8 +63,9 @@ class Inventory:
         ]
         if not wanted:
             raise ConfigurationError(
-                "no storage is configured: set TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
-                "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… to the workers' values"
+                "no store is configured: set the TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… "
+                "or ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables to the workers' "
+                "values, in the environment or in a file passed as --config"
             )
         if read_also:
             wanted += [(other, root) for config, root in wanted for other in config.read_also]

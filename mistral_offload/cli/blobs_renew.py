@@ -87,8 +87,9 @@ def renew(
     settings = load_settings(config)
     if settings.payload_offloading is None and settings.field_offloading is None:
         raise ConfigurationError(
-            "no storage is configured: set TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
-            "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… to the workers' values"
+            "no store is configured: set the TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
+            "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables, or pass a file with them "
+            "as --config"
         )
     if namespace is not None:
         settings = settings.model_copy(update={"temporal_namespace": namespace})

@@ -198,8 +198,8 @@ def _lost_number(
 ) -> PayloadSerializationError:
     name = "this type" if owner is None else owner.__name__
     return PayloadSerializationError(
-        f"{_where(path)}{value} would arrive as null, because {name} writes NaN and infinity so. "
-        'Set ser_json_inf_nan="constants" in its model_config (ConfigDict), or use None'
+        f"{_where(path)}{value} would arrive as null, because {name} writes NaN and infinity that "
+        'way. Set ser_json_inf_nan="constants" in its model_config (ConfigDict), or use None'
     )
 
 

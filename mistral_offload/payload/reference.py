@@ -78,7 +78,7 @@ class Reference:
         if match is None:
             raise ReferenceRefusedError(
                 f"refused to read key {key!r}: a reference may only name an offloaded payload, "
-                f"{PAYLOAD_ROOT}/<namespace>/<execution id>/sha256:<digest>",
+                f"{PAYLOAD_ROOT}/<namespace>/<execution id>/sha256:<64 lower-case hex digits>",
                 key=key,
             )
         reference = cls(unquote(match[1]), unquote(match[2]), match[3])
