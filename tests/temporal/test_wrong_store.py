@@ -47,22 +47,19 @@ async def worker_of(
 ) -> AsyncGenerator[None]:
     """Run a worker with a cache of its own, as in a process of its own."""
     client = await connect(target, encoder_for(store), lost_blobs)
-    with ThreadPoolExecutor(1) as threads:
-        async with (
-            worker_lifespan(client),
-            running(
-                Worker(
-                    client,
-                    task_queue=queue,
-                    workflows=WORKFLOWS if workflows else [],
-                    activities=ACTIVITIES if activities else [],
-                    activity_executor=threads,
-                    interceptors=[ContextInterceptor()],
-                    workflow_runner=sandbox_runner(),
-                )
-            ),
-        ):
-            yield
+    threads = ThreadPoolExecutor(1)
+    worker = Worker(
+        client,
+        task_queue=queue,
+        workflows=WORKFLOWS if workflows else [],
+        activities=ACTIVITIES if activities else [],
+        activity_executor=threads,
+        interceptors=[ContextInterceptor()],
+        workflow_runner=sandbox_runner(),
+    )
+    async with worker_lifespan(client), running(worker):
+        yield
+    threads.shutdown(wait=False)
 
 
 async def start(client: Client, queue: str, *args: Any) -> WorkflowHandle[Any, Any]:
