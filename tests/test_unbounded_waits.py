@@ -140,9 +140,7 @@ def _bound_for(call: ast.Call, parent: ast.AST | None, barriers: set[str]) -> st
         return "connect"
     if name == "Thread" and "daemon" not in given:
         return "Threads, or daemon=True"
-    # One that is assigned is for a Temporal worker, which takes no other executor.
-    is_threads = name == "ThreadPoolExecutor" and not isinstance(parent, ast.Assign)
-    return "Threads" if is_threads else None
+    return "Threads, or executor" if name == "ThreadPoolExecutor" else None
 
 
 def _name(call: ast.Call) -> str:
