@@ -245,6 +245,21 @@ class Threads:
             raise StuckError(f"{len(left)} of {len(self._calls)} threads run after {seconds:g} s")
 
 
+@contextmanager
+def executor(workers: int, **options: Any) -> Iterator[concurrent.futures.ThreadPoolExecutor]:
+    """Make an executor for code that takes one; its threads are not waited for at the end.
+
+    Args:
+        workers: most threads.
+        options: of ``ThreadPoolExecutor``.
+    """
+    threads = concurrent.futures.ThreadPoolExecutor(workers, **options)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
 def join(thread: threading.Thread, seconds: float = PATIENCE_SECONDS) -> None:
     """Wait for a thread to end.
 

@@ -144,11 +144,13 @@ def find_python(version: str | None) -> str | None:
     found = [shutil.which(f"python{version}"), *pyenv.glob(f"versions/{version}.*/bin/python")]
     if (uv := shutil.which("uv")) is not None:
         command = [uv, "python", "find", "--no-python-downloads", version]
-        found.append(subprocess.run(command, capture_output=True, text=True).stdout.strip())
+        found.append(
+            subprocess.run(command, capture_output=True, text=True, timeout=60).stdout.strip()
+        )
     for candidate in filter(None, found):
         # A shim of pyenv is there for every version that is known, and works for the chosen ones.
         code = "import sys; print(*sys.version_info[:2], sep='.')"
-        said = subprocess.run([candidate, "-c", code], capture_output=True, text=True)
+        said = subprocess.run([candidate, "-c", code], capture_output=True, text=True, timeout=60)
         if said.stdout.strip() == version:
             return str(candidate)
     return None

@@ -11,10 +11,12 @@ import pytest
 TESTS = Path(__file__).parent
 EXEMPT = {
     "bounds.py": "the bounds",
+    "matrix.py": "bounds its rows by itself",
     "servers/process.py": "bounds its children by itself",
     "servers/reaper.py": "waits as long as the test run lasts",
     "faults/on_a_full_disk.py": "a program; test_disks bounds it",
     "faults/soak/load.py": "a program that bounds each of its workflows",
+    "temporal/lookups.py": "activities, which Temporal bounds",
     "typing/api.py": "only type checkers read it",
     "workflows/typed_uses.py": "only type checkers read it",
 }
@@ -138,7 +140,7 @@ def _bound_for(call: ast.Call, parent: ast.AST | None, barriers: set[str]) -> st
         return "connect"
     if name == "Thread" and "daemon" not in given:
         return "Threads, or daemon=True"
-    return "Threads" if name == "ThreadPoolExecutor" else None
+    return "Threads, or executor" if name == "ThreadPoolExecutor" else None
 
 
 def _name(call: ast.Call) -> str:

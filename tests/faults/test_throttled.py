@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
+from tests.bounds import connect, result_of, running, until
 from tests.cpu_quota import cpu_quota
 from tests.faults.report import Outcome, Recorder
 from tests.servers.process import ServerProcess
@@ -41,7 +42,8 @@ async def fresh_worker(client: Client, queue: str, folder: Path) -> AsyncGenerat
     )
     try:
         first = f"first-{uuid4().hex[:8]}"
-        assert await client.execute_workflow("Out", 1, id=first, task_queue=queue) > 0
+        handle = await client.start_workflow("Out", 1, id=first, task_queue=queue)
+        assert await result_of(handle, 100) > 0
         yield worker
     finally:
         print(worker.full_log()[-4000:])
@@ -54,7 +56,7 @@ async def test_a_fifth_of_a_core(
     temporal_target: str, tmp_path: Path, recorder: Recorder, workflow: str, count: int
 ) -> None:
     queue = f"throttled-{uuid4().hex[:8]}"
-    client = await Client.connect(temporal_target, plugins=[fanned.plugin(str(tmp_path))])
+    client = await connect(temporal_target, plugins=[fanned.plugin(str(tmp_path))])
 
     async def start() -> WorkflowHandle[Any, int]:
         return await client.start_workflow(
@@ -66,15 +68,14 @@ async def test_a_fifth_of_a_core(
             result_type=int,
         )
 
-    async with Worker(
-        client, task_queue=f"{queue}-activities", activities=[fanned.count, fanned.make]
+    async with running(
+        Worker(client, task_queue=f"{queue}-activities", activities=[fanned.count, fanned.make])
     ):
         handle = None
         if workflow == "In":  # all results are there when the throttled worker takes over
             async with fresh_worker(client, queue, tmp_path):
                 handle = await start()
-                while await handle.query("seen") == 0:  # noqa: ASYNC110 - it polls a worker
-                    await asyncio.sleep(0.2)
+                await until(partial(handle.query, "seen"), 100)
         async with fresh_worker(client, queue, tmp_path) as worker:
             with cpu_quota(worker.pid, SHARE):
                 began = time.monotonic()
@@ -82,7 +83,7 @@ async def test_a_fifth_of_a_core(
                     handle = await start()
                 else:
                     await handle.signal("end")
-                result = await handle.result()
+                result = await result_of(handle, 280)
                 seconds = time.monotonic() - began
     failed = await failed_tasks(handle)
     print(f"{workflow} {count}: {seconds:.1f} s, {len(failed)} failed tasks", *failed)

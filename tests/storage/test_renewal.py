@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -31,7 +30,7 @@ from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
 from mistral_offload.storage.gcs import _written_at  # pyright: ignore[reportPrivateUsage]
 from mistral_offload.storage.protection import ALWAYS, protection
-from tests.bounds import PATIENCE_SECONDS, wait_until
+from tests.bounds import PATIENCE_SECONDS, Threads, wait_until
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.servers.proxy import CountingProxy
@@ -353,7 +352,7 @@ def test_a_read_does_not_wait_for_the_renewal(clock: Clock) -> None:
         store.put(key, DATA)
     clock.pass_days(29)
     cache = BlobCache(store, memory_bytes=0)
-    with ThreadPoolExecutor(4) as threads:
+    with Threads() as threads:
         assert set(threads.map(lambda key: cache.get(key, KEY), keys)) == {DATA}
     assert not gate.is_set()
     names = [thread.name for thread in threading.enumerate()]
@@ -514,12 +513,12 @@ def test_requests_of_reads(remote: Remote, clock: Clock) -> None:
 def test_a_blob_erased_during_the_renewal_does_not_come_back(remote: Remote) -> None:
     remote.direct.put(KEY, DATA)
     remote.proxy.delay_seconds = 1.0
-    with ThreadPoolExecutor(1) as thread:
+    with Threads() as thread:
         renewal = thread.submit(remote.store.renew, KEY)
         wait_until(lambda: len(remote.proxy.requests) == 1)
         remote.direct.delete(KEY)
         with contextlib.suppress(BlobNotFoundError):
-            assert renewal.result(PATIENCE_SECONDS) is False
+            assert renewal.result() is False
     assert len(remote.proxy.requests) == 2
     assert list(remote.direct.list()) == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from mistral_offload.temporal import activation_executor
 from mistral_offload.temporal.activation_executor import ActivationExecutor
+from tests import bounds
 
 SECONDS = 20.0
 
@@ -140,7 +141,7 @@ def test_the_caller_s_executor_is_used_and_left_open() -> None:
     def thread_name(activation: Activation) -> str:
         return threading.current_thread().name
 
-    with ThreadPoolExecutor(1, thread_name_prefix="theirs") as threads:
+    with bounds.executor(1, thread_name_prefix="theirs") as threads:
         executor = ActivationExecutor(threads)
         named = executor.submit(thread_name, Activation("a"))
         assert named.result(SECONDS).startswith("theirs")

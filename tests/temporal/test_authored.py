@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 from uuid import uuid4
@@ -23,6 +22,7 @@ from temporalio.worker import Worker
 from mistral_offload.errors import PayloadSerializationError
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin, data_converter
+from tests.bounds import connect, result_of, running
 from tests.temporal.authored import SECRET, Author, Box, Receiver, double, fail, give, refused, take
 from tests.temporal.plain_worker import encoder_for, failed_tasks
 
@@ -55,7 +55,7 @@ class Rig:
     async def failure(self, handle: WorkflowHandle[Any, Any]) -> ApplicationError:
         """Return the failure of an execution, of whose tasks none failed."""
         with pytest.raises(WorkflowFailureError) as failed:
-            await asyncio.wait_for(handle.result(), 30)
+            await result_of(handle)
         assert await failed_tasks(handle) == []
         cause = failed.value.cause
         cause = cause.cause if isinstance(cause, ActivityError) else cause
@@ -67,13 +67,14 @@ class Rig:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def rig(temporal_target: str) -> AsyncGenerator[Rig]:
     plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
-    client = await Client.connect(temporal_target, plugins=[plugin])
-    async with Worker(
+    client = await connect(temporal_target, plugins=[plugin])
+    worker = Worker(
         client,
         task_queue=f"authored-{uuid4().hex[:8]}",
         workflows=[Author, Receiver],
         activities=[give, take, fail, double],
-    ) as worker:
+    )
+    async with running(worker):
         yield Rig(client, worker.task_queue)
 
 
@@ -144,12 +145,12 @@ async def test_a_detail_of_a_failure_is_replaced(rig: Rig, place: str, kind: str
 
 async def test_workflow_code_can_catch_it(rig: Rig) -> None:
     handle = await rig.start("caught", "secret")
-    assert await asyncio.wait_for(handle.result(), 30) == NAME
+    assert await result_of(handle) == NAME
 
 
 async def test_computed_fields(rig: Rig) -> None:
     handle = await rig.start("computed")
-    assert Box.model_validate({"width": (await handle.result())["width"]}) == Box(width=4)
+    assert Box.model_validate({"width": (await result_of(handle))["width"]}) == Box(width=4)
     assert await failed_tasks(handle) == []
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
+from temporalio.client import WorkflowFailureError, WorkflowHandle
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.worker import Worker
 
@@ -26,6 +26,7 @@ from mistral_offload.temporal.outbound.sdk_internals import (
     is_as_expected,
     lost_capabilities,
 )
+from tests import bounds
 from tests.temporal import changed_temporalio, heavy
 from tests.temporal.heavy import FanOut, Kinds
 from tests.temporal.plain_worker import VOUCHED, connect, encoder_for, failed_tasks, working
@@ -33,7 +34,6 @@ from tests.temporal.plain_worker import VOUCHED, connect, encoder_for, failed_ta
 Change = Callable[[pytest.MonkeyPatch], None]
 
 SIZE = 3_000_000
-SOON = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -94,7 +94,7 @@ async def test_a_replay_that_fails_counts_as_a_loss(monkeypatch: pytest.MonkeyPa
 
 async def test_a_replay_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     async def wait(*_: Any) -> None:
-        await asyncio.Event().wait()
+        await asyncio.sleep(3_600)
 
     monkeypatch.setattr("temporalio.worker.Replayer.replay_workflow", wait)
     monkeypatch.setattr("mistral_offload.temporal.outbound.sdk_internals._PROBE_SECONDS", 0.05)
@@ -203,19 +203,20 @@ async def _by_hand(target: str, store: MemoryStore) -> AsyncGenerator[Worker]:
 @asynccontextmanager
 async def _with_plugin(target: str, store: MemoryStore) -> AsyncGenerator[Worker]:
     plugin = OffloadPlugin(encoder=encoder_for(store), lost_blobs=VOUCHED)
-    client = await Client.connect(target, plugins=[plugin])
-    async with Worker(
+    client = await bounds.connect(target, plugins=[plugin])
+    worker = Worker(
         client,
         task_queue=f"plugin-{uuid4().hex[:8]}",
         workflows=heavy.WORKFLOWS,
         activities=heavy.ACTIVITIES,
-    ) as worker:
+    )
+    async with bounds.running(worker):
         yield worker
 
 
 async def _failure_of(handle: WorkflowHandle[Any, Any]) -> ApplicationError:
     with pytest.raises(WorkflowFailureError) as caught:
-        await asyncio.wait_for(handle.result(), SOON)
+        await bounds.result_of(handle)
     cause = caught.value.cause
     if isinstance(cause, ActivityError):
         cause = cause.cause
@@ -254,7 +255,7 @@ async def test_workers_keep_their_promises(
             )
 
         fitting = await start(FanOut.run, "activities", 100, 50_000)
-        assert await asyncio.wait_for(fitting.result(), 30) == 5_000_000
+        assert await bounds.result_of(fitting) == 5_000_000
         assert await failed_tasks(fitting) == []
 
         store.delay("get", 0.3, call=1)
@@ -282,7 +283,7 @@ async def test_activities_of_another_temporalio(
             )
 
         for _ in range(2):
-            assert await (await start(Kinds.run, "activity", 10)).result() == 10
+            assert await bounds.result_of(await start(Kinds.run, "activity", 10)) == 10
         assert (await _failure_of(await start("Forward"))).type == "BlobNotFoundError"
     messages = [record.getMessage() for record in caplog.records]
     assert messages.count(Capability.WORKER_TASKS.warning) == 1
@@ -301,7 +302,7 @@ async def test_payloads_that_cannot_be_counted_are_offloaded_early(
             id=f"low-floor-{uuid4().hex[:8]}",
             task_queue=worker.task_queue,
         )
-        assert await handle.result() == 5_000_000
+        assert await bounds.result_of(handle) == 5_000_000
     assert await failed_tasks(handle) == []
     assert Capability.MESSAGE_SIZES.warning in caplog.text
     assert len(store.requests) == 100

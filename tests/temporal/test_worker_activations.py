@@ -8,7 +8,6 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -23,6 +22,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal import OffloadPlugin
 from mistral_offload.temporal.activation_executor import ActivationExecutor
 from mistral_offload.workflows import WorkerOptions, WorkerSettings, workflow
+from tests import bounds
 from tests.temporal import blockers
 from tests.temporal.plain_worker import failed_tasks
 from tests.workflows.worker_runs import running_worker
@@ -60,7 +60,7 @@ def plugin(**options: Any) -> OffloadPlugin:
 
 
 async def client_with(target: str, used: OffloadPlugin) -> Client:
-    return await Client.connect(target, plugins=[used])
+    return await bounds.connect(target, plugins=[used])
 
 
 def worker_of(client: Client, **options: Any) -> Worker:
@@ -105,16 +105,16 @@ def settings(target: str) -> WorkerSettings:
 
 async def test_no_thread_is_left_of_50_workers(temporal_target: str) -> None:
     client = await client_with(temporal_target, plugin())
-    async with worker_of(client) as worker:
-        assert await (await start(worker, blockers.Quick.run)).result() == 2
+    async with bounds.running(worker_of(client)) as worker:
+        assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
     before = threading.active_count()
     for _ in range(50):
         worker_of(client)  # never run
     assert threading.active_count() == before
     for number in range(50):
-        async with worker_of(client) as worker:
+        async with bounds.running(worker_of(client)) as worker:
             if number % 10 == 0:
-                assert await (await start(worker, blockers.Quick.run)).result() == 2
+                assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
                 assert threading.active_count() > before
     assert await settled(threading.active_count, before) == before
 
@@ -134,15 +134,15 @@ async def test_no_thread_is_left_of_run_worker(temporal_target: str) -> None:
 
 async def test_the_caller_s_executor_is_used_and_left_open(temporal_target: str) -> None:
     client = await client_with(temporal_target, plugin())
-    with ThreadPoolExecutor(2, thread_name_prefix="theirs") as threads:
+    with bounds.executor(2, thread_name_prefix="theirs") as threads:
         for _ in range(2):
-            async with worker_of(client, workflow_task_executor=threads) as worker:
-                assert await (await start(worker, blockers.Quick.run)).result() == 2
+            async with bounds.running(worker_of(client, workflow_task_executor=threads)) as worker:
+                assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
         assert any(each.name.startswith("theirs") for each in threading.enumerate())
         assert threads.submit(lambda: 1).result(SECONDS) == 1
     executor = ActivationExecutor()
-    async with worker_of(client, workflow_task_executor=executor) as worker:
-        assert await (await start(worker, blockers.Quick.run)).result() == 2
+    async with bounds.running(worker_of(client, workflow_task_executor=executor)) as worker:
+        assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
     assert executor.submit(lambda: 1).result(SECONDS) == 1
     executor.shutdown()
 
@@ -150,9 +150,9 @@ async def test_the_caller_s_executor_is_used_and_left_open(temporal_target: str)
 async def test_no_thread_is_left_of_50_replayers(temporal_target: str) -> None:
     used = plugin()
     client = await client_with(temporal_target, used)
-    async with worker_of(client) as worker:
+    async with bounds.running(worker_of(client)) as worker:
         handle = await start(worker, blockers.Quick.run)
-        assert await handle.result() == 2
+        assert await bounds.result_of(handle) == 2
         history = await handle.fetch_history()
     before = await settled(threading.active_count, 0)
     for _ in range(50):
@@ -161,7 +161,7 @@ async def test_no_thread_is_left_of_50_replayers(temporal_target: str) -> None:
             await replayer.replay_workflow(history)
     del replayer
     assert await settled(threading.active_count, before) <= before
-    with ThreadPoolExecutor(1, thread_name_prefix="theirs") as threads:
+    with bounds.executor(1, thread_name_prefix="theirs") as threads:
         replayer = Replayer(
             workflows=blockers.WORKFLOWS, plugins=[used], workflow_task_executor=threads
         )
@@ -172,15 +172,15 @@ async def test_no_thread_is_left_of_50_replayers(temporal_target: str) -> None:
 
 async def test_the_limit_of_an_activation_is_a_setting(temporal_target: str) -> None:
     """temporalio's own is 2 s."""
-    async with worker_of(await client_with(temporal_target, plugin())) as worker:
+    async with bounds.running(worker_of(await client_with(temporal_target, plugin()))) as worker:
         handle = await start(worker, blockers.Slow.run, 3.0)
-        assert await asyncio.wait_for(handle.result(), SECONDS) == "done"
+        assert await bounds.result_of(handle) == "done"
         assert await failed_tasks(handle) == []
     low = plugin(deadlock_timeout=timedelta(seconds=0.5))
-    async with worker_of(await client_with(temporal_target, low)) as worker:
+    async with bounds.running(worker_of(await client_with(temporal_target, low))) as worker:
         handle = await start(worker, blockers.Slow.run, 3.0)
-        while not (failures := await failed_tasks(handle)):  # noqa: ASYNC110 - it polls a server
-            await asyncio.sleep(0.1)
+        await bounds.until(lambda: failed_tasks(handle))
+        failures = await failed_tasks(handle)
         assert "within 0.5 second(s)" in failures[0]
         await handle.terminate()
 
@@ -192,11 +192,10 @@ async def test_another_temporalio_keeps_its_limit(
     del worker._workflow_worker._deadlock_timeout_seconds  # type: ignore[union-attr]
     worker._workflow_worker._renamed_timeout_seconds = 2  # type: ignore[union-attr]
     running = asyncio.create_task(worker.run())
-    while "cannot be changed" not in caplog.text:  # noqa: ASYNC110
-        await asyncio.sleep(0.05)
+    await bounds.until(lambda: "cannot be changed" in caplog.text)
     worker._workflow_worker._deadlock_timeout_seconds = 2  # type: ignore[union-attr]
-    await worker.shutdown()
-    await running
+    await bounds.within(worker.shutdown())
+    await bounds.within(running)
     assert "Remedy: upgrade mistral-offload, or pin temporalio<" in caplog.text
 
 
@@ -212,7 +211,7 @@ async def cancelled(worker: Worker) -> AsyncIterator[Callable[[], Awaitable[None
 
     async def end() -> None:
         running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await bounds.within(asyncio.gather(running, return_exceptions=True))
 
     yield end
 
@@ -223,7 +222,7 @@ async def shut_down(worker: Worker) -> AsyncIterator[Callable[[], Awaitable[None
 
     async def end() -> None:
         await worker.shutdown()
-        await running
+        await bounds.within(running)
 
     yield end
 
@@ -246,7 +245,7 @@ async def test_a_worker_ends_whatever_its_workflows_do(
         handle = await start(worker, run)
         await reached(blockers.inside)
         if cached:
-            assert await (await start(worker, blockers.Quick.run)).result() == 2
+            assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
         began = time.monotonic()
         await asyncio.wait_for(end(), SHUTDOWN_SECONDS)
     print(f"{run.__qualname__} {way.__name__}: {time.monotonic() - began:.1f} s")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,12 +20,11 @@ from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadingCodec, OffloadPlugin, data_converter
 from mistral_offload.temporal.outbound import message_encoder
 from mistral_offload.temporal.worker_client import worker_client, worker_converter
+from tests.bounds import connect, result_of, running
 from tests.temporal import lookups
 from tests.temporal.lookups import Lost, ReadByActivity, RunWorkerInside, Take
 from tests.temporal.plain_worker import VOUCHED, encoder_for, failed_tasks
 from tests.workflows.worker_runs import running_worker
-
-SOON = 15.0
 
 
 @pytest.fixture
@@ -43,13 +41,14 @@ def unrecognizable_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def plugin_worker(target: str) -> AsyncGenerator[tuple[Client, Worker]]:
     plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()), lost_blobs=VOUCHED)
-    client = await Client.connect(target, plugins=[plugin])
-    async with Worker(
+    client = await connect(target, plugins=[plugin])
+    worker = Worker(
         client,
         task_queue=f"client-{uuid4().hex[:8]}",
         workflows=lookups.PLAIN_WORKFLOWS,
         activities=lookups.PLAIN_ACTIVITIES,
-    ) as worker:
+    )
+    async with running(worker):
         yield client, worker
 
 
@@ -57,7 +56,7 @@ async def run(client: Client, task_queue: str, workflow: Any, *args: Any) -> Any
     handle = await client.start_workflow(
         workflow, args=list(args), id=f"c-{uuid4().hex[:8]}", task_queue=task_queue
     )
-    return await asyncio.wait_for(handle.result(), SOON)
+    return await result_of(handle)
 
 
 async def lost_result(client: Client, task_queue: str) -> str:
@@ -66,7 +65,7 @@ async def lost_result(client: Client, task_queue: str) -> str:
         Lost.run, id=f"lost-{uuid4().hex[:8]}", task_queue=task_queue
     )
     with pytest.raises(BlobNotFoundError):
-        await asyncio.wait_for(handle.result(), SOON)
+        await result_of(handle)
     return handle.id
 
 
@@ -74,7 +73,7 @@ async def test_users_of_the_clients_get_errors(temporal_target: str) -> None:
     async with plugin_worker(temporal_target) as (client, worker):
         workflow_id = await lost_result(client, worker.task_queue)
         with pytest.raises(BlobNotFoundError):
-            await worker.client.get_workflow_handle(workflow_id).result()
+            await result_of(worker.client.get_workflow_handle(workflow_id))
         found = await run(client, worker.task_queue, ReadByActivity.run, workflow_id)
         assert found == "BlobNotFoundError"
 
@@ -104,13 +103,13 @@ async def test_a_plugins_worker_need_not_be_recognized(temporal_target: str) -> 
             task_queue=worker.task_queue,
         )
         with pytest.raises(WorkflowFailureError) as caught:
-            await asyncio.wait_for(handle.result(), SOON)
+            await result_of(handle)
         assert isinstance(caught.value.cause, ApplicationError)
         assert caught.value.cause.type == "BlobNotFoundError"
         assert await failed_tasks(handle) == []
         workflow_id = await lost_result(client, worker.task_queue)
         with pytest.raises(BlobNotFoundError):
-            await worker.client.get_workflow_handle(workflow_id).result()
+            await result_of(worker.client.get_workflow_handle(workflow_id))
 
 
 @pytest.mark.usefixtures("unrecognizable_tasks")
@@ -130,7 +129,7 @@ async def test_run_worker_need_not_be_recognized(temporal_target: str) -> None:
             task_queue=rig.task_queue,
         )
         with pytest.raises(WorkflowFailureError) as caught:
-            await asyncio.wait_for(handle.result(), SOON)
+            await result_of(handle)
         assert isinstance(caught.value.cause, ApplicationError)
         assert caught.value.cause.type == "BlobNotFoundError"
         assert await failed_tasks(handle) == []
@@ -146,7 +145,7 @@ async def test_a_plugins_replayer_need_not_be_recognized(temporal_target: str) -
             task_queue=worker.task_queue,
         )
         with pytest.raises(WorkflowFailureError):
-            await asyncio.wait_for(handle.result(), SOON)
+            await result_of(handle)
         history = await handle.fetch_history()
     plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
     replayer = Replayer(workflows=[Take], plugins=[plugin])
@@ -180,14 +179,12 @@ class CountingPlugin(Plugin):
 async def test_a_workers_client_is_the_same_but_for_its_codec(temporal_target: str) -> None:
     counting = CountingPlugin()
     plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
-    client = await Client.connect(
-        temporal_target, plugins=[plugin, counting], api_key="first", tls=False
-    )
+    client = await connect(temporal_target, plugins=[plugin, counting], api_key="first", tls=False)
     own = worker_client(client)
     assert counting.configured == 1
     assert own.service_client is client.service_client
     given = client.config(active_config=True)["interceptors"]
-    assert len(given) == 1
+    assert len(given) == 2  # the one of the tests, and the plugin's
     assert own.config(active_config=True)["interceptors"][1:] == given
     assert (own.namespace, own.identity) == (client.namespace, client.identity)
     codec = own.data_converter.payload_codec
@@ -200,7 +197,7 @@ async def test_a_workers_client_is_the_same_but_for_its_codec(temporal_target: s
 
 
 async def test_a_client_without_the_codec_is_left_alone(temporal_target: str) -> None:
-    client = await Client.connect(temporal_target)
+    client = await connect(temporal_target)
     assert worker_client(client) is client
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -26,7 +25,7 @@ from mistral_offload.config import LostBlobConfig
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import ContextInterceptor, sandbox_runner
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
-from tests.bounds import result_of, running, until, within
+from tests.bounds import executor, result_of, running, until, within
 from tests.temporal.handovers import ACTIVITIES, WORKFLOWS, Handover, Memo
 from tests.temporal.plain_worker import VOUCHED, connect, encoder_for
 
@@ -47,21 +46,17 @@ async def worker_of(
 ) -> AsyncGenerator[None]:
     """Run a worker with a cache of its own, as in a process of its own."""
     client = await connect(target, encoder_for(store), lost_blobs)
-    with ThreadPoolExecutor(1) as threads:
-        async with (
-            worker_lifespan(client),
-            running(
-                Worker(
-                    client,
-                    task_queue=queue,
-                    workflows=WORKFLOWS if workflows else [],
-                    activities=ACTIVITIES if activities else [],
-                    activity_executor=threads,
-                    interceptors=[ContextInterceptor()],
-                    workflow_runner=sandbox_runner(),
-                )
-            ),
-        ):
+    with executor(1) as threads:
+        worker = Worker(
+            client,
+            task_queue=queue,
+            workflows=WORKFLOWS if workflows else [],
+            activities=ACTIVITIES if activities else [],
+            activity_executor=threads,
+            interceptors=[ContextInterceptor()],
+            workflow_runner=sandbox_runner(),
+        )
+        async with worker_lifespan(client), running(worker):
             yield
 
 
