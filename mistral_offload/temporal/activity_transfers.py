@@ -24,7 +24,9 @@ from temporalio.worker import (
     ExecuteActivityInput,
 )
 
+from mistral_offload.config import LostBlobConfig
 from mistral_offload.temporal.deferred_values import DeferredValues, EncodedValue
+from mistral_offload.temporal.failures.lost_payloads import is_lasting
 from mistral_offload.temporal.heartbeats import HeartbeatPace, PacedHeartbeats
 
 
@@ -102,7 +104,10 @@ async def _decode_details(details: DeferredValues) -> list[Any]:
     try:
         return await details.decode()
     except Exception as error:
-        raise ApplicationError("Failed decoding heartbeat details", non_retryable=True) from error
+        # A store that does not respond, or may be the wrong one, must not end the activity.
+        raise ApplicationError(
+            "Failed decoding heartbeat details", non_retryable=is_lasting(error, LostBlobConfig())
+        ) from error
 
 
 async def _uninterrupted(encoding: Any) -> list[Payload]:
