@@ -9,6 +9,7 @@ import pytest
 
 from mistral_offload.config import (
     BlobStorageConfig,
+    LostBlobConfig,
     PayloadCompressionConfig,
     PayloadEncryptionConfig,
     StorageProvider,
@@ -47,6 +48,14 @@ def test_nothing_set(read) -> None:
     assert settings.task_queue == "default"
     assert settings.payload_offloading is None
     assert settings.platform_token() is None
+
+
+def test_lost_blobs(read) -> None:
+    assert read({}).lost_blob_config == LostBlobConfig(after_seconds=60, without_evidence=False)
+    settings = read({"LOST_BLOBS__AFTER_SECONDS": "5", "LOST_BLOBS__WITHOUT_EVIDENCE": "true"})
+    assert settings.lost_blob_config == LostBlobConfig(after_seconds=5, without_evidence=True)
+    with pytest.raises(ConfigurationError, match="LOST_BLOBS__AFTER_SECONDS"):
+        read({"LOST_BLOBS__AFTER_SECONDS": "-1"})
 
 
 def test_payload_offloading(read) -> None:
