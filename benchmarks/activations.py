@@ -18,7 +18,7 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 from uuid import uuid4
 
 from benchmarks import targets
@@ -39,8 +39,8 @@ class _Checkout:
     """A worker of one version of the package, and the measured milliseconds."""
 
     name: str
-    requests: TextIO
-    results: TextIO
+    requests: IO[str]
+    results: IO[str]
     blobs: Path
     found: list[float] = field(default_factory=lambda: [])
 

@@ -97,7 +97,7 @@ def shutdown_noticed(worker: Worker, notice: Callable[[], None]) -> Generator[No
     try:
         yield
     finally:
-        del worker.shutdown  # type: ignore[method-assign]
+        del worker.shutdown
 
 
 class cancellation_noticed:
