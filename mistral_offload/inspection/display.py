@@ -52,7 +52,8 @@ def show_value(data: bytes, *, limit: int | None) -> DisplayedValue:
     try:
         value = load_json(data)
         text, is_truncated = _join(_PRETTY.iterencode(value), limit)
-    except (PayloadDecodeError, ValueError, RecursionError):  # the last two by the JSON encoder
+        text.encode()  # halves of surrogate pairs can be read, but not printed
+    except (PayloadDecodeError, ValueError, RecursionError):  # the last two by the encoders
         return show_bytes(data, limit=limit)
     return DisplayedValue(Form.JSON, text, is_truncated, value)
 

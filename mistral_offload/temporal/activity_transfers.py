@@ -93,7 +93,8 @@ async def _decode_arguments(args: Sequence[Any]) -> Sequence[Any]:
     try:
         if isinstance(args, DeferredValues):
             return await args.decode()
-        if len(args) == 1 and isinstance(args[0], DeferredValues):  # of a dynamic activity
+        # By type, not by isinstance, which would use a lost value: its failure is raised later.
+        if len(args) == 1 and type(args[0]) is DeferredValues:  # of a dynamic activity
             return [await args[0].decode()]
     except Exception as error:
         raise ApplicationError("Failed decoding arguments") from error
