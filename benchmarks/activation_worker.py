@@ -15,13 +15,14 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
+from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig, StorageProvider
 from mistral_offload.temporal import OffloadPlugin
 
 SIZE = 1_000_000
@@ -141,7 +142,7 @@ class MeasuredThreads(ThreadPoolExecutor):
 
 async def main(target: str, queue: str, folder: str, results: str) -> None:
     """Run one load for each line of stdin."""
-    storage = BlobStorageConfig(storage_provider="local", path=folder)
+    storage = BlobStorageConfig(storage_provider=StorageProvider.LOCAL, path=Path(folder))
     plugin = OffloadPlugin(
         PayloadOffloadingConfig(storage_config=storage, min_size_bytes=256 * 1024)
     )
