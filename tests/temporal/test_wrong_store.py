@@ -23,9 +23,9 @@ from temporalio.worker import Worker
 
 from mistral_offload.config import LostBlobConfig
 from mistral_offload.storage.memory import MemoryStore
-from mistral_offload.temporal import ContextInterceptor, sandbox_runner
-from mistral_offload.temporal.worker_lifespan import worker_lifespan
-from tests.bounds import executor, result_of, running, until, within
+from mistral_offload.temporal import OffloadPlugin
+from tests import bounds
+from tests.bounds import result_of, running, until, within
 from tests.temporal.handovers import ACTIVITIES, WORKFLOWS, Handover, Memo
 from tests.temporal.plain_worker import VOUCHED, connect, encoder_for
 
@@ -45,18 +45,17 @@ async def worker_of(
     activities: bool = True,
 ) -> AsyncGenerator[None]:
     """Run a worker with a cache of its own, as in a process of its own."""
-    client = await connect(target, encoder_for(store), lost_blobs)
-    with executor(1) as threads:
+    plugin = OffloadPlugin(encoder=encoder_for(store), lost_blobs=lost_blobs)
+    client = await bounds.connect(target, plugins=[plugin])
+    with bounds.executor(1) as threads:
         worker = Worker(
             client,
             task_queue=queue,
             workflows=WORKFLOWS if workflows else [],
             activities=ACTIVITIES if activities else [],
             activity_executor=threads,
-            interceptors=[ContextInterceptor()],
-            workflow_runner=sandbox_runner(),
         )
-        async with worker_lifespan(client), running(worker):
+        async with running(worker):
             yield
 
 
