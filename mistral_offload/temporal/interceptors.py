@@ -147,12 +147,12 @@ class _WorkflowContext(WorkflowInboundInterceptor):
         self._own.receive(input.args)
         self._own.floor_header = input.headers.get(FLOOR_HEADER)
         arguments = without_empty(input.args, input.run_fn)
+        # A child's result stays in its parent's history; any other is read by clients.
+        has_parent = temporalio.workflow.info().parent is not None
         try:
             with unmasked():
                 result = await super().execute_workflow(replace(input, args=arguments))
         finally:
-            # A child's result stays in its parent's history; any other is read by clients.
-            has_parent = temporalio.workflow.info().parent is not None
             set_outcome_floor(received_floor(input.headers) if has_parent else None)
         return wrap(result, self._own.public)
 
