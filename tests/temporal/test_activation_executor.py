@@ -155,7 +155,7 @@ def test_no_thread_is_left_of_50_executors() -> None:
         with ActivationExecutor() as executor:
             for run in "abc":
                 executor.submit(nothing, Activation(run)).result(SECONDS)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 def test_nothing_is_taken_after_a_shutdown() -> None:
