@@ -28,6 +28,7 @@ from mistral_offload.environment.platform_api import Platform
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import APIConnectionError
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.activity_handles import ActivityHandleOwners
 from mistral_offload.temporal.converter import data_converter
 
 SETTLING_SECONDS: Final = 0.2
@@ -69,7 +70,10 @@ async def connect(
                 # Given explicitly: by default Temporal's client turns TLS on for any API key.
                 tls=address.tls,
                 api_key=token,
-                data_converter=data_converter(encoder, lost_blobs=lost_blobs),
+                data_converter=data_converter(
+                    encoder, lost_blobs=lost_blobs, namespace=address.namespace
+                ),
+                interceptors=[ActivityHandleOwners(address.namespace)],
                 identity=identity,
                 runtime=_runtime(),
             )

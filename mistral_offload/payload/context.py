@@ -1,10 +1,10 @@
-"""The execution that a payload belongs to."""
+"""The execution that a payload belongs to, or the namespace if no execution is known."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +30,19 @@ class PayloadContext:
     def without_token(self) -> PayloadContext:
         """Return a copy without the token, for workflows, child workflows and callers."""
         return self if self.execution_token is None else replace(self, execution_token=None)
+
+
+@dataclass(frozen=True, slots=True)
+class UnownedContext:
+    """The namespace of a payload for which Temporal names no execution."""
+
+    namespace: str
+
+    @property
+    def execution_id(self) -> None:
+        """None: no execution is known."""
+        return None
+
+
+BlobContext: TypeAlias = PayloadContext | UnownedContext
+"""The part of a context that determines the key of a blob."""

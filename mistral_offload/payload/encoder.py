@@ -36,7 +36,7 @@ from mistral_offload.limits import (
     MAX_TRANSFORMS,
 )
 from mistral_offload.payload import compression as zstd
-from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.context import BlobContext
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encryption import OVERHEAD_BYTES, Cipher
 from mistral_offload.payload.field_blob import open_field, seal_field
@@ -138,7 +138,7 @@ class PayloadEncoder:
     def encode(
         self,
         data: bytes,
-        context: PayloadContext | None,
+        context: BlobContext | None,
         *,
         offload: bool | None = None,
         has_json: bool = True,
@@ -149,7 +149,8 @@ class PayloadEncoder:
 
         Args:
             data: the payload, normally JSON text.
-            context: the execution the payload belongs to; with None nothing is offloaded.
+            context: the execution or namespace the payload belongs to; with None nothing is
+                offloaded.
             offload: True for any size, False for never, None to decide by size.
             has_json: True if the data may be JSON with marked fields.
             floor: offloading threshold in bytes; used if it is lower than the configured one.
@@ -166,7 +167,7 @@ class PayloadEncoder:
     async def encode_async(
         self,
         data: bytes,
-        context: PayloadContext | None,
+        context: BlobContext | None,
         *,
         offload: bool | None = None,
         has_json: bool = True,
@@ -184,13 +185,14 @@ class PayloadEncoder:
         return await self._finish_async(prepared, context, write)
 
     def encode_value(
-        self, value: object, context: PayloadContext | None, *, what: str = "the value"
+        self, value: object, context: BlobContext | None, *, what: str = "the value"
     ) -> EncodedPayload:
         """Write a value as JSON and encode the text.
 
         Args:
             value: anything pydantic can write as JSON.
-            context: the execution the payload belongs to; with None nothing is offloaded.
+            context: the execution or namespace the payload belongs to; with None nothing is
+                offloaded.
             what: name of the value in errors.
 
         Raises:
@@ -206,7 +208,7 @@ class PayloadEncoder:
         return payload
 
     async def encode_value_async(
-        self, value: object, context: PayloadContext | None, *, what: str = "the value"
+        self, value: object, context: BlobContext | None, *, what: str = "the value"
     ) -> EncodedPayload:
         """Async form of `encode_value`; if any step is configured, all work runs in threads."""
         if not self.is_configured:
@@ -278,7 +280,7 @@ class PayloadEncoder:
         """
         return decrypt_patches(patches, self._cipher)
 
-    def key_error(self, context: PayloadContext | None) -> KeyTooLongError | None:
+    def key_error(self, context: BlobContext | None) -> KeyTooLongError | None:
         """Return the error of offloading any payload of an execution, or None if it is possible."""
         if self._offloader is None or context is None:
             return None
@@ -316,7 +318,7 @@ class PayloadEncoder:
     def _prepare(
         self,
         data: bytes,
-        context: PayloadContext | None,
+        context: BlobContext | None,
         *,
         offload: bool | None = None,
         has_json: bool = True,
@@ -351,7 +353,7 @@ class PayloadEncoder:
         return _Prepared(data, options, offloader)
 
     def _finish(
-        self, prepared: _Prepared, context: PayloadContext | None, write: bool = True
+        self, prepared: _Prepared, context: BlobContext | None, write: bool = True
     ) -> EncodedPayload:
         """Offload what is to be offloaded."""
         data, options = prepared.data, prepared.options
@@ -361,7 +363,7 @@ class PayloadEncoder:
         return EncodedPayload(data, tuple(options))
 
     async def _finish_async(
-        self, prepared: _Prepared, context: PayloadContext | None, write: bool = True
+        self, prepared: _Prepared, context: BlobContext | None, write: bool = True
     ) -> EncodedPayload:
         finish = partial(self._finish, prepared, context, write)
         if prepared.offloader is None:

@@ -17,6 +17,7 @@ from mistral_offload.errors import (
     PayloadDecryptionError,
     PayloadEncryptionError,
 )
+from mistral_offload.payload.reference import UNOWNED
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -55,8 +56,8 @@ class Cipher:
         """
         return self._seal(new_nonce(), data)
 
-    def encrypt_blob(self, data: bytes, *, namespace: str, execution_id: str) -> bytes:
-        """Encrypt bytes for the store; deterministic within one execution.
+    def encrypt_blob(self, data: bytes, *, namespace: str, execution_id: str | None) -> bytes:
+        """Encrypt bytes for the store; deterministic within one execution, or among unowned ones.
 
         The nonce is a keyed digest of execution and content instead of a random number. So a value
         that is encoded again, by a retry, a replay or a fan-out, gives the same blob, but a
@@ -65,7 +66,8 @@ class Cipher:
         Raises:
             PayloadEncryptionError: more than 2 GiB, the limit of AES-GCM for one piece.
         """
-        scope = [name.encode(errors="surrogatepass") for name in (namespace, execution_id)]
+        owner = UNOWNED if execution_id is None else execution_id
+        scope = [name.encode(errors="surrogatepass") for name in (namespace, owner)]
         digest = hmac.new(self._nonce_key, digestmod=hashlib.sha256)
         for name in scope:
             digest.update(len(name).to_bytes(4, "big") + name)

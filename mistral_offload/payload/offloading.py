@@ -15,7 +15,7 @@ from mistral_offload.errors import (
     ReferenceRefusedError,
 )
 from mistral_offload.limits import INLINE_LIMIT_BYTES
-from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.context import BlobContext
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.lazy_cache import LazyCache
@@ -75,8 +75,8 @@ class Offloader:
         )
         return size >= floor or size + overhead > INLINE_LIMIT_BYTES
 
-    def put(self, blob: bytes, context: PayloadContext, *, write: bool = True) -> bytes:
-        """Store a blob of an execution, and return the JSON of its reference.
+    def put(self, blob: bytes, context: BlobContext, *, write: bool = True) -> bytes:
+        """Store a blob, and return the JSON of its reference.
 
         With ``write=False`` the blob is assumed to be stored, and no request is made.
 
@@ -91,29 +91,9 @@ class Offloader:
             self._blobs.open().put(reference.key, blob, reference.digest)
         return reference.to_json()
 
-    def key_error(self, context: PayloadContext) -> KeyTooLongError | None:
-        """Return the error of offloading any payload of an execution, or None if it is possible.
-
-        The key contains the names, percent-encoded: an id of 170 characters that are not ASCII can
-        be too long for a bucket. Makes no request.
-        """
-        try:
-            self.store.require_storable(
-                Reference(context.namespace, context.execution_id, "0" * 64).key
-            )
-        except KeyTooLongError as error:
-            execution_id = context.execution_id
-            shown = repr(execution_id[:_SHOWN_ID_CHARACTERS])
-            if len(execution_id) > _SHOWN_ID_CHARACTERS:
-                shown += "…"
-            return KeyTooLongError(
-                f"payloads of execution {shown} cannot be offloaded, because its id of "
-                f"{len(execution_id):,} characters is too long: {error}. Use a shorter execution "
-                "id, or one of ASCII letters and digits",
-                size=error.size,
-                limit=error.limit,
-            )
-        return None
+    def key_error(self, context: BlobContext) -> KeyTooLongError | None:
+        """Return the error of offloading any payload of an owner; see the function `key_error`."""
+        return key_error(self.store, context.namespace, context.execution_id)
 
     def get(self, reference: Reference, *, namespace: str | None = None) -> bytes:
         """Read the blob that a reference names.
@@ -159,6 +139,36 @@ class Offloader:
             )
 
 
+def key_error(store: BlobStore, namespace: str, execution_id: str | None) -> KeyTooLongError | None:
+    """Return the error of storing any payload of an owner, or None if it is possible.
+
+    The key contains the names, percent-encoded: an id of 170 characters that are not ASCII can be
+    too long for a bucket. Makes no request.
+
+    Args:
+        store: the store to write to.
+        namespace: the owner's namespace.
+        execution_id: the owner's id; None for an unowned payload.
+    """
+    try:
+        store.require_storable(Reference(namespace, execution_id, "0" * 64).key)
+    except KeyTooLongError as error:
+        kind, name = (
+            ("namespace", namespace) if execution_id is None else ("execution", execution_id)
+        )
+        shown = repr(name[:_SHOWN_ID_CHARACTERS])
+        if len(name) > _SHOWN_ID_CHARACTERS:
+            shown += "…"
+        return KeyTooLongError(
+            f"payloads of {kind} {shown} cannot be offloaded, because its id of {len(name):,} "
+            f"characters is too long: {error}. Use a shorter {kind} id, or one of ASCII letters "
+            "and digits",
+            size=error.size,
+            limit=error.limit,
+        )
+    return None
+
+
 def fetch_offloaded(
     data: bytes, offloader: Offloader | None, namespace: str | None = None
 ) -> bytes:
@@ -188,11 +198,15 @@ def find_offloaded(data: bytes, offloader: Offloader, namespace: str | None = No
 
 def _require(offloader: Offloader | None, reference: Reference) -> Offloader:
     if offloader is None:
+        owner = (
+            f"a payload of namespace {reference.namespace!r}"
+            if reference.execution_id is None
+            else f"the payload of execution {reference.execution_id!r}"
+        )
         raise OffloadingNotConfiguredError(
-            f"the payload of execution {reference.execution_id!r} was offloaded to key "
-            f"{reference.key!r}, but no offloading is configured here: configure the storage it "
-            "was written to (client: workflow_payload_offloading=…, worker: "
-            "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__…)"
+            f"{owner} was offloaded to key {reference.key!r}, but no offloading is configured "
+            "here: configure the storage it was written to (client: "
+            "workflow_payload_offloading=…, worker: TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__…)"
         )
     return offloader
 

@@ -3,6 +3,10 @@
 Key: ``temporal-payload/<namespace>/<execution id>/sha256:<hex digest of the blob>``, the two names
 percent-encoded as one path segment each. Reference: ``{"key": "<key>"}``, without the storage
 prefix. The platform defines both formats.
+
+A payload for which Temporal names no execution has ``@unowned`` in the place of the execution id.
+No execution can have this segment, because a percent-encoded id contains no ``@``. The official SDK
+reads any key.
 """
 
 from __future__ import annotations
@@ -19,6 +23,9 @@ from mistral_offload.errors import PayloadDecodeError, ReferenceRefusedError
 
 PAYLOAD_ROOT = "temporal-payload"
 
+UNOWNED = "@unowned"
+"""The segment of a key that names no execution."""
+
 _LONGEST_REFERENCE = 64 * 1024
 
 _KEY = re.compile(rf"{PAYLOAD_ROOT}/([^/]*)/([^/]*)/sha256:([0-9a-f]{{64}})")
@@ -26,22 +33,28 @@ _KEY = re.compile(rf"{PAYLOAD_ROOT}/([^/]*)/([^/]*)/sha256:([0-9a-f]{{64}})")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Reference to an offloaded payload: its execution, and the SHA-256 of the blob in hex."""
+    """Reference to an offloaded payload.
+
+    Attributes:
+        namespace: the namespace it belongs to.
+        execution_id: the execution it belongs to; None for an unowned payload.
+        digest: SHA-256 of the blob in hex.
+    """
 
     namespace: str
-    execution_id: str
+    execution_id: str | None
     digest: str
 
     @classmethod
-    def of(cls, blob: bytes, *, namespace: str, execution_id: str) -> Reference:
-        """Return the reference to a blob of an execution."""
+    def of(cls, blob: bytes, *, namespace: str, execution_id: str | None) -> Reference:
+        """Return the reference to a blob of an execution, or to an unowned one."""
         return cls(namespace, execution_id, hashlib.sha256(blob).hexdigest())
 
     @property
     def key(self) -> str:
         """Storage key, without the prefix of the store."""
-        names = "/".join(quote(name, safe="") for name in (self.namespace, self.execution_id))
-        return f"{PAYLOAD_ROOT}/{names}/sha256:{self.digest}"
+        owner = UNOWNED if self.execution_id is None else quote(self.execution_id, safe="")
+        return f"{PAYLOAD_ROOT}/{quote(self.namespace, safe='')}/{owner}/sha256:{self.digest}"
 
     def to_json(self) -> bytes:
         """Return the JSON that is sent instead of the payload."""
@@ -81,7 +94,8 @@ class Reference:
                 f"{PAYLOAD_ROOT}/<namespace>/<execution id>/sha256:<64 lower-case hex digits>",
                 key=key,
             )
-        reference = cls(unquote(match[1]), unquote(match[2]), match[3])
+        execution_id = None if match[2] == UNOWNED else unquote(match[2])
+        reference = cls(unquote(match[1]), execution_id, match[3])
         if reference.key != key:  # another encoding of the same names is another object
             raise ReferenceRefusedError(
                 f"refused to read key {key!r}: its names are not percent-encoded as this platform "

@@ -1,9 +1,9 @@
 """The Temporal codec: applies a `PayloadEncoder` to every payload.
 
 A payload without a context of its own belongs to the execution that Temporal's serialization
-context names. A payload that needs no change is returned as the same object. Decoding leaves the
-context in the metadata, so that reading a large value parses it once; the official codec rebuilds
-JSON inside JSON instead.
+context names; if it names none, to the namespace of the codec. A payload that needs no change is
+returned as the same object. Decoding leaves the context in the metadata, so that reading a large
+value parses it once; the official codec rebuilds JSON inside JSON instead.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.activity_handles import handle_owner
 from mistral_offload.temporal.failures.awaited_payloads import (
     AwaitedPayloadError,
     describe_awaited,
@@ -68,21 +69,37 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
     Args:
         encoder: encrypts, compresses and offloads payloads as configured.
         lost_blobs: conditions under which a worker ends an execution because a blob is missing.
+        namespace: the namespace of payloads for which Temporal names no execution; without it, they
+            are not offloaded.
     """
 
     def __init__(
-        self, encoder: PayloadEncoder, lost_blobs: LostBlobConfig = LostBlobConfig()
+        self,
+        encoder: PayloadEncoder,
+        lost_blobs: LostBlobConfig = LostBlobConfig(),
+        *,
+        namespace: str | None = None,
     ) -> None:
         self._encoder = encoder
         self._lost_blobs = lost_blobs
-        self._owner = PayloadOwner()
+        self._namespace = namespace
+        self._owner = PayloadOwner.unowned(namespace)
         self._is_for_worker = False
         self._message_encoder = MessageEncoder(encoder, self._encode)
 
     def with_context(self, context: SerializationContext) -> Self:
         """Return a copy of this codec for the payloads of one workflow or activity."""
         other = copy(self)
-        other._owner = PayloadOwner.of(context)
+        owner = PayloadOwner.of(context)
+        other._owner = PayloadOwner.unowned(self._namespace) if owner.is_unowned else owner
+        return other
+
+    def for_namespace(self, namespace: str) -> Self:
+        """Return a copy of this codec for the clients and workers of a namespace."""
+        other = copy(self)
+        other._namespace = namespace
+        if other._owner.is_unowned:
+            other._owner = PayloadOwner.unowned(namespace)
         return other
 
     def for_worker(self) -> Self:
@@ -117,8 +134,11 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             StorageError: a blob could not be written.
         """
         caller = current_caller(for_worker=self._is_for_worker)
+        owner = self._owner
+        if owner.is_unowned:
+            owner = handle_owner() or owner
         return await self._message_encoder.encode(
-            payloads, self._owner, for_worker=caller is Caller.WORKER
+            payloads, owner, for_worker=caller is Caller.WORKER
         )
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -197,7 +217,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 
     async def _is_called_by_worker(self, caller: Caller) -> bool:
         if caller is not Caller.UNRECOGNIZED or not has_worker():
-            return caller is Caller.WORKER
+            return caller in (Caller.WORKER, Caller.NEXUS_WORKER)
         # A client can use a placeholder, but an error would make a worker retry its task forever.
         return (
             has_unrecognized_activities()

@@ -135,7 +135,10 @@ class ContextCompositeConverter(CompositePayloadConverter):
 
 
 def data_converter(
-    encoder: PayloadEncoder | None = None, *, lost_blobs: LostBlobConfig = LostBlobConfig()
+    encoder: PayloadEncoder | None = None,
+    *,
+    lost_blobs: LostBlobConfig = LostBlobConfig(),
+    namespace: str | None = None,
 ) -> DataConverter:
     """Make the data converter for a Temporal client and its workers.
 
@@ -150,11 +153,13 @@ def data_converter(
             raises `OffloadingNotConfiguredError`. With one that encrypts whole payloads, messages
             and stack traces of failures are encrypted, too: Temporal shows "Encoded failure".
         lost_blobs: conditions under which a worker ends an execution because a blob is missing.
+        namespace: the client's namespace. Without it, payloads for which Temporal names no
+            execution are not offloaded, such as inputs and results of Nexus operations.
     """
     encoder = encoder or PayloadEncoder()
     return DataConverter(
         payload_converter_class=tracking(ContextCompositeConverter, encoder),
-        payload_codec=OffloadingCodec(encoder, lost_blobs),
+        payload_codec=OffloadingCodec(encoder, lost_blobs, namespace=namespace),
         failure_converter_class=failure_converter_class(
             offloads=encoder.offloads, encrypts=encoder.encrypts_whole, lost_blobs=lost_blobs
         ),

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import temporalio.activity
 import temporalio.workflow
+from nexusrpc.handler import StartOperationResultAsync, StartOperationResultSync
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
@@ -24,16 +25,19 @@ from temporalio.worker import (
     ActivityInboundInterceptor,
     ContinueAsNewInput,
     ExecuteActivityInput,
+    ExecuteNexusOperationStartInput,
     ExecuteWorkflowInput,
     HandleQueryInput,
     HandleSignalInput,
     HandleUpdateInput,
     Interceptor,
+    NexusOperationInboundInterceptor,
     SignalChildWorkflowInput,
     SignalExternalWorkflowInput,
     StartActivityInput,
     StartChildWorkflowInput,
     StartLocalActivityInput,
+    StartNexusOperationInput,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
     WorkflowOutboundInterceptor,
@@ -58,10 +62,11 @@ from mistral_offload.temporal.failures.lost_value import require_delivered, unma
 from mistral_offload.temporal.outbound.history_growth import (
     FLOOR_HEADER,
     current_history,
+    parse_floor,
     received_floor,
     set_outcome_floor,
 )
-from mistral_offload.temporal.worker_scope import note_activity_task, note_worker
+from mistral_offload.temporal.worker_scope import nexus_code, note_activity_task, note_worker
 
 
 class ContextInterceptor(Interceptor):
@@ -75,6 +80,13 @@ class ContextInterceptor(Interceptor):
         """Add contexts to the results of activities."""
         note_worker()
         return _ActivityContext(next)
+
+    def intercept_nexus_operation(
+        self, next: NexusOperationInboundInterceptor
+    ) -> NexusOperationInboundInterceptor:
+        """Fail operations whose input is lost, and apply the floors of their callers."""
+        note_worker()
+        return _NexusOperations(next)
 
     def workflow_interceptor_class(
         self,
@@ -111,6 +123,19 @@ class _ActivityContext(ActivityInboundInterceptor):
             begin_protection(open_since)  # for the result; clients in the activity have none
         context = activity_context(info, received)
         return result if context is None else wrap(result, context)
+
+
+class _NexusOperations(NexusOperationInboundInterceptor):
+    async def execute_nexus_operation_start(
+        self, input: ExecuteNexusOperationStartInput
+    ) -> StartOperationResultSync[Any] | StartOperationResultAsync:
+        require_delivered([input.input])
+        try:
+            with nexus_code():
+                return await super().execute_nexus_operation_start(input)
+        finally:
+            # The result stays in the history of a calling workflow.
+            set_outcome_floor(parse_floor(input.ctx.headers.get(FLOOR_HEADER)))
 
 
 class _OwnContext:
@@ -218,6 +243,20 @@ class _OutboundContext(WorkflowOutboundInterceptor):
                 replace(input, args=arguments, headers=call.headers)
             )
             call.end_with(handle)
+        return handle
+
+    async def start_nexus_operation(
+        self, input: StartNexusOperationInput[Any, Any]
+    ) -> temporalio.workflow.NexusOperationHandle[Any]:
+        with current_history().calling({}) as call:
+            floor = call.headers.get(FLOOR_HEADER)
+            if floor is not None:
+                headers = {**(input.headers or {}), FLOOR_HEADER: floor.data.decode()}
+                input = replace(input, headers=headers)
+            handle = await super().start_nexus_operation(input)
+        # The result of a synchronous operation is there now. Others are those of workflows, which
+        # do not know the floor.
+        call.forget()
         return handle
 
     async def signal_child_workflow(self, input: SignalChildWorkflowInput) -> None:

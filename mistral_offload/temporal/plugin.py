@@ -26,6 +26,7 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from mistral_offload.config import LostBlobConfig, PayloadOffloadingConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.activity_handles import ActivityHandleOwners
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import data_converter
 from mistral_offload.temporal.heartbeats import USUAL_PACE, HeartbeatPace
@@ -73,6 +74,7 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         if (config is None) == (encoder is None):
             raise ConfigurationError("OffloadPlugin needs either a configuration or an encoder")
         self._converter = data_converter(encoder or PayloadEncoder(config), lost_blobs=lost_blobs)
+        self._by_namespace: dict[str, DataConverter] = {}
         self._deadlock_timeout = deadlock_timeout
 
     def configure_client(self, config: ClientConfig) -> ClientConfig:
@@ -81,7 +83,12 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         Raises:
             ConfigurationError: the client is configured with another data converter.
         """
-        config["data_converter"] = self._converter_instead_of(config.get("data_converter"))
+        namespace = config["namespace"]
+        converter = self._converter_instead_of(config.get("data_converter"))
+        config["data_converter"] = self._for_namespace(converter, namespace)
+        interceptors = config["interceptors"]
+        if not any(isinstance(each, ActivityHandleOwners) for each in interceptors):
+            config["interceptors"] = [ActivityHandleOwners(namespace), *interceptors]
         return config
 
     async def connect_service_client(
@@ -152,7 +159,8 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             yield results
 
     def _converter_instead_of(self, given: DataConverter | None) -> DataConverter:
-        plain = (None, DataConverter.default, pydantic_data_converter, self._converter)
+        ours = (self._converter, *self._by_namespace.values())
+        plain = (None, DataConverter.default, pydantic_data_converter, *ours)
         if given not in plain:
             raise ConfigurationError(
                 "OffloadPlugin sets the data converter, but another one is configured. Remove that "
@@ -160,6 +168,14 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
                 "mistral_offload.temporal instead of the plugin"
             )
         return self._converter
+
+    def _for_namespace(self, converter: DataConverter, namespace: str) -> DataConverter:
+        codec = converter.payload_codec
+        if namespace not in self._by_namespace and isinstance(codec, OffloadingCodec):
+            self._by_namespace[namespace] = replace(
+                converter, payload_codec=codec.for_namespace(namespace)
+            )
+        return self._by_namespace[namespace]
 
 
 def _pace(config: Any) -> HeartbeatPace:

@@ -34,12 +34,14 @@ class Caller(Enum):
 
     Members:
         WORKER: a worker, for a workflow task or an activity.
+        NEXUS_WORKER: a worker, for the input, result or failure of a Nexus operation.
         CLIENT: a client, or the code of an activity or a Nexus operation, which use clients.
         UNRECOGNIZED: a client, unless the tasks of workers cannot be recognized with the installed
             temporalio.
     """
 
     WORKER = auto()
+    NEXUS_WORKER = auto()
     CLIENT = auto()
     UNRECOGNIZED = auto()
 
@@ -56,6 +58,7 @@ class _Scope:
 
 
 _scope: ContextVar[_Scope | None] = ContextVar("mistral_offload_worker", default=None)
+_runs_nexus_code: ContextVar[bool] = ContextVar("mistral_offload_nexus_code", default=False)
 
 
 @contextmanager
@@ -68,6 +71,16 @@ def worker_scope() -> Generator[None]:
         _scope.reset(token)
 
 
+@contextmanager
+def nexus_code() -> Generator[None]:
+    """Mark the code of a Nexus operation, whose payloads were or will be handled by its worker."""
+    token = _runs_nexus_code.set(True)
+    try:
+        yield
+    finally:
+        _runs_nexus_code.reset(token)
+
+
 def current_caller(*, for_worker: bool) -> Caller:
     """Return the caller of a codec.
 
@@ -76,6 +89,8 @@ def current_caller(*, for_worker: bool) -> Caller:
             `temporalio.worker.Worker.client`.
     """
     scope = _scope.get()
+    if in_nexus_operation() and has_worker() and not _runs_nexus_code.get():
+        return Caller.NEXUS_WORKER
     if in_nexus_operation() or current_activity() != (scope.activity if scope else None):
         return Caller.CLIENT
     if (for_worker and scope is not None) or in_worker_task():

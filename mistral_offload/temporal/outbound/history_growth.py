@@ -88,12 +88,27 @@ def set_outcome_floor(floor: int | None) -> None:
     _outcome_floor.set(floor)
 
 
+@contextmanager
+def outcome_floor_raised() -> Generator[None]:
+    """Apply only the ordinary threshold to what the current asyncio task sends inside."""
+    token = _outcome_floor.set(None)
+    try:
+        yield
+    finally:
+        _outcome_floor.reset(token)
+
+
 def received_floor(headers: Mapping[str, Payload]) -> int:
     """Return the highest floor of a call's result, in bytes, as its headers say."""
     header = headers.get(FLOOR_HEADER)
-    if header is None or not header.data.isdigit():
+    return parse_floor(header and header.data.decode(errors="replace"))
+
+
+def parse_floor(text: str | None) -> int:
+    """Return a floor in bytes from the text of a header; the highest without such a text."""
+    if text is None or not (text.isascii() and text.isdigit()):
         return HISTORY_LIMIT_BYTES
-    return max(SMALLEST_OFFLOADED_BYTES, int(header.data[:10]))
+    return max(SMALLEST_OFFLOADED_BYTES, int(text[:10]))
 
 
 @dataclass(frozen=True, slots=True)

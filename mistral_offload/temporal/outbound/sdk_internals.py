@@ -97,6 +97,15 @@ def in_nexus_operation() -> bool:
     return temporalio.nexus.in_operation()
 
 
+def worker_namespace() -> str | None:
+    """Return the namespace of the worker whose Nexus operation or activity is running, if any."""
+    if temporalio.nexus.in_operation():
+        return temporalio.nexus.info().namespace
+    if temporalio.activity.in_activity():
+        return temporalio.activity.info().namespace
+    return None
+
+
 def converts_for_workflow() -> bool:
     """Return True if a value is converted for a workflow, by its code or by the worker."""
     if temporalio.workflow.in_workflow():

@@ -86,7 +86,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             if not temporalio.workflow.in_workflow():
                 raise
             raise _WorkflowSerializationError(str(refusal)) from refusal.__cause__
-        owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
+        owner = self._owner()
         if LENIENT.get():  # details of a failure, which must be delivered
             unstorable = unstorable_error(payloads, owner, self._encoder)
             if unstorable is not None:
@@ -108,6 +108,13 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         # Arguments of local activities stay in the worker.
         floor = None if owner.is_local else outcome_floor(self._run.history.floor)
         return self._run.outbox.record(payloads, owner, floor=floor)
+
+    def _owner(self) -> PayloadOwner:
+        owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
+        if owner.is_unowned and self._run.own is not None and temporalio.workflow.in_workflow():
+            # The input of a Nexus operation stays in the history of its caller.
+            return PayloadOwner.of(self._run.own)
+        return owner
 
     def from_payloads(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None

@@ -10,7 +10,7 @@ from temporalio.converter import (
     WorkflowSerializationContext,
 )
 
-from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.context import BlobContext, PayloadContext, UnownedContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +18,16 @@ class PayloadOwner:
     """The execution on whose behalf payloads are encoded or decoded.
 
     Attributes:
-        context: the execution that owns payloads without a context of their own; None when
-            Temporal does not name one.
+        context: the execution that owns payloads without a context of their own; if Temporal does
+            not name one, the namespace, or None when that is unknown, too.
         is_local: True for a local activity, whose result becomes part of a workflow task's
             response.
         is_activity: True for the payloads of an activity, local or not.
-        stays_in_history: True for an activity of a workflow, whose result stays in the history.
+        stays_in_history: True for an activity of a workflow, whose result stays in the history, and
+            for unowned payloads, which may stay in one.
     """
 
-    context: PayloadContext | None = None
+    context: BlobContext | None = None
     is_local: bool = False
     is_activity: bool = False
     stays_in_history: bool = False
@@ -46,6 +47,17 @@ class PayloadOwner:
                 stays_in_history=bool(context.workflow_id),
             )
         return cls()
+
+    @classmethod
+    def unowned(cls, namespace: str | None) -> PayloadOwner:
+        """Return the owner of payloads for which Temporal names no execution."""
+        context = UnownedContext(namespace) if namespace else None
+        return cls(context, stays_in_history=True)
+
+    @property
+    def is_unowned(self) -> bool:
+        """True if no execution is known."""
+        return not isinstance(self.context, PayloadContext)
 
     @property
     def namespace(self) -> str | None:
