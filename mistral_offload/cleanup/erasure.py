@@ -2,7 +2,8 @@
 
 Does not erase Temporal's history itself (small values, references), copies in the caches of workers
 and clients, earlier versions in a versioned bucket, and data that other executions derived from it;
-children are executions of their own.
+children are executions of their own. Blobs that belong to no execution are only deleted by their
+keys, since nothing tells which of them hold data of this execution.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class ErasurePlan:
         run_ids: the runs whose activity fields are included.
         is_known: True if Temporal still knows the execution; if not, run_ids are only those given.
         open_ids: running executions of its tree, which may need the blobs.
+        unowned: number of other blobs of the namespace that belong to no execution.
     """
 
     execution_id: str
@@ -34,6 +36,7 @@ class ErasurePlan:
     run_ids: tuple[str, ...]
     is_known: bool
     open_ids: tuple[str, ...]
+    unowned: int = 0
 
     @property
     def size(self) -> int:
@@ -46,6 +49,8 @@ async def plan_erasure(
     temporal: TemporalExecutions,
     execution_id: str,
     run_ids: Collection[str] = (),
+    *,
+    keys: Collection[str] = (),
 ) -> ErasurePlan:
     """Find all blobs of an execution. Delete them with `delete_blobs`.
 
@@ -54,12 +59,21 @@ async def plan_erasure(
         temporal: lists the runs of the execution, and those still running in its tree.
         execution_id: the execution's id, in the namespace of ``temporal``.
         run_ids: more runs of it, which Temporal may no longer know.
+        keys: keys of blobs that belong to no execution, and are to be deleted as well.
 
     Raises:
-        ConfigurationError: a run belongs to another execution.
+        ConfigurationError: a run belongs to another execution, or a key to any, or to another
+            namespace.
         APIConnectionError: Temporal did not respond, or refused.
         StorageError: a store cannot be listed.
     """
+    nobody = Owner(temporal.namespace, OwnerKind.UNOWNED, "")
+    for key in keys:
+        if Owner.of(key) != nobody:
+            raise ConfigurationError(
+                f"{key!r} is not the key of a blob that belongs to no execution: those of namespace "
+                f"{temporal.namespace!r} begin with {nobody.key_prefix}"
+            )
     latest = await temporal.latest_run(execution_id)
     runs = await temporal.list_runs(f"WorkflowId = {quoted(execution_id)}")
     if latest is not None:
@@ -77,12 +91,15 @@ async def plan_erasure(
         Owner(namespace, OwnerKind.EXECUTION, execution_id),
         *(Owner(namespace, OwnerKind.RUN, run_id) for run_id in known),
     ]
+    unowned = await asyncio.to_thread(_blobs_of, inventory, [nobody])
+    named = [blob for blob in unowned if blob.key.endswith(tuple(keys))]
     return ErasurePlan(
         execution_id=execution_id,
-        blobs=tuple(await asyncio.to_thread(_blobs_of, inventory, owners)),
+        blobs=(*await asyncio.to_thread(_blobs_of, inventory, owners), *named),
         run_ids=tuple(known),
         is_known=bool(runs),
         open_ids=tuple(sorted({run.id for run in tree if run.closed is None})),
+        unowned=len(unowned) - len(named),
     )
 
 

@@ -132,5 +132,7 @@ class Executions:
     def _id_of(self, owner: Owner) -> str | None:
         if owner.kind is OwnerKind.EXECUTION:
             return owner.id
+        if owner.kind is OwnerKind.UNOWNED:
+            return None
         run = self._runs.get(owner.id)
         return run.id if run else None

@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 
 from mistral_offload.errors import ReferenceRefusedError
 from mistral_offload.payload.field_reference import FIELD_ROOT, FieldReference
-from mistral_offload.payload.reference import PAYLOAD_ROOT, Reference
+from mistral_offload.payload.reference import PAYLOAD_ROOT, UNOWNED, Reference
 from mistral_offload.storage.store import BlobStore
 
 
@@ -22,13 +22,26 @@ class OwnerKind(str, Enum):
     RUN = "run"
     """The id of one run of an execution; the owner of activity fields."""
 
+    UNOWNED = "unowned"
+    """No id: payloads for which Temporal names no execution."""
 
-_ROOTS = {OwnerKind.EXECUTION: PAYLOAD_ROOT, OwnerKind.RUN: FIELD_ROOT}
+
+_ROOTS = {
+    OwnerKind.EXECUTION: PAYLOAD_ROOT,
+    OwnerKind.UNOWNED: PAYLOAD_ROOT,
+    OwnerKind.RUN: FIELD_ROOT,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The execution or run that a blob was written for."""
+    """The execution or run that a blob was written for.
+
+    Attributes:
+        namespace: its namespace.
+        kind: the kind of id.
+        id: the id; empty for unowned payloads.
+    """
 
     namespace: str
     kind: OwnerKind
@@ -50,14 +63,28 @@ class Owner:
         except ReferenceRefusedError:
             return None
         namespace, id, _ = rest.split("/", 2)
+        if root == PAYLOAD_ROOT and id == UNOWNED:
+            return cls(unquote(namespace), OwnerKind.UNOWNED, "")
         kind = OwnerKind.EXECUTION if root == PAYLOAD_ROOT else OwnerKind.RUN
         return cls(unquote(namespace), kind, unquote(id))
 
     @property
+    def label(self) -> str:
+        """Kind and id as text; "no execution" for unowned payloads."""
+        return "no execution" if self.kind is OwnerKind.UNOWNED else f"{self.kind.value} {self.id}"
+
+    @property
+    def member(self) -> dict[str, str | None]:
+        """The owner in a JSON document; ``{"execution": null}`` for unowned payloads."""
+        if self.kind is OwnerKind.UNOWNED:
+            return {OwnerKind.EXECUTION.value: None}
+        return {self.kind.value: self.id}
+
+    @property
     def key_prefix(self) -> str:
         """The common beginning of the keys of its blobs, and of no others."""
-        names = "/".join(quote(name, safe="") for name in (self.namespace, self.id))
-        return f"{_ROOTS[self.kind]}/{names}/"
+        segment = UNOWNED if self.kind is OwnerKind.UNOWNED else quote(self.id, safe="")
+        return f"{_ROOTS[self.kind]}/{quote(self.namespace, safe='')}/{segment}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ No I/O: a wrong decision loses data, so the rules can be tested exhaustively.
 A blob is kept, in this order of reasons, if
 
 * it belongs to another namespace: Temporal was queried about one only;
+* Temporal names no execution for it: any execution may refer to it, and only the bucket's expiry
+  rule removes it;
 * it is the input of a schedule;
 * it belongs to a tree of executions of which one is open (see `executions`): this covers ids that
   are used again, continue-as-new, resets, parents and children;
@@ -28,7 +30,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from mistral_offload.cleanup.executions import Executions
-from mistral_offload.cleanup.owners import Owner
+from mistral_offload.cleanup.owners import Owner, OwnerKind
 from mistral_offload.errors import ConfigurationError
 
 DEFAULT_RETENTION = timedelta(days=30)
@@ -40,6 +42,7 @@ class Decision(str, Enum):
 
     GARBAGE = "garbage"
     OTHER_NAMESPACE = "other_namespace"
+    UNOWNED = "unowned"
     SCHEDULED = "scheduled"
     RUNNING = "running"
     RECENT = "recent"
@@ -80,6 +83,8 @@ def decide(owner: Owner, modified: datetime, executions: Executions, rules: Rule
     """
     if owner.namespace != rules.namespace:
         return Decision.OTHER_NAMESPACE
+    if owner.kind is OwnerKind.UNOWNED:
+        return Decision.UNOWNED
     if executions.is_scheduled(owner):
         return Decision.SCHEDULED
     state = executions.state_of(owner)

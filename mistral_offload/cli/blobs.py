@@ -59,8 +59,7 @@ def ls(
         found,
         _blob_document,
         lambda blob: (
-            f"{blob.size:>15,}  {aged(now - blob.modified):>8}  "
-            f"{blob.owner.kind.value} {blob.owner.id}  {blob.key}"
+            f"{blob.size:>15,}  {aged(now - blob.modified):>8}  {blob.owner.label}  {blob.key}"
         ),
     )
 
@@ -93,6 +92,13 @@ def rm(
         list[str] | None,
         typer.Option(help="A run of it that Temporal no longer knows. May be repeated."),
     ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Key of a blob of no execution that holds its data, as `inspect` shows it. May be "
+            "repeated."
+        ),
+    ] = None,
     while_running: Annotated[
         bool,
         typer.Option(
@@ -111,7 +117,7 @@ def rm(
     """
     output = Output(as_json)
     failures: dict[str, StorageError] = {}
-    plan = asyncio.run(_plan(load_settings(config), execution, run_id or []))
+    plan = asyncio.run(_plan(load_settings(config), execution, run_id or [], key or []))
     if plan.open_ids and not while_running:
         raise ConfigurationError(
             "nothing was deleted: executions that may need these blobs are still running: "
@@ -131,14 +137,17 @@ def rm(
         raise typer.Exit(1)
 
 
-async def _plan(settings: WorkerSettings, execution: str, run_ids: list[str]) -> ErasurePlan:
+async def _plan(
+    settings: WorkerSettings, execution: str, run_ids: list[str], keys: list[str]
+) -> ErasurePlan:
     from mistral_offload.cleanup.erasure import plan_erasure
     from mistral_offload.cleanup.temporal_executions import TemporalExecutions
     from mistral_offload.environment.temporal_client import open_temporal_client
 
     inventory = Inventory.of(settings, read_also=True)
     async with open_temporal_client(settings) as client:
-        return await plan_erasure(inventory, TemporalExecutions(client), execution, run_ids)
+        temporal = TemporalExecutions(client)
+        return await plan_erasure(inventory, temporal, execution, run_ids, keys=keys)
 
 
 async def _erase(plan: ErasurePlan) -> dict[str, StorageError]:
@@ -169,7 +178,7 @@ def _blob_document(blob: Blob) -> dict[str, Any]:
         "size": blob.size,
         "modified": blob.modified,
         "namespace": blob.owner.namespace,
-        blob.owner.kind.value: blob.owner.id,
+        **blob.owner.member,
     }
 
 
@@ -178,7 +187,7 @@ def _usage_document(report: UsageReport, top: int) -> dict[str, Any]:
         "total": _usage(report.total),
         "namespaces": {name: _usage(usage) for name, usage in report.namespaces.items()},
         "executions": [
-            {"namespace": owner.namespace, owner.kind.value: owner.id, **_usage(usage)}
+            {"namespace": owner.namespace, **owner.member, **_usage(usage)}
             for owner, usage in report.largest_owners(top)
         ],
     }
@@ -198,9 +207,7 @@ def _render_usage(console: Console, report: UsageReport, top: int) -> None:
     _print_usage(console, "namespace", [*rows, ("total", report.total)])
     if report.owners:
         owners = report.largest_owners(top)
-        rows = [
-            (f"{owner.namespace}: {owner.kind.value} {owner.id}", usage) for owner, usage in owners
-        ]
+        rows = [(f"{owner.namespace}: {owner.label}", usage) for owner, usage in owners]
         _print_usage(console, f"largest {len(owners)} of {len(report.owners):,}", rows)
 
 
@@ -229,6 +236,7 @@ def _erasure_document(plan: ErasurePlan, failures: dict[str, StorageError]) -> d
         "known_to_temporal": plan.is_known,
         "runs": plan.run_ids,
         "running": plan.open_ids,
+        "unowned": plan.unowned,
         "deleted": [blob.key for blob in plan.blobs if blob.key not in failures],
         "failures": {key: str(error) for key, error in failures.items()},
     }
@@ -244,6 +252,12 @@ def _render_erased(console: Console, plan: ErasurePlan, failures: dict[str, Stor
         console.print(
             "Temporal does not know this execution, or no longer: activity fields are stored by "
             "run, so pass each of its runs with --run-id to delete them as well."
+        )
+    if plan.unowned:
+        console.print(
+            f"{plan.unowned:,} blobs of the namespace belong to no execution, and may hold data of "
+            "this one: `mistral-offload inspect` with its id shows the keys that its history "
+            "refers to; pass them with --key."
         )
     console.print(
         "Not deleted: Temporal's history, caches of workers and clients (memory, cache_directory), "

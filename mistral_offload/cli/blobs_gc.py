@@ -30,6 +30,7 @@ _KEPT = {
     Decision.RECENT: "closed within the retention",
     Decision.YOUNG: "written within the retention or the minimum age",
     Decision.MAY_BE_NEEDED: "unknown to Temporal, but younger than a tree that is kept",
+    Decision.UNOWNED: "of no execution; removed by the bucket's expiry rule",
     Decision.OTHER_NAMESPACE: "in another namespace",
 }
 

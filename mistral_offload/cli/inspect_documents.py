@@ -108,7 +108,7 @@ def _status(status: BlobStatus, now: datetime) -> dict[str, Any]:
         "kind": "field" if key.is_field else "payload",
         "key": key.text,
         "namespace": owner.namespace,
-        owner.kind.value: owner.id,
+        **owner.member,
         "found": blob is not None,
     }
     if key.field is not None:

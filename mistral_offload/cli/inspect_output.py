@@ -122,7 +122,7 @@ def _print_blob(console: Console, status: BlobStatus, now: datetime) -> None:
     owner = key.owner
     print_line(
         console,
-        f"{kind} of {owner.kind.value} {owner.id}, namespace {owner.namespace}",
+        f"{kind} of {owner.label}, namespace {owner.namespace}",
         style="bold",
     )
     print_line(console, f"  key        {key.text}")

@@ -3,6 +3,7 @@
 With a wrong bucket or prefix, a process finds the blobs of all executions missing, but it can read
 back what it has written itself. So only blobs count that it has not written, and only for the
 execution they belong to: another process with the same mistake may have written those of others.
+Blobs that belong to no execution are no evidence, and there is none for them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class StoreEvidence:
         """Note that the store had a blob."""
         with self._lock:
             self._missing.pop(key, None)
-            if hash(key) not in self._written:
+            if hash(key) not in self._written and not _is_unowned(key):
                 _keep(self._proven, _owner(key), None, _OWNERS)
 
     def note_cached(self, key: str) -> None:
@@ -52,7 +53,7 @@ class StoreEvidence:
         Processes with other settings may share the cache.
         """
         with self._lock:
-            if hash(key) not in self._written:
+            if hash(key) not in self._written and not _is_unowned(key):
                 _keep(self._unconfirmed, _owner(key), key, _OWNERS)
 
     def note_missing(self, key: str) -> float:
@@ -82,6 +83,10 @@ class StoreEvidence:
 def _owner(key: str) -> str:
     """Return the root, namespace and execution (or run) that begin a key."""
     return "/".join(key.split("/", 3)[:3])
+
+
+def _is_unowned(key: str) -> bool:
+    return _owner(key).endswith("/@unowned")
 
 
 def _keep(entries: OrderedDict[K, V], key: K, value: V, most: int) -> None:

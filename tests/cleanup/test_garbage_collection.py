@@ -208,6 +208,14 @@ async def test_an_activity_without_a_workflow(world: World, inventory: Inventory
     assert (found(report), left(world)) == ({"running": 2}, kept)
 
 
+async def test_blobs_of_no_execution(world: World, inventory: Inventory) -> None:
+    await world.close("a")
+    kept = await world.put(world.unowned())
+    await world.put(world.payloads("a"))
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=500))
+    assert (found(report), left(world)) == ({"unowned": 1, "garbage": 1}, kept)
+
+
 async def test_a_temporal_that_knows_nothing(world: World, inventory: Inventory) -> None:
     """Such as a development server, used by mistake with the production bucket."""
     kept = await world.put(world.payloads("a"))

@@ -21,6 +21,23 @@ def test_of_a_payload(name: str) -> None:
     assert key.startswith(owner.key_prefix)
 
 
+def test_of_a_payload_without_an_execution() -> None:
+    reference = Reference.of(b"data", namespace="n/s", execution_id=None)
+    assert reference.key == f"temporal-payload/n%2Fs/@unowned/sha256:{reference.digest}"
+    assert Reference.from_key(reference.key) == reference
+    owner = Owner.of(reference.key)
+    assert owner == Owner("n/s", OwnerKind.UNOWNED, "")
+    assert reference.key.startswith(owner.key_prefix)
+    assert (owner.label, owner.member) == ("no execution", {"execution": None})
+
+
+def test_no_execution_id_collides_with_it() -> None:
+    reference = Reference.of(b"data", namespace="ns", execution_id="@unowned")
+    assert reference.key.startswith("temporal-payload/ns/%40unowned/")
+    assert Reference.from_key(reference.key) == reference
+    assert Owner.of(reference.key) == Owner("ns", OwnerKind.EXECUTION, "@unowned")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_of_an_activity_field(name: str) -> None:
     field = FieldReference.of(

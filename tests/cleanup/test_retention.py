@@ -58,6 +58,15 @@ def test_closed_longer_ago_than_the_retention() -> None:
     assert fate(run("r"), executions) is Decision.GARBAGE
 
 
+def test_a_blob_of_no_execution_is_left_to_the_bucket() -> None:
+    unowned = Owner("ns", OwnerKind.UNOWNED, "")
+    assert fate(unowned, known(), age=10_000) is Decision.UNOWNED
+    trusting = Rules("ns", NOW, retention=30 * DAY, min_age=DAY, trust_forgotten=True)
+    assert fate(unowned, known(), age=10_000, rules=trusting) is Decision.UNOWNED
+    other = Owner("other", OwnerKind.UNOWNED, "")
+    assert fate(other, known(), age=10_000) is Decision.OTHER_NAMESPACE
+
+
 def test_running() -> None:
     executions = known(ran("a", "r", None))
     assert fate(execution("a"), executions) is Decision.RUNNING

@@ -91,6 +91,13 @@ class World:
             for n in range(count)
         }
 
+    def unowned(self, count: int = 1) -> set[str]:
+        """Return keys of payloads for which Temporal names no execution."""
+        return {
+            Reference.of(b"%d" % n, namespace=self.client.namespace, execution_id=None).key
+            for n in range(count)
+        }
+
     def fields(self, run_id: str, count: int = 1, namespace: str | None = None) -> set[str]:
         """Return keys of activity fields."""
         namespace = namespace or self.client.namespace

@@ -341,6 +341,33 @@ async def test_rm_of_a_closed_execution(place: Place, world: World, bucket: Blob
     assert "caches" in ended.stdout
 
 
+async def test_blobs_of_no_execution(place: Place, world: World, bucket: BlobStore) -> None:
+    await world.close("a")
+    mine, other = sorted(await world.put(world.unowned(2)))
+    await world.put(world.payloads("a"))
+    config = place.config(world)
+    assert {entry["execution"] for entry in await document("ls", "--config", config)} == {None, "a"}
+    ended = await run("ls", "--config", config)
+    assert sum("no execution  temporal-payload" in line for line in ended.stdout.splitlines()) == 2
+    sums = await document("du", "--config", config, "--executions")
+    assert {(each["execution"], each["blobs"]) for each in sums["executions"]} == {
+        (None, 2),
+        ("a", 1),
+    }
+    assert (await document("gc", "--config", config, *NOW))["kept"]["unowned"]["blobs"] == 2
+    ended = await run("gc", "--config", config, *NOW)
+    assert "kept: of no execution" in ended.stdout
+
+    refused = await run("rm", "--execution", "a", "--key", *world.payloads("a"), "--config", config)
+    assert (refused.returncode, left(bucket)) == (2, world.keys)
+    assert "@unowned" in refused.stderr
+    remove = ("rm", "--execution", "a", "--key", mine, "--yes", "--config", config)
+    done = await document(*remove)
+    assert (set(done["deleted"]), done["unowned"]) == ({mine} | world.payloads("a"), 1)
+    assert left(bucket) == {other}
+    assert "1 blobs of the namespace belong to no execution" in (await run(*remove)).stdout
+
+
 async def test_rm_asks(place: Place, world: World, bucket: BlobStore) -> None:
     await world.close("a")
     keys = await world.put(world.payloads("a"))

@@ -32,7 +32,7 @@ from mistral_offload.inspection.expiry import Expiry
 from mistral_offload.inspection.findings import BlobStatus
 from mistral_offload.inspection.keys import BlobKey
 from mistral_offload.lifecycle.rules import ExpiryRule
-from mistral_offload.payload.context import PayloadContext
+from mistral_offload.payload.context import PayloadContext, UnownedContext
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage.factory import open_store
@@ -69,6 +69,18 @@ def document(*arguments: str, code: int = 0) -> Any:
 
 
 # One blob
+
+
+def test_a_key_of_no_execution(scene: Scene) -> None:
+    encoder = scene.settings().payload_encoder()
+    asyncio.run(encoder.encode_async(TEXT, UnownedContext(NAMESPACE)))
+    (key,) = scene.stored_keys()
+    found = document(key, "--config", scene.config(), "--full")
+    assert (found["kind"], found["namespace"], found["execution"]) == ("payload", NAMESPACE, None)
+    assert (found["key"], found["verified"], found["value"]) == (key, True, BOOK)
+    assert (
+        "payload of no execution, namespace default" in run(key, "--config", scene.config()).stdout
+    )
 
 
 def test_a_key(scene: Scene) -> None:

@@ -40,6 +40,13 @@ def variables(folder: Path, *, key: str = KEY) -> dict[str, str]:
     }
 
 
+def store_unowned(value: Any, folder: Path) -> Payload:
+    """Return a payload for which Temporal names no execution, with its blob in the store."""
+    converter = data_converter(_encoder(folder), namespace=NAMESPACE)
+    (payload,) = asyncio.run(converter.encode([value]))
+    return payload
+
+
 def store(
     value: Any,
     folder: Path,
@@ -49,19 +56,23 @@ def store(
     encryption: PayloadEncryptionConfig | None = None,
 ) -> Payload:
     """Return a payload as stored in a history, with its blob in the store."""
+    encoder = _encoder(folder, encryption)
+    context = PayloadContext(namespace, execution_id, execution_token=EXECUTION_TOKEN)
+    (payload,) = asyncio.run(data_converter(encoder).encode([ContextValue(value, context)]))
+    return payload
+
+
+def _encoder(folder: Path, encryption: PayloadEncryptionConfig | None = None) -> PayloadEncoder:
     settings = WorkerSettings(
         _env_file=None,
         temporal_payload_offloading={
             "storage_config": {"storage_provider": "local", "path": folder},
         },
     )
-    encoder = PayloadEncoder(
+    return PayloadEncoder(
         settings.payload_offloading,
         encryption=encryption or PayloadEncryptionConfig(mode="full", main_key=KEY),
     )
-    context = PayloadContext(namespace, execution_id, execution_token=EXECUTION_TOKEN)
-    (payload,) = asyncio.run(data_converter(encoder).encode([ContextValue(value, context)]))
-    return payload
 
 
 class CodecServer:

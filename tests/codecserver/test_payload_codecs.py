@@ -24,6 +24,7 @@ from tests.codecserver.process import (
     body,
     plain,
     store,
+    store_unowned,
     variables,
 )
 
@@ -44,6 +45,14 @@ def server(folder: Path) -> Iterator[CodecServer]:
 def test_small_values_are_shown_whole(server: CodecServer, folder: Path) -> None:
     values = [{"title": "The Shining"}, "text", None, [1, 2]]
     assert server.show(*(store(value, folder) for value in values)) == values
+
+
+def test_a_payload_of_no_execution(server: CodecServer, folder: Path) -> None:
+    payload = store_unowned(LARGE, folder)
+    (shown,) = server.show(payload)
+    assert shown["size"] == len(dump_json(LARGE))
+    (downloaded,) = server.post(payload, path="/download")
+    assert json.loads(downloaded.data) == LARGE
 
 
 def test_payloads_that_were_not_encoded_pass_through(server: CodecServer) -> None:

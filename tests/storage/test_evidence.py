@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mistral_offload.errors import BlobNotFoundError
+from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import MemoryStore, evidence
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
@@ -57,6 +58,21 @@ def test_own_blobs_prove_nothing(was_there: bool) -> None:
     write(cache, b"a")
     assert read(cache, b"a") == b"a"
     assert not missing(cache).store_is_proven
+
+
+def test_blobs_of_no_execution_prove_nothing(tmp_path: Path) -> None:
+    """Another process with the same mistake may have written them."""
+    unowned = Reference.of(b"a", namespace="n", execution_id=None).key.split("/")[2]
+    assert unowned == "@unowned"
+    store = MemoryStore()
+    store.put(key_of(b"a", unowned), b"a")
+    cache = BlobCache(store)
+    assert read(cache, b"a", unowned) == b"a"
+    assert not missing(cache, unowned).store_is_proven
+    write(BlobCache(store, directory=CacheDirectory(tmp_path)), b"b", unowned)
+    shared = BlobCache(store, directory=CacheDirectory(tmp_path))
+    assert read(shared, b"b", unowned) == b"b"
+    assert not missing(shared, unowned).store_is_proven
 
 
 def test_other_stores_prove_nothing() -> None:

@@ -21,6 +21,8 @@ from mistral_offload.temporal.outbound.history_growth import outcome_floor
 from mistral_offload.temporal.outbound.outbox import Batch, OutboxEntry, find_entry, without_mark
 from mistral_offload.temporal.outbound.sdk_internals import Capability, lost_capabilities
 from mistral_offload.temporal.outbound.size_budget import (
+    NAMESPACE_REMEDY,
+    REMEDY,
     MessageBudget,
     list_floor,
     list_size,
@@ -131,10 +133,15 @@ class MessageEncoder:
             if budget is not None:
                 unplanned = zip(encoded, entries, strict=True)
                 budget.add([each for each, found in unplanned if found is None])
-        error = None if in_workflow_task else size_error(encoded)
-        if error is not None:  # raised in a workflow task, it would only make Temporal retry that
+        if in_workflow_task:  # an error would only make Temporal retry the task
+            return encoded
+        error = size_error(encoded, remedy=self._remedy(owner))
+        if error is not None:
             raise error
         return encoded
+
+    def _remedy(self, owner: PayloadOwner) -> str:
+        return NAMESPACE_REMEDY if self._encoder.offloads and owner.context is None else REMEDY
 
     def _floor(
         self,

@@ -37,9 +37,13 @@ _FRAMING_BYTES = 16
 _UNPLANNED_SHARE = 8
 """Divisor of the remaining budget: the largest share that one unplanned payload may take."""
 
-_REMEDY = (
+REMEDY = (
     "Configure payload offloading: BlobStorageConfig(…) in PayloadOffloadingConfig, or the "
     "worker's TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… variables."
+)
+NAMESPACE_REMEDY = (
+    "Temporal names no execution for it, so it can only be offloaded if the namespace is known: "
+    "use OffloadPlugin, or pass namespace=… to data_converter."
 )
 
 
@@ -121,9 +125,7 @@ class MessageBudget:
         self._spent += list_size(payloads)
 
 
-def size_error(
-    payloads: Sequence[Payload], *, remedy: str = _REMEDY
-) -> PayloadTooLargeError | None:
+def size_error(payloads: Sequence[Payload], *, remedy: str = REMEDY) -> PayloadTooLargeError | None:
     """Return the error for a list over the server's limit; None if it is within."""
     size = list_size(payloads)
     if size <= INLINE_LIMIT_BYTES:
