@@ -71,8 +71,8 @@ async def plan_erasure(
     for key in keys:
         if Owner.of(key) != nobody:
             raise ConfigurationError(
-                f"{key!r} is not the key of a blob that belongs to no execution: those of namespace "
-                f"{temporal.namespace!r} begin with {nobody.key_prefix}"
+                f"{key!r} is not the key of a blob that belongs to no execution: those of "
+                f"namespace {temporal.namespace!r} begin with {nobody.key_prefix}"
             )
     latest = await temporal.latest_run(execution_id)
     runs = await temporal.list_runs(f"WorkflowId = {quoted(execution_id)}")

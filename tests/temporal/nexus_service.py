@@ -132,10 +132,10 @@ tokens: dict[str, bytes] = {}
 @activity.defn
 async def completed_later(expects_details: bool) -> str:
     info = activity.info()
-    if expects_details and info.heartbeat_details:
-        return str(info.heartbeat_details[0])
-    tokens[info.workflow_id or info.activity_id] = info.task_token
-    activity.raise_complete_async()
+    if not (expects_details and info.heartbeat_details):
+        tokens[info.workflow_id or info.activity_id] = info.task_token
+        activity.raise_complete_async()
+    return str(info.heartbeat_details[0])
 
 
 @activity.defn

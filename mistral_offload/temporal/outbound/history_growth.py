@@ -101,7 +101,7 @@ def outcome_floor_raised() -> Generator[None]:
 def received_floor(headers: Mapping[str, Payload]) -> int:
     """Return the highest floor of a call's result, in bytes, as its headers say."""
     header = headers.get(FLOOR_HEADER)
-    return parse_floor(header and header.data.decode(errors="replace"))
+    return parse_floor(None if header is None else header.data.decode(errors="replace"))
 
 
 def parse_floor(text: str | None) -> int:
