@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import nexusrpc
@@ -56,6 +56,8 @@ class TextsHandler:
 
     @nexusrpc.handler.sync_operation
     async def make(self, ctx: nexusrpc.handler.StartOperationContext, size: int) -> str:
+        if size < 0:
+            return cast("str", object())  # which cannot be written
         return "x" * size
 
     @nexusrpc.handler.sync_operation
@@ -201,7 +203,26 @@ class Open:
         self._more = text
 
 
-WORKFLOWS = [Doubling, Failing, Calling, CallingOften, Waiting, Open]
+@workflow.defn
+class SignalingWithStart:
+    """Starts an `Open` with a signal, and a memo; all are texts of some size."""
+
+    @workflow.run
+    async def run(self, execution_id: str, size: int) -> str:
+        large = "x" * size
+        handle = await workflow.signal_with_start_workflow(
+            Open.run,
+            large,
+            id=execution_id,
+            task_queue=workflow.info().task_queue,
+            signal=Open.tell,
+            signal_args=[large],
+            memo={"large": large},
+        )
+        return handle.id
+
+
+WORKFLOWS = [Doubling, Failing, Calling, CallingOften, Waiting, Open, SignalingWithStart]
 ACTIVITIES = [completed_later, double, beat_and_fail]
 
 

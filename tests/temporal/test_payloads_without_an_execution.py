@@ -40,7 +40,7 @@ from temporalio.converter import (
     StorageDriverStoreContext,
     StorageDriverWorkflowInfo,
 )
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -64,6 +64,7 @@ from tests.temporal.nexus_service import (
     CallingOften,
     Doubling,
     Open,
+    SignalingWithStart,
     Texts,
     TextsHandler,
     Waiting,
@@ -346,13 +347,19 @@ async def _scheduled_result(scene: Scene, handle: Any, number: int) -> int:
     return len(await result_of(workflow_handle))
 
 
-@pytest.mark.skipif(not HAS_NEXUS_STORAGE, reason="this temporalio has no such operations")
+@pytest.mark.skipif(not HAS_NEXUS_STORAGE, reason="this temporalio does not have them")
 @pytest.mark.parametrize("options", [plugin_options, driver_options])
-async def test_nexus_operations_without_a_workflow(
+async def test_operations_that_a_server_has_to_allow(
     options: Callable[[MemoryStore], dict[str, Any]],
 ) -> None:
-    allowed = ["--headless", "--dynamic-config-value", "nexusoperation.enableStandalone=true"]
-    allowed += ["--dynamic-config-value", "nexus.enableStandaloneOperation=true"]
+    """Nexus operations called by a client, and signal-with-start from a workflow."""
+    allowed = ["--headless"]
+    for name in (
+        "nexusoperation.enableStandalone",
+        "nexus.enableStandaloneOperation",
+        "history.enableSignalWithStartFromWorkflow",
+    ):
+        allowed += ["--dynamic-config-value", f"{name}=true"]
     async with await WorkflowEnvironment.start_local(
         dev_server_existing_path=str(Path(sysconfig.get_path("scripts")) / "temporal"),
         dev_server_extra_args=allowed,
@@ -370,6 +377,17 @@ async def test_nexus_operations_without_a_workflow(
                     handle.operation_id, result_type=str
                 )
                 assert len(await within(by_id.result())) == 2 * SIZE
+            execution_id = f"open-{uuid4().hex}"
+            starting = await scene.client.start_workflow(
+                SignalingWithStart.run,
+                args=[execution_id, SIZE],
+                id=f"starting-{execution_id}",
+                task_queue=scene.task_queue,
+            )
+            assert await result_of(starting) == execution_id
+            started = scene.client.get_workflow_handle_for(Open.run, execution_id)
+            assert await result_of(started) == 2 * SIZE
+            assert len(await (await started.describe()).memo_value("large")) == SIZE
 
 
 async def test_results_of_nexus_operations_stay_out_of_a_history(temporal_target: str) -> None:
@@ -395,11 +413,41 @@ async def test_a_lost_input_or_result_fails_the_operation_once(temporal_target: 
             handle = await call(scene, operation)
             with pytest.raises(WorkflowFailureError) as caught:
                 await result_of(handle)
-            types = [
-                each.type for each in causes(caught.value) if isinstance(each, ApplicationError)
-            ]
-            assert "BlobNotFoundError" in types
+            assert "BlobNotFoundError" in types_of(caught.value)
             assert await failed_tasks(handle) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "size", "kind"),
+    [
+        ("double", SIZE, "PayloadTooLargeError"),
+        ("make", SIZE, "PayloadTooLargeError"),
+        ("make", -1, "PayloadSerializationError"),
+    ],
+)
+async def test_values_that_cannot_be_sent_fail_once(
+    temporal_target: str, operation: str, size: int, kind: str
+) -> None:
+    """Without a store, or because they cannot be written."""
+    plugin = OffloadPlugin(encoder=PayloadEncoder())
+    async with nexus_worker(temporal_target, {"plugins": [plugin]}) as scene:
+        handle = await call(scene, operation, size)
+        with pytest.raises(WorkflowFailureError) as caught:
+            await result_of(handle)
+        assert kind in types_of(caught.value)
+        assert await failed_tasks(handle) == []
+
+
+async def test_details_of_a_termination(scene: Scene) -> None:
+    handle = await scene.client.start_workflow(
+        Open.run, LARGE, id=f"open-{uuid4().hex}", task_queue=scene.task_queue
+    )
+    await handle.terminate(LARGE)
+    with pytest.raises(WorkflowFailureError) as caught:
+        await result_of(handle)
+    cause = caught.value.cause
+    assert isinstance(cause, TerminatedError)
+    assert len(cause.details[0]) == SIZE
 
 
 async def test_a_missing_input_is_awaited_without_evidence(
@@ -487,6 +535,10 @@ async def test_a_driver_names_the_id_that_is_too_long() -> None:
 def without_cache(store: MemoryStore) -> PayloadEncoder:
     storage = BlobStorageConfig(bucket_name="stands-in", cache_memory_bytes=0)
     return PayloadEncoder(PayloadOffloadingConfig(storage_config=storage), store=store)
+
+
+def types_of(error: BaseException) -> list[str | None]:
+    return [each.type for each in causes(error) if isinstance(each, ApplicationError)]
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

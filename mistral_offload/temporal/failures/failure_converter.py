@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import NexusHandlerErrorRetryBehavior
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
@@ -20,6 +21,8 @@ from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.temporal.failures.awaited_payloads import describe_awaited
 from mistral_offload.temporal.failures.lost_payloads import LENIENT, as_failure, is_lasting
 
+_UNSPECIFIED = NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_UNSPECIFIED
+_NON_RETRYABLE = NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_NON_RETRYABLE
 _LONGEST_TEXT = 32 * 1024
 _MOST_CAUSES = 16
 
@@ -27,7 +30,8 @@ _MOST_CAUSES = 16
 class OffloadingFailureConverter(DefaultFailureConverter):
     """Temporal's failure converter, with three differences.
 
-    - Errors of this package that no retry can fix are not retryable.
+    - Errors of this package that no retry can fix are not retryable, nor are Nexus operations that
+      fail because of one.
     - Long messages, stack traces and chains of causes are shortened, with a note, because Temporal
       does not deliver a failure over the limit at all.
     - Details over the limit are removed, with a note, unless they are offloaded; so are
@@ -60,6 +64,11 @@ class OffloadingFailureConverter(DefaultFailureConverter):
             super().to_failure(exception, _details_converter(payload_converter), failure)
         finally:
             LENIENT.reset(token)
+        cause = exception.__cause__
+        if failure.HasField("nexus_handler_failure_info") and cause is not None:
+            info = failure.nexus_handler_failure_info
+            if info.retry_behavior == _UNSPECIFIED and is_lasting(cause, self._lost_blobs):
+                info.retry_behavior = _NON_RETRYABLE
         if not self._offloads:
             _drop_large_details(failure)
         _shorten(failure)
