@@ -274,7 +274,7 @@ class ReferenceReader:
                     return None
                 raise
         action = found.schedule.action.start_workflow
-        keys, errors = await self._keys_in(action)
+        keys, errors = await self._keys_in(action, found.memo)
         self._count()
         return StandingInput(
             InputKind.SCHEDULE,
@@ -331,9 +331,9 @@ class ReferenceReader:
         return await asyncio.to_thread(self._read_keys, payloads)
 
     async def _keys_in(
-        self, message: Message
+        self, *messages: Message
     ) -> tuple[tuple[BlobKey, ...], tuple[MistralOffloadError, ...]]:
-        payloads = [payload for _, payload in payloads_in(message)]
+        payloads = [payload for each in messages for _, payload in payloads_in(each)]
         return await asyncio.to_thread(self._read_keys, payloads)
 
     def _read_keys(

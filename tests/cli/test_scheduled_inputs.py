@@ -200,6 +200,23 @@ async def test_renew(place: Place) -> None:
     assert "would be renewed" in told.stdout
 
 
+async def test_renew_the_memo_of_a_schedule(place: Place) -> None:
+    """It belongs to no execution."""
+    action = ScheduleActionStartWorkflow("run", "x", id="remembered-run", task_queue=QUEUE)
+    await place.client.create_schedule(
+        "remembered", Schedule(action=action, spec=ScheduleSpec()), memo={"m": LONG}
+    )
+
+    async def listed() -> bool:
+        return "remembered" in [entry.id async for entry in await place.client.list_schedules()]
+
+    await until(listed)
+    before = place.modified("@unowned")
+    await asyncio.sleep(1.1)  # S3's times have seconds
+    await place.document("blobs", "renew", "--min-age-days", "0", "--renew")
+    assert place.modified("@unowned") > before
+
+
 async def test_another_namespace(place: Place) -> None:
     namespace = place.world.client.namespace
     place.variables.write_text(place.variables.read_text().replace(namespace, "elsewhere"))

@@ -43,7 +43,7 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError, TerminatedError
 from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
-from temporalio.worker import Worker
+from temporalio.worker import Replayer, Worker
 
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import (
@@ -392,7 +392,8 @@ async def test_operations_that_a_server_has_to_allow(
 
 async def test_results_of_nexus_operations_stay_out_of_a_history(temporal_target: str) -> None:
     store = MemoryStore()
-    async with nexus_worker(temporal_target, plugin_options(store)) as scene:
+    plugin = OffloadPlugin(encoder=encoder_for(store))
+    async with nexus_worker(temporal_target, {"plugins": [plugin]}) as scene:
         handle = await scene.client.start_workflow(
             CallingOften.run,
             args=[scene.endpoint, 20, 300_000],
@@ -402,6 +403,11 @@ async def test_results_of_nexus_operations_stay_out_of_a_history(temporal_target
         assert await result_of(handle) == 20 * 300_000
         description = await handle.describe()
         assert description.raw_description.workflow_execution_info.history_size_bytes < 100_000
+    store.requests.clear()
+    replayer = Replayer(workflows=WORKFLOWS, plugins=[plugin])
+    replayed = await replayer.replay_workflow(await handle.fetch_history())
+    assert replayed.replay_failure is None
+    assert not store.requests
 
 
 async def test_a_lost_input_or_result_fails_the_operation_once(temporal_target: str) -> None:
