@@ -25,6 +25,7 @@ from temporalio.worker import (
     ActivityInboundInterceptor,
     ContinueAsNewInput,
     ExecuteActivityInput,
+    ExecuteNexusOperationCancelInput,
     ExecuteNexusOperationStartInput,
     ExecuteWorkflowInput,
     HandleQueryInput,
@@ -136,6 +137,10 @@ class _NexusOperations(NexusOperationInboundInterceptor):
         finally:
             # The result stays in the history of a calling workflow.
             set_outcome_floor(parse_floor(input.ctx.headers.get(FLOOR_HEADER)))
+
+    async def execute_nexus_operation_cancel(self, input: ExecuteNexusOperationCancelInput) -> None:
+        with nexus_code():
+            await super().execute_nexus_operation_cancel(input)
 
 
 class _OwnContext:

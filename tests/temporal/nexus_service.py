@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -145,16 +144,6 @@ async def double(text: str) -> str:
     return text + text
 
 
-@activity.defn
-async def beat_and_fail(size: int) -> int:
-    details = activity.info().heartbeat_details
-    if details:
-        return len(details[0])
-    activity.heartbeat("x" * size)
-    await asyncio.sleep(0.2)
-    raise ApplicationError("again", "y" * size)
-
-
 @workflow.defn
 class Waiting:
     """Waits for an asynchronous activity; returns the length of its result, or of its details."""
@@ -223,7 +212,7 @@ class SignalingWithStart:
 
 
 WORKFLOWS = [Doubling, Failing, Calling, CallingOften, Waiting, Open, SignalingWithStart]
-ACTIVITIES = [completed_later, double, beat_and_fail]
+ACTIVITIES = [completed_later, double]
 
 
 @asynccontextmanager
