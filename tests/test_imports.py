@@ -11,7 +11,7 @@ import mistral_offload
 
 OPTIONAL = (
     "boto3", "botocore", "azure", "google", "temporalio", "pydantic_settings", "typer", "rich",
-    "starlette", "uvicorn", "cryptography", "zstandard", "msgpack", "tenacity",
+    "starlette", "uvicorn", "cryptography", "zstandard", "msgpack", "tenacity", "orjson",
 )  # fmt: skip
 
 WITHOUT_EXTRAS = f"""

@@ -1,7 +1,8 @@
 """Writing and reading of JSON text.
 
-The writer is pydantic-core's, as on the platform: compact, UTF-8, keys in insertion order, large
-integers exact. Models, dataclasses, datetimes, UUIDs and enums are serialized as pydantic does.
+The text is that of pydantic-core's writer, as on the platform: compact, UTF-8, keys in insertion
+order, large integers exact. Models, dataclasses, datetimes, UUIDs and enums are serialized as
+pydantic does.
 A value that would be lost or could not be read again is refused: NaN in most models, secrets, deep
 nesting, very long integers.
 """
@@ -20,6 +21,7 @@ from mistral_offload.errors import PayloadDecodeError, PayloadSerializationError
 from mistral_offload.payload.lost_members import require_complete
 from mistral_offload.payload.members import format_path, members_of
 from mistral_offload.payload.model_traits import traits_of
+from mistral_offload.payload.plain_writer import write_plain
 from mistral_offload.payload.reader_limits import (
     MAX_JSON_DEPTH,
     deepest,
@@ -41,6 +43,8 @@ def dump_json(value: object, adapter: TypeAdapter[Any] | None = None) -> bytes:
         PayloadSerializationError: the value, or a member of it, cannot be written as JSON, would
             not be in it, or could not be read again; the error names the member.
     """
+    if adapter is None and (plain := write_plain(value)) is not None:
+        return plain
     try:
         data = _to_json(value) if adapter is None else adapter.dump_json(value, by_alias=True)
     except _FAILURES as error:

@@ -18,6 +18,7 @@ _PASSED_THROUGH = (
     "httpcore",
     "httpx",
     "idna",
+    "orjson",
     "pydantic",
     "pydantic_core",
     "pydantic_settings",
