@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
-from operator import itemgetter
 from typing import Any, NamedTuple, cast
 
 from mistral_offload.payload.reader_limits import MAX_JSON_DEPTH
@@ -121,8 +120,8 @@ def _count_none(value: object, keys: set[str], levels: int) -> int:
 
 
 def _column(rows: list[Any], key: str) -> list[object]:
-    """Return the values of a key in the rows that are dicts and have it."""
+    """Return the values of a key in rows, with False where a row lacks it."""
     try:
-        return list(map(itemgetter(key), rows))
-    except (KeyError, TypeError):
-        return [row[key] for row in rows if type(row) is dict and key in row]
+        return [row.get(key, False) for row in rows]
+    except AttributeError:  # not all of them are dicts
+        return []

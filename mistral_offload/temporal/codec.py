@@ -36,6 +36,7 @@ from mistral_offload.temporal.wire.context_payloads import (
     has_metadata_form,
     read_context_payload,
 )
+from mistral_offload.temporal.wire.held_payload import PayloadParts, to_message
 from mistral_offload.temporal.wire.owner import PayloadOwner
 from mistral_offload.temporal.wire.plain_payloads import (
     holds_json,
@@ -164,7 +165,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 
     async def _encode(
         self,
-        payload: Payload,
+        payload: PayloadParts,
         owner: PayloadOwner,
         *,
         offload: bool | None = None,
@@ -172,7 +173,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         write: bool = True,
     ) -> Payload:
         if is_encoded(payload):  # already encoded: a payload that was passed on unread
-            return payload
+            return to_message(payload)
         if not carries_context(payload):
             encoded = await self._encoder.encode_async(
                 payload.data,
@@ -183,16 +184,16 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
                 write=write,
             )
             if not encoded.options:
-                return payload
+                return to_message(payload)
             return _with_size(write_plain(payload, encoded), encoded, payload, owner)
         parts = read_context_payload(payload)
         if parts.options:  # already encoded
-            return payload
+            return to_message(payload)
         encoded = await self._encoder.encode_async(
             parts.data, owner.context_for(parts.context), offload=offload, floor=floor, write=write
         )
         if not encoded.options and has_metadata_form(payload):
-            return payload
+            return to_message(payload)
         written = replace(parts, data=encoded.data, options=encoded.options).to_payload()
         return _with_size(written, encoded, payload, owner)
 
@@ -246,7 +247,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 
 
 def _with_size(
-    encoded: Payload, result: EncodedPayload, original: Payload, owner: PayloadOwner
+    encoded: Payload, result: EncodedPayload, original: PayloadParts, owner: PayloadOwner
 ) -> Payload:
     """Add the blob's size to the metadata, for errors about a missing blob.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
@@ -39,6 +39,7 @@ from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
     read_context_payload,
 )
+from mistral_offload.temporal.wire.held_payload import HeldPayload, is_holding
 from mistral_offload.temporal.wire.metadata import CONTEXT_ENCODING, LEGACY_CONTEXT_ENCODING
 
 # Small, because readers keep classes alive, and every sandboxed workflow has copies of its own.
@@ -74,12 +75,15 @@ class ContextPayloadConverter(EncodingPayloadConverter):
     def to_payload(self, value: Any) -> Payload | None:
         """Convert a `ContextValue`; None for any other value.
 
+        The result is a `HeldPayload` where that is allowed; see `holding`.
+
         Raises:
             PayloadSerializationError: the value has no JSON form.
         """
         if not isinstance(value, ContextValue) or self._encoding != CONTEXT_ENCODING:
             return None
-        return ContextPayload(dump_json(value.value), value.context, empty=value.empty).to_payload()
+        parts = ContextPayload(dump_json(value.value), value.context, empty=value.empty)
+        return _as_payload(parts.hold())
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         """Return the value, validated against the type hint.
@@ -98,12 +102,12 @@ class PlainJSONConverter(PydanticJSONPlainPayloadConverter):
     """
 
     def to_payload(self, value: Any) -> Payload | None:
-        """Write a value.
+        """Write a value; the result is a `HeldPayload` where that is allowed; see `holding`.
 
         Raises:
             PayloadSerializationError: the value, or a member of it, cannot be written as JSON.
         """
-        return Payload(metadata={"encoding": self.encoding.encode()}, data=dump_json(value))
+        return _as_payload(HeldPayload({"encoding": self.encoding.encode()}, dump_json(value)))
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         """Read a value, validated against a type; without one any JSON is accepted.
@@ -212,6 +216,11 @@ def json_of(payload: Payload) -> bytes | None:
     if encoding == b"json/plain":
         return payload.data
     return b"null" if encoding == b"binary/null" else None
+
+
+def _as_payload(held: HeldPayload) -> Payload:
+    # Where it is allowed, the caller is a `TrackingConverter`, which expects both.
+    return cast("Payload", held) if is_holding() else held.to_payload()
 
 
 def _value_json(payload: Payload) -> bytes:

@@ -11,6 +11,7 @@ from mistral_offload.temporal.activity_transfers import ActivityTransfers
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.deferred_values import WorkerDataConverter
 from mistral_offload.temporal.heartbeats import USUAL_PACE, HeartbeatPace
+from mistral_offload.temporal.outbound.tracking_converter import separate_class
 
 
 def worker_client(client: Client, pace: HeartbeatPace = USUAL_PACE) -> Client:
@@ -28,7 +29,8 @@ def worker_client(client: Client, pace: HeartbeatPace = USUAL_PACE) -> Client:
     if converter is client.data_converter:
         return client
     config = client.config(active_config=True)
-    own_converter = WorkerDataConverter.of(converter)
+    own_class = separate_class(converter.payload_converter_class)
+    own_converter = WorkerDataConverter.of(replace(converter, payload_converter_class=own_class))
     config["data_converter"] = own_converter
     config["interceptors"] = [ActivityTransfers(own_converter, pace), *config["interceptors"]]
     config["plugins"] = []  # they have configured the client already; not again

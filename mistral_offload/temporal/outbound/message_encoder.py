@@ -28,6 +28,7 @@ from mistral_offload.temporal.outbound.size_budget import (
     list_size,
     size_error,
 )
+from mistral_offload.temporal.wire.held_payload import PayloadParts
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _logger = logging.getLogger("mistral_offload.worker")
@@ -38,7 +39,7 @@ class EncodePayload(Protocol):
 
     async def __call__(  # noqa: D102 - the class says it
         self,
-        payload: Payload,
+        payload: PayloadParts,
         owner: PayloadOwner,
         *,
         offload: bool | None = None,
@@ -107,29 +108,31 @@ class MessageEncoder:
         Raises:
             PayloadTooLargeError: the list is over the limit, and no payload can be offloaded.
             StorageError: a blob could not be written.
+            LostStandInError: the data of a payload is not held any more.
         """
         entries = [find_entry(payload) for payload in payloads]
-        payloads = [without_mark(payload) for payload in payloads]
+        parts = [
+            without_mark(payload, found and found[1])
+            for payload, found in zip(payloads, entries, strict=True)
+        ]
         in_workflow_task = for_worker or any(entries)  # only workflow code makes entries
         if not self._encoder.offloads:
-            encoded = await gather_or_cancel(
-                [self._encode_payload(each, owner) for each in payloads]
-            )
+            encoded = await gather_or_cancel([self._encode_payload(each, owner) for each in parts])
         else:
             budget = await self._message_budget(entries) if in_workflow_task else None
             if owner.is_local:  # arguments of a local activity, which stay in the worker
                 budget = None
             result_of = None if in_workflow_task or not owner.stays_in_history else owner
-            floor = self._floor(payloads, budget, result_of=result_of)
+            floor = self._floor(parts, budget, result_of=result_of)
             encoded = await gather_or_cancel(
                 [
                     self._encode_entry(found[1], floor)
                     if found
                     else self._encode_payload(payload, owner, floor=floor)
-                    for payload, found in zip(payloads, entries, strict=True)
+                    for payload, found in zip(parts, entries, strict=True)
                 ]
             )
-            encoded = await self._fit_list(payloads, entries, encoded, owner)
+            encoded = await self._fit_list(parts, entries, encoded, owner)
             if budget is not None:
                 unplanned = zip(encoded, entries, strict=True)
                 budget.add([each for each, found in unplanned if found is None])
@@ -145,7 +148,7 @@ class MessageEncoder:
 
     def _floor(
         self,
-        payloads: Sequence[Payload],
+        payloads: Sequence[PayloadParts],
         budget: MessageBudget | None,
         *,
         result_of: PayloadOwner | None,
@@ -213,7 +216,7 @@ class MessageEncoder:
 
     async def _fit_list(
         self,
-        payloads: Sequence[Payload],
+        payloads: Sequence[PayloadParts],
         entries: Sequence[tuple[Batch, OutboxEntry] | None],
         encoded: list[Payload],
         owner: PayloadOwner,

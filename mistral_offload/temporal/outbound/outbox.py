@@ -6,6 +6,10 @@ But all of a workflow's values are converted before the first one is encoded. So
 records each payload here and marks it in its metadata. By the mark of the first payload it encodes,
 the codec finds the whole batch. The codec removes the marks. Payloads too small to be offloaded are
 neither recorded nor marked.
+
+A protobuf message copies its data, and so does every message that it becomes part of. The data of a
+`HeldPayload` therefore stays in the batch, which lives until the response was sent, and a stand-in
+goes into the command: a payload with nothing but a mark.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from weakref import WeakValueDictionary
 import temporalio.workflow
 from temporalio.api.common.v1 import Payload
 
+from mistral_offload.errors import MistralOffloadError
 from mistral_offload.limits import SMALLEST_OFFLOADED_BYTES
 from mistral_offload.temporal.outbound.size_budget import (
     MessageBudget,
@@ -28,10 +33,24 @@ from mistral_offload.temporal.outbound.size_budget import (
     list_floor,
     offloading_floor,
 )
+from mistral_offload.temporal.wire.held_payload import HeldPayload, PayloadParts, to_message
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _MARK = "__offload_outbox_entry"
 """Metadata key of a mark: the number of the batch, and the index of the entry in it."""
+
+_STAND_IN = b"binary/offload-stand-in"
+"""Encoding of a stand-in. No reader knows it, so one that is sent by mistake is an error there."""
+
+
+class LostStandInError(MistralOffloadError):
+    """The data of a stand-in is not held any more.
+
+    The workflow task fails, and its next attempt converts the values again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the data of a payload in a workflow's command is not held any more")
 
 
 @dataclass(eq=False)
@@ -72,7 +91,7 @@ class OutboxEntry:
         encoding: the future of the encoded payload, once the batch is planned.
     """
 
-    payload: Payload
+    payload: PayloadParts
     owner: PayloadOwner
     floor: int | None
     is_replayed: bool
@@ -134,11 +153,11 @@ class Outbox:
         self._openness = Openness()
 
     def record(
-        self, payloads: Sequence[Payload], owner: PayloadOwner, *, floor: int | None = None
+        self, payloads: Sequence[PayloadParts], owner: PayloadOwner, *, floor: int | None = None
     ) -> list[Payload]:
         """Record the payloads of one list, and return it with marked copies of those recorded.
 
-        Must be called inside a workflow.
+        Must be called inside a workflow. For a `HeldPayload` a stand-in is returned.
 
         Args:
             payloads: the list, as it was converted.
@@ -155,12 +174,16 @@ class Outbox:
         marked: list[Payload] = []
         for payload in payloads:
             if len(payload.data) < SMALLEST_OFFLOADED_BYTES or _MARK in payload.metadata:
-                marked.append(payload)  # too small, or recorded before
+                marked.append(to_message(payload))  # too small, or recorded before
                 continue
             batch = self._current()
             mark = f"{self._number}.{len(batch.entries)}".encode()
             batch.entries.append(OutboxEntry(payload, owner, floor, is_replayed, openness))
-            marked.append(Payload(metadata={**payload.metadata, _MARK: mark}, data=payload.data))
+            if isinstance(payload, HeldPayload):
+                marked.append(Payload(metadata={"encoding": _STAND_IN, _MARK: mark}))
+            else:
+                metadata = {**payload.metadata, _MARK: mark}
+                marked.append(Payload(metadata=metadata, data=payload.data))
         return marked
 
     def _current(self) -> Batch:
@@ -186,6 +209,9 @@ def find_entry(payload: Payload) -> tuple[Batch, OutboxEntry] | None:
     """Find the batch and the entry of a marked payload.
 
     None for a payload without a mark, or one whose batch no longer exists.
+
+    Raises:
+        LostStandInError: it is a stand-in whose batch no longer exists.
     """
     mark = payload.metadata.get(_MARK)
     if not mark:
@@ -196,11 +222,22 @@ def find_entry(payload: Payload) -> tuple[Batch, OutboxEntry] | None:
             batch = _batches[number]
         return batch, batch.entries[index]
     except (KeyError, ValueError, IndexError):
+        if payload.metadata.get("encoding") == _STAND_IN:
+            raise LostStandInError from None
         return None
 
 
-def without_mark(payload: Payload) -> Payload:
-    """Return a payload without its mark; the same object if it has none."""
+def without_mark(payload: Payload, entry: OutboxEntry | None) -> PayloadParts:
+    """Return a payload without its mark, for a stand-in the payload it stands for.
+
+    The same object if it has no mark.
+
+    Args:
+        payload: the payload.
+        entry: its entry in the outbox, if there is one.
+    """
+    if entry is not None:
+        return entry.payload
     if _MARK not in payload.metadata:
         return payload
     metadata = {key: value for key, value in payload.metadata.items() if key != _MARK}

@@ -116,6 +116,20 @@ def converts_for_workflow() -> bool:
         return True
 
 
+def converts_command() -> bool:
+    """Return True if the caller is a ``to_payloads`` that a worker calls for a workflow's command.
+
+    The worker puts the payloads into the command without showing them to other code. False where
+    that is not recognized, and for ``to_payload``: what that returns can stay in the workflow.
+    """
+    frame = inspect.currentframe()
+    frame = frame and frame.f_back
+    while frame is not None and frame.f_code.co_name == "to_payloads":
+        frame = frame.f_back
+    module: str = frame.f_globals.get("__name__", "") if frame is not None else ""
+    return module.startswith("temporalio.worker.") and temporalio.workflow.in_workflow()
+
+
 @contextmanager
 def workflow_entered(loop: asyncio.AbstractEventLoop | None) -> Generator[None]:
     """Make the functions of `temporalio.workflow` work while a result is converted for a workflow.

@@ -26,6 +26,7 @@ from mistral_offload.limits import (
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.lost_payloads import LENIENT
 from mistral_offload.temporal.wire.context_payloads import carries_context, read_context_payload
+from mistral_offload.temporal.wire.held_payload import PayloadParts
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _REFERENCE_BYTES = 320
@@ -62,7 +63,7 @@ class PayloadSize:
     offloaded: int
 
     @classmethod
-    def of(cls, payload: Payload) -> PayloadSize:
+    def of(cls, payload: PayloadParts) -> PayloadSize:
         """Measure a payload."""
         data, inline = len(payload.data), payload.ByteSize() + _FRAMING_BYTES
         return cls(data, inline, inline - data + _REFERENCE_BYTES)
@@ -85,12 +86,12 @@ def offloading_floor(sizes: Iterable[PayloadSize], budget: int) -> int | None:
     return floor
 
 
-def list_floor(payloads: Sequence[Payload]) -> int | None:
+def list_floor(payloads: Sequence[PayloadParts]) -> int | None:
     """Return the offloading floor of one argument list, by the server's limit for lists."""
     return offloading_floor(map(PayloadSize.of, payloads), INLINE_LIMIT_BYTES)
 
 
-def list_size(payloads: Iterable[Payload]) -> int:
+def list_size(payloads: Iterable[PayloadParts]) -> int:
     """Return the size of a list in bytes, as the server counts it."""
     return sum(payload.ByteSize() + _FRAMING_BYTES for payload in payloads)
 
@@ -120,12 +121,14 @@ class MessageBudget:
         """Subtract the sizes, in bytes, of payloads that will be in the message."""
         self._spent += sum(sizes)
 
-    def add(self, payloads: Iterable[Payload]) -> None:
+    def add(self, payloads: Iterable[PayloadParts]) -> None:
         """Subtract payloads that are in the message now."""
         self._spent += list_size(payloads)
 
 
-def size_error(payloads: Sequence[Payload], *, remedy: str = REMEDY) -> PayloadTooLargeError | None:
+def size_error(
+    payloads: Sequence[PayloadParts], *, remedy: str = REMEDY
+) -> PayloadTooLargeError | None:
     """Return the error for a list over the server's limit; None if it is within."""
     size = list_size(payloads)
     if size <= INLINE_LIMIT_BYTES:
@@ -135,7 +138,7 @@ def size_error(payloads: Sequence[Payload], *, remedy: str = REMEDY) -> PayloadT
 
 
 def unencoded_size_error(
-    payloads: Sequence[Payload], encoder: PayloadEncoder
+    payloads: Sequence[PayloadParts], encoder: PayloadEncoder
 ) -> PayloadTooLargeError | None:
     """Return the error for a list that will be over the limit once it is encoded.
 
@@ -149,7 +152,7 @@ def unencoded_size_error(
 
 
 def unstorable_error(
-    payloads: Sequence[Payload], owner: PayloadOwner, encoder: PayloadEncoder
+    payloads: Sequence[PayloadParts], owner: PayloadOwner, encoder: PayloadEncoder
 ) -> KeyTooLongError | None:
     """Return the error for a list over the limit that cannot be offloaded because of its owner.
 
@@ -172,7 +175,7 @@ def unstorable_error(
     return None
 
 
-def _encoded_in_place(payloads: Sequence[Payload], encoder: PayloadEncoder) -> list[Payload]:
+def _encoded_in_place(payloads: Sequence[PayloadParts], encoder: PayloadEncoder) -> list[Payload]:
     # Compression may make them fit. Encoding again later gives almost certainly the same size.
     return [
         Payload(metadata=payload.metadata, data=encoder.encode(payload.data, None).data)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Sequence
 from copy import copy
 from itertools import zip_longest
-from typing import Any
+from typing import Any, TypeGuard
 
 import temporalio.workflow
 from temporalio.api.common.v1 import Payload
@@ -38,8 +38,13 @@ from mistral_offload.temporal.outbound.history_growth import (
     register_history,
 )
 from mistral_offload.temporal.outbound.outbox import Outbox
-from mistral_offload.temporal.outbound.sdk_internals import converts_for_workflow, workflow_entered
+from mistral_offload.temporal.outbound.sdk_internals import (
+    converts_command,
+    converts_for_workflow,
+    workflow_entered,
+)
 from mistral_offload.temporal.outbound.size_budget import unencoded_size_error, unstorable_error
+from mistral_offload.temporal.wire.held_payload import holding
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 
@@ -52,7 +57,13 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
     Args:
         inner: converts the values.
         encoder: encodes the payloads later; without offloading, large payloads are rejected here.
+
+    Attributes:
+        holds_data: True if every payload of a command goes to an `OffloadingCodec` as it is. Small
+            stand-ins then take the place of large ones; see `Outbox.record`.
     """
+
+    holds_data = False
 
     def __init__(self, inner: PayloadConverter, encoder: PayloadEncoder) -> None:
         self._inner = inner
@@ -80,8 +91,10 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
                 platform's limit and offloading is off, or not possible for this execution.
         """
         require_delivered(values)
+        holds = self.holds_data and self._encoder.offloads and converts_command()
         try:
-            payloads = self._inner.to_payloads(values)
+            with holding(holds):
+                payloads = self._inner.to_payloads(values)
         except PayloadSerializationError as refusal:
             if not temporalio.workflow.in_workflow():
                 raise
@@ -202,3 +215,21 @@ def tracking(inner: type[PayloadConverter], encoder: PayloadEncoder) -> type[Pay
             super().__init__(inner(), encoder)
 
     return Tracking
+
+
+def separate_class(converter: type[PayloadConverter]) -> type[PayloadConverter]:
+    """Return a subclass of a `TrackingConverter`, so that a worker has a ``holds_data`` of its own.
+
+    Any other class is returned unchanged.
+    """
+    return type(converter.__name__, (converter,), {}) if _tracks(converter) else converter
+
+
+def hold_data(converter: type[PayloadConverter]) -> None:
+    """Let a class made by `separate_class` return stand-ins; see `TrackingConverter.holds_data`."""
+    if _tracks(converter):
+        converter.holds_data = True
+
+
+def _tracks(converter: type[PayloadConverter]) -> TypeGuard[type[TrackingConverter]]:
+    return issubclass(converter, TrackingConverter)

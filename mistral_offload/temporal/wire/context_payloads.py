@@ -18,6 +18,7 @@ from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded_payload import EncodingOption
 from mistral_offload.payload.jsontext import load_json
+from mistral_offload.temporal.wire.held_payload import HeldPayload, PayloadParts
 from mistral_offload.temporal.wire.metadata import (
     CONTEXT_ENCODING,
     has_context_encoding,
@@ -56,24 +57,26 @@ class ContextPayload:
 
     def to_payload(self) -> Payload:
         """Write the metadata form."""
-        return Payload(
-            metadata=write_metadata(self.context, options=self.options, empty=self.empty),
-            data=self.data,
-        )
+        return self.hold().to_payload()
+
+    def hold(self) -> HeldPayload:
+        """Write the metadata form without a copy of the data."""
+        metadata = write_metadata(self.context, options=self.options, empty=self.empty)
+        return HeldPayload(metadata, self.data)
 
 
-def carries_context(payload: Payload) -> bool:
+def carries_context(payload: PayloadParts) -> bool:
     """Return True if a payload's encoding is that of a context payload of either form."""
     return has_context_encoding(payload.metadata)
 
 
-def has_metadata_form(payload: Payload) -> bool:
+def has_metadata_form(payload: PayloadParts) -> bool:
     """Return True for a context payload in the metadata form, with the current encoding name."""
     metadata = payload.metadata
     return metadata.get("encoding") == CONTEXT_ENCODING.encode() and has_execution(metadata)
 
 
-def read_context_payload(payload: Payload) -> ContextPayload:
+def read_context_payload(payload: PayloadParts) -> ContextPayload:
     """Return the parts of a context payload of either form; the payload is not modified.
 
     Raises:
@@ -89,7 +92,7 @@ def read_context_payload(payload: Payload) -> ContextPayload:
     return nested or ContextPayload(data, read_metadata(metadata))
 
 
-def read_context(payload: Payload) -> PayloadContext | None:
+def read_context(payload: PayloadParts) -> PayloadContext | None:
     """Return the context of a payload; None for a payload of another kind.
 
     Example:

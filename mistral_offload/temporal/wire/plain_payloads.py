@@ -17,6 +17,7 @@ from temporalio.api.common.v1 import Payload
 
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
+from mistral_offload.temporal.wire.held_payload import PayloadParts
 from mistral_offload.temporal.wire.metadata import OPTIONS_KEY, read_options
 
 ENCRYPTED = b"binary/encrypted"
@@ -29,22 +30,22 @@ _ONLY_ENCRYPTED = (EncodingOption.ENCRYPTED,)
 _ONLY_FIELDS = (EncodingOption.ENCRYPTED_PARTIAL,)
 
 
-def is_encoded(payload: Payload) -> bool:
+def is_encoded(payload: PayloadParts) -> bool:
     """Return True if a payload's encoding says that it is encrypted or otherwise encoded."""
     return payload.metadata.get(_ENCODING) in (ENCRYPTED, ENCODED)
 
 
-def is_left_alone(payload: Payload) -> bool:
+def is_left_alone(payload: PayloadParts) -> bool:
     """Return True for a memo that is marked as never encoded."""
     return bool(payload.metadata.get(_UNENCODED_MEMO)) and not is_encoded(payload)
 
 
-def holds_json(payload: Payload) -> bool:
+def holds_json(payload: PayloadParts) -> bool:
     """Return True if the data is JSON text, in which fields may be marked for encryption."""
     return payload.metadata.get(_ENCODING, b"").startswith(b"json/")
 
 
-def write_plain(payload: Payload, encoded: EncodedPayload) -> Payload:
+def write_plain(payload: PayloadParts, encoded: EncodedPayload) -> Payload:
     """Return a copy with the encoded data and a record of its transforms in the metadata."""
     metadata = dict(payload.metadata)
     options = (*read_options(metadata), *encoded.options)
