@@ -11,6 +11,7 @@ from pydantic.errors import PydanticUserError
 from mistral_offload.errors import ConfigurationError, PayloadDecodeError
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.own_output import validate_json
+from mistral_offload.payload.parsed_reader import ParsedReader
 
 _LONGEST_NULL = 16
 
@@ -64,6 +65,11 @@ class ValueReader:
         """
         if not self.accepts_anything:
             _ = self.adapter
+
+    @cached_property
+    def parsed(self) -> ParsedReader:
+        """A reader of JSON that is parsed already."""
+        return ParsedReader(TypeAdapter(Any) if self._annotation is None else self.adapter)
 
     def read(self, data: bytes) -> Any:
         """Read JSON text.

@@ -13,7 +13,12 @@ from copy import copy
 from dataclasses import replace
 
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import PayloadCodec, SerializationContext, WithSerializationContext
+from temporalio.converter import (
+    ActivitySerializationContext,
+    PayloadCodec,
+    SerializationContext,
+    WithSerializationContext,
+)
 from temporalio.runtime import Runtime
 from typing_extensions import Self
 
@@ -31,6 +36,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_placeholder
 from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
 from mistral_offload.temporal.outbound.sdk_internals import REPLAYER_NAMESPACE, Capability
+from mistral_offload.temporal.parsed_values import parse_ahead
 from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
     has_metadata_form,
@@ -85,6 +91,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         self._lost_blobs = lost_blobs
         self._namespace = namespace
         self._owner = PayloadOwner.unowned(namespace)
+        self._source: str | None = None
         self._is_for_worker = False
         self._message_encoder = MessageEncoder(encoder, self._encode)
 
@@ -93,6 +100,9 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         other = copy(self)
         owner = PayloadOwner.of(context)
         other._owner = PayloadOwner.unowned(self._namespace) if owner.is_unowned else owner
+        other._source = None
+        if isinstance(context, ActivitySerializationContext):
+            other._source = context.activity_type
         return other
 
     def for_namespace(self, namespace: str) -> Self:
@@ -161,7 +171,12 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         self._message_encoder.note_task()
         # Determined here, because several payloads are decoded in separate asyncio tasks.
         caller = current_caller(for_worker=self._is_for_worker)
-        return await gather_or_cancel([self._decode_for(caller, payload) for payload in payloads])
+        decoded = await gather_or_cancel(
+            [self._decode_for(caller, payload) for payload in payloads]
+        )
+        if caller is not Caller.WORKER:
+            return decoded
+        return [await parse_ahead(payload, self._source) for payload in decoded]
 
     async def _encode(
         self,

@@ -8,10 +8,12 @@ declare the parameter as ``temporalio.common.RawValue`` and call `read_context`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
 from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
 from temporalio.converter import (
     BinaryNullPayloadConverter,
@@ -29,11 +31,13 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.own_output import validate_json
+from mistral_offload.payload.parsed_reader import Mismatch
 from mistral_offload.payload.typed_reader import ValueReader
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.failures.failure_converter import failure_converter_class
 from mistral_offload.temporal.failures.lost_payloads import raise_failure, read_failure
 from mistral_offload.temporal.outbound.tracking_converter import tracking
+from mistral_offload.temporal.parsed_values import note_unused, take_parsed, without_parsed
 from mistral_offload.temporal.wire.context_payloads import (
     ContextPayload,
     carries_context,
@@ -116,7 +120,10 @@ class PlainJSONConverter(PydanticJSONPlainPayloadConverter):
             pydantic.ValidationError: the payload is not JSON, or not of the type.
         """
         reader = _reader(Any if type_hint is None else type_hint)
-        return validate_json(reader.adapter, payload.data)
+        try:
+            return _read_parsed(reader, payload)
+        except Mismatch:
+            return validate_json(reader.adapter, payload.data)
 
 
 class ContextCompositeConverter(CompositePayloadConverter):
@@ -136,6 +143,17 @@ class ContextCompositeConverter(CompositePayloadConverter):
             ContextPayloadConverter(LEGACY_CONTEXT_ENCODING),
             PlainJSONConverter(),
         )
+
+    def from_payloads(
+        self, payloads: Sequence[Payload], type_hints: list[type] | None = None
+    ) -> list[Any]:
+        """Convert payloads to values."""
+        hints = type_hints or []
+        given = [
+            without_parsed(payload) if index < len(hints) and hints[index] is RawValue else payload
+            for index, payload in enumerate(payloads)
+        ]
+        return super().from_payloads(given, type_hints)
 
 
 def data_converter(
@@ -180,7 +198,11 @@ def read_value(payload: Payload, type_hint: Any = None) -> Any:
     Raises:
         PayloadDecodeError: the payload is malformed, still encoded, or of another type.
     """
-    return _reader(type_hint).read(_value_json(payload))
+    reader = _reader(type_hint)
+    try:
+        return _read_parsed(reader, payload)
+    except Mismatch:
+        return reader.read(_value_json(payload))
 
 
 def read_with(reader: ValueReader, payload: Payload) -> Any:
@@ -216,6 +238,17 @@ def json_of(payload: Payload) -> bytes | None:
     if encoding == b"json/plain":
         return payload.data
     return b"null" if encoding == b"binary/null" else None
+
+
+def _read_parsed(reader: ValueReader, payload: Payload) -> Any:
+    parsed = take_parsed(payload)
+    if parsed is None:
+        raise Mismatch
+    try:
+        return reader.parsed.read(parsed.value)
+    except Mismatch:
+        note_unused(parsed)
+        raise
 
 
 def _as_payload(held: HeldPayload) -> Payload:
