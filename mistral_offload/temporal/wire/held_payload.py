@@ -40,19 +40,22 @@ class HeldPayload:
         data: the data, which is not copied.
     """
 
-    __slots__ = ("data", "metadata")
+    __slots__ = ("_byte_size", "data", "metadata")
 
     def __init__(self, metadata: Mapping[str, bytes], data: bytes) -> None:
         self.metadata = metadata
         self.data = data
+        self._byte_size = 0
 
     def ByteSize(self) -> int:
         """Return the size in bytes of the message that `to_payload` makes."""
-        size = Payload(metadata=self.metadata).ByteSize()
-        if self.data:
-            varint = (len(self.data).bit_length() + _VARINT_BITS - 1) // _VARINT_BITS
-            size += 1 + varint + len(self.data)
-        return size
+        if not self._byte_size:
+            size = Payload(metadata=self.metadata).ByteSize()
+            if self.data:
+                varint = (len(self.data).bit_length() + _VARINT_BITS - 1) // _VARINT_BITS
+                size += 1 + varint + len(self.data)
+            self._byte_size = size
+        return self._byte_size
 
     def to_payload(self) -> Payload:
         """Return a message with a copy of the data."""
