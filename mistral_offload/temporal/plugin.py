@@ -39,7 +39,11 @@ from mistral_offload.temporal.worker_activations import (
     configure_activations,
     shutdown_noticed,
 )
-from mistral_offload.temporal.worker_client import worker_client, worker_converter
+from mistral_offload.temporal.worker_client import (
+    hold_outgoing_data,
+    worker_client,
+    worker_converter,
+)
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
 from mistral_offload.temporal.worker_scope import worker_scope
 
@@ -123,6 +127,7 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
 
         A workflow that blocks its thread for ever delays the worker's end by a few seconds.
         """
+        hold_outgoing_data(worker)
         async with worker_lifespan(worker.client):
             with (
                 worker_scope(),

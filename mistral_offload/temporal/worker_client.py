@@ -6,12 +6,13 @@ from dataclasses import replace
 
 from temporalio.client import Client
 from temporalio.converter import DataConverter
+from temporalio.worker import Worker
 
 from mistral_offload.temporal.activity_transfers import ActivityTransfers
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.deferred_values import WorkerDataConverter
 from mistral_offload.temporal.heartbeats import USUAL_PACE, HeartbeatPace
-from mistral_offload.temporal.outbound.tracking_converter import separate_class
+from mistral_offload.temporal.outbound.tracking_converter import hold_data, separate_class
 
 
 def worker_client(client: Client, pace: HeartbeatPace = USUAL_PACE) -> Client:
@@ -43,3 +44,13 @@ def worker_converter(converter: DataConverter) -> DataConverter:
     if not isinstance(codec, OffloadingCodec) or codec.is_for_worker:
         return converter
     return replace(converter, payload_codec=codec.for_worker())
+
+
+def hold_outgoing_data(worker: Worker) -> None:
+    """Let a worker hold the data of large payloads beside its workflows' commands.
+
+    Must be called before the worker runs. Does nothing if another codec would see the payloads.
+    """
+    converter = worker.client.data_converter
+    if isinstance(converter.payload_codec, OffloadingCodec):
+        hold_data(converter.payload_converter_class)

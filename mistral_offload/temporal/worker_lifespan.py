@@ -11,7 +11,6 @@ from temporalio.client import Client
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.failures.awaited_payloads import use_client
 from mistral_offload.temporal.failures.termination import terminate_scheduled
-from mistral_offload.temporal.outbound.tracking_converter import hold_data
 
 
 @asynccontextmanager
@@ -21,10 +20,8 @@ async def worker_lifespan(client: Client) -> AsyncGenerator[None]:
     Args:
         client: the worker's client.
     """
-    converter = client.data_converter
-    codec = converter.payload_codec
+    codec = client.data_converter.payload_codec
     if isinstance(codec, OffloadingCodec):
-        hold_data(converter.payload_converter_class)  # no other codec sees the payloads before
         await codec.check(client.service_client.config.runtime)
     use_client(client)
     terminations = asyncio.create_task(terminate_scheduled(client))

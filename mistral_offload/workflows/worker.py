@@ -32,7 +32,7 @@ from mistral_offload.temporal.worker_activations import (
     configure_activations,
     shutdown_noticed,
 )
-from mistral_offload.temporal.worker_client import worker_client
+from mistral_offload.temporal.worker_client import hold_outgoing_data, worker_client
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
 from mistral_offload.temporal.worker_scope import worker_scope
 from mistral_offload.workflows.activities import Activity
@@ -168,6 +168,7 @@ async def run_worker(
             FieldInterceptor(fields, lost_blobs=lost_blobs),
             options,
         )
+        hold_outgoing_data(worker)
         _log_start(name, address, settings, encoder, fields, definitions, selected)
 
         def renew_token() -> None:
