@@ -65,14 +65,14 @@ def _unchanged_test(schema: Mapping[str, Any]) -> _Test | None:
         items = schema.get("items_schema") or {"type": "any"}
         item_test = _unchanged_test(items)
         if item_test is None or items["type"] == "any":
-            return item_test and (lambda value: type(value) is list)
-        return lambda value: type(value) is list and all(map(item_test, value))
+            return item_test and (lambda value: _is(value, list))
+        return lambda value: _is(value, list) and all(map(item_test, value))
     if kind == "dict" and members <= _DICT and _has_text_keys(schema):
         values = schema.get("values_schema") or {"type": "any"}
         value_test = _unchanged_test(values)
         if value_test is None or values["type"] == "any":
-            return value_test and (lambda value: type(value) is dict)
-        return lambda value: type(value) is dict and all(map(value_test, value.values()))
+            return value_test and (lambda value: _is(value, dict))
+        return lambda value: _is(value, dict) and all(map(value_test, value.values()))
     return None
 
 
@@ -111,6 +111,10 @@ def _reads_exactly(schema: Mapping[str, Any]) -> bool:
             )
         )
     return False
+
+
+def _is(value: Any, kind: type) -> bool:
+    return type(value) is kind
 
 
 def _members(schema: Mapping[str, Any]) -> set[str]:
