@@ -30,6 +30,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
 )
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_placeholder
 from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
+from mistral_offload.temporal.outbound.own_codec import OwnCodec
 from mistral_offload.temporal.outbound.sdk_internals import REPLAYER_NAMESPACE, Capability
 from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
@@ -41,6 +42,7 @@ from mistral_offload.temporal.wire.plain_payloads import (
     holds_json,
     is_encoded,
     is_left_alone,
+    is_recorded,
     read_plain,
     restore_plain,
     write_plain,
@@ -71,6 +73,8 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         lost_blobs: conditions under which a worker ends an execution because a blob is missing.
         namespace: the namespace of payloads for which Temporal names no execution; without it, they
             are not offloaded.
+        own_codec: the application's own codec; applied before this one on the way out, and after it
+            on the way in.
     """
 
     def __init__(
@@ -79,9 +83,11 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         lost_blobs: LostBlobConfig = LostBlobConfig(),
         *,
         namespace: str | None = None,
+        own_codec: PayloadCodec | None = None,
     ) -> None:
         self._encoder = encoder
         self._lost_blobs = lost_blobs
+        self._own_codec = None if own_codec is None else OwnCodec(own_codec)
         self._namespace = namespace
         self._owner = PayloadOwner.unowned(namespace)
         self._is_for_worker = False
@@ -92,6 +98,8 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         other = copy(self)
         owner = PayloadOwner.of(context)
         other._owner = PayloadOwner.unowned(self._namespace) if owner.is_unowned else owner
+        if self._own_codec is not None:
+            other._own_codec = self._own_codec.with_context(context)
         return other
 
     def for_namespace(self, namespace: str) -> Self:
@@ -107,6 +115,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         other = copy(self)
         other._is_for_worker = True
         return other
+
+    def encodes_with(self, encoder: PayloadEncoder) -> bool:
+        """Return True if this codec was made with an encoder, and not with an equal one."""
+        return self._encoder is encoder
 
     @property
     def is_for_worker(self) -> bool:
@@ -138,7 +150,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         if owner.is_unowned:
             owner = handle_owner() or owner
         return await self._message_encoder.encode(
-            payloads, owner, for_worker=caller is Caller.WORKER
+            payloads,
+            owner,
+            for_worker=caller is Caller.WORKER,
+            own_codec=self._own_codec,
         )
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -160,7 +175,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         self._message_encoder.note_task()
         # Determined here, because several payloads are decoded in separate asyncio tasks.
         caller = current_caller(for_worker=self._is_for_worker)
-        return await gather_or_cancel([self._decode_for(caller, payload) for payload in payloads])
+        decoded = await gather_or_cancel(
+            [self._decode_for(caller, payload) for payload in payloads]
+        )
+        return decoded if self._own_codec is None else await self._own_codec.decode(decoded)
 
     async def _encode(
         self,
@@ -171,7 +189,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         floor: int | None = None,
         write: bool = True,
     ) -> Payload:
-        if is_encoded(payload):  # already encoded: a payload that was passed on unread
+        if self._is_ours(payload):  # already encoded: a payload that was passed on unread
             return payload
         if not carries_context(payload):
             encoded = await self._encoder.encode_async(
@@ -225,7 +243,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         )
 
     async def _decode(self, payload: Payload) -> Payload:
-        if is_left_alone(payload):
+        if is_left_alone(payload) or (is_encoded(payload) and not self._is_ours(payload)):
             return payload
         if not carries_context(payload):
             encoded = read_plain(payload)
@@ -237,6 +255,11 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             return payload if has_metadata_form(payload) else parts.to_payload()
         data = await self._decode_data(EncodedPayload(parts.data, parts.options))
         return replace(parts, data=data, options=()).to_payload()
+
+    def _is_ours(self, payload: Payload) -> bool:
+        # Another codec may use the same names. Without one, a payload that lacks the original
+        # encoding is damaged.
+        return is_encoded(payload) if self._own_codec is None else is_recorded(payload)
 
     async def _decode_data(self, encoded: EncodedPayload) -> bytes:
         namespace = self._owner.namespace

@@ -6,7 +6,7 @@ It records outgoing payloads, rejects oversized ones, and raises the errors of l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from itertools import zip_longest
 from typing import Any
@@ -107,7 +107,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             raise as_failure(unstorable)
         # Arguments of local activities stay in the worker.
         floor = None if owner.is_local else outcome_floor(self._run.history.floor)
-        return self._run.outbox.record(payloads, owner, floor=floor)
+        return self._run.outbox.record(payloads, owner, floor=floor, context=self._context)
 
     def _owner(self) -> PayloadOwner:
         owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
@@ -143,6 +143,13 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             else:
                 values.append(LostPayload(failure))
         return values
+
+    def _owner(self) -> PayloadOwner:
+        context = self._context
+        if isinstance(context, WorkflowSerializationContext) and temporalio.workflow.in_workflow():
+            # What a workflow sends to others is its own: a value for many of them is one blob.
+            context = self._run.own or context
+        return PayloadOwner() if context is None else PayloadOwner.of(context)
 
     def _is_raised(self, failure: ApplicationError) -> bool:
         """Return True if the failure of a value is raised at once.
@@ -194,7 +201,9 @@ class _Run:
         self.loop: asyncio.AbstractEventLoop | None = None
 
 
-def tracking(inner: type[PayloadConverter], encoder: PayloadEncoder) -> type[PayloadConverter]:
+def tracking(
+    inner: Callable[[], PayloadConverter], encoder: PayloadEncoder
+) -> type[PayloadConverter]:
     """Make a `TrackingConverter` class that Temporal can instantiate without arguments."""
 
     class Tracking(TrackingConverter):
