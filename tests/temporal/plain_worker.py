@@ -60,6 +60,14 @@ async def working(
         yield worker
 
 
+async def refused_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:
+    """Return the failed workflow tasks, without those that no worker took in time.
+
+    Temporal gives them to other workers after 10 s, as when the one before has ended.
+    """
+    return [each for each in await failed_tasks(handle) if "SCHEDULE_TO_START" not in each]
+
+
 async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:
     """Count the workflow tasks that did not succeed at the first attempt.
 
