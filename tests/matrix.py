@@ -1,7 +1,7 @@
 """``python -m tests.matrix [ROW …]``: tests in environments other than the one of ``make test``.
 
-Other Python versions, the oldest dependencies, the package without extras, each extra alone, and
-larger blobs. Prints a table; exits with 1 when a row fails or no time is left for it. The output of
+Other Python versions, the oldest dependencies, the package without extras, each extra alone,
+Temporal's plugins for agent frameworks, and larger blobs. Prints a table; exits with 1 when a row fails or no time is left for it. The output of
 each row is in ``.matrix/ROW.log``.
 """
 
@@ -50,6 +50,9 @@ ENCODING = tuple(
         "workflows/test_platform",
     )
 )
+
+# Temporal's plugins for agent frameworks, each with the tests of one file.
+AGENTS = ("openai-agents", "google-adk", "strands-agents", "langgraph", "langsmith")
 
 CLIENT = ("client", "config_vectors", "error_vectors", "pagination", "retry_vectors")
 
@@ -108,6 +111,14 @@ def rows() -> Iterator[Row]:
     serverless = "origin or does_not_start or too_short or by_themselves or inline"
     yield _alone("codec-server", ("tests/codecserver/test_access.py", "-k", serverless))
     yield _alone("dev", ("tests/devserver",))
+    for package in AGENTS:
+        yield Row(
+            f"temporalio-{package}",
+            (".[all]", *ALONE, f"temporalio-{package}"),
+            # Their dependencies warn of each other.
+            ("-W", "default", f"tests/agents/test_{package.replace('-', '_')}.py"),
+            environment={"AGENT_PLUGINS": "1"},
+        )
     yield Row(
         "64 to 256 MB",
         ALL,
