@@ -1,8 +1,8 @@
 """``python -m tests.matrix [ROW …]``: tests in environments other than the one of ``make test``.
 
 Other Python versions, the oldest dependencies, the package without extras, each extra alone,
-Temporal's plugins for agent frameworks, and larger blobs. Prints a table; exits with 1 when a row fails or no time is left for it. The output of
-each row is in ``.matrix/ROW.log``.
+Temporal's plugins for agent frameworks, and larger blobs. Prints a table; exits with 1 when a row
+fails or no time is left for it. The output of each row is in ``.matrix/ROW.log``.
 """
 
 from __future__ import annotations

@@ -68,7 +68,9 @@ def composed_converter(
         raise ConfigurationError(error)
     return replace(
         given,
-        payload_converter_class=tracking(_value_converter(given), encoder),
+        payload_converter_class=tracking(
+            _value_converter(given), encoder, has_own_codec=given.payload_codec is not None
+        ),
         payload_codec=OffloadingCodec(
             encoder, lost_blobs, namespace=namespace, own_codec=given.payload_codec
         ),

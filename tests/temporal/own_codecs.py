@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import zlib
 from collections.abc import Sequence
 from copy import copy
 
@@ -60,6 +61,26 @@ class EncryptingCodec(PayloadCodec, WithSerializationContext):
     def _decrypt(self, data: bytes) -> bytes:
         data = base64.b64decode(data)
         return self._cipher.decrypt(data[:12], data[12:], self._owner)
+
+
+class CompressingCodec(PayloadCodec):
+    """Compresses, as Temporal's sample."""
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [
+            Payload(
+                metadata={"encoding": b"binary/zlib"}, data=zlib.compress(each.SerializeToString())
+            )
+            for each in payloads
+        ]
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return [
+            Payload.FromString(zlib.decompress(each.data))
+            if each.metadata.get("encoding") == b"binary/zlib"
+            else each
+            for each in payloads
+        ]
 
 
 class MergingCodec(PayloadCodec):

@@ -61,11 +61,11 @@ async def working(
 
 
 async def refused_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:
-    """Return the failed workflow tasks, without those that no worker took in time.
+    """Return the failed workflow tasks, without those that timed out.
 
     Temporal gives them to other workers after 10 s, as when the one before has ended.
     """
-    return [each for each in await failed_tasks(handle) if "SCHEDULE_TO_START" not in each]
+    return [each for each in await failed_tasks(handle) if "timeout_type" not in each]
 
 
 async def failed_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:

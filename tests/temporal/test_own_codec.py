@@ -30,7 +30,8 @@ from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin
 from tests.bounds import connect, result_of, running, within
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, FanOut, Kinds
-from tests.temporal.own_codecs import EncryptingCodec, MergingCodec
+from tests.temporal.own_codecs import CompressingCodec, EncryptingCodec, MergingCodec
+from tests.temporal.test_never_stuck import LONG_ID, BucketStore
 from tests.temporal.plain_worker import encoder_for, refused_tasks
 
 SIZE = 3_000_000
@@ -131,7 +132,7 @@ async def test_memo(worker: Worker, store: MemoryStore) -> None:
     [
         ("arguments", 5, 350_000),  # 1.75 MB as converted, 2.3 MB as sent
         ("activities", 40, 90_000),  # 3.6 MB, 4.8 MB
-        ("children", 300, 12_000),
+        ("children", 60, 60_000),
         ("signals", 100, 36_000),
         ("local", 40, 90_000),
     ],
@@ -226,6 +227,35 @@ async def test_external_storage_that_is_configured_stays(temporal_target: str) -
             assert await result_of(handle) == SIZE
             assert await refused_tasks(handle) == []
     assert list(store.list(""))
+
+
+async def test_a_list_that_grows_over_the_limit_and_has_no_key(temporal_target: str) -> None:
+    """Refused when it is converted: an error of the codec would be retried for ever."""
+    plugin = OffloadPlugin(encoder=encoder_for(BucketStore()))
+    client = await connect(temporal_target, data_converter=OWN, plugins=[plugin])
+    async with running(worker_of(client)) as worker:
+        handle = await client.start_workflow(
+            FanOut.run,
+            args=["arguments", 5, 350_000],
+            id=f"{uuid4().hex[:8]}-{LONG_ID}",
+            task_queue=worker.task_queue,
+        )
+        with pytest.raises(WorkflowFailureError) as caught:
+            await result_of(handle)
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == "KeyTooLongError"
+
+
+async def test_without_a_store_sizes_are_those_after_the_codec(temporal_target: str) -> None:
+    key = PayloadEncryptionConfig.model_validate({"mode": "full", "main_key": "ab" * 32})
+    own = replace(OWN, payload_codec=CompressingCodec())
+    plugin = OffloadPlugin(encoder=PayloadEncoder(encryption=key))
+    client = await connect(temporal_target, data_converter=own, plugins=[plugin])
+    async with running(worker_of(client)) as worker:
+        for kind in ("activity", "child", "result"):
+            handle = await start(client, worker.task_queue, kind)
+            assert await result_of(handle) in (SIZE, "x" * SIZE)
+            assert await refused_tasks(handle) == []
 
 
 async def test_what_cannot_be_combined_is_refused(temporal_target: str) -> None:

@@ -74,6 +74,7 @@ async def made_by(handle: WorkflowHandle[Any, Any]) -> bool:
     return bool(completed) and events[-1].HasField("workflow_task_completed_event_attributes")
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("clients_have_it", [True, False])
 async def test_small_payloads_between_processes(
     temporal_target: str, clients_have_it: bool
@@ -101,6 +102,7 @@ async def test_small_payloads_between_processes(
         assert await encodings(handle) == PLAIN
 
 
+@pytest.mark.timeout(180)
 async def test_workers_of_both_kinds_share_a_queue(temporal_target: str) -> None:
     """Every workflow task may go to the other one: nothing is cached."""
     queue = uuid4().hex
@@ -124,6 +126,7 @@ async def test_workers_of_both_kinds_share_a_queue(temporal_target: str) -> None
                 assert await refused_tasks(handle) == []
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("before", [True, False])
 async def test_histories_of_the_other_form(temporal_target: str, before: bool) -> None:
     """Each form is replayed, and continued, by a plugin that writes the other one."""

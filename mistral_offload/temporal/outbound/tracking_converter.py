@@ -22,7 +22,7 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError
 from typing_extensions import Self
 
-from mistral_offload.errors import PayloadSerializationError
+from mistral_offload.errors import KeyTooLongError, PayloadSerializationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.awaited_payloads import AwaitedPayloadError
 from mistral_offload.temporal.failures.lost_payloads import (
@@ -52,11 +52,16 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
     Args:
         inner: converts the values.
         encoder: encodes the payloads later; without offloading, large payloads are rejected here.
+        has_own_codec: True if the application's own codec encodes the payloads before; their size
+            in a message is then unknown here.
     """
 
-    def __init__(self, inner: PayloadConverter, encoder: PayloadEncoder) -> None:
+    def __init__(
+        self, inner: PayloadConverter, encoder: PayloadEncoder, *, has_own_codec: bool = False
+    ) -> None:
         self._inner = inner
         self._encoder = encoder
+        self._has_own_codec = has_own_codec
         self._context: SerializationContext | None = None
         self._run = _Run(HistoryGrowth(encoder.history_floor_bytes))
 
@@ -88,7 +93,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             raise _WorkflowSerializationError(str(refusal)) from refusal.__cause__
         owner = self._owner()
         if LENIENT.get():  # details of a failure, which must be delivered
-            unstorable = unstorable_error(payloads, owner, self._encoder)
+            unstorable = self._unstorable_error(payloads, owner)
             if unstorable is not None:
                 text = f"[mistral-offload left out details of a failure: {unstorable}]"
                 payloads = self._inner.to_payloads([text])
@@ -97,12 +102,13 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         if self._run.loop is None:
             self._run.loop = asyncio.get_running_loop()
             register_history(self._run.history)
-        error = unencoded_size_error(payloads, self._encoder)
-        if error is not None:
-            raise as_failure(error)
+        if not self._has_own_codec:
+            error = unencoded_size_error(payloads, self._encoder)
+            if error is not None:
+                raise as_failure(error)
         if not self._encoder.offloads:
             return payloads
-        unstorable = unstorable_error(payloads, owner, self._encoder)
+        unstorable = self._unstorable_error(payloads, owner)
         if unstorable is not None:
             raise as_failure(unstorable)
         # Arguments of local activities stay in the worker.
@@ -143,6 +149,11 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             else:
                 values.append(LostPayload(failure))
         return values
+
+    def _unstorable_error(
+        self, payloads: Sequence[Payload], owner: PayloadOwner
+    ) -> KeyTooLongError | None:
+        return unstorable_error(payloads, owner, self._encoder, may_grow=self._has_own_codec)
 
     def _owner(self) -> PayloadOwner:
         context = self._context
@@ -202,12 +213,12 @@ class _Run:
 
 
 def tracking(
-    inner: Callable[[], PayloadConverter], encoder: PayloadEncoder
+    inner: Callable[[], PayloadConverter], encoder: PayloadEncoder, *, has_own_codec: bool = False
 ) -> type[PayloadConverter]:
     """Make a `TrackingConverter` class that Temporal can instantiate without arguments."""
 
     class Tracking(TrackingConverter):
         def __init__(self) -> None:
-            super().__init__(inner(), encoder)
+            super().__init__(inner(), encoder, has_own_codec=has_own_codec)
 
     return Tracking
