@@ -140,7 +140,12 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         Raises:
             ConfigurationError: a plugin that is listed later has replaced this package's parts.
         """
-        check_worker(worker, self)
+        try:
+            check_worker(worker, self)
+        except ConfigurationError:
+            # The worker never starts, and temporalio's shutdown would wait for its end for ever.
+            worker.shutdown = _end_at_once  # type: ignore[method-assign]
+            raise
         async with worker_lifespan(worker.client):
             with (
                 worker_scope(),
@@ -215,6 +220,10 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             config["workflow_runner"] = replace(
                 runner, restrictions=pass_through(runner.restrictions)
             )
+
+
+async def _end_at_once() -> None:
+    pass
 
 
 def _pace(config: Any) -> HeartbeatPace:

@@ -198,7 +198,11 @@ def _running_loop() -> AbstractEventLoop | None:
 
 
 def _copied(config: Mapping[str, Any]) -> Any:
-    return {key: list(each) if isinstance(each, list) else each for key, each in config.items()}
+    copied = dict(config)
+    for key, each in copied.items():
+        if isinstance(each, list):
+            copied[key] = [*each]  # pyright: ignore[reportUnknownVariableType]
+    return copied
 
 
 def _name(plugin: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -209,6 +210,11 @@ async def test_a_worker_does_not_run(temporal_target: str, change: Any, part: st
     worker = Worker(client, task_queue=queue, workflows=WORKFLOWS, activities=ACTIVITIES)
     with pytest.raises(ConfigurationError, match=rf"example\.Other.*{part}.*List OffloadPlugin"):
         await within(worker.run())
+    await within(worker.shutdown())
+    worker = Worker(client, task_queue=uuid4().hex, workflows=WORKFLOWS, activities=ACTIVITIES)
+    with pytest.raises(ConfigurationError, match="List OffloadPlugin last"):
+        async with running(worker):
+            await within(asyncio.Event().wait())
     client = await connect(temporal_target, plugins=[Other(worker=change), ours()])
     if change is plain_client:
         return  # our plugin gets a client that is not its own
