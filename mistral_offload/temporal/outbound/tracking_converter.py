@@ -116,10 +116,14 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         return self._run.outbox.record(payloads, owner, floor=floor, context=self._context)
 
     def _owner(self) -> PayloadOwner:
-        owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
-        if owner.is_unowned and self._run.own is not None and temporalio.workflow.in_workflow():
-            # The input of a Nexus operation stays in the history of its caller.
-            return PayloadOwner.of(self._run.own)
+        context, own = self._context, self._run.own
+        owner = PayloadOwner() if context is None else PayloadOwner.of(context)
+        if own is None or not temporalio.workflow.in_workflow():
+            return owner
+        # The input of a Nexus operation stays in the history of its caller. What a workflow sends
+        # to other ones is its own as well, so that a value for many of them is one blob.
+        if owner.is_unowned or isinstance(context, WorkflowSerializationContext):
+            return PayloadOwner.of(own)
         return owner
 
     def from_payloads(
@@ -154,13 +158,6 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         self, payloads: Sequence[Payload], owner: PayloadOwner
     ) -> KeyTooLongError | None:
         return unstorable_error(payloads, owner, self._encoder, may_grow=self._has_own_codec)
-
-    def _owner(self) -> PayloadOwner:
-        context = self._context
-        if isinstance(context, WorkflowSerializationContext) and temporalio.workflow.in_workflow():
-            # What a workflow sends to others is its own: a value for many of them is one blob.
-            context = self._run.own or context
-        return PayloadOwner() if context is None else PayloadOwner.of(context)
 
     def _is_raised(self, failure: ApplicationError) -> bool:
         """Return True if the failure of a value is raised at once.
