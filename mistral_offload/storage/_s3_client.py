@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _UPLOADS = ("PutObject", "UploadPart")
-_SIGNER = "mistral-offload-s3v4"
+SIGNER = "mistral-offload-s3v4"
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
 
@@ -123,7 +123,7 @@ def _sign_with_known_digest(client: S3Client) -> None:
             checksum = request.headers.get("x-amz-checksum-sha256")
             return base64.b64decode(checksum).hex() if checksum else super().payload(request)
 
-    AUTH_TYPE_MAPS.setdefault(_SIGNER, KnownDigestAuth)
+    AUTH_TYPE_MAPS.setdefault(SIGNER, KnownDigestAuth)
     for operation in _UPLOADS:
         client.meta.events.register(f"choose-signer.s3.{operation}", cast("Any", _choose_signer))
 
@@ -132,7 +132,7 @@ def _choose_signer(
     signature_version: object, context: dict[str, object], **_: object
 ) -> str | None:
     plain = signature_version in ("v4", "s3v4") and context.get("auth_type") in (None, "v4", "s3v4")
-    return _SIGNER if plain else None
+    return SIGNER if plain else None
 
 
 def _skip_expect_continue(request: AWSRequest, **_: object) -> None:
