@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from urllib3.response import BaseHTTPResponse
 
 Body = bytes | Iterable[memoryview] | IO[bytes] | None
-Responder = Callable[["AWSPreparedRequest"], AWSResponse]
+Responder = Callable[["AWSPreparedRequest"], "AWSResponse | None"]
 
 _PROXY_HOST_HEADER = "BOTO_EXPERIMENTAL__ADD_PROXY_HOST_HEADER"
 _NO_RETRIES = urllib3.Retry(False)
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Connections:
@@ -49,29 +49,13 @@ class Connections:
     no redirects, no decoding of content. Safe to share between threads.
 
     Args:
-        endpoint_url: the client's endpoint, which decides on the proxy.
         proxies: proxy URLs by scheme; they may contain credentials.
-        ca_file: file with the certificates to trust.
-        config: timeouts, and the number of connections kept open.
+        config: timeouts, the number of connections kept open, and the CA bundle.
     """
 
-    def __init__(
-        self, endpoint_url: str, proxies: Mapping[str, str], ca_file: str, config: BlobStorageConfig
-    ) -> None:
-        scheme = urlsplit(endpoint_url).scheme
+    def __init__(self, proxies: Mapping[str, str], config: BlobStorageConfig) -> None:
         self._proxies = {name: _with_scheme(url) for name, url in proxies.items()}
-        self._settings: dict[str, Any] = {
-            "timeout": urllib3.Timeout(
-                connect=config.connect_timeout_seconds, read=config.read_timeout_seconds
-            ),
-            "maxsize": config.connections,
-            "socket_options": socket_options(),
-            "cert_reqs": "CERT_REQUIRED",
-        }
-        if scheme == "https":
-            self._settings["ssl_context"] = _ssl_context(ca_file)  # read once, not per connection
-        else:
-            self._settings["ca_certs"] = ca_file
+        self._config = config
         self._managers: dict[str, urllib3.PoolManager] = {}
         self._pools: dict[tuple[str, str], HTTPConnectionPool] = {}
         self._lock = threading.Lock()
@@ -90,8 +74,8 @@ class Connections:
         scheme, netloc, path, query, _ = urlsplit(url)
         proxy = self._proxies.get(scheme)
         target = url if proxy and scheme == "http" else f"{path or '/'}{'?' * bool(query)}{query}"
+        pool = self._pools.get((scheme, netloc)) or self._open_pool(scheme, netloc, proxy)
         with as_botocore_errors(url, proxy):
-            pool = self._pools.get((scheme, netloc)) or self._open_pool(scheme, netloc, proxy)
             return pool.urlopen(
                 method,
                 target,
@@ -109,9 +93,8 @@ class Connections:
     def respond(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         """Send a request of boto3; the handler of its ``before-send`` event."""
         responder: Responder | None = getattr(self._thread, "responder", None)
-        if responder is not None:
-            self._thread.responder = None
-            return responder(request)
+        if responder is not None and (given := responder(request)) is not None:
+            return given
         encoding = request.headers.get("Transfer-Encoding", b"")
         response = self.send(
             request.method,
@@ -128,7 +111,7 @@ class Connections:
 
     @contextmanager
     def responding(self, responder: Responder) -> Generator[None]:
-        """Give boto3's next request in this thread to a function, instead of sending it."""
+        """Give boto3's requests in this thread to a function; it returns None to send one."""
         self._thread.responder = responder
         try:
             yield
@@ -149,22 +132,36 @@ class Connections:
         with self._lock:
             manager = self._managers.get(scheme)
             if manager is None:
-                manager = self._managers[scheme] = self._open_manager(proxy)
+                manager = self._managers[scheme] = self._open_manager(scheme, proxy)
             pool = manager.connection_from_host(
-                parts.hostname, parts.port or _DEFAULT_PORTS[scheme], scheme
+                parts.hostname, parts.port or DEFAULT_PORTS[scheme], scheme
             )
             self._pools[scheme, netloc] = pool
         return pool
 
-    def _open_manager(self, proxy: str | None) -> urllib3.PoolManager:
+    def _open_manager(self, scheme: str, proxy: str | None) -> urllib3.PoolManager:
+        settings: dict[str, Any] = {
+            "timeout": urllib3.Timeout(
+                connect=self._config.connect_timeout_seconds,
+                read=self._config.read_timeout_seconds,
+            ),
+            "maxsize": self._config.connections,
+            "socket_options": socket_options(),
+        }
+        if scheme == "https" or (proxy or "").startswith("https:"):
+            # One context for all connections: boto3 reads the certificates for each of them.
+            context = _ssl_context(_ca_file(self._config))
+            settings |= {"ssl_context": context, "cert_reqs": "CERT_REQUIRED"}
+            if proxy is not None:
+                settings["proxy_ssl_context"] = context
         if proxy is None:
-            return urllib3.PoolManager(**self._settings)
+            return urllib3.PoolManager(**settings)
         parts = urlsplit(proxy)
         headers: dict[str, str] = {}
         if parts.username and parts.password:
             login = f"{unquote(parts.username)}:{unquote(parts.password)}"
             headers = urllib3.make_headers(proxy_basic_auth=login)
-        return urllib3.ProxyManager(proxy, proxy_headers=headers, **self._settings)
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
 
 
 @contextmanager
@@ -192,17 +189,14 @@ def as_botocore_errors(url: str, proxy: str | None = None) -> Generator[None]:
 
 
 def connections_of(client: S3Client, config: BlobStorageConfig) -> Connections | None:
-    """Return a pool with the settings of a client; None if it has settings that a pool lacks.
-
-    Raises:
-        StorageConfigError: the CA bundle cannot be read.
-    """
+    """Return a pool with the settings of a client; None if it has settings that a pool lacks."""
     settings: Any = client.meta.config
     if settings.proxies_config or settings.client_cert or os.environ.get(_PROXY_HOST_HEADER):
         return None
-    url = client.meta.endpoint_url
-    proxies = settings.proxies if settings.proxies is not None else get_environ_proxies(url)
-    return Connections(url, cast("Mapping[str, str]", proxies), _ca_file(config), config)
+    proxies = settings.proxies
+    if proxies is None:
+        proxies = cast("Mapping[str, str]", get_environ_proxies(client.meta.endpoint_url))
+    return Connections(proxies, config)
 
 
 def _ca_file(config: BlobStorageConfig) -> str:

@@ -64,7 +64,8 @@ class SignedRequests:
         if connections is None:
             self._note_left("all requests", "its settings need its own connections")
             return
-        client.meta.events.register_last("before-send.s3", cast("Any", connections.respond))
+        # Behind every other handler of the event: the first response counts.
+        client.meta.events.register_last("before-send", cast("Any", connections.respond))
         self._learner = TemplateLearner(client, connections, bucket, settings)
         with suppress(BotoCoreError):  # no credentials: that is for the first request to raise
             self._template("GetObject", "probe")
@@ -162,17 +163,20 @@ class SignedRequests:
         """Let boto3 act on a response, as if it had made the request."""
         assert self._connections is not None  # noqa: S101 - it has sent the request
 
-        def respond(request: AWSPreparedRequest) -> AWSResponse:
-            found = AWSResponse(
-                request.url, response.status, cast("Any", response.headers), cast("Any", response)
-            )
+        waiting = [response]
+
+        def respond(request: AWSPreparedRequest) -> AWSResponse | None:
+            if not waiting:  # boto3 has repeated it
+                return None
+            raw = waiting.pop()
+            found = AWSResponse(request.url, raw.status, cast("Any", raw.headers), raw)
             with as_botocore_errors(request.url):
                 _ = found.content  # reads it
             return found
 
         with self._connections.responding(respond):
             result = call()
-        # It has repeated the request, for another region: so it prepares later ones otherwise.
+        # boto3 has repeated it for another region, and prepares later requests for that one.
         with self._lock:
             self._templates.clear()
         return result
@@ -202,7 +206,7 @@ class SignedRequests:
         """Leave every request, and the sending, to boto3."""
         assert self._connections is not None  # noqa: S101 - learning needs it
         handler = cast("Any", self._connections.respond)
-        self._client.meta.events.unregister("before-send.s3", handler)
+        self._client.meta.events.unregister("before-send", handler)
         self.close()
         self._connections = None
         self._note_left("all requests", reason)
@@ -221,7 +225,7 @@ def _is_usual(key: str) -> bool:
 
 def _drain(response: BaseHTTPResponse) -> None:
     """Read the rest of a response, which frees its connection."""
-    with as_botocore_errors(response.url or ""):
+    with as_botocore_errors(str(response.geturl())):
         response.drain_conn()
 
 

@@ -20,15 +20,12 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
 from mistral_offload.storage._s3_client import SIGNER
-from mistral_offload.storage._s3_connections import Connections, empty_response
+from mistral_offload.storage._s3_connections import DEFAULT_PORTS, Connections, empty_response
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
     from botocore.signers import RequestSigner
     from mypy_boto3_s3 import S3Client
-
-Digest = str
-"""A SHA-256 in base64, as S3 expects it."""
 
 _NOT_REPEATED = frozenset(
     (
@@ -36,6 +33,7 @@ _NOT_REPEATED = frozenset(
         "amz-sdk-request",
         "authorization",
         "content-length",
+        "host",
         "x-amz-checksum-sha256",
         "x-amz-content-sha256",
         "x-amz-date",
@@ -81,10 +79,14 @@ class RequestTemplate:
             headers: further headers; with ``x-amz-checksum-sha256``, the body is not read.
             query: encoded query of the URL, with its question mark.
         """
-        url = f"{self.base}{quote(key, safe='/~')}{query}"
+        url = f"{self.base}{_quoted(key)}{query}"
         request = AWSRequest(self.method, url, {**self.headers, **(headers or {})})
         self.signer.get_auth_instance("s3", self.region, SIGNER).add_auth(request)
         return url, {name: value.encode() for name, value in request.headers.items()}
+
+
+def _quoted(key: str) -> str:
+    return quote(key, safe="/~")
 
 
 def part_query(number: int, upload: str) -> str:
@@ -189,6 +191,8 @@ class TemplateLearner:
         prepared: list[AWSPreparedRequest] = []
 
         def respond(request: AWSPreparedRequest) -> AWSResponse:
+            if not request.url.partition("?")[0].endswith(f"/{_quoted(probe.key)}"):
+                raise NotRepeatableError("it needs sessions, or its URLs do not end with the key")
             prepared.append(request)
             return empty_response(request.url, {_PROBE_HEADER: operation})
 
@@ -207,16 +211,17 @@ class TemplateLearner:
         signed = _SCOPE.match(headers.get("authorization", ""))
         if signed is None:
             raise NotRepeatableError("its requests are not signed with SigV4 for s3")
-        address = prepared.url.partition("?")[0]
-        if not address.endswith(f"/{key}"):
-            raise NotRepeatableError("its URLs do not end with the key")
         return RequestTemplate(
             method=prepared.method,
-            base=address.removesuffix(key),
+            base=prepared.url.partition("?")[0].removesuffix(_quoted(key)),
             headers={
-                name: _text(value)
-                for name, value in prepared.headers.items()
-                if name.lower() not in _NOT_REPEATED
+                # The signer and http.client would otherwise each find it for each request.
+                "Host": _host(prepared.url),
+                **{
+                    name: _text(value)
+                    for name, value in prepared.headers.items()
+                    if name.lower() not in _NOT_REPEATED
+                },
             },
             region=signed[1],
             signer=self._thread.signer,
@@ -232,6 +237,14 @@ def _of_probe(operation: str, probe: _Probe) -> tuple[dict[str, str], str]:
         return {}, ""
     query = part_query(probe.number, probe.upload) if operation == "UploadPart" else ""
     return {"x-amz-checksum-sha256": probe.digest}, query
+
+
+def _host(url: str) -> str:
+    """Return the Host header of a request: without the port if it is the scheme's own."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    is_usual = parts.port in (None, DEFAULT_PORTS.get(parts.scheme))
+    return host if is_usual else f"{host}:{parts.port}"
 
 
 def _comparable_url(url: str) -> tuple[str, list[tuple[str, str]]]:
