@@ -100,7 +100,10 @@ def _settings(config: BlobStorageConfig, endpoint_url: str | None) -> Config:
     style = config.addressing_style
     if style == "auto" and endpoint_url and not is_aws(endpoint_url):
         style = "path"  # only Amazon is sure to resolve a bucket by host name
-    checksums = ("request_checksum_calculation", "response_checksum_validation")
+    # A put has its own checksum; a blob that was read is verified against its key. Without these
+    # settings, before 1.36, boto3 computes no others.
+    names = ("request_checksum_calculation", "response_checksum_validation")
+    checksums: Any = {name: "when_required" for name in names if name in Config.OPTION_DEFAULTS}
     return Config(
         connect_timeout=config.connect_timeout_seconds,
         read_timeout=config.read_timeout_seconds,
@@ -108,9 +111,7 @@ def _settings(config: BlobStorageConfig, endpoint_url: str | None) -> Config:
         max_pool_connections=config.connections,
         tcp_keepalive=True,
         s3=None if style == "auto" else {"addressing_style": style},
-        # A put has its own checksum; a blob that was read is verified against its key. boto3 before
-        # 1.36 has no such settings, and computes no checksums.
-        **{name: "when_required" for name in checksums if name in Config.OPTION_DEFAULTS},
+        **checksums,
     )
 
 
@@ -179,4 +180,5 @@ def _add_md5(request: AWSRequest, **_: object) -> None:
     body = request.body
     if isinstance(body, bytes):
         digest = hashlib.md5(body, usedforsecurity=False).digest()
+        del request.headers["Content-MD5"]  # that of boto3 before 1.36
         request.headers["Content-MD5"] = base64.b64encode(digest).decode()

@@ -10,7 +10,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit
@@ -18,15 +18,13 @@ from urllib.parse import unquote, urlsplit
 import urllib3
 from botocore import exceptions
 from botocore.awsrequest import AWSResponse
-from botocore.httpsession import (
-    get_cert_path,
-    mask_proxy_url,  # pyright: ignore[reportUnknownVariableType]
-)
-from botocore.utils import get_environ_proxies  # pyright: ignore[reportUnknownVariableType]
+from botocore.httpsession import get_cert_path, mask_proxy_url
+from botocore.utils import get_environ_proxies
+from urllib3.util.ssl_ import create_urllib3_context
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import StorageConfigError
-from mistral_offload.storage._http_pieces import socket_options
+from mistral_offload.storage._http_pieces import Pieces, socket_options
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from urllib3 import HTTPConnectionPool
     from urllib3.response import BaseHTTPResponse
 
-Body = bytes | Iterable[memoryview] | IO[bytes] | None
+Body = bytes | Pieces | IO[bytes] | None
 Responder = Callable[["AWSPreparedRequest"], "AWSResponse | None"]
 
 _PROXY_HOST_HEADER = "BOTO_EXPERIMENTAL__ADD_PROXY_HOST_HEADER"
@@ -106,7 +104,7 @@ class Connections:
         found = AWSResponse(request.url, response.status, cast("Any", response.headers), response)
         if not request.stream_output:
             with as_botocore_errors(request.url):
-                _ = found.content  # reads it, which frees the connection
+                read_all(found)
         return found
 
     @contextmanager
@@ -176,8 +174,9 @@ def as_botocore_errors(url: str, proxy: str | None = None) -> Generator[None]:
     except (urllib3.exceptions.NewConnectionError, socket.gaierror) as error:
         raise exceptions.EndpointConnectionError(endpoint_url=url, error=error) from error
     except urllib3.exceptions.ProxyError as error:
-        masked = cast("str", mask_proxy_url(proxy))
-        raise exceptions.ProxyConnectionError(proxy_url=masked, error=error) from error
+        raise exceptions.ProxyConnectionError(
+            proxy_url=mask_proxy_url(proxy or ""), error=error
+        ) from error
     except urllib3.exceptions.ConnectTimeoutError as error:
         raise exceptions.ConnectTimeoutError(endpoint_url=url, error=error) from error
     except urllib3.exceptions.ReadTimeoutError as error:
@@ -206,11 +205,11 @@ def _ca_file(config: BlobStorageConfig) -> str:
     from botocore.session import Session
 
     found: str | None = Session(profile=config.profile_name).get_config_variable("ca_bundle")
-    return found or os.environ.get("REQUESTS_CA_BUNDLE") or cast("str", get_cert_path(True))
+    return found or os.environ.get("REQUESTS_CA_BUNDLE") or str(get_cert_path(True))
 
 
 def _ssl_context(ca_file: str) -> ssl.SSLContext:
-    context = urllib3.util.ssl_.create_urllib3_context()
+    context = create_urllib3_context()
     try:
         context.load_verify_locations(ca_file)
     except OSError as error:
@@ -222,6 +221,11 @@ def _with_scheme(proxy: str) -> str:
     if proxy.startswith(("http:", "https:")):
         return proxy
     return f"http:{proxy}" if proxy.startswith("//") else f"http://{proxy}"
+
+
+def read_all(response: AWSResponse) -> None:
+    """Read the body of a response, which frees its connection."""
+    _ = cast("Any", response).content
 
 
 def empty_response(url: str, headers: Mapping[str, str]) -> AWSResponse:

@@ -15,7 +15,7 @@ from botocore.response import StreamingBody
 
 from mistral_offload._http_dates import parse_http_date
 from mistral_offload.storage._http_pieces import PIECE_BYTES, Pieces
-from mistral_offload.storage._s3_connections import Connections, as_botocore_errors
+from mistral_offload.storage._s3_connections import Connections, as_botocore_errors, read_all
 from mistral_offload.storage._s3_multipart import PartReader
 from mistral_offload.storage._s3_templates import (
     NotRepeatableError,
@@ -111,7 +111,9 @@ class SignedRequests:
         if response.status != 200:
             return self._hand_over(response, get)
         return {
-            "Body": StreamingBody(response, response.headers.get("Content-Length")),
+            "Body": StreamingBody(
+                cast("Any", response), cast("Any", response.headers.get("Content-Length"))
+            ),
             "LastModified": parse_http_date(response.headers.get("Last-Modified")),
         }
 
@@ -154,10 +156,9 @@ class SignedRequests:
         if body is None:
             return self._connections.send(template.method, url, signed)
         signed["Content-Length"] = str(len(body)).encode()
-        in_one_piece = isinstance(body, bytes) and len(body) <= PIECE_BYTES
-        return self._connections.send(
-            template.method, url, signed, body if in_one_piece else Pieces(body)
-        )
+        is_small = len(body) <= PIECE_BYTES
+        sent = body if isinstance(body, bytes) and is_small else Pieces(body)
+        return self._connections.send(template.method, url, signed, sent)
 
     def _hand_over(self, response: BaseHTTPResponse, call: Callable[[], T]) -> T:
         """Let boto3 act on a response, as if it had made the request."""
@@ -171,7 +172,7 @@ class SignedRequests:
             raw = waiting.pop()
             found = AWSResponse(request.url, raw.status, cast("Any", raw.headers), raw)
             with as_botocore_errors(request.url):
-                _ = found.content  # reads it
+                read_all(found)
             return found
 
         with self._connections.responding(respond):

@@ -252,7 +252,7 @@ def _comparable_url(url: str) -> tuple[str, list[tuple[str, str]]]:
     return f"{parts.scheme}://{parts.netloc}{parts.path}", sorted(parse_qsl(parts.query))
 
 
-def _comparable(headers: Mapping[str, str | bytes]) -> dict[str, str]:
+def _comparable(headers: Any) -> dict[str, str]:
     texts = {name.lower(): _text(value) for name, value in headers.items()}
     return {name: value for name, value in texts.items() if name not in _NOT_COMPARED}
 
