@@ -16,9 +16,9 @@ _STALL_MS = 20.0
 _PEAK = 1.1
 _LINEAR = 1.15
 
-_PUT_CPU = {0.1: 0.40, 1: 0.48, 8: 0.48, 32: 0.48}
-_GET_CPU = {0.1: 0.45, 1: 0.78}
-_GET_CPU_HASHED = {8: 0.88, 32: 0.98}
+_PUT_CPU: dict[float, float] = {0.1: 0.40, 1: 0.48, 8: 0.48, 32: 0.48}
+_GET_CPU: dict[float, float] = {0.1: 0.45, 1: 0.78}
+_GET_CPU_HASHED: dict[float, float] = {8: 0.88, 32: 0.98}
 _HASHED_FROM = 2 * MEGABYTE
 """Size from which a SHA-256 takes longer than a bare get on loopback."""
 

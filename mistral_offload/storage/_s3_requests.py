@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -37,9 +38,10 @@ _logger = logging.getLogger("mistral_offload.storage")
 class SignedRequests:
     """A boto3 client's ``put_object``, ``get_object`` and ``upload_part``, with less work.
 
-    They take the same arguments, and return and raise the same. boto3 itself makes the requests
-    that cannot be repeated (see `TemplateLearner`). It also gets every response that is not a
-    success, as if it had sent the request: it raises its error, or follows to another region.
+    They take the same arguments, except for the bucket, and raise the same errors; they return what
+    a store needs. boto3 itself makes the requests that cannot be repeated (see `TemplateLearner`).
+    It also gets every response that is not a success, as if it had sent the request: it raises its
+    error, or follows the bucket to another region.
 
     Args:
         client: the client. All its requests take the connections.
@@ -61,6 +63,7 @@ class SignedRequests:
         self._settings = settings
         self._templates: dict[str, RequestTemplate | None] = {}
         self._lock = threading.Lock()
+        self._are_all_left = connections is None
         if connections is None:
             self._note_left("all requests", "its settings need its own connections")
             return
@@ -101,21 +104,22 @@ class SignedRequests:
         else:
             self._hand_over(response, put)
 
-    def get_object(self, *, Key: str) -> Mapping[str, Any]:
-        """Get an object; return its ``Body`` and ``LastModified``."""
+    def get_object(self, *, Key: str) -> tuple[bytes, datetime | None]:
+        """Read an object; return its bytes, and the time of its last write."""
         get = partial(self._client.get_object, Bucket=self._bucket, Key=Key)
         template = self._template("GetObject", Key)
         if template is None:
-            return get()
+            return _read(get())
         response = self._send(template, Key)
         if response.status != 200:
-            return self._hand_over(response, get)
-        return {
-            "Body": StreamingBody(
-                cast("Any", response), cast("Any", response.headers.get("Content-Length"))
-            ),
-            "LastModified": parse_http_date(response.headers.get("Last-Modified")),
-        }
+            return _read(self._hand_over(response, get))
+        length = cast("Any", response.headers.get("Content-Length"))
+        return _read(
+            {
+                "Body": StreamingBody(cast("Any", response), length),
+                "LastModified": parse_http_date(response.headers.get("Last-Modified")),
+            }
+        )
 
     def upload_part(
         self,
@@ -184,7 +188,7 @@ class SignedRequests:
 
     def _template(self, operation: str, key: str) -> RequestTemplate | None:
         """Return the template of an operation; None if boto3 has to make the request."""
-        if self._connections is None or not _is_usual(key):
+        if self._are_all_left or not _is_usual(key):
             return None
         if operation not in self._templates:
             with self._lock:
@@ -197,7 +201,7 @@ class SignedRequests:
             return self._learner.learn(operation)
         except NotRepeatableError as error:
             if operation == "GetObject":
-                # What answers this one may answer them all, such as a simulation in tests.
+                # What responds to this one may respond to all, such as a simulation in tests.
                 self._leave_all(str(error))
             else:
                 self._note_left(operation, str(error))
@@ -206,10 +210,9 @@ class SignedRequests:
     def _leave_all(self, reason: str) -> None:
         """Leave every request, and the sending, to boto3."""
         assert self._connections is not None  # noqa: S101 - learning needs it
+        self._are_all_left = True
         handler = cast("Any", self._connections.respond)
         self._client.meta.events.unregister("before-send", handler)
-        self.close()
-        self._connections = None
         self._note_left("all requests", reason)
 
     def _note_left(self, what: str, reason: str) -> None:
@@ -222,6 +225,15 @@ def _is_usual(key: str) -> bool:
         return bool(key.encode())
     except UnicodeEncodeError:
         return False
+
+
+def _read(found: Mapping[str, Any]) -> tuple[bytes, datetime | None]:
+    body: StreamingBody = found["Body"]
+    try:
+        with as_botocore_errors("the bucket"):
+            return body.read(), found.get("LastModified")
+    finally:
+        body.close()
 
 
 def _drain(response: BaseHTTPResponse) -> None:

@@ -77,7 +77,7 @@ class RequestTemplate:
         Args:
             key: key of the object.
             headers: further headers; with ``x-amz-checksum-sha256``, the body is not read.
-            query: encoded query of the URL, with its question mark.
+            query: encoded query of the URL, with the leading "?".
         """
         url = f"{self.base}{_quoted(key)}{query}"
         request = AWSRequest(self.method, url, {**self.headers, **(headers or {})})
@@ -173,8 +173,8 @@ class TemplateLearner:
         Two requests are prepared: one is repeated with the values of the other, and must equal it.
 
         Raises:
-            NotRepeatableError: a hook answers the requests, or changes each in its own way, or they
-                are not signed with SigV4 for the service ``s3``.
+            NotRepeatableError: a hook responds to the requests or changes each in its own way, or
+                they are not signed with SigV4 for the service ``s3``.
             BotoCoreError: there are no credentials.
         """
         first, second = (self._prepare(operation, probe) for probe in _PROBES)
@@ -203,7 +203,7 @@ class TemplateLearner:
         except ClientError:
             answered = False
         if not (answered and prepared):
-            raise NotRepeatableError("a hook answers its requests")
+            raise NotRepeatableError("a hook responds to its requests")
         return prepared[0]
 
     def _template(self, prepared: AWSPreparedRequest, key: str) -> RequestTemplate:

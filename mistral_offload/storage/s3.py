@@ -256,12 +256,7 @@ class S3Store(BlobStore):
         return settings
 
     def _get(self, key: str) -> FetchedBlob:
-        found = self._requests.get_object(Key=key)
-        body = found["Body"]
-        try:
-            return FetchedBlob(body.read(), found.get("LastModified"))
-        finally:
-            body.close()
+        return FetchedBlob(*self._requests.get_object(Key=key))
 
     def _stat(self, key: str) -> BlobStat:
         found = self._client.head_object(Bucket=self._bucket, Key=key)

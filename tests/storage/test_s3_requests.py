@@ -299,7 +299,7 @@ def test_a_hook_that_answers_requests_answers_all_of_them(
     assert store.get("k") == b""
     assert answered == ["GET", "PUT", "GET"]  # the first one only looks for such a hook
     assert seaweed_proxy.requests == []
-    assert "left to boto3: a hook answers its requests" in caplog.text
+    assert "left to boto3: a hook responds to its requests" in caplog.text
 
 
 def test_a_hook_that_changes_all_requests_alike_is_learned(
