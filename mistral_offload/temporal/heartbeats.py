@@ -178,7 +178,7 @@ class PacedHeartbeats(Heartbeats):
                 self._uploads = asyncio.create_task(self._upload_waiting(info))
 
     async def flush(self) -> None:
-        """Send the latest details now, before the activity fails; a cancellation does not stop it."""
+        """Send the latest details now, before the activity fails, also if it is cancelled again."""
         self._is_last.set()
         while self._uploads is not None and not self._uploads.done():
             with suppress(asyncio.CancelledError):

@@ -230,9 +230,9 @@ async def rig(temporal_target: str, tmp_path: Path) -> AsyncGenerator[Rig]:
             )
 
         rig = Rig(client, queue, store, activities)
-        async with running(Worker(client, task_queue=queue, workflows=[Beating])):
-            async with running(activities()) as rig.worker:
-                yield rig
+        workflows = Worker(client, task_queue=queue, workflows=[Beating])
+        async with running(workflows), running(activities()) as rig.worker:
+            yield rig
 
 
 @pytest.mark.parametrize("value", ["long", "short"])

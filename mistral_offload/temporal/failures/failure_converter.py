@@ -12,13 +12,12 @@ from temporalio.converter import DefaultFailureConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from mistral_offload.config import LostBlobConfig
-from mistral_offload.errors import (
-    BlobNotFoundError,
-    MistralOffloadError,
-    PayloadSerializationError,
-)
+from mistral_offload.errors import MistralOffloadError, PayloadSerializationError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
-from mistral_offload.temporal.failures.awaited_payloads import describe_awaited
+from mistral_offload.temporal.failures.awaited_payloads import (
+    describe_awaited,
+    may_be_readable_elsewhere,
+)
 from mistral_offload.temporal.failures.lost_payloads import LENIENT, as_failure, is_lasting
 
 _UNSPECIFIED = NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_UNSPECIFIED
@@ -79,7 +78,7 @@ class OffloadingFailureConverter(DefaultFailureConverter):
             return None
         if is_lasting(exception, self._lost_blobs):
             return as_failure(exception)
-        if isinstance(exception, BlobNotFoundError):
+        if may_be_readable_elsewhere(exception):
             text = describe_awaited(exception, self._lost_blobs)
             return ApplicationError(text, type=type(exception).__name__)
         return None
