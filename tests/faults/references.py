@@ -6,10 +6,13 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from mistral_offload import PayloadEncryptionConfig, PayloadOffloadingConfig
@@ -23,13 +26,27 @@ from tests.faults.stack import ENCRYPTION
 _PATIENCE_SECONDS = 120.0  # of hundreds of executions
 
 
+@dataclass
+class References:
+    """Keys of blobs that histories refer to.
+
+    Attributes:
+        values: of payloads and fields that an execution needs, and its own failure.
+        reasons: of failures of single attempts, which are only shown. The worker whose attempt
+            failed has stored them, also if its store is a wrong one.
+    """
+
+    values: set[str] = field(default_factory=set)
+    reasons: set[str] = field(default_factory=set)
+
+
 def referenced_keys(
     address: str,
     namespace: str,
     offloading: PayloadOffloadingConfig,
     *,
     execution_ids: Iterable[str],
-) -> set[str]:
+) -> References:
     """Return the keys of payloads and fields that the histories of executions refer to."""
     # In a separate thread, so that tests with and without an event loop can call it.
     with Threads() as threads:
@@ -42,7 +59,7 @@ async def _referenced_keys(
     namespace: str,
     offloading: PayloadOffloadingConfig,
     execution_ids: Iterable[str],
-) -> set[str]:
+) -> References:
     # An empty store, which records the keys that a payload refers to.
     store = MemoryStore()
     encoder = PayloadEncoder(
@@ -50,15 +67,32 @@ async def _referenced_keys(
     )
     codec = OffloadingCodec(encoder)
     client = await Client.connect(address, namespace=namespace)
-    fields: set[str] = set()
+    found = References()
     for execution_id in execution_ids:
         handle = client.get_workflow_handle(execution_id)
         async for event in handle.fetch_history_events():
-            for payload in _payloads(event):
-                with suppress(BlobNotFoundError):
-                    (decoded,) = await codec.decode([payload])
-                    fields.update(_field_keys(_json_in(decoded)))
-    return {key for operation, key in store.requests if operation == "get"} | fields
+            reason = _take_reason(event)
+            for keys, message in ((found.values, event), (found.reasons, reason)):
+                before = len(store.requests)
+                for payload in _payloads(message):
+                    with suppress(BlobNotFoundError):
+                        (decoded,) = await codec.decode([payload])
+                        keys.update(_field_keys(_json_in(decoded)))
+                keys.update(key for operation, key in store.requests[before:] if operation == "get")
+    return found
+
+
+def _take_reason(event: HistoryEvent) -> Failure:
+    """Remove the failure of a single attempt from an event, and return it."""
+    reason = Failure()
+    for holder, name in (
+        (event.workflow_task_failed_event_attributes, "failure"),
+        (event.activity_task_started_event_attributes, "last_failure"),
+    ):
+        if holder.HasField(name):
+            reason.CopyFrom(getattr(holder, name))
+            holder.ClearField(name)
+    return reason
 
 
 def _json_in(payload: Payload) -> Any:
@@ -73,10 +107,10 @@ def _payloads(message: Message) -> Iterator[Payload]:
     if isinstance(message, Payload):
         yield message
         return
-    for field, value in message.ListFields():
-        if field.message_type is None:
+    for member, value in message.ListFields():
+        if member.message_type is None:
             continue
-        if field.message_type.GetOptions().map_entry:
+        if member.message_type.GetOptions().map_entry:
             children = [value[key] for key in value]
         elif isinstance(value, Message):
             children = [value]
