@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
@@ -36,8 +36,8 @@ class References:
             failed has stored them, also if its store is a wrong one.
     """
 
-    values: set[str] = field(default_factory=set)
-    reasons: set[str] = field(default_factory=set)
+    values: set[str]
+    reasons: set[str]
 
 
 def referenced_keys(
@@ -60,26 +60,36 @@ async def _referenced_keys(
     offloading: PayloadOffloadingConfig,
     execution_ids: Iterable[str],
 ) -> References:
-    # An empty store, which records the keys that a payload refers to.
-    store = MemoryStore()
-    encoder = PayloadEncoder(
-        offloading, encryption=PayloadEncryptionConfig(**ENCRYPTION), store=store
-    )
-    codec = OffloadingCodec(encoder)
+    values, reasons = _Reader(offloading), _Reader(offloading)
     client = await Client.connect(address, namespace=namespace)
-    found = References()
     for execution_id in execution_ids:
         handle = client.get_workflow_handle(execution_id)
         async for event in handle.fetch_history_events():
-            reason = _take_reason(event)
-            for keys, message in ((found.values, event), (found.reasons, reason)):
-                before = len(store.requests)
-                for payload in _payloads(message):
-                    with suppress(BlobNotFoundError):
-                        (decoded,) = await codec.decode([payload])
-                        keys.update(_field_keys(_json_in(decoded)))
-                keys.update(key for operation, key in store.requests[before:] if operation == "get")
-    return found
+            await reasons.read(_take_reason(event))
+            await values.read(event)
+    return References(values.keys(), reasons.keys())
+
+
+class _Reader:
+    """Collects the keys that payloads refer to."""
+
+    def __init__(self, offloading: PayloadOffloadingConfig) -> None:
+        # An empty store, which records the keys that a payload refers to.
+        self._store = MemoryStore()
+        encoder = PayloadEncoder(
+            offloading, encryption=PayloadEncryptionConfig(**ENCRYPTION), store=self._store
+        )
+        self._codec = OffloadingCodec(encoder)
+        self._fields: set[str] = set()
+
+    async def read(self, message: Message) -> None:
+        for payload in _payloads(message):
+            with suppress(BlobNotFoundError):
+                (decoded,) = await self._codec.decode([payload])
+                self._fields.update(_field_keys(_json_in(decoded)))
+
+    def keys(self) -> set[str]:
+        return {key for operation, key in self._store.requests if operation == "get"} | self._fields
 
 
 def _take_reason(event: HistoryEvent) -> Failure:

@@ -49,6 +49,8 @@ MEMORY = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 ENVIRONMENT = MEMORY | {"STEP_SECONDS": "8"}
 SHARE_OF_A_CORE = 0.2
 WRONG_PREFIX_SECONDS = 10.0
+LOAD_SECONDS = SECONDS + WRONG_PREFIX_SECONDS
+"""Time during which workflows are started; the worker with a wrong prefix joins early in it."""
 START_SECONDS = 60.0
 PREFIX = "mistaken/"
 STARTED = "Temporal at"
@@ -74,8 +76,10 @@ class Driver:
 
     def outcome(self) -> dict[str, Any]:
         """Wait for its end, which it bounds itself, and return its outcome."""
-        said = read_line(self._process, SECONDS + PATIENCE_SECONDS + 30)
-        assert said, "the client ended without a word"
+        said = ""
+        while not said.startswith("{"):  # Temporal's core logs to stdout
+            said = read_line(self._process, LOAD_SECONDS + PATIENCE_SECONDS + 30)
+            assert said, "the client ended without a word"
         outcome: dict[str, Any] = json.loads(said)
         return outcome
 
@@ -103,18 +107,6 @@ def dev() -> Iterator[Dev]:
         yield dev
 
 
-@contextmanager
-def throttled_worker(stack: Stack, deployment: str) -> Iterator[None]:
-    """Run one more worker, which has a fraction of a core once it is running."""
-    worker = stack.worker(deployment, ENVIRONMENT)
-    try:
-        wait_until(lambda: STARTED in worker.full_log(), START_SECONDS)
-        with cpu_quota(worker.pid, SHARE_OF_A_CORE):
-            yield
-    finally:
-        worker.stop()
-
-
 def run_with_wrong_prefix(stack: Stack, deployment: str, chaos: Chaos) -> str:
     """Let a worker with a wrong prefix join for a while; return its log."""
     prefixes = {
@@ -140,6 +132,8 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
         storage = s3_storage(seaweed, seaweed.make_bucket(), endpoint_url=store.url, **STORAGE)
         stack = Stack(dev, storage)
         survivor = stack.worker(environment=ENVIRONMENT)
+        throttled = stack.worker(survivor.deployment, ENVIRONMENT)
+        wait_until(lambda: STARTED in throttled.full_log(), START_SECONDS)
         chaos = Chaos(
             SEED,
             store=store,
@@ -149,24 +143,35 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
         driver = Driver(
             "load",
             Settings(
-                platform.url, storage, survivor.deployment, SEED, SECONDS, PATIENCE_SECONDS, AT_ONCE
+                server_url=platform.url,
+                storage=storage,
+                deployment=survivor.deployment,
+                seed=SEED,
+                seconds=LOAD_SECONDS,
+                patience=PATIENCE_SECONDS,
+                at_once=AT_ONCE,
             ),
         )
         elsewhere = s3_storage(seaweed, seaweed.make_bucket(), endpoint_url=store.url, **STORAGE)
         readers = Driver(
             "readers",
             ReaderSettings(
-                dev.temporal_address, DEFAULT_NAMESPACE, elsewhere, SEED, SECONDS, PATIENCE_SECONDS
+                address=dev.temporal_address,
+                namespace=DEFAULT_NAMESPACE,
+                storage=elsewhere,
+                seed=SEED,
+                seconds=LOAD_SECONDS,
+                patience=PATIENCE_SECONDS,
             ),
         )
         pids = {"client": driver.pid, "worker": survivor.pid}
-        ends = time.monotonic() + SECONDS
+        ends = time.monotonic() + LOAD_SECONDS
         try:
-            with throttled_worker(stack, survivor.deployment):
-                chaos.run(SECONDS / 2)
-                before = {who: Held.by(pid) for who, pid in pids.items()}
+            with cpu_quota(throttled.pid, SHARE_OF_A_CORE):
+                chaos.run(SECONDS / 4)
                 log = run_with_wrong_prefix(stack, survivor.deployment, chaos)
-                chaos.run(max(0.0, ends - time.monotonic()))
+                before = {who: Held.by(pid) for who, pid in pids.items()}
+                chaos.run(max(SECONDS / 4, ends - time.monotonic()))
                 chaos.end()
             happened = Happened(**driver.outcome())
             read = Read(**readers.outcome())
@@ -174,8 +179,8 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
         finally:
             driver.end()
             readers.end()
-            chaos.worker.stop()
-            survivor.stop()
+            for worker in (chaos.worker, throttled, survivor):
+                worker.stop()
         with open_store(stack.offloading().storage_config) as opened:
             stored = {blob.key for blob in opened.list()}
     referenced = referenced_keys(
