@@ -92,11 +92,12 @@ class OffloadingFailureConverter(DefaultFailureConverter):
         """
         token = LENIENT.set(True)
         try:
-            exception = super().from_failure(failure, payload_converter)
+            exception: Any = super().from_failure(failure, payload_converter)
             for kind, with_lost in _WITH_LOST_DETAILS.items():
                 if type(exception) is kind and _has_lost(exception.details):
                     exception.__class__ = with_lost
-            return exception
+            read: BaseException = exception
+            return read
         finally:
             LENIENT.reset(token)
 
@@ -106,7 +107,8 @@ class _LostDetails:
 
     @property
     def details(self) -> Sequence[Any]:
-        details: Sequence[Any] = super().details  # type: ignore[misc]  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+        exception: Any = super()
+        details: Sequence[Any] = exception.details
         if not LENIENT.get():
             require_delivered(details)
         return details

@@ -164,7 +164,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
 
 
 def _is_typed_memo(payload: Payload, hint: type | None) -> bool:
-    """Return True for a memo that a workflow reads as a type, and that it must not go on without.
+    """Return True for a memo that a workflow reads as a type.
 
     Without a type it may be one of all memos, which are read together.
     """
