@@ -25,6 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
     from mistral_offload.errors import MistralOffloadError
     from mistral_offload.temporal import OffloadPlugin
+    from tests.bounds import running
     from tests.faults.stack import make_text, turned
 
 QUEUE = "soak-readers"
@@ -180,7 +181,7 @@ async def main(settings: Settings) -> None:
     )
     plain = await Client.connect(settings.address, namespace=settings.namespace)
     reading = Reading(settings, client, plain)
-    async with Worker(client, task_queue=QUEUE, workflows=[Turning], activities=[turn]):
+    async with running(Worker(client, task_queue=QUEUE, workflows=[Turning], activities=[turn])):
         await reading.run()
     print(json.dumps(asdict(reading.read)), flush=True)
     sys.stdin.read()  # until it has been checked
