@@ -280,6 +280,9 @@ class LostBlobConfig(Config):
     another blob of the same execution there that it had not written itself. Until then the task
     that needs the blob is retried.
 
+    A payload that no key of the worker decrypts may need a key that other workers have. It counts
+    as lost only with ``without_evidence``.
+
     Raises:
         ConfigurationError: the seconds are negative.
     """
@@ -292,7 +295,8 @@ class LostBlobConfig(Config):
     )
     without_evidence: bool = Field(
         default=False,
-        description="Let executions end without the evidence: the operator vouches for the store.",
+        description="Let executions end without the evidence: the operator vouches for store and "
+        "keys.",
     )
 
     def is_lost(self, error: BlobNotFoundError) -> bool:

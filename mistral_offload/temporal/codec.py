@@ -19,13 +19,18 @@ from typing_extensions import Self
 
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.config import LostBlobConfig
-from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    MistralOffloadError,
+    PayloadDecryptionError,
+)
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.activity_handles import handle_owner
 from mistral_offload.temporal.failures.awaited_payloads import (
     AwaitedPayloadError,
     describe_awaited,
+    may_be_readable_elsewhere,
     warn_of_awaited,
 )
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_placeholder
@@ -222,10 +227,11 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
                 raise
             # A replayer ends nothing, so it need not wait for evidence.
             if is_lasting(error, self._lost_blobs) or (
-                isinstance(error, BlobNotFoundError) and self._owner.namespace == REPLAYER_NAMESPACE
+                isinstance(error, BlobNotFoundError | PayloadDecryptionError)
+                and self._owner.namespace == REPLAYER_NAMESPACE
             ):
                 return to_placeholder(as_failure(error, size=read_size(payload)))
-            if isinstance(error, BlobNotFoundError):
+            if may_be_readable_elsewhere(error):
                 execution = self._owner.context.execution_id if self._owner.context else None
                 warn_of_awaited(error, execution, self._lost_blobs)
             if not self._owner.is_activity:

@@ -9,17 +9,17 @@ from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import NexusHandlerErrorRetryBehavior
 from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, FailureConverter, PayloadConverter
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, CancelledError
 
 from mistral_offload.config import LostBlobConfig
-from mistral_offload.errors import (
-    BlobNotFoundError,
-    MistralOffloadError,
-    PayloadSerializationError,
-)
+from mistral_offload.errors import MistralOffloadError, PayloadSerializationError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
-from mistral_offload.temporal.failures.awaited_payloads import describe_awaited
+from mistral_offload.temporal.failures.awaited_payloads import (
+    describe_awaited,
+    may_be_readable_elsewhere,
+)
 from mistral_offload.temporal.failures.lost_payloads import LENIENT, as_failure, is_lasting
+from mistral_offload.temporal.failures.lost_value import LostPayload, require_delivered
 
 _UNSPECIFIED = NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_UNSPECIFIED
 _NON_RETRYABLE = NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_NON_RETRYABLE
@@ -82,18 +82,57 @@ class OffloadingFailureConverter(FailureConverter):
             return None
         if is_lasting(exception, self.lost_blobs):
             return as_failure(exception)
-        if isinstance(exception, BlobNotFoundError):
+        if may_be_readable_elsewhere(exception):
             text = describe_awaited(exception, self.lost_blobs)
             return ApplicationError(text, type=type(exception).__name__)
         return None
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
-        """Read an exception; a detail that cannot be decoded becomes a `LostPayload`."""
+        """Read an exception; if a detail cannot be decoded, ``details`` raises the reason.
+
+        The details themselves are not enough: pydantic would report a `LostPayload` as a value of
+        another type, and code that expects such an error would fall back to a default.
+        """
         token = LENIENT.set(True)
         try:
-            return super().from_failure(failure, payload_converter)  # type: ignore[safe-super]
+            exception: Any = super().from_failure(failure, payload_converter)  # type: ignore[safe-super]
+            for kind, with_lost in _WITH_LOST_DETAILS.items():
+                if type(exception) is kind and _has_lost(exception.details):
+                    exception.__class__ = with_lost
+            read: BaseException = exception
+            return read
         finally:
             LENIENT.reset(token)
+
+
+class _LostDetails:
+    """Adds to an exception that its details cannot be taken, except while it is converted."""
+
+    @property
+    def details(self) -> Sequence[Any]:
+        exception: Any = super()
+        details: Sequence[Any] = exception.details
+        if not LENIENT.get():
+            require_delivered(details)
+        return details
+
+
+class _ApplicationErrorWithLostDetails(_LostDetails, ApplicationError): ...
+
+
+class _CancelledErrorWithLostDetails(_LostDetails, CancelledError): ...
+
+
+_WITH_LOST_DETAILS: dict[Any, Any] = {
+    ApplicationError: _ApplicationErrorWithLostDetails,
+    CancelledError: _CancelledErrorWithLostDetails,
+}
+for _kind, _with_lost in _WITH_LOST_DETAILS.items():  # logs and Temporal's failures show the name
+    _with_lost.__name__, _with_lost.__qualname__ = _kind.__name__, _kind.__qualname__
+
+
+def _has_lost(details: Sequence[Any]) -> bool:
+    return any(type(each) is LostPayload for each in details)
 
 
 class _DetailsConverter(PayloadConverter):

@@ -249,11 +249,6 @@ def _warn_of(effect: str) -> str:
     )
 
 
-async def is_as_expected() -> bool:
-    """Return True if the installed temporalio behaves as this package relies on."""
-    return not await lost_capabilities()
-
-
 async def lost_capabilities(runtime: Runtime | None = None) -> frozenset[Capability]:
     """Return the capabilities that are lost with the installed temporalio.
 

@@ -135,7 +135,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
 
         Raises:
             ApplicationError: a lost payload is the result of an activity or a child that a workflow
-                waits for.
+                waits for, or a memo that it reads as a type.
             WorkflowTaskRetryError: a payload of a workflow cannot be read now, but a retry may fix
                 it.
         """
@@ -147,7 +147,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         for payload, failure, hint in zip_longest(payloads, failures, hints):
             if failure is None:
                 values += self._inner.from_payloads([payload], None if hint is None else [hint])
-            elif self._is_raised(failure):
+            elif self._is_raised(failure) or _is_typed_memo(payload, hint):
                 with workflow_entered(self._run.loop):
                     raise_failure(failure)
             else:
@@ -176,6 +176,16 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             return False
         context = self._context
         return not isinstance(context, WorkflowSerializationContext) or context != self._run.own
+
+
+def _is_typed_memo(payload: Payload, hint: type | None) -> bool:
+    """Return True for a memo that a workflow reads as a type.
+
+    Without a type it may be one of all memos, which are read together.
+    """
+    if hint is None or not temporalio.workflow.in_workflow():
+        return False
+    return any(payload is each for each in temporalio.workflow.info().raw_memo.values())
 
 
 class _WorkflowSerializationError(PayloadSerializationError, ApplicationError):
