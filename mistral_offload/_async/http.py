@@ -12,8 +12,7 @@ import httpx
 from httpx import AsyncClient
 
 from mistral_offload import _synchronization
-from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, RawJSON, render_body
+from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.connection import CallOptions, Connection
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -29,6 +28,7 @@ from mistral_offload.api.responses import (
     to_model,
 )
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
+from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
@@ -190,6 +190,8 @@ class AsyncHttp:
             await client.aclose()
 
     async def _fetch_namespace_async(self) -> str:
+        from mistral_offload.api import endpoints  # with all models; creating a client needs none
+
         caller = await self.call_async(endpoints.WHOAMI, {}, options={})
         return caller.namespace
 

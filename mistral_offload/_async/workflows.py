@@ -11,7 +11,6 @@ from typing_extensions import Unpack
 from mistral_offload import _synchronization
 from mistral_offload._async.catalog import AsyncCatalog
 from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.completion import (
     execution_error,
     has_completed,
@@ -25,6 +24,7 @@ from mistral_offload.api.models import (
     WorkflowExecutionSyncResponse,
 )
 from mistral_offload.api.operation import Operation
+from mistral_offload.api.unset import UNSET, Unset
 from mistral_offload.errors import WorkflowTimeoutError
 
 _CONFLICT = 409

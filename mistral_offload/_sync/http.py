@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 421e95a86b051808
+# sha256 of the rest: 14eb14827d7222f0
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -16,8 +16,7 @@ import httpx
 from httpx import Client
 
 from mistral_offload import _synchronization
-from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, RawJSON, render_body
+from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.connection import CallOptions, Connection
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -33,6 +32,7 @@ from mistral_offload.api.responses import (
     to_model,
 )
 from mistral_offload.api.retries import BackoffStrategy, pause_seconds
+from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
@@ -194,6 +194,8 @@ class SyncHttp:
             client.close()
 
     def _fetch_namespace(self) -> str:
+        from mistral_offload.api import endpoints  # with all models; creating a client needs none
+
         caller = self.call(endpoints.WHOAMI, {}, options={})
         return caller.namespace
 

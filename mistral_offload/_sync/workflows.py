@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: b307604a6e59d6e5
+# sha256 of the rest: e1b3c0aafe9f0576
 
 """``client.workflows``: start workflows and wait for their results."""
 
@@ -15,7 +15,6 @@ from typing_extensions import Unpack
 from mistral_offload import _synchronization
 from mistral_offload._sync.catalog import SyncCatalog
 from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.completion import (
     execution_error,
     has_completed,
@@ -29,6 +28,7 @@ from mistral_offload.api.models import (
     WorkflowExecutionSyncResponse,
 )
 from mistral_offload.api.operation import Operation
+from mistral_offload.api.unset import UNSET, Unset
 from mistral_offload.errors import WorkflowTimeoutError
 
 _CONFLICT = 409
