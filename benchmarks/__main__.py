@@ -59,7 +59,7 @@ def main() -> None:
         "--against",
         type=Path,
         metavar="FOLDER",
-        help="a checkout of another commit; the row activations measures both side by side",
+        help="a checkout of another commit; activations and executes measure both side by side",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")

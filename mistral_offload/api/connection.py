@@ -15,6 +15,7 @@ import httpx
 
 from mistral_offload._synchronization import FetchOnce
 from mistral_offload._version import __version__
+from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.query import render_query
 from mistral_offload.api.retries import DEFAULT_RETRIES, NO_RETRIES, RetryConfig
 from mistral_offload.errors import ServiceAccountTokenError
@@ -62,12 +63,14 @@ class Connection:
         timeout_ms: int | None,
         retry_config: RetryConfig | None,
         encoder: PayloadEncoder | None = None,
+        hold_seconds: float = 0.0,
     ) -> None:
         self._api_key = api_key
         self._server_url = server_url or _named_server(server)
         self._timeout_ms = timeout_ms
         self._retries = retry_config
         self.namespace: FetchOnce[str] = FetchOnce(namespace)
+        self.held_requests = HeldRequests(hold_seconds)
         self._encoder = encoder
 
     @cached_property

@@ -12,6 +12,7 @@ from mistral_offload._async.client import AsyncMistral
 from mistral_offload._sync.client import SyncMistral
 from mistral_offload.api.connection import Connection
 from mistral_offload.api.retries import RetryConfig
+from mistral_offload.limits import DEFAULT_HOLD_SECONDS
 
 if TYPE_CHECKING:
     from mistral_offload.client.resources import Events, Workflows
@@ -50,6 +51,10 @@ class Mistral(AsyncMistral, SyncMistral):
             to 30 seconds, others are sent once. ``RetryConfig("none")`` turns retries off.
         client: an ``httpx.Client`` for the blocking methods; the caller closes it.
         async_client: an ``httpx.AsyncClient`` for the async methods; the caller closes it.
+        hold_seconds: seconds for which ``execute_workflow_and_wait`` lets the platform hold the
+            request that starts a workflow, so that a short one needs no other request. Longer ones
+            are polled for, and all of them once the platform, or a proxy in front of it, has
+            proved not to support this. 0 switches it off.
         workflow_payload_offloading: the store for large inputs and results, and the size from
             which inputs are offloaded. Default: no offloading.
         workflow_payload_encryption: encryption keys and mode. Default: no encryption.
@@ -57,7 +62,7 @@ class Mistral(AsyncMistral, SyncMistral):
             compressed. Default: no compression.
 
     Raises:
-        ValueError: ``server`` is not one of the three names.
+        ValueError: ``server`` is not one of the three names, or ``hold_seconds`` is negative.
         MissingExtraError: encryption or compression is configured, but its packages are not
             installed.
     """
@@ -73,10 +78,13 @@ class Mistral(AsyncMistral, SyncMistral):
         retry_config: RetryConfig | None = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
+        hold_seconds: float = DEFAULT_HOLD_SECONDS,
         workflow_payload_offloading: PayloadOffloadingConfig | None = None,
         workflow_payload_encryption: PayloadEncryptionConfig | None = None,
         workflow_payload_compression: PayloadCompressionConfig | None = None,
     ) -> None:
+        if not hold_seconds >= 0:
+            raise ValueError(f"hold_seconds must be 0 or more, not {hold_seconds}")
         encoder = None
         if (
             workflow_payload_offloading
@@ -98,6 +106,7 @@ class Mistral(AsyncMistral, SyncMistral):
             timeout_ms=timeout_ms,
             retry_config=retry_config,
             encoder=encoder,
+            hold_seconds=hold_seconds,
         )
         self._given_client = client
         self._given_async_client = async_client
