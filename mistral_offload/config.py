@@ -66,7 +66,9 @@ class StorageProvider(str, Enum):
 class Config(BaseModel):
     """Base class: immutable, hashable, refuses unknown names, and shows no value in an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     error_class: ClassVar[type[ConfigurationError]] = ConfigurationError
 
@@ -400,7 +402,7 @@ class PayloadCompressionConfig(Config):
     """
 
     min_size_bytes: int = Field(default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES, ge=0)
-    algorithm_config: ZstdConfig = ZstdConfig()
+    algorithm_config: ZstdConfig = Field(default_factory=ZstdConfig)
     max_decompressed_bytes: int = Field(default=DEFAULT_DECOMPRESSED_LIMIT_BYTES, ge=1)
 
 
