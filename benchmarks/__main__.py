@@ -23,6 +23,7 @@ from benchmarks import (
     payload_steps,
     report,
     scaling,
+    small_payloads,
     traffic,
     transfers,
     workflow_runs,
@@ -38,6 +39,7 @@ GROUPS: dict[str, Callable[[Session], list[Table]]] = {
     "workflows": workflow_runs.measure,
     "activations": activations.measure,
     "executes": executes.measure,
+    "small": small_payloads.measure,
     "imports": imports.measure,
     "scaling": scaling.measure,
     "steps": payload_steps.measure,
@@ -59,7 +61,7 @@ def main() -> None:
         "--against",
         type=Path,
         metavar="FOLDER",
-        help="a checkout of another commit; the row activations measures both side by side",
+        help="a checkout of another commit; activations and executes measure both side by side",
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")

@@ -1,20 +1,27 @@
-"""One execution end to end: client, platform, worker, and back."""
+"""One execution end to end: client, platform, worker, and back.
+
+With ``--against FOLDER`` another checkout is measured alternately; the targets compare with commit
+e11c499.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from benchmarks import echo_worker, memory
-from benchmarks.measurement import Way, cpu_seconds_of, race
+from benchmarks import echo_worker, memory, targets
+from benchmarks.checkouts import OURS, PROJECT, open_checkout
+from benchmarks.measurement import Way, cpu_seconds_of, percentile_95, race
 from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table
 from benchmarks.servers import Bucket
 from benchmarks.session import Session
@@ -27,6 +34,9 @@ from tests.servers.worker import WorkerProcess
 _PAGE = "All work and no play makes Jack a dull boy. " * 22
 _LARGE_PAGES, _SMALL_PAGES = 8_000, 1
 _SIZE = 8_000_000
+_CLIENT = Path(__file__).with_name("execute_client.py")
+_LIMITS = {"1 kB": (_SMALL_PAGES, 0.5), "8 MB": (_LARGE_PAGES, 0.6)}
+"""Pages of a document, and the limit of our time compared with the other checkout's."""
 
 Document = dict[str, Any]
 
@@ -43,14 +53,14 @@ def measure(session: Session) -> list[Table]:
             row = _row(session, platform, worker)
         finally:
             worker.stop()
+    rows = [row] if session.against is None else [row, *_rows_against(session, session.against)]
     session.server.clear()
     notes = (
         "Client, platform, Temporal, worker and store are separate processes. CPU and connections "
         "are the client's; requests are those of all processes to the store; the worker's peak is "
-        "its whole memory. The client polls for the result at growing intervals, so times come in "
-        "steps."
+        "its whole memory. The platform holds the client's request until there is a result."
     )
-    return [Table("Execute and wait", [row], notes)]
+    return [Table("Execute and wait", rows, notes)]
 
 
 def _row(session: Session, platform: Dev, worker: WorkerProcess) -> Row:
@@ -89,6 +99,56 @@ def _row(session: Session, platform: Dev, worker: WorkerProcess) -> Row:
         "8 MB in, 8 MB out",
         [*(run.completed(line) for run, line in zip(runs, lines[:-1], strict=True)), lines[-1]],
     )
+
+
+def _rows_against(session: Session, against: Path) -> list[Row]:
+    """Measure client, platform and worker of two checkouts alternately."""
+    storage = json.dumps(_variables(session.server.bucket))
+    folders = [PROJECT, against.resolve()]
+    rounds = 2 if session.quick else 10
+    costs: dict[str, dict[str, list[Costs]]] = {load: {} for load in _LIMITS}
+    with ExitStack() as stack:
+        checkouts = [
+            stack.enter_context(open_checkout(folder, _CLIENT, [storage])) for folder in folders
+        ]
+        for number in range(rounds + 1):
+            for load, (pages, _) in _LIMITS.items():
+                for checkout in checkouts if number % 2 else reversed(checkouts):
+                    found = [float(each) for each in checkout.measure(str(pages)).split()]
+                    if number:  # the first warms up
+                        costs[load].setdefault(checkout.name, []).append(Costs(*found))
+    return [_row_against(load, _LIMITS[load][1], costs[load]) for load in costs]
+
+
+def _row_against(load: str, limit: float, costs: Mapping[str, Sequence[Costs]]) -> Row:
+    medians = {
+        name: Costs(*(statistics.median(each) for each in zip(*found, strict=True)))
+        for name, found in costs.items()
+    }
+    ours = medians[OURS]
+    lines = [
+        Line(
+            name,
+            rounds=len(costs[name]),
+            median_ms=median.seconds * 1000,
+            p95_ms=percentile_95([each.seconds for each in costs[name]]) * 1000,
+            ratio=None if name == OURS else ours.seconds / median.seconds,
+            cpu_ms=median.cpu * 1000,
+            more={"worker CPU ms": f"{median.worker_cpu * 1000:.0f}"},
+        )
+        for name, median in medians.items()
+    ]
+    others = [median for name, median in medians.items() if name != OURS]
+    judged = [targets.at_most("time", ours.seconds / each.seconds, limit, "x") for each in others]
+    return Row(f"{load}, two checkouts", lines, judged)
+
+
+class Costs(NamedTuple):
+    """Costs of one execution in seconds."""
+
+    seconds: float
+    cpu: float
+    worker_cpu: float
 
 
 class Run:

@@ -80,10 +80,15 @@ def summary(name: str, costs: Sequence[Cost], *, ours: Sequence[Cost]) -> Line:
         p95_ms=percentile_95([cost.seconds for cost in costs]) * 1000,
         ratio=None if costs is ours else _median_ms(ours) / median,
         cpu_ms=statistics.mean(cost.cpu_seconds for cost in costs) * 1000,
+        cpu_ratio=None if costs is ours else _median_cpu(ours) / (_median_cpu(costs) or 1.0),
         server_cpu_ms=statistics.mean(cost.server_cpu_seconds for cost in costs) * 1000 or None,
         requests={method: count / number for method, count in requests.items()},
         connections=statistics.mean(cost.connections for cost in costs),
     )
+
+
+def _median_cpu(costs: Sequence[Cost]) -> float:
+    return statistics.median(cost.cpu_seconds for cost in costs)
 
 
 def percentile_95(values: Sequence[float]) -> float:

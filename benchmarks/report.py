@@ -93,6 +93,7 @@ _COLUMNS: dict[str, Callable[[Line], str]] = {
     "p95 ms": lambda line: _number(line.p95_ms),
     "ratio": lambda line: "" if line.ratio is None else f"{_number(line.ratio)}x",
     "CPU ms": lambda line: _number(line.cpu_ms),
+    "CPU ratio": lambda line: "" if line.cpu_ratio is None else f"{_number(line.cpu_ratio)}x",
     "server CPU ms": lambda line: _number(line.server_cpu_ms),
     "requests": lambda line: _requests(line.requests),
     "connections": lambda line: _number(line.connections, digits=3),

@@ -31,6 +31,7 @@ class Line:
         median_ms, p95_ms: wall time.
         ratio: our median divided by this line's median.
         cpu_ms: CPU time of the measuring process, all threads, mean.
+        cpu_ratio: our median CPU time divided by this line's median.
         server_cpu_ms: CPU time of the store's process, mean.
         requests: requests to the store, mean, by HTTP method.
         connections: connections opened to the store, mean.
@@ -44,6 +45,7 @@ class Line:
     p95_ms: float | None = None
     ratio: float | None = None
     cpu_ms: float | None = None
+    cpu_ratio: float | None = None
     server_cpu_ms: float | None = None
     requests: Mapping[str, float] | None = None
     connections: float | None = None

@@ -31,7 +31,7 @@ def measure(session: Session) -> list[Table]:
             session.tell(f"scaling: {operation} {size} MB")
             found = row(session, operation, ways, size * MEGABYTE, number, memory)
             lines = [_per_megabyte(line, size) for line in found.lines]
-            measured[size] = replace(found, lines=lines, targets=[])
+            measured[size] = replace(found, lines=lines)
         rows += measured.values()
         large = {size: row.lines[0] for size, row in measured.items() if size >= _LINEAR_FROM}
         rows[-1] = replace(

@@ -16,11 +16,34 @@ _STALL_MS = 20.0
 _PEAK = 1.1
 _LINEAR = 1.15
 
+_PUT_CPU: dict[float, float] = {0.1: 0.40, 1: 0.48, 8: 0.48, 32: 0.48}
+_GET_CPU: dict[float, float] = {0.1: 0.45, 1: 0.78}
+_GET_CPU_HASHED: dict[float, float] = {8: 0.88, 32: 0.98}
+_HASHED_FROM = 2 * MEGABYTE
+"""Size from which a SHA-256 takes longer than a bare get on loopback."""
+
 
 def near_floor(size: int, floor: Line) -> Target:
     """Bound our ratio to the bare call: 1.10 from 1 MB on, 1.5 below."""
     limit = _FLOOR if size >= _FLOOR_FROM else _FLOOR_SMALL
     return at_most(f"ratio to {floor.way}", floor.ratio or 0.0, limit, "x")
+
+
+def no_slower(operation: str, size: int, floor: Line, hashed: Line) -> Target:
+    """Bound our wall time to boto3's; a large get is compared with one that is hashed, as ours."""
+    line = hashed if operation == "get" and size >= _HASHED_FROM else floor
+    return at_most(f"time by {line.way}", line.ratio or 0.0, 1.0, "x")
+
+
+def little_cpu(operation: str, size: int, floor: Line, hashed: Line) -> Target | None:
+    """Bound our CPU time to boto3's, for some sizes."""
+    megabytes = size / MEGABYTE
+    limits, line = (_PUT_CPU, floor) if operation == "put" else (_GET_CPU, floor)
+    if operation == "get" and megabytes in _GET_CPU_HASHED:
+        limits, line = _GET_CPU_HASHED, hashed
+    if megabytes not in limits:
+        return None
+    return at_most(f"CPU by {line.way}", line.cpu_ratio or 0.0, limits[megabytes], "x")
 
 
 def far_from_naive(size: int, naive: Line) -> Target | None:

@@ -10,22 +10,29 @@ Large inputs and results are stored in your own bucket; the platform transports 
         result = client.workflows.execute_workflow_and_wait("ocr", {"pages": [...]})
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mistral_offload._lazy_names import lazy_names
 from mistral_offload._version import __version__
-from mistral_offload.api.retries import BackoffStrategy, RetryConfig
-from mistral_offload.client import Mistral
-from mistral_offload.config import (
-    BlobStorageConfig,
-    FieldOffloadingConfig,
-    LostBlobConfig,
-    PayloadCompressionConfig,
-    PayloadEncryptionConfig,
-    PayloadEncryptionMode,
-    PayloadOffloadingConfig,
-    StorageProvider,
-    ZstdConfig,
-)
-from mistral_offload.errors import MistralOffloadError
-from mistral_offload.payload.partial_encryption import EncryptedStrField
+
+if TYPE_CHECKING:
+    from mistral_offload.api.retries import BackoffStrategy, RetryConfig
+    from mistral_offload.client import Mistral
+    from mistral_offload.config import (
+        BlobStorageConfig,
+        FieldOffloadingConfig,
+        LostBlobConfig,
+        PayloadCompressionConfig,
+        PayloadEncryptionConfig,
+        PayloadEncryptionMode,
+        PayloadOffloadingConfig,
+        StorageProvider,
+        ZstdConfig,
+    )
+    from mistral_offload.errors import MistralOffloadError
+    from mistral_offload.payload.partial_encryption import EncryptedStrField
 
 __all__ = [
     "BackoffStrategy",
@@ -44,3 +51,25 @@ __all__ = [
     "ZstdConfig",
     "__version__",
 ]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "api.retries": ["BackoffStrategy", "RetryConfig"],
+        "client": ["Mistral"],
+        "config": [
+            "BlobStorageConfig",
+            "FieldOffloadingConfig",
+            "LostBlobConfig",
+            "PayloadCompressionConfig",
+            "PayloadEncryptionConfig",
+            "PayloadEncryptionMode",
+            "PayloadOffloadingConfig",
+            "StorageProvider",
+            "ZstdConfig",
+        ],
+        "errors": ["MistralOffloadError"],
+        "payload.partial_encryption": ["EncryptedStrField"],
+    },
+    modules=["client", "config", "errors", "storage"],
+)

@@ -66,7 +66,9 @@ class StorageProvider(str, Enum):
 class Config(BaseModel):
     """Base class: immutable, hashable, refuses unknown names, and shows no value in an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+    )
 
     error_class: ClassVar[type[ConfigurationError]] = ConfigurationError
 
@@ -280,6 +282,9 @@ class LostBlobConfig(Config):
     another blob of the same execution there that it had not written itself. Until then the task
     that needs the blob is retried.
 
+    A payload that no key of the worker decrypts may need a key that other workers have. It counts
+    as lost only with ``without_evidence``.
+
     Raises:
         ConfigurationError: the seconds are negative.
     """
@@ -292,7 +297,8 @@ class LostBlobConfig(Config):
     )
     without_evidence: bool = Field(
         default=False,
-        description="Let executions end without the evidence: the operator vouches for the store.",
+        description="Let executions end without the evidence: the operator vouches for store and "
+        "keys.",
     )
 
     def is_lost(self, error: BlobNotFoundError) -> bool:
@@ -396,7 +402,7 @@ class PayloadCompressionConfig(Config):
     """
 
     min_size_bytes: int = Field(default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES, ge=0)
-    algorithm_config: ZstdConfig = ZstdConfig()
+    algorithm_config: ZstdConfig = Field(default_factory=ZstdConfig)
     max_decompressed_bytes: int = Field(default=DEFAULT_DECOMPRESSED_LIMIT_BYTES, ge=1)
 
 

@@ -198,7 +198,13 @@ class PayloadDecodeError(PayloadError, ValueError):
 
 
 class PayloadDecryptionError(PayloadDecodeError):
-    """No configured key decrypts a payload, or the payload was modified after encryption."""
+    """No configured key decrypts a payload, or the payload was modified after encryption.
+
+    Attributes:
+        needs_other_key: True if a process with another key may be able to decrypt it.
+    """
+
+    needs_other_key: bool = False
 
 
 class PayloadDecompressionError(PayloadDecodeError):

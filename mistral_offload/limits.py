@@ -73,6 +73,9 @@ DEFAULT_CACHE_DIRECTORY_BYTES = 4096 * MIB
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 300.0
 """Connect, read, write and pool timeout of a REST request, the same as in the official client."""
 
+DEFAULT_HOLD_SECONDS = 5.0
+"""Time for which the platform may hold a start request until there is a result."""
+
 DEFAULT_RETENTION_DAYS = 30
 """Days that Temporal keeps a closed execution, unless its namespace is configured otherwise."""
 

@@ -1,8 +1,8 @@
 """``python -m tests.matrix [ROW …]``: tests in environments other than the one of ``make test``.
 
-Other Python versions, the oldest dependencies, the package without extras, each extra alone, and
-larger blobs. Prints a table; exits with 1 when a row fails or no time is left for it. The output of
-each row is in ``.matrix/ROW.log``.
+Other Python versions, the oldest dependencies, the package without extras, each extra alone,
+Temporal's plugins for agent frameworks, and larger blobs. Prints a table; exits with 1 when a row
+fails or no time is left for it. The output of each row is in ``.matrix/ROW.log``.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ ENCODING = tuple(
     )
 )
 
+# Temporal's plugins for agent frameworks, each with the tests of one file.
+AGENTS = ("openai-agents", "google-adk", "strands-agents", "langgraph", "langsmith")
+
 CLIENT = ("client", "config_vectors", "error_vectors", "pagination", "retry_vectors")
 
 
@@ -92,6 +95,13 @@ def rows() -> Iterator[Row]:
         ("-W", "default", "tests/storage", "tests/temporal", "tests/workflows", "tests/devserver"),
         constraints=oldest(),
     )
+    # The official SDK's S3 extra takes no newer one; it has no parameter for conditional writes.
+    yield Row(
+        "boto3 1.34.69",
+        ALL,
+        ("-W", "default", *_store_tests("s3")),
+        constraints=("boto3==1.34.69", "botocore==1.34.69"),
+    )
     forms = [f"tests/{form}/test_{test}.py" for form in ("_async", "_sync") for test in CLIENT]
     stores = [f"tests/storage/test_{name}.py" for name in ("memory", "local", "cache", "executor")]
     parts = ("tests/api", "tests/test_config.py", "tests/test_errors.py", "tests/test_imports.py")
@@ -108,6 +118,14 @@ def rows() -> Iterator[Row]:
     serverless = "origin or does_not_start or too_short or by_themselves or inline"
     yield _alone("codec-server", ("tests/codecserver/test_access.py", "-k", serverless))
     yield _alone("dev", ("tests/devserver",))
+    for package in AGENTS:
+        yield Row(
+            f"temporalio-{package}",
+            (".[all]", *ALONE, f"temporalio-{package}"),
+            # Their dependencies warn of each other.
+            ("-W", "default", f"tests/agents/test_{package.replace('-', '_')}.py"),
+            environment={"AGENT_PLUGINS": "1"},
+        )
     yield Row(
         "64 to 256 MB",
         ALL,

@@ -60,8 +60,9 @@ def test_client_prints_what_its_page_says(name: str, environment: dict[str, str]
     assert printed == expected_output(folder)
 
 
+@pytest.mark.timeout(240)  # starts every server and a worker
 def test_demo_prints_its_table_and_ends_well() -> None:
-    printed = run([sys.executable, "-m", "examples.demo"], {}, EXAMPLES.parent, 100.0)
+    printed = run([sys.executable, "-m", "examples.demo"], {}, EXAMPLES.parent, 200.0)
     assert re.search(r"result digest verified\s*│\s*yes\s*│\s*yes", printed)
     assert "4 get, 6 put" in printed
     assert "PayloadTooLargeError" in printed

@@ -16,7 +16,9 @@ EXEMPT = {
     "servers/reaper.py": "waits as long as the test run lasts",
     "faults/on_a_full_disk.py": "a program; test_disks bounds it",
     "faults/soak/load.py": "a program that bounds each of its workflows",
+    "faults/soak/readers.py": "a program that bounds each of its workflows",
     "temporal/lookups.py": "activities, which Temporal bounds",
+    "workers/unfinished.py": "a program; test_worker_activations bounds it",
     "typing/api.py": "only type checkers read it",
     "workflows/typed_uses.py": "only type checkers read it",
 }

@@ -10,7 +10,6 @@ from typing_extensions import Unpack
 from mistral_offload._async.pages import AsyncPageSource, AsyncWorkflowPage
 from mistral_offload._async.registrations import AsyncRegistrations
 from mistral_offload.api import endpoints, pagination
-from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import WorkflowFilters
 from mistral_offload.api.models import (
@@ -23,6 +22,7 @@ from mistral_offload.api.models import (
     WorkflowUnarchiveResponse,
     WorkflowUpdateResponse,
 )
+from mistral_offload.api.unset import UNSET, Unset
 
 
 class AsyncCatalog(AsyncRegistrations):

@@ -10,7 +10,6 @@ from typing_extensions import Unpack
 from mistral_offload._async.deployment_parts import AsyncDeploymentParts
 from mistral_offload._async.pages import AsyncDeploymentPage, AsyncPageSource
 from mistral_offload.api import endpoints, pagination
-from mistral_offload.api.body import UNSET, Unset, dump_model, dump_optional_model
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import DeploymentFilters
 from mistral_offload.api.models import (
@@ -22,6 +21,8 @@ from mistral_offload.api.models import (
     ManagedDeploymentResponse,
     WorkflowsWorkerSpecUpdate,
 )
+from mistral_offload.api.request_models import dump_model, dump_optional_model
+from mistral_offload.api.unset import UNSET, Unset
 
 
 class AsyncDeployments(AsyncDeploymentParts):

@@ -10,7 +10,6 @@ from typing_extensions import Unpack
 from mistral_offload._async.execution_stream import AsyncExecutionStreams
 from mistral_offload._async.traces import AsyncTraces
 from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import (
     BatchExecutionResponse,
@@ -20,6 +19,7 @@ from mistral_offload.api.models import (
     WorkflowExecutionResponse,
 )
 from mistral_offload.api.operation import Operation, with_decoding
+from mistral_offload.api.unset import UNSET, Unset
 
 T = TypeVar("T")
 

@@ -12,9 +12,9 @@ import httpx
 from httpx import AsyncClient
 
 from mistral_offload import _synchronization
-from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, RawJSON, render_body
+from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.connection import CallOptions, Connection
+from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
     check_inline_size,
@@ -28,7 +28,8 @@ from mistral_offload.api.responses import (
     parse_json,
     to_model,
 )
-from mistral_offload.api.retries import BackoffStrategy, pause_seconds
+from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
+from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
@@ -135,6 +136,19 @@ class AsyncHttp:
                 return outcome
             await _synchronization.sleep_async(pause)
 
+    @property
+    def held_requests(self) -> HeldRequests:
+        """Start requests of this client that the platform holds."""
+        return self._connection.held_requests
+
+    def timeout_seconds(self, options: CallOptions) -> float:
+        """Return the timeout of a request in seconds."""
+        return self._connection.timeout_seconds(options)
+
+    def retry_config(self, operation: Operation[Any], options: CallOptions) -> RetryConfig:
+        """Return the retries of a call."""
+        return self._connection.retry_config(operation, options)
+
     def backoff(self, operation: Operation[Any], options: CallOptions) -> BackoffStrategy:
         """Return the pauses before a stream is reopened."""
         return self._connection.retry_config(operation, options).backoff
@@ -190,6 +204,8 @@ class AsyncHttp:
             await client.aclose()
 
     async def _fetch_namespace_async(self) -> str:
+        from mistral_offload.api import endpoints  # with all models; creating a client needs none
+
         caller = await self.call_async(endpoints.WHOAMI, {}, options={})
         return caller.namespace
 

@@ -10,7 +10,6 @@ from typing_extensions import Unpack
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncPageSource, AsyncSchedulePage
 from mistral_offload.api import endpoints, pagination
-from mistral_offload.api.body import UNSET, Unset, dump_model
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import ScheduleFilters
 from mistral_offload.api.models import (
@@ -19,6 +18,8 @@ from mistral_offload.api.models import (
     ScheduleDefinitionOutput,
     WorkflowScheduleResponse,
 )
+from mistral_offload.api.request_models import dump_model
+from mistral_offload.api.unset import UNSET, Unset
 
 
 class AsyncSchedules:

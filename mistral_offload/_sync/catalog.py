@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/catalog.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: a82b18b3c21feb28
+# sha256 of the rest: 00eeb1a5459c6c68
 
 """List, update and archive workflows."""
 
@@ -14,7 +14,6 @@ from typing_extensions import Unpack
 from mistral_offload._sync.pages import SyncPageSource, SyncWorkflowPage
 from mistral_offload._sync.registrations import SyncRegistrations
 from mistral_offload.api import endpoints, pagination
-from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import WorkflowFilters
 from mistral_offload.api.models import (
@@ -27,6 +26,7 @@ from mistral_offload.api.models import (
     WorkflowUnarchiveResponse,
     WorkflowUpdateResponse,
 )
+from mistral_offload.api.unset import UNSET, Unset
 
 
 class SyncCatalog(SyncRegistrations):

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/deployments.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 9cf20a37a22b34c2
+# sha256 of the rest: 2af02f47c80be483
 
 """``client.workflows.deployments``: create and manage deployments of workers."""
 
@@ -14,7 +14,6 @@ from typing_extensions import Unpack
 from mistral_offload._sync.deployment_parts import SyncDeploymentParts
 from mistral_offload._sync.pages import SyncDeploymentPage, SyncPageSource
 from mistral_offload.api import endpoints, pagination
-from mistral_offload.api.body import UNSET, Unset, dump_model, dump_optional_model
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import DeploymentFilters
 from mistral_offload.api.models import (
@@ -26,6 +25,8 @@ from mistral_offload.api.models import (
     ManagedDeploymentResponse,
     WorkflowsWorkerSpecUpdate,
 )
+from mistral_offload.api.request_models import dump_model, dump_optional_model
+from mistral_offload.api.unset import UNSET, Unset
 
 
 class SyncDeployments(SyncDeploymentParts):

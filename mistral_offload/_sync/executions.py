@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/executions.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 98a2f39fcef6c78e
+# sha256 of the rest: 99c9f42aca72b32c
 
 """``client.workflows.executions``: read, signal, query, update and stop executions."""
 
@@ -14,7 +14,6 @@ from typing_extensions import Unpack
 from mistral_offload._sync.execution_stream import SyncExecutionStreams
 from mistral_offload._sync.traces import SyncTraces
 from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import (
     BatchExecutionResponse,
@@ -24,6 +23,7 @@ from mistral_offload.api.models import (
     WorkflowExecutionResponse,
 )
 from mistral_offload.api.operation import Operation, with_decoding
+from mistral_offload.api.unset import UNSET, Unset
 
 T = TypeVar("T")
 

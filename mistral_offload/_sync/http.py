@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 421e95a86b051808
+# sha256 of the rest: b23c4b63cd827a92
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -16,9 +16,9 @@ import httpx
 from httpx import Client
 
 from mistral_offload import _synchronization
-from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, RawJSON, render_body
+from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.connection import CallOptions, Connection
+from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
     check_inline_size,
@@ -32,7 +32,8 @@ from mistral_offload.api.responses import (
     parse_json,
     to_model,
 )
-from mistral_offload.api.retries import BackoffStrategy, pause_seconds
+from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
+from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
@@ -139,6 +140,19 @@ class SyncHttp:
                 return outcome
             _synchronization.sleep(pause)
 
+    @property
+    def held_requests(self) -> HeldRequests:
+        """Start requests of this client that the platform holds."""
+        return self._connection.held_requests
+
+    def timeout_seconds(self, options: CallOptions) -> float:
+        """Return the timeout of a request in seconds."""
+        return self._connection.timeout_seconds(options)
+
+    def retry_config(self, operation: Operation[Any], options: CallOptions) -> RetryConfig:
+        """Return the retries of a call."""
+        return self._connection.retry_config(operation, options)
+
     def backoff(self, operation: Operation[Any], options: CallOptions) -> BackoffStrategy:
         """Return the pauses before a stream is reopened."""
         return self._connection.retry_config(operation, options).backoff
@@ -194,6 +208,8 @@ class SyncHttp:
             client.close()
 
     def _fetch_namespace(self) -> str:
+        from mistral_offload.api import endpoints  # with all models; creating a client needs none
+
         caller = self.call(endpoints.WHOAMI, {}, options={})
         return caller.namespace
 

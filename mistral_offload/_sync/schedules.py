@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/schedules.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 7c24f67fa73edbb7
+# sha256 of the rest: 8589b786ff8e3a18
 
 """``client.workflows.schedules``: create and manage schedules that start workflows."""
 
@@ -14,7 +14,6 @@ from typing_extensions import Unpack
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncPageSource, SyncSchedulePage
 from mistral_offload.api import endpoints, pagination
-from mistral_offload.api.body import UNSET, Unset, dump_model
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import ScheduleFilters
 from mistral_offload.api.models import (
@@ -23,6 +22,8 @@ from mistral_offload.api.models import (
     ScheduleDefinitionOutput,
     WorkflowScheduleResponse,
 )
+from mistral_offload.api.request_models import dump_model
+from mistral_offload.api.unset import UNSET, Unset
 
 
 class SyncSchedules:

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: b307604a6e59d6e5
+# sha256 of the rest: 4efc7d36c3fe1688
 
 """``client.workflows``: start workflows and wait for their results."""
 
@@ -14,8 +14,8 @@ from typing_extensions import Unpack
 
 from mistral_offload import _synchronization
 from mistral_offload._sync.catalog import SyncCatalog
+from mistral_offload._sync.held_start import SyncHeldStart
 from mistral_offload.api import endpoints
-from mistral_offload.api.body import UNSET, Unset
 from mistral_offload.api.completion import (
     execution_error,
     has_completed,
@@ -23,12 +23,13 @@ from mistral_offload.api.completion import (
     still_running_error,
 )
 from mistral_offload.api.connection import CallOptions
-from mistral_offload.api.execution_start import current_traceparent, new_execution_id
+from mistral_offload.api.execution_start import identify_start
 from mistral_offload.api.models import (
     WorkflowExecutionResponse,
     WorkflowExecutionSyncResponse,
 )
 from mistral_offload.api.operation import Operation
+from mistral_offload.api.unset import UNSET, Unset
 from mistral_offload.errors import WorkflowTimeoutError
 
 _CONFLICT = 409
@@ -184,9 +185,11 @@ class SyncWorkflows(SyncCatalog):
             execution_id: id of the new execution. Default: a fresh one.
             deployment_name: deployment to run on.
             custom_tracing_attributes: attributes for the execution's trace.
-            polling_interval: seconds between polls. Default: 0.1, growing to 5.
-            max_attempts: number of polls. Default: no limit.
-            use_api_sync: True to let the platform hold one request instead of polling.
+            polling_interval: seconds between polls. Default: the platform holds the start request
+                for the client's ``hold_seconds``; then polls follow each other after 0.1 s,
+                growing to 5.
+            max_attempts: number of polls; the start request is not held then. Default: no limit.
+            use_api_sync: True to let the platform hold one request until the end, without polls.
             timeout_seconds: total seconds to wait. Default: no limit.
             cancel_on_timeout: True to cancel the execution when ``timeout_seconds`` or
                 ``max_attempts`` is reached.
@@ -198,30 +201,38 @@ class SyncWorkflows(SyncCatalog):
                 ``timeout_seconds``.
             MistralOffloadError: the other errors of ``execute_workflow``.
         """
-        started = time.monotonic()
+        began = time.monotonic()
+        body = {
+            "execution_id": execution_id if execution_id is not None else UNSET,
+            "input": input if input is not None else UNSET,
+            "wait_for_result": use_api_sync,
+            "timeout_seconds": timeout_seconds if use_api_sync and timeout_seconds else UNSET,
+            "custom_tracing_attributes": (
+                custom_tracing_attributes if custom_tracing_attributes is not None else UNSET
+            ),
+            "force_new_trace": False,
+            "traceparent": UNSET,
+            "extensions": UNSET,
+            "task_queue": UNSET,
+            "deployment_name": deployment_name if deployment_name is not None else UNSET,
+        }
+        path = {"workflow_identifier": workflow_identifier}
         try:
-            execution = self.execute_workflow(
-                workflow_identifier,
-                input=input if input is not None else UNSET,
-                execution_id=execution_id if execution_id is not None else UNSET,
-                deployment_name=deployment_name if deployment_name is not None else UNSET,
-                custom_tracing_attributes=(
-                    custom_tracing_attributes if custom_tracing_attributes is not None else UNSET
-                ),
-                wait_for_result=use_api_sync,
-                timeout_seconds=timeout_seconds if use_api_sync and timeout_seconds else UNSET,
-                **options,
-            )
             if use_api_sync:
+                execution = self._start(endpoints.EXECUTE_WORKFLOW, path, body, options)
                 return execution.result
-            if timeout_seconds is not None:
-                timeout_seconds -= time.monotonic() - started
-            ended = self.wait_for_workflow_completion(
-                execution.execution_id,
-                polling_interval,
-                max_attempts,
-                timeout_seconds,
-                **options,
+            start = SyncHeldStart(self._http, path, body, options)
+            polls = polling_interval is not None or max_attempts is not None
+            started = start.send(hold=not polls, limit=timeout_seconds)
+            if started.ended is not None:
+                return started.ended.result
+            ended = self._poll(
+                started.execution_id,
+                options,
+                interval=polling_interval,
+                max_attempts=max_attempts,
+                timeout_seconds=timeout_seconds,
+                began=began,
             )
             return ended.result
         except WorkflowTimeoutError as error:
@@ -265,8 +276,40 @@ class SyncWorkflows(SyncCatalog):
                 ``timeout_seconds``; call this method again to keep waiting.
             APIError, APIConnectionError: the platform returned an error, or sent no response.
         """
-        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
-        pauses = poll_pauses(polling_interval)
+        return self._poll(
+            execution_id,
+            options,
+            interval=polling_interval,
+            max_attempts=max_attempts,
+            timeout_seconds=timeout_seconds,
+            began=time.monotonic(),
+        )
+
+    def _poll(
+        self,
+        execution_id: str,
+        options: CallOptions,
+        *,
+        interval: float | None,
+        max_attempts: int | None,
+        timeout_seconds: float | None,
+        began: float,
+    ) -> WorkflowExecutionResponse:
+        """Read an execution until it has ended.
+
+        Args:
+            execution_id: id of the execution.
+            options: options of every poll.
+            interval: seconds between polls; None for growing ones.
+            max_attempts: number of polls; None for no limit.
+            timeout_seconds: total seconds to wait; None for no limit.
+            began: time of the monotonic clock at which they began.
+
+        Raises:
+            MistralOffloadError: the errors of ``wait_for_workflow_completion``.
+        """
+        deadline = None if timeout_seconds is None else began + timeout_seconds
+        pauses = poll_pauses(interval)
         attempt = 0
         poll_options = options
         while True:
@@ -301,16 +344,10 @@ class SyncWorkflows(SyncCatalog):
         options: CallOptions,
     ) -> ExecuteResult:
         """Send a start request with an execution id and a trace context that retries keep."""
-        given_id = body["execution_id"] if isinstance(body["execution_id"], str) else None
-        execution_id = given_id or new_execution_id(*path.values())
-        headers = options.get("http_headers") or {}
-        given_trace = body["traceparent"]
-        trace = given_trace if isinstance(given_trace, str) else current_traceparent(headers)
-        options["http_headers"] = {**headers, "traceparent": trace}
-        body |= {"execution_id": execution_id, "traceparent": trace}
+        execution_id, given, body, options = identify_start(path, body, options)
         sent = self._http.send(operation, path, body=body, options=options)
         response = sent.response
-        if response.status_code == _CONFLICT and sent.attempts > 1 and not given_id:
+        if response.status_code == _CONFLICT and sent.attempts > 1 and not given:
             # An earlier attempt arrived and its response was lost: the execution is this call's.
             return self._adopt(
                 execution_id, body["wait_for_result"], body["timeout_seconds"], options

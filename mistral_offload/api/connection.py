@@ -7,19 +7,23 @@ import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import httpx
 
 from mistral_offload._synchronization import FetchOnce
 from mistral_offload._version import __version__
-from mistral_offload.api.operation import Operation
+from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.query import render_query
 from mistral_offload.api.retries import DEFAULT_RETRIES, NO_RETRIES, RetryConfig
 from mistral_offload.errors import ServiceAccountTokenError
 from mistral_offload.limits import DEFAULT_REQUEST_TIMEOUT_SECONDS
-from mistral_offload.payload.encoder import PayloadEncoder
+
+if TYPE_CHECKING:
+    from mistral_offload.api.operation import Operation
+    from mistral_offload.payload.encoder import PayloadEncoder
 
 SERVERS = {
     "global": "https://api.mistral.ai",
@@ -58,14 +62,25 @@ class Connection:
         namespace: str | None,
         timeout_ms: int | None,
         retry_config: RetryConfig | None,
-        encoder: PayloadEncoder,
+        encoder: PayloadEncoder | None = None,
+        hold_seconds: float = 0.0,
     ) -> None:
         self._api_key = api_key
         self._server_url = server_url or _named_server(server)
         self._timeout_ms = timeout_ms
         self._retries = retry_config
         self.namespace: FetchOnce[str] = FetchOnce(namespace)
-        self.encoder = encoder
+        self.held_requests = HeldRequests(hold_seconds)
+        self._encoder = encoder
+
+    @cached_property
+    def encoder(self) -> PayloadEncoder:
+        """Encoder of inputs and results; without payload settings, one that changes nothing."""
+        if self._encoder is not None:
+            return self._encoder
+        from mistral_offload.payload.encoder import PayloadEncoder
+
+        return PayloadEncoder()
 
     def request(
         self,

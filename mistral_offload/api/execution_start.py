@@ -1,6 +1,7 @@
 """Execution id and trace context of a start request, made before the first attempt.
 
-Every retry sends the same ones, so that a lost response does not start the workflow twice.
+Every retry sends the same ones, so that a lost response does not start the workflow twice. Also
+whether a failed attempt may have arrived, and whether an execution is the one that it started.
 """
 
 from __future__ import annotations
@@ -9,7 +10,72 @@ import secrets
 import sys
 import uuid
 from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from urllib.parse import quote
+
+import httpx
+
+from mistral_offload._http_dates import parse_http_date
+from mistral_offload.api.connection import CallOptions
+from mistral_offload.errors import APIConnectionError
+
+_CLOCK_TOLERANCE = timedelta(seconds=2)
+"""Difference allowed between the platform's and Temporal's clock, whole seconds included."""
+
+
+class IdentifiedStart(NamedTuple):
+    """A start request whose execution id and trace context are fixed.
+
+    Attributes:
+        execution_id: id of the new execution.
+        given: True if the caller gave the id.
+        body: members of the body.
+        options: options of the call.
+    """
+
+    execution_id: str
+    given: bool
+    body: dict[str, Any]
+    options: CallOptions
+
+
+def identify_start(
+    path: Mapping[str, str], body: Mapping[str, Any], options: CallOptions
+) -> IdentifiedStart:
+    """Return a start request with an execution id and a trace context, made where not given."""
+    given_id, given_trace = body["execution_id"], body["traceparent"]
+    given = isinstance(given_id, str) and bool(given_id)
+    execution_id = given_id if given else new_execution_id(*path.values())
+    headers = options.get("http_headers") or {}
+    trace = given_trace if isinstance(given_trace, str) else current_traceparent(headers)
+    return IdentifiedStart(
+        execution_id,
+        given,
+        {**body, "execution_id": execution_id, "traceparent": trace},
+        {**options, "http_headers": {**headers, "traceparent": trace}},
+    )
+
+
+def may_have_arrived(error: APIConnectionError) -> bool:
+    """Return False if a request without a response was certainly not sent."""
+    unsent = httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout
+    return not isinstance(error.__cause__, unsent)
+
+
+def started_before(start_time: datetime, response_date: str | None, seconds: float) -> bool:
+    """Return True if an execution with the caller's id existed before the call.
+
+    Args:
+        start_time: start of the execution.
+        response_date: the ``Date`` header of the response that describes it; without one, the
+            execution counts as started by the call.
+        seconds: time since the call began, measured here.
+    """
+    now = parse_http_date(response_date)
+    if now is None or start_time.tzinfo is None:
+        return False
+    return start_time < now - timedelta(seconds=seconds) - _CLOCK_TOLERANCE
 
 
 def new_execution_id(workflow_identifier: str) -> str:

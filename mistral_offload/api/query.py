@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, cast
 
-from mistral_offload.api.body import UNSET
+from mistral_offload.api.unset import UNSET
 
 _RESERVED_NAMES = frozenset({"workflow_event_types", "last_event_id"})
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from mistral_offload.api.body import UNSET, RawJSON, render_body
+from mistral_offload.api.body import RawJSON, render_body
+from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import PayloadTooLargeError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
 from mistral_offload.payload.encoded_payload import EncodedPayload

@@ -61,6 +61,7 @@ def ls(
         lambda blob: (
             f"{blob.size:>15,}  {aged(now - blob.modified):>8}  {blob.owner.label}  {blob.key}"
         ),
+        none="no blobs found",
     )
 
 

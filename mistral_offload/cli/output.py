@@ -41,14 +41,30 @@ class Output:
             render(self._console)
 
     def stream(
-        self, rows: Iterable[Row], document: Callable[[Row], Any], line: Callable[[Row], str]
+        self,
+        rows: Iterable[Row],
+        document: Callable[[Row], Any],
+        line: Callable[[Row], str],
+        *,
+        none: str,
     ) -> None:
-        """Print many rows, one per line or as one JSON list, without keeping them in memory."""
+        """Print many rows, one per line or as one JSON list, without keeping them in memory.
+
+        Args:
+            rows: the rows.
+            document: returns a row as a JSON document.
+            line: returns a row as a line.
+            none: line on stderr if there are no rows.
+        """
         if self.as_json:
             write_json_list(document(row) for row in rows)
             return
+        is_empty = True
         for row in rows:
+            is_empty = False
             typer.echo(line(row))
+        if is_empty:
+            typer.echo(none, err=True)
 
     @contextmanager
     def progress(self, what: str, *, total: int | None = None) -> Generator[Callable[[int], None]]:

@@ -18,7 +18,7 @@ _REMEDIES: tuple[tuple[type[MistralOffloadError], str], ...] = (
     (AuthenticationError, "set a valid MISTRAL_API_KEY, or a token file in MISTRAL_SA_TOKEN_PATH"),
     (PermissionDeniedError, "enable workflows for the key's workspace, or set another key"),
     (ServerError, "wait, and check the platform's status page"),
-    (APIConnectionError, "check SERVER_URL, the network, and HTTPS_PROXY"),
+    (APIConnectionError, "the variables are SERVER_URL and HTTPS_PROXY"),
 )
 
 
@@ -45,5 +45,5 @@ def _remedy_for_store(error: MistralOffloadError, variables: str) -> str:
             "permissions listed in docs/storage.md"
         )
     if isinstance(error, StorageUnavailableError):
-        return f"check the network, the endpoint in {variables}__…, and HTTPS_PROXY"
+        return f"the variables are {variables}__… and HTTPS_PROXY"
     return f"fix the {variables}__… variables"

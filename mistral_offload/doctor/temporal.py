@@ -73,7 +73,7 @@ class TemporalChecks:
         if not self._has_address:
             return not_checked(
                 _NO_ADDRESS,
-                "fix the platform's check, or set TEMPORAL_SERVER_URL and TEMPORAL_NAMESPACE",
+                "set TEMPORAL_SERVER_URL and TEMPORAL_NAMESPACE to connect without the platform",
             )
         address = choose_address(self._settings, self._facts.whereabouts)
         try:

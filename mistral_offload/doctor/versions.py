@@ -12,7 +12,7 @@ from mistral_offload.doctor.configured_stores import configured_stores
 from mistral_offload.doctor.findings import Check, Verdict, failed, not_checked, ok, warning
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import MissingExtraError
-from mistral_offload.temporal.outbound.sdk_internals import is_as_expected
+from mistral_offload.temporal.outbound.sdk_internals import Capability, lost_capabilities
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -71,12 +71,13 @@ class VersionChecks:
 
     async def _internals(self) -> Verdict:
         version = metadata.version("temporalio")
-        if await is_as_expected():
-            return ok(f"temporalio {version} is compatible with message-size accounting")
+        lost = await lost_capabilities()
+        if not lost:
+            return ok(f"temporalio {version} behaves as a worker relies on")
+        effects = "".join(f"\n- {each.value}" for each in Capability if each in lost)
         return warning(
-            f"temporalio {version} is not compatible with message-size accounting: payloads from "
-            "16 kB on are offloaded, to be safe",
-            f"update {_OURS}, or install the temporalio version named in its changelog",
+            f"temporalio {version} behaves unlike the versions this package was made for:{effects}",
+            f"upgrade {_OURS}, or pin temporalio<{version}",
         )
 
 

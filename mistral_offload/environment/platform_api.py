@@ -15,7 +15,6 @@ from mistral_offload.api.connection import CallOptions, Connection
 from mistral_offload.api.operation import Operation
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import NotFoundError
-from mistral_offload.payload.encoder import PayloadEncoder
 
 _REQUEST_SECONDS = 30
 
@@ -86,7 +85,6 @@ class Platform:
             namespace=None,
             timeout_ms=_REQUEST_SECONDS * 1000,
             retry_config=None,
-            encoder=PayloadEncoder(),
         )
         self._deployment_name = settings.deployment_name
         self._http = AsyncHttp(connection, client)

@@ -29,6 +29,7 @@ from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.temporal.failures.awaited_payloads import (
     AwaitedPayloadError,
     describe_awaited,
+    may_be_readable_elsewhere,
     warn_of_awaited,
 )
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting
@@ -96,7 +97,7 @@ class _ActivityFields(ActivityInboundInterceptor):
         """Return the failure of an activity that needs a field which cannot be read."""
         if is_lasting(error, self._lost_blobs):
             return as_failure(error)
-        if isinstance(error, BlobNotFoundError):
+        if may_be_readable_elsewhere(error):
             warn_of_awaited(error, info.workflow_id, self._lost_blobs)
         text = describe_awaited(error, self._lost_blobs)
         return AwaitedPayloadError(text, kind=type(error).__name__)

@@ -121,6 +121,11 @@ class PayloadEncoder:
         return self._encryption is not None and self._encryption.is_full
 
     @property
+    def encrypts_fields(self) -> bool:
+        """True if only marked fields are encrypted, which are found in a payload's JSON."""
+        return self._encryption is not None and not self._encryption.is_full
+
+    @property
     def compresses(self) -> bool:
         """True if payloads are compressed."""
         return self._compression is not None

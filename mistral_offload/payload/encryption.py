@@ -90,11 +90,13 @@ class Cipher:
             if opened is not None:
                 return opened
         number = "the one key" if len(self._keys) == 1 else f"any of the {len(self._keys)} keys"
-        raise PayloadDecryptionError(
+        error = PayloadDecryptionError(
             f"{len(data):,} encrypted bytes cannot be decrypted with {number} configured here: "
             "they were encrypted with another key (put a replaced one into secondary_key or "
             "retired_keys), or were changed in transit"
         )
+        error.needs_other_key = True
+        raise error
 
     def _seal(self, nonce: bytes, data: bytes) -> bytes:
         if len(data) > _LARGEST_BYTES:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _UPLOADS = ("PutObject", "UploadPart")
-_SIGNER = "mistral-offload-s3v4"
+_EMPTY = hashlib.sha256().hexdigest()
+SIGNER = "mistral-offload-s3v4"
+_CONDITIONAL = ("PutObject", "CompleteMultipartUpload")
+_CONDITION = "mistral-offload-if-none-match"
 _AWS_DOMAINS = (".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws")
 
 
@@ -73,6 +76,8 @@ def connect(config: BlobStorageConfig) -> Connection:
     for operation in _UPLOADS:
         client.meta.events.register(f"before-sign.s3.{operation}", _skip_expect_continue)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
+    for operation in _CONDITIONAL:
+        _allow_condition(client, operation)
     secrets: list[str | None] = []
     credentials = session.get_credentials()
     if type(credentials) is Credentials:  # reading those of a role would fetch new ones
@@ -95,6 +100,10 @@ def _settings(config: BlobStorageConfig, endpoint_url: str | None) -> Config:
     style = config.addressing_style
     if style == "auto" and endpoint_url and not is_aws(endpoint_url):
         style = "path"  # only Amazon is sure to resolve a bucket by host name
+    # A put has its own checksum; a blob that was read is verified against its key. Without these
+    # settings, before 1.36, boto3 computes no others.
+    names = ("request_checksum_calculation", "response_checksum_validation")
+    checksums: Any = {name: "when_required" for name in names if name in Config.OPTION_DEFAULTS}
     return Config(
         connect_timeout=config.connect_timeout_seconds,
         read_timeout=config.read_timeout_seconds,
@@ -102,9 +111,7 @@ def _settings(config: BlobStorageConfig, endpoint_url: str | None) -> Config:
         max_pool_connections=config.connections,
         tcp_keepalive=True,
         s3=None if style == "auto" else {"addressing_style": style},
-        # A put has its own checksum; a blob that was read is verified against its key.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
+        **checksums,
     )
 
 
@@ -121,9 +128,11 @@ def _sign_with_known_digest(client: S3Client) -> None:
     class KnownDigestAuth(S3SigV4Auth):
         def payload(self, request: AWSRequest) -> str:
             checksum = request.headers.get("x-amz-checksum-sha256")
-            return base64.b64decode(checksum).hex() if checksum else super().payload(request)
+            if checksum:
+                return base64.b64decode(checksum).hex()
+            return super().payload(request) if request.data else _EMPTY
 
-    AUTH_TYPE_MAPS.setdefault(_SIGNER, KnownDigestAuth)
+    AUTH_TYPE_MAPS.setdefault(SIGNER, KnownDigestAuth)
     for operation in _UPLOADS:
         client.meta.events.register(f"choose-signer.s3.{operation}", cast("Any", _choose_signer))
 
@@ -132,7 +141,7 @@ def _choose_signer(
     signature_version: object, context: dict[str, object], **_: object
 ) -> str | None:
     plain = signature_version in ("v4", "s3v4") and context.get("auth_type") in (None, "v4", "s3v4")
-    return _SIGNER if plain else None
+    return SIGNER if plain else None
 
 
 def _skip_expect_continue(request: AWSRequest, **_: object) -> None:
@@ -144,9 +153,32 @@ def _skip_expect_continue(request: AWSRequest, **_: object) -> None:
     del request.headers["Expect"]
 
 
+def _allow_condition(client: S3Client, operation: str) -> None:
+    """Make an operation take ``IfNoneMatch`` with versions of boto3 that have no such parameter."""
+    model: Any = client.meta.service_model.operation_model(operation)
+    if "IfNoneMatch" in model.input_shape.members:
+        return
+    events = client.meta.events
+    events.register(f"provide-client-params.s3.{operation}", cast("Any", _take_condition))
+    events.register(f"before-call.s3.{operation}", cast("Any", _add_condition))
+
+
+def _take_condition(params: dict[str, Any], context: dict[str, Any], **_: object) -> dict[str, Any]:
+    given = dict(params)
+    context[_CONDITION] = given.pop("IfNoneMatch", None)
+    return given
+
+
+def _add_condition(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    condition = context.get(_CONDITION)
+    if condition is not None:
+        params["headers"]["If-None-Match"] = condition
+
+
 def _add_md5(request: AWSRequest, **_: object) -> None:
     """Add Content-MD5, which every server supports; boto3 sends a CRC32, unknown to older ones."""
     body = request.body
     if isinstance(body, bytes):
         digest = hashlib.md5(body, usedforsecurity=False).digest()
+        del request.headers["Content-MD5"]  # that of boto3 before 1.36
         request.headers["Content-MD5"] = base64.b64encode(digest).decode()

@@ -8,12 +8,8 @@ from weakref import WeakValueDictionary
 
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.errors import StorageConfigError
-from mistral_offload.storage.azure import AzureStore
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
-from mistral_offload.storage.gcs import GCSStore
-from mistral_offload.storage.local import LocalStore
-from mistral_offload.storage.s3 import S3Store
 from mistral_offload.storage.store import BlobStore
 
 _lock = threading.Lock()
@@ -74,12 +70,20 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
 def _create_store(config: BlobStorageConfig) -> BlobStore:
     match config.storage_provider:
         case StorageProvider.S3:
+            from mistral_offload.storage.s3 import S3Store
+
             return S3Store(config)
         case StorageProvider.AZURE:
+            from mistral_offload.storage.azure import AzureStore
+
             return AzureStore(config)
         case StorageProvider.GCS:
+            from mistral_offload.storage.gcs import GCSStore
+
             return GCSStore(config)
         case StorageProvider.LOCAL:
+            from mistral_offload.storage.local import LocalStore
+
             if config.path is None:
                 raise StorageConfigError("a local store needs path")
             return LocalStore(config.path, prefix=config.prefix, connections=config.connections)

@@ -90,7 +90,7 @@ class GCSStore(BlobStore):
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         self._require_sendable(key)
         connected = self._client  # first: raises MissingExtraError where the next line would fail
-        from mistral_offload.storage._http_pool import Pieces
+        from mistral_offload.storage._http_pieces import Pieces
 
         metadata = {"name": key}
         checksum = _crc32c(data)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from mistral_offload.config import BlobStorageConfig
@@ -34,7 +34,6 @@ from mistral_offload.storage._s3_errors import (
 from mistral_offload.storage._s3_multipart import (
     MULTIPART_BYTES,
     Part,
-    PartReader,
     split_into_parts,
     upload_all,
 )
@@ -43,6 +42,8 @@ from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2RequestTypeDef
+
+    from mistral_offload.storage._s3_requests import SignedRequests
 
 _logger = logging.getLogger("mistral_offload.storage")
 
@@ -113,26 +114,21 @@ class S3Store(BlobStore):
         self._writes_conditionally = config.conditional_writes
         self._copies_conditionally = True
         self._connecting = threading.Lock()
-        self._connected: S3Client | None = None
+        self._connected: _Connected | None = None
         self._disconnect: weakref.finalize[[], S3Store] | None = None
         given = (config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token)
         self._known_secrets = tuple(secret.get_secret_value() for secret in given if secret)
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         digest = bytes.fromhex(sha256) if sha256 else hashlib.sha256(data).digest()
-        request: dict[str, Any] = {
-            "Bucket": self._bucket,
-            "Key": key,
-            "Body": data,
-            "ChecksumSHA256": base64.b64encode(digest).decode(),
-            **self._object_settings(),
-        }
+        checksum = base64.b64encode(digest).decode()
+        put = partial(self._requests.put_object, Key=key, Body=data, ChecksumSHA256=checksum)
         if overwrite:
-            self._client.put_object(**request)
+            put()
             return True
         if not self._writes_conditionally and self._exists(key):
             return False
-        return self._create_if_absent(key, partial(self._client.put_object, **request))
+        return self._create_if_absent(key, put)
 
     def _create_if_absent(self, key: str, write: Callable[..., object]) -> bool:
         """Write a blob unless the key is taken; return True if it was written."""
@@ -197,12 +193,11 @@ class S3Store(BlobStore):
     def _upload_part(
         self, key: str, upload: str, part: Part, checksum: str
     ) -> CompletedPartTypeDef:
-        sent = self._client.upload_part(
-            Bucket=self._bucket,
+        sent = self._requests.upload_part(
             Key=key,
             UploadId=upload,
             PartNumber=part.number,
-            Body=cast("Any", PartReader(part.data)),
+            Body=part.data,
             ChecksumSHA256=checksum,
         )
         return {"PartNumber": part.number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
@@ -239,7 +234,7 @@ class S3Store(BlobStore):
         try:
             if self.closed:  # abort even so: nothing else would, and parts cost money
                 abort()
-                client.close()
+                self._connection.close()
             else:
                 self._attempt("put", key, abort)
         except Exception as error:
@@ -261,12 +256,7 @@ class S3Store(BlobStore):
         return settings
 
     def _get(self, key: str) -> FetchedBlob:
-        found = self._client.get_object(Bucket=self._bucket, Key=key)
-        body = found["Body"]
-        try:
-            return FetchedBlob(body.read(), cast("dict[str, Any]", found).get("LastModified"))
-        finally:
-            body.close()
+        return FetchedBlob(*self._requests.get_object(Key=key))
 
     def _stat(self, key: str) -> BlobStat:
         found = self._client.head_object(Bucket=self._bucket, Key=key)
@@ -391,16 +381,35 @@ class S3Store(BlobStore):
 
     @property
     def _client(self) -> S3Client:
-        """Return the store's one client, created on first use: creating one is not thread-safe."""
+        """The store's one client."""
+        return self._connection.client
+
+    @property
+    def _requests(self) -> SignedRequests:
+        """The client's puts and gets."""
+        return self._connection.requests
+
+    @property
+    def _connection(self) -> _Connected:
+        """Return what is created on first use: creating a client is not thread-safe."""
         if self._connected is None:
             with self._connecting:
                 if self._connected is None:
-                    client, secrets = connect(self._config)
-                    self._known_secrets += secrets
-                    # A client has reference cycles, which would keep its sockets open for long.
-                    self._disconnect = weakref.finalize(self, client.close)
-                    self._connected = client
+                    self._connected = self._connect()
         return self._connected
+
+    def _connect(self) -> _Connected:
+        client, secrets = connect(self._config)
+        self._known_secrets += secrets
+        from mistral_offload.storage._s3_connections import connections_of
+        from mistral_offload.storage._s3_requests import SignedRequests
+
+        connections = connections_of(client, self._config)
+        requests = SignedRequests(client, connections, self._bucket, self._object_settings())
+        connected = _Connected(client, requests)
+        # A client has reference cycles, which would keep its sockets open for long.
+        self._disconnect = weakref.finalize(self, connected.close)
+        return connected
 
     def _close_connections(self) -> None:
         if self._disconnect is not None:
@@ -414,6 +423,15 @@ class S3Store(BlobStore):
                 return False
             raise
         return True
+
+
+class _Connected(NamedTuple):
+    client: S3Client
+    requests: SignedRequests
+
+    def close(self) -> None:
+        self.requests.close()
+        self.client.close()
 
 
 def _in_batches(keys: Iterable[str]) -> Iterator[list[str]]:

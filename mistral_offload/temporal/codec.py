@@ -24,17 +24,23 @@ from typing_extensions import Self
 
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.config import LostBlobConfig
-from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    MistralOffloadError,
+    PayloadDecryptionError,
+)
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.activity_handles import handle_owner
 from mistral_offload.temporal.failures.awaited_payloads import (
     AwaitedPayloadError,
     describe_awaited,
+    may_be_readable_elsewhere,
     warn_of_awaited,
 )
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting, to_placeholder
 from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
+from mistral_offload.temporal.outbound.own_codec import OwnCodec
 from mistral_offload.temporal.outbound.sdk_internals import REPLAYER_NAMESPACE, Capability
 from mistral_offload.temporal.parsed_values import parse_ahead
 from mistral_offload.temporal.wire.context_payloads import (
@@ -48,6 +54,7 @@ from mistral_offload.temporal.wire.plain_payloads import (
     holds_json,
     is_encoded,
     is_left_alone,
+    is_recorded,
     read_plain,
     restore_plain,
     write_plain,
@@ -78,6 +85,8 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         lost_blobs: conditions under which a worker ends an execution because a blob is missing.
         namespace: the namespace of payloads for which Temporal names no execution; without it, they
             are not offloaded.
+        own_codec: the application's own codec; applied before this one on the way out, and after it
+            on the way in.
     """
 
     def __init__(
@@ -86,9 +95,11 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         lost_blobs: LostBlobConfig = LostBlobConfig(),
         *,
         namespace: str | None = None,
+        own_codec: PayloadCodec | None = None,
     ) -> None:
         self._encoder = encoder
         self._lost_blobs = lost_blobs
+        self._own_codec = None if own_codec is None else OwnCodec(own_codec)
         self._namespace = namespace
         self._owner = PayloadOwner.unowned(namespace)
         self._source: str | None = None
@@ -103,6 +114,8 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         other._source = None
         if isinstance(context, ActivitySerializationContext):
             other._source = context.activity_type
+        if self._own_codec is not None:
+            other._own_codec = self._own_codec.with_context(context)
         return other
 
     def for_namespace(self, namespace: str) -> Self:
@@ -118,6 +131,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         other = copy(self)
         other._is_for_worker = True
         return other
+
+    def encodes_with(self, encoder: PayloadEncoder) -> bool:
+        """Return True if this codec was made with an encoder, and not with an equal one."""
+        return self._encoder is encoder
 
     @property
     def is_for_worker(self) -> bool:
@@ -149,7 +166,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         if owner.is_unowned:
             owner = handle_owner() or owner
         return await self._message_encoder.encode(
-            payloads, owner, for_worker=caller is Caller.WORKER
+            payloads,
+            owner,
+            for_worker=caller is Caller.WORKER,
+            own_codec=self._own_codec,
         )
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
@@ -174,6 +194,8 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         decoded = await gather_or_cancel(
             [self._decode_for(caller, payload) for payload in payloads]
         )
+        if self._own_codec is not None:
+            decoded = await self._own_codec.decode(decoded)
         if caller is not Caller.WORKER:
             return decoded
         return [await parse_ahead(payload, self._source) for payload in decoded]
@@ -187,7 +209,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         floor: int | None = None,
         write: bool = True,
     ) -> Payload:
-        if is_encoded(payload):  # already encoded: a payload that was passed on unread
+        if self._is_ours(payload):  # already encoded: a payload that was passed on unread
             return to_message(payload)
         if not carries_context(payload):
             encoded = await self._encoder.encode_async(
@@ -220,10 +242,11 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
                 raise
             # A replayer ends nothing, so it need not wait for evidence.
             if is_lasting(error, self._lost_blobs) or (
-                isinstance(error, BlobNotFoundError) and self._owner.namespace == REPLAYER_NAMESPACE
+                isinstance(error, BlobNotFoundError | PayloadDecryptionError)
+                and self._owner.namespace == REPLAYER_NAMESPACE
             ):
                 return to_placeholder(as_failure(error, size=read_size(payload)))
-            if isinstance(error, BlobNotFoundError):
+            if may_be_readable_elsewhere(error):
                 execution = self._owner.context.execution_id if self._owner.context else None
                 warn_of_awaited(error, execution, self._lost_blobs)
             if not self._owner.is_activity:
@@ -241,7 +264,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         )
 
     async def _decode(self, payload: Payload) -> Payload:
-        if is_left_alone(payload):
+        if is_left_alone(payload) or (is_encoded(payload) and not self._is_ours(payload)):
             return payload
         if not carries_context(payload):
             encoded = read_plain(payload)
@@ -253,6 +276,11 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             return payload if has_metadata_form(payload) else parts.to_payload()
         data = await self._decode_data(EncodedPayload(parts.data, parts.options))
         return replace(parts, data=data, options=()).to_payload()
+
+    def _is_ours(self, payload: PayloadParts) -> bool:
+        # Another codec may use the same names. Without one, a payload that lacks the original
+        # encoding is damaged.
+        return is_encoded(payload) if self._own_codec is None else is_recorded(payload)
 
     async def _decode_data(self, encoded: EncodedPayload) -> bytes:
         namespace = self._owner.namespace

@@ -1,7 +1,8 @@
 """Heartbeats of an activity: sent during transfers, and their large details uploaded when needed.
 
 Temporal sends only the latest of many heartbeats: one per 80 % of the heartbeat timeout. Details
-that may be offloaded are uploaded at this pace, the latest ones each time.
+that may be offloaded are uploaded at this pace, the latest ones each time, so that they are stored
+when Temporal sends the next heartbeat.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _logger = logging.getLogger("mistral_offload.worker")
 _PER_TIMEOUT = 3
 """Heartbeats sent per heartbeat timeout."""
 
+_MARGIN = 0.1
+"""Share of an interval by which an upload is to be done before its heartbeat is sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatPace:
@@ -53,6 +57,28 @@ USUAL_PACE = HeartbeatPace()
 """The intervals of a worker whose options do not set them."""
 
 
+class SendTimes:
+    """The times at which Temporal sends an activity's heartbeats, by those that were forwarded.
+
+    Temporal sends the first one at once. After that it sends one at the end of each interval: the
+    latest.
+
+    Attributes:
+        latest: `monotonic` time at which the heartbeat that was forwarded last is sent.
+    """
+
+    def __init__(self) -> None:
+        self.latest = float("-inf")
+
+    def next_from(self, now: float, interval: float) -> float:
+        """Return the time at which a heartbeat that is forwarded now is sent."""
+        return self.latest if now < self.latest else max(now, self.latest + interval)
+
+    def note(self, now: float, interval: float) -> None:
+        """Record a heartbeat that is forwarded now."""
+        self.latest = self.next_from(now, interval)
+
+
 class Heartbeats(ActivityOutboundInterceptor):
     """Forwards an activity's heartbeats, and sends its own during a transfer.
 
@@ -67,7 +93,7 @@ class Heartbeats(ActivityOutboundInterceptor):
     def heartbeat(self, *details: Any) -> None:
         """Forward a heartbeat, and remember its details."""
         self._details = details
-        super().heartbeat(*details)
+        self._forward(details)
 
     @asynccontextmanager
     async def keep_alive(self, info: Info) -> AsyncGenerator[None]:
@@ -89,7 +115,9 @@ class Heartbeats(ActivityOutboundInterceptor):
             self._repeat(info)
 
     def _repeat(self, info: Info) -> None:
-        details = info.heartbeat_details if self._details is None else self._details
+        self._forward(info.heartbeat_details if self._details is None else self._details)
+
+    def _forward(self, details: Sequence[Any]) -> None:
         super().heartbeat(*details)
 
 
@@ -118,7 +146,9 @@ class PacedHeartbeats(Heartbeats):
         self._uploading: list[Payload] | None = None
         self._waiting: list[Payload] | None = None
         self._small_ones = 0
-        self._next_upload = 0.0
+        self._send_times = SendTimes()
+        self._last_upload_sent = float("-inf")
+        self._upload_seconds = 0.0
         self._uploads: asyncio.Task[None] | None = None
         self._is_last = asyncio.Event()
 
@@ -134,7 +164,8 @@ class PacedHeartbeats(Heartbeats):
         if payloads is None:
             self._small_ones += 1
             self._uploaded = self._waiting = None
-            super().heartbeat(*details)
+            self._details = details
+            self._forward(details)
         elif self._uploading is None and self._waiting is None and payloads == self._uploaded:
             self._repeat(info)
         else:
@@ -147,10 +178,11 @@ class PacedHeartbeats(Heartbeats):
                 self._uploads = asyncio.create_task(self._upload_waiting(info))
 
     async def flush(self) -> None:
-        """Send the latest details now, before the activity fails."""
+        """Send the latest details now, before the activity fails, also if it is cancelled again."""
         self._is_last.set()
-        if self._uploads is not None:
-            await asyncio.gather(self._uploads, return_exceptions=True)
+        while self._uploads is not None and not self._uploads.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([self._uploads])
 
     async def drop(self) -> None:
         """Forget details that are not uploaded yet: the activity completes without them."""
@@ -162,8 +194,7 @@ class PacedHeartbeats(Heartbeats):
     async def _upload_waiting(self, info: Info) -> None:
         async with self.keep_alive(info):
             while self._waiting is not None:
-                await self._wait_for_turn()
-                self._next_upload = time.monotonic() + self._pace.seconds(info.heartbeat_timeout)
+                await self._wait_for_turn(self._pace.seconds(info.heartbeat_timeout))
                 self._uploading = self._take_waiting()
                 if self._uploading is not None:  # else they were dropped during the pause
                     await self._upload(self._uploading, info)
@@ -173,26 +204,36 @@ class PacedHeartbeats(Heartbeats):
         waiting, self._waiting = self._waiting, None
         return waiting
 
-    async def _wait_for_turn(self) -> None:
-        pause = self._next_upload - time.monotonic()
+    async def _wait_for_turn(self, interval: float) -> None:
+        now = time.monotonic()
+        sent = max(self._send_times.next_from(now, interval), self._last_upload_sent + interval)
+        lead = min(self._upload_seconds + _MARGIN * interval, interval / 2)
+        pause = sent - lead - now
         if pause > 0:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._is_last.wait(), pause)
 
     async def _upload(self, payloads: list[Payload], info: Info) -> None:
-        small_ones = self._small_ones
+        small_ones, began = self._small_ones, time.monotonic()
         try:
             encoded = await self._encode([RawValue(payload) for payload in payloads])
         except Exception as error:
             if self._is_last.is_set():
                 _logger.warning("The last heartbeat's details of an activity are lost: %s", error)
             else:
-                super().heartbeat(UnencodableValue(error))
+                self._forward([UnencodableValue(error)])
             return
+        self._upload_seconds = time.monotonic() - began
         if small_ones == self._small_ones:  # otherwise there are newer ones
             self._uploaded = payloads
             self._details = [EncodedValue(payload) for payload in encoded]
-            self._repeat(info)
+            self._forward(self._details)
+            self._last_upload_sent = self._send_times.latest
+
+    def _forward(self, details: Sequence[Any]) -> None:
+        timeout = temporalio.activity.info().heartbeat_timeout
+        self._send_times.note(time.monotonic(), self._pace.seconds(timeout))
+        super()._forward(details)
 
 
 def _large_payloads(details: Sequence[Any]) -> list[Payload] | None:

@@ -75,12 +75,20 @@ class ContextInterceptor(Interceptor):
 
     Example:
         ``Worker(client, task_queue=…, workflows=[…], interceptors=[ContextInterceptor()])``
+
+    Args:
+        add_contexts: False to leave values without a context: payloads that need no change then
+            have Temporal's own encodings, which every process can read. Lost values are raised and
+            floors are added to calls either way.
     """
+
+    def __init__(self, *, add_contexts: bool = True) -> None:
+        self._adds_contexts = add_contexts
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Add contexts to the results of activities."""
         note_worker()
-        return _ActivityContext(next)
+        return _ActivityContext(next, adds_contexts=self._adds_contexts)
 
     def intercept_nexus_operation(
         self, next: NexusOperationInboundInterceptor
@@ -95,10 +103,14 @@ class ContextInterceptor(Interceptor):
     ) -> type[WorkflowInboundInterceptor]:
         """Add contexts to the values that workflows send and return."""
         note_worker()
-        return _WorkflowContext
+        return _WorkflowContext if self._adds_contexts else _PlainWorkflow
 
 
 class _ActivityContext(ActivityInboundInterceptor):
+    def __init__(self, next: ActivityInboundInterceptor, *, adds_contexts: bool) -> None:
+        super().__init__(next)
+        self._adds_contexts = adds_contexts
+
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         note_activity_task()
         info = temporalio.activity.info()
@@ -110,7 +122,7 @@ class _ActivityContext(ActivityInboundInterceptor):
     async def _execute(self, input: ExecuteActivityInput, info: temporalio.activity.Info) -> Any:
         require_delivered((*input.args, *info.heartbeat_details))
         arguments = without_empty(input.args, input.fn)
-        received = _received(arguments)
+        received = _received(arguments) if self._adds_contexts else None
         # The run is open at least since it scheduled the activity, by the server's clock.
         open_since = time.monotonic() - (info.started_time - info.scheduled_time).total_seconds()
         # Heartbeat details replace each other, and are not part of the history.
@@ -122,7 +134,7 @@ class _ActivityContext(ActivityInboundInterceptor):
                 set_outcome_floor(received_floor(input.headers))
         if info.workflow_id:
             begin_protection(open_since)  # for the result; clients in the activity have none
-        context = activity_context(info, received)
+        context = activity_context(info, received) if self._adds_contexts else None
         return result if context is None else wrap(result, context)
 
 
@@ -155,21 +167,42 @@ class _OwnContext:
         self.floor_header: Payload | None = None
 
     def receive(self, arguments: Any) -> None:
+        """Take over the context that came with the input."""
         self._context = workflow_context(temporalio.workflow.info(), _received(arguments))
 
+    def wrap(self, value: Any) -> Any:
+        """Return a value with the context, for the readers of a workflow's results."""
+        return wrap(value, self._full.without_token())
+
+    def wrap_arguments(self, arguments: Sequence[Any], *, with_token: bool = False) -> list[Any]:
+        """Return the arguments of a call with the context."""
+        context = self._full if with_token else self._full.without_token()
+        return wrap_arguments(arguments, context)
+
     @property
-    def full(self) -> PayloadContext:
+    def _full(self) -> PayloadContext:
         # A signal can be handled before the input is received. Temporal's facts must suffice then.
         return self._context or workflow_context(temporalio.workflow.info())
 
-    @property
-    def public(self) -> PayloadContext:
-        return self.full.without_token()
+
+class _NoContext(_OwnContext):
+    """Leaves all values as they are."""
+
+    def receive(self, arguments: Any) -> None:
+        pass
+
+    def wrap(self, value: Any) -> Any:
+        return value
+
+    def wrap_arguments(self, arguments: Sequence[Any], *, with_token: bool = False) -> list[Any]:
+        return list(arguments)
 
 
 class _WorkflowContext(WorkflowInboundInterceptor):
+    _context_class: type[_OwnContext] = _OwnContext
+
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
-        self._own = _OwnContext()
+        self._own = self._context_class()
         super().init(_OutboundContext(outbound, self._own))
 
     async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
@@ -184,7 +217,7 @@ class _WorkflowContext(WorkflowInboundInterceptor):
                 result = await super().execute_workflow(replace(input, args=arguments))
         finally:
             set_outcome_floor(received_floor(input.headers) if has_parent else None)
-        return wrap(result, self._own.public)
+        return self._own.wrap(result)
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
         require_delivered(input.args)
@@ -200,7 +233,7 @@ class _WorkflowContext(WorkflowInboundInterceptor):
         with unmasked():
             result = await super().handle_query(input)
         # Results of Temporal's own queries are read by its UI and CLI, which do not know contexts.
-        return result if input.query.startswith("__") else wrap(result, self._own.public)
+        return result if input.query.startswith("__") else self._own.wrap(result)
 
     def handle_update_validator(self, input: HandleUpdateInput) -> None:
         require_delivered(input.args)
@@ -211,7 +244,11 @@ class _WorkflowContext(WorkflowInboundInterceptor):
         require_delivered(input.args)
         with unmasked():
             result = await super().handle_update_handler(input)
-        return wrap(result, self._own.public)
+        return self._own.wrap(result)
+
+
+class _PlainWorkflow(_WorkflowContext):
+    _context_class = _NoContext
 
 
 class _OutboundContext(WorkflowOutboundInterceptor):
@@ -221,7 +258,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
 
     def start_activity(self, input: StartActivityInput) -> temporalio.workflow.ActivityHandle[Any]:
         with current_history().calling(input.headers) as call:
-            arguments = wrap_arguments(input.args, self._own.full)
+            arguments = self._own.wrap_arguments(input.args, with_token=True)
             handle = super().start_activity(replace(input, args=arguments, headers=call.headers))
             call.end_with(handle)
         return handle
@@ -231,7 +268,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         input: StartLocalActivityInput,
     ) -> temporalio.workflow.ActivityHandle[Any]:
         with current_history().calling(input.headers, is_local=True) as call:
-            arguments = wrap_arguments(input.args, self._own.full)
+            arguments = self._own.wrap_arguments(input.args, with_token=True)
             handle = super().start_local_activity(
                 replace(input, args=arguments, headers=call.headers)
             )
@@ -243,7 +280,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         input: StartChildWorkflowInput,
     ) -> temporalio.workflow.ChildWorkflowHandle[Any, Any]:
         with current_history().calling(input.headers) as call:
-            arguments = wrap_arguments(input.args, self._own.public)
+            arguments = self._own.wrap_arguments(input.args)
             handle = await super().start_child_workflow(
                 replace(input, args=arguments, headers=call.headers)
             )
@@ -266,17 +303,17 @@ class _OutboundContext(WorkflowOutboundInterceptor):
 
     async def signal_child_workflow(self, input: SignalChildWorkflowInput) -> None:
         await super().signal_child_workflow(
-            replace(input, args=wrap_arguments(input.args, self._own.public))
+            replace(input, args=self._own.wrap_arguments(input.args))
         )
 
     async def signal_external_workflow(self, input: SignalExternalWorkflowInput) -> None:
         await super().signal_external_workflow(
-            replace(input, args=wrap_arguments(input.args, self._own.public))
+            replace(input, args=self._own.wrap_arguments(input.args))
         )
 
     def continue_as_new(self, input: ContinueAsNewInput) -> NoReturn:
         # Converted here, because Temporal converts them where an error makes the run hang.
-        args = _converted(wrap_arguments(input.args, self._own.public))
+        args = _converted(self._own.wrap_arguments(input.args))
         memo = input.memo and dict(
             zip(input.memo, _converted(list(input.memo.values())), strict=True)
         )

@@ -11,7 +11,6 @@ from typing import Any
 import temporalio.client
 import temporalio.worker
 from temporalio.client import ClientConfig, WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 from temporalio.service import ConnectConfig, ServiceClient
 from temporalio.worker import (
@@ -28,9 +27,15 @@ from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.activity_handles import ActivityHandleOwners
 from mistral_offload.temporal.codec import OffloadingCodec
-from mistral_offload.temporal.converter import data_converter
+from mistral_offload.temporal.composition import composed_converter, replaced_parts
 from mistral_offload.temporal.heartbeats import USUAL_PACE, HeartbeatPace
 from mistral_offload.temporal.interceptors import ContextInterceptor
+from mistral_offload.temporal.plugin_order import (
+    ConverterGuard,
+    check_replayer,
+    check_worker,
+    check_worker_client,
+)
 from mistral_offload.temporal.sandbox import pass_through
 from mistral_offload.temporal.worker_activations import (
     DEFAULT_DEADLOCK_TIMEOUT,
@@ -51,7 +56,9 @@ from mistral_offload.temporal.worker_scope import worker_scope
 class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
     """Payload offloading for Temporal clients, their workers, and replayers.
 
-    A client's workers get the plugin from the client. Pass it to a ``Replayer`` as well.
+    A client's workers get the plugin from the client. Pass it to a ``Replayer`` as well. List it
+    after the plugins that set a data converter: it adds its parts to that one. A configured payload
+    codec is applied first, to what is sent, and sees it as without the plugin.
 
     Example:
         ``await Client.connect(target, plugins=[OffloadPlugin(config)])``
@@ -62,6 +69,9 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         lost_blobs: conditions under which a worker ends an execution because a blob is missing.
         deadlock_timeout: time that a workflow's code may take without yielding, before its workflow
             task fails; temporalio's own limit is 2 s. Not for replayers.
+        add_contexts: True to send every value in the platform's form, ``json/wf_v1``, with the
+            execution it belongs to. By default a payload that is not offloaded, encrypted or
+            compressed has the encoding it has without the plugin.
 
     Raises:
         ConfigurationError: neither or both of configuration and encoder are given.
@@ -74,25 +84,33 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         encoder: PayloadEncoder | None = None,
         lost_blobs: LostBlobConfig = LostBlobConfig(),
         deadlock_timeout: timedelta = DEFAULT_DEADLOCK_TIMEOUT,
+        add_contexts: bool = False,
     ) -> None:
         if (config is None) == (encoder is None):
             raise ConfigurationError("OffloadPlugin needs either a configuration or an encoder")
-        self._converter = data_converter(encoder or PayloadEncoder(config), lost_blobs=lost_blobs)
-        self._by_namespace: dict[str, DataConverter] = {}
+        self._encoder = encoder or PayloadEncoder(config)
+        self._lost_blobs = lost_blobs
+        self._adds_contexts = add_contexts
         self._deadlock_timeout = deadlock_timeout
 
     def configure_client(self, config: ClientConfig) -> ClientConfig:
-        """Configure a client with this package's data converter.
+        """Add this package's parts to a client's data converter.
+
+        If a plugin that is listed later replaces them, every call of the client raises
+        `ConfigurationError`.
 
         Raises:
-            ConfigurationError: the client is configured with another data converter.
+            ConfigurationError: the data converter cannot be combined with them.
         """
         namespace = config["namespace"]
-        converter = self._converter_instead_of(config.get("data_converter"))
-        config["data_converter"] = self._for_namespace(converter, namespace)
-        interceptors = config["interceptors"]
+        config["data_converter"] = self._composed(config.get("data_converter"), namespace)
+        interceptors = [
+            each for each in config["interceptors"] if not isinstance(each, ConverterGuard)
+        ]
         if not any(isinstance(each, ActivityHandleOwners) for each in interceptors):
-            config["interceptors"] = [ActivityHandleOwners(namespace), *interceptors]
+            interceptors = [ActivityHandleOwners(namespace), *interceptors]
+        config["interceptors"] = interceptors
+        config["interceptors"] = [*interceptors, ConverterGuard(config, self)]
         return config
 
     async def connect_service_client(
@@ -109,24 +127,29 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         ``workflow_task_executor`` is used for the threads, and not closed.
 
         Raises:
-            ConfigurationError: the worker's client was connected without the plugin.
+            ConfigurationError: the worker's client was connected without the plugin, or its data
+                converter was replaced since.
         """
         given: Any = config
-        codec = given["client"].data_converter.payload_codec
-        if not isinstance(codec, OffloadingCodec):
-            raise ConfigurationError(
-                "the worker's client has no OffloadPlugin: pass it to "
-                "Client.connect(plugins=[OffloadPlugin(…)]); workers get it from their client"
-            )
+        check_worker_client(given["client"], OffloadPlugin)
         config["client"] = worker_client(given["client"], _pace(given))
-        _prepare(config)
+        self._prepare(config)
         return config
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Run the worker and its background tasks.
 
         A workflow that blocks its thread for ever delays the worker's end by a few seconds.
+
+        Raises:
+            ConfigurationError: a plugin that is listed later has replaced this package's parts.
         """
+        try:
+            check_worker(worker, self)
+        except ConfigurationError:
+            # The worker never starts, and temporalio's shutdown would wait for its end for ever.
+            worker.shutdown = _end_at_once  # type: ignore[method-assign]
+            raise
         hold_outgoing_data(worker)
         async with worker_lifespan(worker.client):
             with (
@@ -140,11 +163,12 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
         """Configure a replayer like a client and its worker.
 
         Raises:
-            ConfigurationError: the replayer is configured with another data converter.
+            ConfigurationError: the replayer's data converter cannot be combined with the plugin.
         """
-        converter = self._converter_instead_of(config.get("data_converter"))
-        config["data_converter"] = worker_converter(converter)
-        _prepare(config)
+        config["data_converter"] = worker_converter(
+            self._composed(config.get("data_converter"), None)
+        )
+        self._prepare(config)
         return config
 
     @asynccontextmanager
@@ -157,30 +181,54 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             AbstractAsyncContextManager[AsyncIterator[WorkflowReplayResult]],
         ],
     ) -> AsyncGenerator[AsyncIterator[WorkflowReplayResult]]:
-        """Replay histories, with the replayer marked as the codec's caller."""
+        """Replay histories, with the replayer marked as the codec's caller.
+
+        Raises:
+            ConfigurationError: a plugin that is listed later has replaced this package's parts.
+        """
+        check_replayer(replayer, self)
         async with AsyncExitStack() as replaying:
             with worker_scope():
                 results = await replaying.enter_async_context(next(replayer, histories))
             yield results
 
-    def _converter_instead_of(self, given: DataConverter | None) -> DataConverter:
-        ours = (self._converter, *self._by_namespace.values())
-        plain = (None, DataConverter.default, pydantic_data_converter, *ours)
-        if given not in plain:
+    def _composed(self, given: DataConverter | None, namespace: str | None) -> DataConverter:
+        given = given or DataConverter.default
+        codec = given.payload_codec
+        if not (isinstance(codec, OffloadingCodec) and codec.encodes_with(self._encoder)):
+            return composed_converter(
+                given,
+                self._encoder,
+                lost_blobs=self._lost_blobs,
+                adds_contexts=self._adds_contexts,
+                namespace=namespace,
+            )
+        # The configuration of a client that has the plugin already.
+        parts = replaced_parts(given)
+        if parts:
             raise ConfigurationError(
-                "OffloadPlugin sets the data converter, but another one is configured. Remove that "
-                "one (pydantic models are converted without it), or use the parts of "
-                "mistral_offload.temporal instead of the plugin"
+                f"the data converter has the codec of OffloadPlugin, but {', '.join(parts)} "
+                "was replaced. Give the plugin your own converter, without its parts"
             )
-        return self._converter
+        if namespace is None:  # a replayer's
+            return given
+        return replace(given, payload_codec=codec.for_namespace(namespace))
 
-    def _for_namespace(self, converter: DataConverter, namespace: str) -> DataConverter:
-        codec = converter.payload_codec
-        if namespace not in self._by_namespace and isinstance(codec, OffloadingCodec):
-            self._by_namespace[namespace] = replace(
-                converter, payload_codec=codec.for_namespace(namespace)
+    def _prepare(self, config: Any) -> None:
+        configure_activations(config)
+        interceptors: list[Any] = list(config.get("interceptors") or ())
+        if not any(isinstance(each, ContextInterceptor) for each in interceptors):
+            own = ContextInterceptor(add_contexts=self._adds_contexts)
+            config["interceptors"] = [own, *interceptors]
+        runner = config.get("workflow_runner")
+        if isinstance(runner, SandboxedWorkflowRunner):
+            config["workflow_runner"] = replace(
+                runner, restrictions=pass_through(runner.restrictions)
             )
-        return self._by_namespace[namespace]
+
+
+async def _end_at_once() -> None:
+    pass
 
 
 def _pace(config: Any) -> HeartbeatPace:
@@ -188,13 +236,3 @@ def _pace(config: Any) -> HeartbeatPace:
         config.get("max_heartbeat_throttle_interval", USUAL_PACE.longest),
         config.get("default_heartbeat_throttle_interval", USUAL_PACE.default),
     )
-
-
-def _prepare(config: Any) -> None:
-    configure_activations(config)
-    interceptors: list[Any] = list(config.get("interceptors") or ())
-    if not any(isinstance(each, ContextInterceptor) for each in interceptors):
-        config["interceptors"] = [ContextInterceptor(), *interceptors]
-    runner = config.get("workflow_runner")
-    if isinstance(runner, SandboxedWorkflowRunner):
-        config["workflow_runner"] = replace(runner, restrictions=pass_through(runner.restrictions))

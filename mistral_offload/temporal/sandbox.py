@@ -43,6 +43,11 @@ def sandbox_runner(*passthrough_modules: str) -> SandboxedWorkflowRunner:
     )
 
 
+def passes_through(restrictions: SandboxRestrictions) -> bool:
+    """Return True if the modules this package needs are passed through."""
+    return restrictions.passthrough_modules >= set(_PASSED_THROUGH)
+
+
 def pass_through(
     restrictions: SandboxRestrictions, *passthrough_modules: str
 ) -> SandboxRestrictions:

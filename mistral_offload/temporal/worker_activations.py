@@ -2,6 +2,9 @@
 
 temporalio shuts a worker down after all its workflows were evicted, and waits for that without a
 limit. Here the wait ends soon after the time that the worker's activities have for their end.
+
+The end of ``asyncio.run`` cancels all tasks at once, those by which temporalio polls and shuts down
+included. It would then wait for ever, or be waited for. Here the worker is cancelled once more.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ DEFAULT_DEADLOCK_TIMEOUT = timedelta(seconds=DEFAULT_WORKFLOW_DEADLOCK_SECONDS)
 _DEFAULT_TASKS = 500  # as temporalio
 _EXTRA_SECONDS = 1.0
 _PAUSE_SECONDS = 0.25
+
+_LAST_SECONDS = 2.0
+"""Time that a worker's tasks have after their event loop has cancelled all of them."""
 
 
 def configure_activations(config: Any) -> None:
@@ -56,7 +62,7 @@ def configure_activations(config: Any) -> None:
 def activations_bounded(
     worker: Worker, deadlock_timeout: timedelta = DEFAULT_DEADLOCK_TIMEOUT
 ) -> Generator[Callable[[], None]]:
-    """Bound the activations of a worker that runs inside, and its shutdown.
+    """Bound the activations of a worker that the current task runs inside, and its shutdown.
 
     At the end the executor's own threads are stopped. Awaits nothing.
 
@@ -75,29 +81,64 @@ def activations_bounded(
         return
     watching = asyncio.create_task(_abandon_overdue(executor))
     try:
-        yield lambda: executor.stop_waiting_in(_shutdown_seconds(config))
+        with _cancelled_again_after(watching):
+            yield lambda: executor.stop_waiting_in(_shutdown_seconds(config))
     finally:
         watching.cancel()
         executor.shutdown()
 
 
 @contextmanager
+def _cancelled_again_after(other: asyncio.Task[None]) -> Generator[None]:
+    """Cancel the current task some time after another task has ended, unless this block has."""
+    loop, current = asyncio.get_running_loop(), asyncio.current_task()
+    timers: list[asyncio.TimerHandle] = []
+
+    def start_timer(_: object) -> None:
+        if current is not None:
+            timers.append(loop.call_later(_LAST_SECONDS, current.cancel))
+
+    other.add_done_callback(start_timer)
+    try:
+        yield
+    finally:
+        other.remove_done_callback(start_timer)
+        for timer in timers:
+            timer.cancel()
+
+
+@contextmanager
 def shutdown_noticed(worker: Worker, notice: Callable[[], None]) -> Generator[None]:
     """Call a function when `Worker.shutdown` is called, also by the end of ``async with worker``.
 
-    temporalio calls a plugin only after a worker's shutdown.
+    temporalio calls a plugin only after a worker's shutdown. `Worker.shutdown` returns when the
+    worker has shut down, and also when the block has ended otherwise.
     """
+    vars(worker).pop("shutdown", None)  # of an earlier run that could not start
     shut_down: Callable[[], Awaitable[None]] = worker.shutdown
+    ended = asyncio.Event()
 
     async def noticed() -> None:
         notice()
-        await shut_down()
+        await wait_for_first(shut_down(), ended.wait())
 
     worker.shutdown = noticed  # type: ignore[method-assign]
     try:
         yield
     finally:
-        del worker.shutdown
+        ended.set()
+        if worker.is_shutdown:
+            vars(worker).pop("shutdown", None)
+
+
+async def wait_for_first(*works: Awaitable[Any]) -> None:
+    """Wait until one of several things is done, and cancel the others."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 class cancellation_noticed:

@@ -31,6 +31,7 @@ from mistral_offload.temporal.worker_activations import (
     activations_bounded,
     configure_activations,
     shutdown_noticed,
+    wait_for_first,
 )
 from mistral_offload.temporal.worker_client import hold_outgoing_data, worker_client
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
@@ -178,8 +179,7 @@ async def run_worker(
 
         heartbeats = registration.keep_alive(renew_token) if registration else None
         timeout = options.deadlock_timeout or settings.workflow_deadlock_timeout
-        with activations_bounded(worker, timeout) as stopping, shutdown_noticed(worker, stopping):
-            await _serve(worker, heartbeats, stop)
+        await _serve(worker, timeout, heartbeats, stop)
 
 
 @contextmanager
@@ -225,11 +225,13 @@ def _make_worker(
 
 
 async def _serve(
-    worker: Worker, heartbeats: Coroutine[Any, Any, None] | None, stop: asyncio.Event
+    worker: Worker,
+    deadlock_timeout: timedelta,
+    heartbeats: Coroutine[Any, Any, None] | None,
+    stop: asyncio.Event,
 ) -> None:
     """Run until stopped; an error in a part ends all parts and is raised."""
-    with worker_scope():
-        running = asyncio.create_task(worker.run())
+    running = asyncio.create_task(_run(worker, deadlock_timeout))
     others: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
     if heartbeats is not None:
         others.append(asyncio.create_task(heartbeats))
@@ -239,10 +241,20 @@ async def _serve(
         for task in others:
             task.cancel()
         if not running.done():
-            await worker.shutdown()
+            # At the end of ``asyncio.run`` the task may have been cancelled before its first step.
+            await wait_for_first(worker.shutdown(), asyncio.wait([running]))
     await running
     for task in done:
         task.result()
+
+
+async def _run(worker: Worker, deadlock_timeout: timedelta) -> None:
+    with (
+        worker_scope(),
+        activations_bounded(worker, deadlock_timeout) as stopping,
+        shutdown_noticed(worker, stopping),
+    ):
+        await worker.run()
 
 
 async def _run_until(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:

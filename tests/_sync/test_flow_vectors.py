@@ -1,11 +1,12 @@
 # Generated from tests/_async/test_flow_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 297400a99cbc74a4
+# sha256 of the rest: cb2aff29f8627f0e
 
 """Namespace lookup, execute-and-wait and retries, against the official client."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,7 @@ def test_execute_and_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         sleeps.append(seconds)
 
     monkeypatch.setattr(_synchronization, sleep.__name__, sleep)
-    client = make_client(recording)
+    client = make_client(recording, hold_seconds=0)
     name, outcome = case["name"], case["expected"]["outcome"]
     arguments: dict[str, Any] = dict(case["args"])
     if name in DIFFERENCES and "status" in name:
@@ -127,6 +128,34 @@ def test_execute_and_wait(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
             sent = load_json(request.content)
             made = {"execution_id": sent["execution_id"], "traceparent": sent["traceparent"]}
             assert sent == {**recorded["body"], **made}
+
+
+HELD = [
+    case
+    for case in cases("execute_and_wait")
+    if case["args"].keys() <= {"workflow_identifier", "input"}
+]
+
+
+@pytest.mark.parametrize("case", parameters(HELD))
+def test_only_two_members_differ_when_the_platform_may_hold_the_request(case: Case) -> None:
+    """Also on a platform that ignores these members."""
+    (step,) = case["steps"]
+    first, *_ = [
+        httpx.Response(200, json=execution(status, {"done": index}))
+        for index, status in enumerate(step["poll_statuses"])
+    ]
+    recording = Recording([httpx.Response(200, json=execution("RUNNING")), first])
+    with contextlib.suppress(WorkflowFailedError, WorkflowTimeoutError):
+        make_client(recording).workflows.execute_workflow_and_wait(
+            **case["args"], timeout_seconds=0.05
+        )
+    sent, recorded = load_json(recording.requests[0].content), case["expected"]["requests"][0]
+    made = {"execution_id": sent["execution_id"], "traceparent": sent["traceparent"]}
+    held = {"wait_for_result": True, "timeout_seconds": 0.05}
+    assert sent == {**recorded["body"], **held, **made}
+    assert recording.requests[0].url.raw_path.decode() == recorded["path"]
+    assert [request.method for request in recording.requests[:2]] == ["POST", "GET"]
 
 
 @pytest.mark.parametrize("case", parameters(cases("reencode_on_retry")))

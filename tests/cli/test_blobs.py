@@ -304,6 +304,14 @@ async def test_ls(place: Place, world: World) -> None:
     assert line.endswith(f"run run-1  {next(iter(world.fields('run-1')))}")
 
 
+async def test_ls_without_blobs(place: Place, world: World) -> None:
+    await world.put(["notes.txt"])
+    config = place.config(world)
+    ended = await run("ls", "--config", config)
+    assert (ended.returncode, ended.stdout, ended.stderr.strip()) == (0, "", "no blobs found")
+    assert await document("ls", "--config", config) == []
+
+
 async def test_du(place: Place, world: World) -> None:
     await world.put(world.payloads("a", 3) | world.fields("r") | world.payloads("b", 1, "other"))
     config = place.config(world)

@@ -12,7 +12,9 @@ from mistral_offload.doctor.configuration import SettingsChecks
 from mistral_offload.doctor.encryption import EncryptionChecks
 from mistral_offload.doctor.runner import run_checks
 from mistral_offload.doctor.versions import VersionChecks
+from mistral_offload.temporal.outbound.sdk_internals import Capability
 from mistral_offload.workflows import WorkerSettings
+from tests.temporal import changed_temporalio
 
 OK, WARNING, FAILED = Outcome.OK, Outcome.WARNING, Outcome.FAILED
 KEY, OTHER = "8f" * 32, "9e" * 16
@@ -126,10 +128,11 @@ async def test_versions_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 async def test_an_incompatible_temporalio(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def is_as_expected() -> bool:
-        return False
-
-    monkeypatch.setattr("mistral_offload.doctor.versions.is_as_expected", is_as_expected)
+    changed_temporalio.encode_concurrently(monkeypatch)
     finding = (await found(VersionChecks(None)))["versions.temporalio"]
     assert finding.outcome is WARNING
-    assert "16 kB" in finding.detail
+    assert "upgrade mistral-offload" in str(finding.remedy)
+    _, *effects = finding.detail.splitlines()
+    assert effects == [
+        f"- {each.value}" for each in (Capability.MESSAGE_SIZES, Capability.WORKER_TASKS)
+    ]

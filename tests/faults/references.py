@@ -6,10 +6,13 @@ import asyncio
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from mistral_offload import PayloadEncryptionConfig, PayloadOffloadingConfig
@@ -23,13 +26,27 @@ from tests.faults.stack import ENCRYPTION
 _PATIENCE_SECONDS = 120.0  # of hundreds of executions
 
 
+@dataclass
+class References:
+    """Keys of blobs that histories refer to.
+
+    Attributes:
+        values: of payloads and fields that an execution needs, and its own failure.
+        reasons: of failures of single attempts, which are only shown. The worker whose attempt
+            failed has stored them, also if its store is a wrong one.
+    """
+
+    values: set[str]
+    reasons: set[str]
+
+
 def referenced_keys(
     address: str,
     namespace: str,
     offloading: PayloadOffloadingConfig,
     *,
     execution_ids: Iterable[str],
-) -> set[str]:
+) -> References:
     """Return the keys of payloads and fields that the histories of executions refer to."""
     # In a separate thread, so that tests with and without an event loop can call it.
     with Threads() as threads:
@@ -42,23 +59,50 @@ async def _referenced_keys(
     namespace: str,
     offloading: PayloadOffloadingConfig,
     execution_ids: Iterable[str],
-) -> set[str]:
-    # An empty store, which records the keys that a payload refers to.
-    store = MemoryStore()
-    encoder = PayloadEncoder(
-        offloading, encryption=PayloadEncryptionConfig(**ENCRYPTION), store=store
-    )
-    codec = OffloadingCodec(encoder)
+) -> References:
+    values, reasons = _Reader(offloading), _Reader(offloading)
     client = await Client.connect(address, namespace=namespace)
-    fields: set[str] = set()
     for execution_id in execution_ids:
         handle = client.get_workflow_handle(execution_id)
         async for event in handle.fetch_history_events():
-            for payload in _payloads(event):
-                with suppress(BlobNotFoundError):
-                    (decoded,) = await codec.decode([payload])
-                    fields.update(_field_keys(_json_in(decoded)))
-    return {key for operation, key in store.requests if operation == "get"} | fields
+            await reasons.read(_take_reason(event))
+            await values.read(event)
+    return References(values.keys(), reasons.keys())
+
+
+class _Reader:
+    """Collects the keys that payloads refer to."""
+
+    def __init__(self, offloading: PayloadOffloadingConfig) -> None:
+        # An empty store, which records the keys that a payload refers to.
+        self._store = MemoryStore()
+        encoder = PayloadEncoder(
+            offloading, encryption=PayloadEncryptionConfig(**ENCRYPTION), store=self._store
+        )
+        self._codec = OffloadingCodec(encoder)
+        self._fields: set[str] = set()
+
+    async def read(self, message: Message) -> None:
+        for payload in _payloads(message):
+            with suppress(BlobNotFoundError):
+                (decoded,) = await self._codec.decode([payload])
+                self._fields.update(_field_keys(_json_in(decoded)))
+
+    def keys(self) -> set[str]:
+        return {key for operation, key in self._store.requests if operation == "get"} | self._fields
+
+
+def _take_reason(event: HistoryEvent) -> Failure:
+    """Remove the failure of a single attempt from an event, and return it."""
+    reason = Failure()
+    for holder, name in (
+        (event.workflow_task_failed_event_attributes, "failure"),
+        (event.activity_task_started_event_attributes, "last_failure"),
+    ):
+        if holder.HasField(name):
+            reason.CopyFrom(getattr(holder, name))
+            holder.ClearField(name)
+    return reason
 
 
 def _json_in(payload: Payload) -> Any:
@@ -73,10 +117,10 @@ def _payloads(message: Message) -> Iterator[Payload]:
     if isinstance(message, Payload):
         yield message
         return
-    for field, value in message.ListFields():
-        if field.message_type is None:
+    for member, value in message.ListFields():
+        if member.message_type is None:
             continue
-        if field.message_type.GetOptions().map_entry:
+        if member.message_type.GetOptions().map_entry:
             children = [value[key] for key in value]
         elif isinstance(value, Message):
             children = [value]

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -51,6 +52,15 @@ class Way:
     def wait(self, execution_id: str, **options: Any) -> Any:
         workflows = self.client.workflows
         return workflows.wait_for_workflow_completion(execution_id, **options).result
+
+    def execute_and_wait(self, text: str, execution_id: str | None) -> Any:
+        return self.client.workflows.execute_workflow_and_wait(
+            "copy-payload",
+            {"text": text},
+            execution_id=execution_id,
+            deployment_name=self.worker.deployment,
+            timeout_seconds=30,
+        )
 
     def observed(self, recorder: Recorder, fault: str) -> AbstractContextManager[None]:
         return recorder.observe(self.proxy, fault, "platform", within=SOON_SECONDS)
@@ -112,6 +122,67 @@ def test_a_workflow_is_started_once(way: Way, recorder: Recorder, kind: Kind) ->
     assert way.wait(execution_id, timeout_seconds=30) == {"result": turned(text)}
     answered = [each.status for each in way.proxy.requests if each.method == "POST"]
     assert answered.count(200) == 1
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["made id", "given id"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Kind.RESET_UPLOAD,
+        Kind.HOLD_ANSWER,
+        Kind.STALL,
+        Kind.RESET_DOWNLOAD,
+        Kind.CUT_DOWNLOAD,
+        Kind.SHORT_DOWNLOAD,
+        Kind.DRIP,
+    ],
+)
+def test_a_workflow_that_is_waited_for_is_started_once(
+    way: Way, recorder: Recorder, kind: Kind, given: bool
+) -> None:
+    text, execution_id = make_text(6, 300_000), uuid4().hex if given else None
+    way.proxy.order(kind, "POST", path="/execute")
+    with way.observed(recorder, f"execute and wait: {kind.value}"):
+        assert way.execute_and_wait(text, execution_id) == {"result": turned(text)}
+    started = [each for each in way.proxy.requests if each.method == "POST" and each.status == 200]
+    assert len(started) <= 1
+
+
+def test_a_short_workflow_takes_one_request(stack: Stack, worker: WorkerProcess) -> None:
+    proxy = FaultProxy(int(stack.platform.server_url.rpartition(":")[2]))
+    with stack.client(server_url=proxy.url, hold_seconds=60) as client:
+        way, text = Way(proxy, client, worker, stack), make_text(8, 300_000)
+        assert way.execute_and_wait(text, None) == {"result": turned(text)}
+        known = len(proxy.requests)
+        assert way.execute_and_wait(text, None) == {"result": turned(text)}
+    assert [each.method for each in proxy.requests[known:]] == ["POST"]
+    proxy.stop()
+
+
+def test_a_long_workflow_is_polled_for_after_the_request_was_held(
+    stack: Stack, worker: WorkerProcess
+) -> None:
+    proxy = FaultProxy(int(stack.platform.server_url.rpartition(":")[2]))
+    with stack.client(server_url=proxy.url, hold_seconds=0.001) as client:
+        way, text = Way(proxy, client, worker, stack), make_text(9, 300_000)
+        for _ in range(2):  # the platform does as expected, so the next request is held, too
+            known = len(proxy.requests)
+            assert way.execute_and_wait(text, None) == {"result": turned(text)}
+            exchanged = [each for each in proxy.requests[known:] if "whoami" not in each.path]
+            first, *polls = exchanged
+            assert first.status == 408
+            assert {each.method for each in polls} == {"GET"}
+    proxy.stop()
+
+
+@pytest.mark.parametrize("status", [500, 503, 504])
+def test_a_proxy_that_does_not_let_requests_be_held(
+    way: Way, recorder: Recorder, status: int
+) -> None:
+    text = make_text(7, 300_000)
+    way.proxy.answer("POST", status, BUSY, times=1)
+    with way.observed(recorder, f"execute and wait: HTTP {status} for the first POST"):
+        assert way.execute_and_wait(text, None) == {"result": turned(text)}
 
 
 @pytest.mark.parametrize("kind", [Kind.RESET_DOWNLOAD, Kind.CUT_DOWNLOAD, Kind.STALL, Kind.DRIP])

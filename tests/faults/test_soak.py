@@ -7,22 +7,27 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
 from mistral_offload.devserver import DEFAULT_NAMESPACE
 from mistral_offload.storage import open_store
-from tests.bounds import kill, read_line, start
+from tests.bounds import kill, read_line, start, wait_until
 from tests.cli.command import Dev
+from tests.cpu_quota import cpu_quota
 from tests.faults.proxy import FaultProxy
 from tests.faults.references import referenced_keys
 from tests.faults.report import Recorder
 from tests.faults.soak.chaos import Chaos
 from tests.faults.soak.growth import Held
 from tests.faults.soak.load import Happened, Settings
+from tests.faults.soak.readers import Read
+from tests.faults.soak.readers import Settings as ReaderSettings
 from tests.faults.stack import Stack, s3_storage
 from tests.servers.seaweed import Seaweed
 
@@ -41,6 +46,15 @@ STORAGE = {
 }
 # Freed memory is returned to the system, so that the rest is in use.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
+ENVIRONMENT = MEMORY | {"STEP_SECONDS": "8"}
+SHARE_OF_A_CORE = 0.2
+WRONG_PREFIX_SECONDS = 10.0
+LOAD_SECONDS = SECONDS + WRONG_PREFIX_SECONDS
+"""Time during which workflows are started; the worker with a wrong prefix joins early in it."""
+START_SECONDS = 60.0
+PREFIX = "mistaken/"
+STARTED = "Temporal at"
+WAITS = " waits for a blob: "
 # Pools fill up over time, to some sixty threads and forty files. Each workflow has some thirty
 # operations, so a leak in one of them would show as many more.
 MOST_THREADS = MOST_FILES = 128
@@ -48,11 +62,11 @@ MOST_MORE_MEGABYTES = 200
 
 
 class Driver:
-    """The process of the client."""
+    """A process that runs workflows and checks their results."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, module: str, settings: Settings | ReaderSettings) -> None:
         self._process = start(
-            [sys.executable, "-m", "tests.faults.soak.load", json.dumps(asdict(settings))],
+            [sys.executable, "-m", f"tests.faults.soak.{module}", json.dumps(asdict(settings))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -60,11 +74,14 @@ class Driver:
         )
         self.pid = self._process.pid
 
-    def happened(self) -> Happened:
+    def outcome(self) -> dict[str, Any]:
         """Wait for its end, which it bounds itself, and return its outcome."""
-        said = read_line(self._process, SECONDS + PATIENCE_SECONDS + 30)
-        assert said, "the client ended without a word"
-        return Happened(**json.loads(said))
+        said = ""
+        while not said.startswith("{"):  # Temporal's core logs to stdout
+            said = read_line(self._process, LOAD_SECONDS + PATIENCE_SECONDS + 30)
+            assert said, "the client ended without a word"
+        outcome: dict[str, Any] = json.loads(said)
+        return outcome
 
     def end(self) -> None:
         assert self._process.stdin is not None
@@ -90,37 +107,80 @@ def dev() -> Iterator[Dev]:
         yield dev
 
 
-@pytest.mark.timeout(SECONDS + 240)  # runs for SECONDS, then checks every blob
+def run_with_wrong_prefix(stack: Stack, deployment: str, chaos: Chaos) -> str:
+    """Let a worker with a wrong prefix join for a while; return its log."""
+    prefixes = {
+        f"{group}__STORAGE_CONFIG__PREFIX": PREFIX.rstrip("/")
+        for group in ("TEMPORAL_PAYLOAD_OFFLOADING", "ACTIVITY_ATTRIBUTES_OFFLOADING")
+    }
+    worker = stack.worker(deployment, ENVIRONMENT | prefixes)
+    try:
+        ends = time.monotonic() + START_SECONDS
+        while STARTED not in worker.full_log():
+            assert time.monotonic() < ends, worker.log()
+            chaos.run(0.5)
+        chaos.run(WRONG_PREFIX_SECONDS)
+        return worker.full_log()
+    finally:
+        worker.stop()
+
+
+@pytest.mark.timeout(SECONDS + 360)  # runs for SECONDS, then checks every blob
 def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
     platform_port = int(dev.server_url.rpartition(":")[2])
     with fault_proxy(seaweed.port) as store, fault_proxy(platform_port) as platform:
         storage = s3_storage(seaweed, seaweed.make_bucket(), endpoint_url=store.url, **STORAGE)
         stack = Stack(dev, storage)
-        environment = MEMORY | {"STEP_SECONDS": "8"}
-        survivor = stack.worker(environment=environment)
+        survivor = stack.worker(environment=ENVIRONMENT)
+        throttled = stack.worker(survivor.deployment, ENVIRONMENT)
+        wait_until(lambda: STARTED in throttled.full_log(), START_SECONDS)
         chaos = Chaos(
             SEED,
             store=store,
             platform=platform,
-            start_worker=lambda: stack.worker(survivor.deployment, environment),
+            start_worker=lambda: stack.worker(survivor.deployment, ENVIRONMENT),
         )
         driver = Driver(
+            "load",
             Settings(
-                platform.url, storage, survivor.deployment, SEED, SECONDS, PATIENCE_SECONDS, AT_ONCE
-            )
+                server_url=platform.url,
+                storage=storage,
+                deployment=survivor.deployment,
+                seed=SEED,
+                seconds=LOAD_SECONDS,
+                patience=PATIENCE_SECONDS,
+                at_once=AT_ONCE,
+            ),
+        )
+        elsewhere = s3_storage(seaweed, seaweed.make_bucket(), endpoint_url=store.url, **STORAGE)
+        readers = Driver(
+            "readers",
+            ReaderSettings(
+                address=dev.temporal_address,
+                namespace=DEFAULT_NAMESPACE,
+                storage=elsewhere,
+                seed=SEED,
+                seconds=LOAD_SECONDS,
+                patience=PATIENCE_SECONDS,
+            ),
         )
         pids = {"client": driver.pid, "worker": survivor.pid}
+        ends = time.monotonic() + LOAD_SECONDS
         try:
-            chaos.run(SECONDS / 2)
-            before = {who: Held.by(pid) for who, pid in pids.items()}
-            chaos.run(SECONDS / 2)
-            chaos.end()
-            happened = driver.happened()
+            with cpu_quota(throttled.pid, SHARE_OF_A_CORE):
+                chaos.run(SECONDS / 4)
+                log = run_with_wrong_prefix(stack, survivor.deployment, chaos)
+                before = {who: Held.by(pid) for who, pid in pids.items()}
+                chaos.run(max(SECONDS / 4, ends - time.monotonic()))
+                chaos.end()
+            happened = Happened(**driver.outcome())
+            read = Read(**readers.outcome())
             after = {who: Held.by(pid) for who, pid in pids.items()}
         finally:
             driver.end()
-            chaos.worker.stop()
-            survivor.stop()
+            readers.end()
+            for worker in (chaos.worker, throttled, survivor):
+                worker.stop()
         with open_store(stack.offloading().storage_config) as opened:
             stored = {blob.key for blob in opened.list()}
     referenced = referenced_keys(
@@ -129,28 +189,40 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
         stack.offloading(),
         execution_ids=happened.executions,
     )
+    mistaken = {key for key in stored if key.startswith(PREFIX)}
     megabytes = sum(happened.sizes) / 1e6
     recorder.figures(
         {
             "seed": str(SEED),
             "seconds": f"{SECONDS:g}",
             "workflows": f"{len(happened.executions)}, inputs of {megabytes:.0f} MB in all",
-            "wrong, failed or stuck": str(len(happened.wrong) + len(happened.stuck)),
+            "wrong, failed or stuck": str(
+                len(happened.wrong) + len(happened.stuck) + len(read.wrong) + len(read.stuck)
+            ),
             "slowest": f"{happened.slowest:.1f} s",
             "faults": listed(chaos.done),
+            "tasks that a worker with a wrong prefix left to others": str(log.count(WAITS)),
+            "results read with the plugin": str(read.right),
+            "of these small, and read without it": str(read.small),
+            "of these refused without it": f"{read.refused} references, {read.encoded} small",
             "errors the client got and retried": listed(happened.errors) or "none",
-            "blobs referred to": str(len(referenced)),
-            "of these missing": str(len(referenced - stored)),
-            "orphaned blobs": str(len(stored - referenced)),
+            "blobs referred to": str(len(referenced.values)),
+            "of these missing": str(len(referenced.values - stored)),
+            "orphaned blobs": str(len(stored - referenced.values - referenced.reasons - mistaken)),
         }
     )
     for who, held in before.items():
         recorder.growth(held.row(who, after[who]))
     assert happened.wrong == []
     assert happened.stuck == []
+    assert read.wrong == []
+    assert read.stuck == []
+    assert read.refused >= 2
+    assert WAITS in log  # it has met executions of the right store
     assert len(happened.executions) >= 16
-    assert referenced
-    assert referenced <= stored
+    assert referenced.values
+    assert referenced.values <= stored
+    assert referenced.reasons <= stored | {key.removeprefix(PREFIX) for key in mistaken}
     for who, held in before.items():
         now = after[who]
         assert now.threads <= MOST_THREADS, who

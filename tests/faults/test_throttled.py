@@ -25,6 +25,7 @@ from tests.temporal.plain_worker import failed_tasks
 from tests.workers import fanned
 
 SHARE = 0.2
+STARTING_SECONDS = 120.0
 SCRIPT = Path(fanned.__file__)
 
 # The largest is for "make faults".
@@ -43,14 +44,14 @@ async def fresh_worker(client: Client, queue: str, folder: Path) -> AsyncGenerat
     try:
         first = f"first-{uuid4().hex[:8]}"
         handle = await client.start_workflow("Out", 1, id=first, task_queue=queue)
-        assert await result_of(handle, 100) > 0
+        assert await result_of(handle, STARTING_SECONDS) > 0
         yield worker
     finally:
         print(worker.full_log()[-4000:])
         worker.stop()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(800)  # a fifth of a core of a busy machine is still less
 @pytest.mark.parametrize(("workflow", "count"), CASES)
 async def test_a_fifth_of_a_core(
     temporal_target: str, tmp_path: Path, recorder: Recorder, workflow: str, count: int
@@ -64,7 +65,7 @@ async def test_a_fifth_of_a_core(
             count,
             id=f"{queue}-{workflow}-{count}",
             task_queue=queue,
-            execution_timeout=timedelta(seconds=280),
+            execution_timeout=timedelta(seconds=780),
             result_type=int,
         )
 
@@ -75,7 +76,7 @@ async def test_a_fifth_of_a_core(
         if workflow == "In":  # all results are there when the throttled worker takes over
             async with fresh_worker(client, queue, tmp_path):
                 handle = await start()
-                await until(partial(handle.query, "seen"), 100)
+                await until(partial(handle.query, "seen"), STARTING_SECONDS)
         async with fresh_worker(client, queue, tmp_path) as worker:
             with cpu_quota(worker.pid, SHARE):
                 began = time.monotonic()
@@ -83,7 +84,7 @@ async def test_a_fifth_of_a_core(
                     handle = await start()
                 else:
                     await handle.signal("end")
-                result = await result_of(handle, 280)
+                result = await result_of(handle, 400)
                 seconds = time.monotonic() - began
     failed = await failed_tasks(handle)
     print(f"{workflow} {count}: {seconds:.1f} s, {len(failed)} failed tasks", *failed)

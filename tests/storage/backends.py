@@ -129,6 +129,13 @@ def s3_config(
     return BlobStorageConfig(**(given | settings))
 
 
+def boto3_sends_checksums() -> bool:
+    """Return False with boto3 before 1.36, which computes none and knows no types of them."""
+    from botocore.config import Config
+
+    return "request_checksum_calculation" in Config.OPTION_DEFAULTS
+
+
 def azure_config(
     server: Azurite, container: str, prefix: str | None = None, **settings: Any
 ) -> BlobStorageConfig:

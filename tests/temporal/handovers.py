@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from temporalio import activity, workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
@@ -74,6 +74,8 @@ class Handover:
             return len(await workflow.execute_activity(make, size, task_queue=queue, **ONE_ATTEMPT))
         if kind == "fail":
             return await self._details(queue, size)
+        if kind == "fail, default":
+            return await self._validated_details(queue, size)
         if kind == "signal":
             await workflow.wait_condition(lambda: bool(self.received))
         return len(given) + sum(map(len, self.received))
@@ -84,6 +86,17 @@ class Handover:
         except ActivityError as error:
             cause: Any = error.cause
             return len(cause.details[0])
+        return 0
+
+    async def _validated_details(self, queue: str, size: int) -> int:
+        try:
+            await workflow.execute_activity(fail, size, task_queue=queue, **ONE_ATTEMPT)
+        except ActivityError as error:
+            cause: Any = error.cause
+            try:
+                return len(TypeAdapter(str).validate_python(cause.details[0]))
+            except ValidationError:
+                return -1  # the default
         return 0
 
     @workflow.signal
@@ -105,6 +118,13 @@ class Memo:
 
     @workflow.run
     async def run(self, use: str) -> str:
+        if use == "default":
+            try:
+                return TypeAdapter(str).validate_python(
+                    workflow.memo_value("mode", "", type_hint=str)
+                )
+            except ValidationError:
+                return "default"
         mode: Any = workflow.memo_value("mode", "")
         if use == "compare":
             return "equal" if mode == "x" * 10 else "not equal"

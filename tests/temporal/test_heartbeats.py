@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -30,8 +30,8 @@ with workflow.unsafe.imports_passed_through():
     from mistral_offload.storage.local import LocalStore
     from mistral_offload.storage.store import FetchedBlob
     from mistral_offload.temporal import OffloadPlugin
-    from mistral_offload.temporal.heartbeats import HeartbeatPace
-    from tests.bounds import connect, result_of, running
+    from mistral_offload.temporal.heartbeats import HeartbeatPace, SendTimes
+    from tests.bounds import connect, result_of, running, until, within
 
 SIZE = 3_000_000
 TIMEOUT = timedelta(seconds=60)
@@ -101,7 +101,32 @@ async def report_mixed(_: str) -> str:
     raise RuntimeError("again")
 
 
+@activity.defn
+async def report_until_cancelled(_: str) -> str:
+    Attempts.started += 1
+    if Attempts.started == 2:
+        return str(activity.info().heartbeat_details[0][:2])
+    try:
+        for number in range(10):
+            activity.heartbeat(f"{number:02}" + "d" * SIZE)
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(600)
+    finally:
+        activity.heartbeat("at the end" + "d" * SIZE)
+
+
+@activity.defn
+async def report_twice(_: str) -> str:
+    activity.heartbeat("00" + "d" * SIZE)
+    await asyncio.sleep(0.5)
+    activity.heartbeat("01" + "d" * SIZE)
+    await asyncio.sleep(600)
+    return "done"
+
+
 ACTIVITIES: list[Any] = [
+    report_twice,
+    report_until_cancelled,
     answer,
     answer_in_a_thread,
     answer_anything,
@@ -156,10 +181,14 @@ class SlowStore(LocalStore):
 class Rig:
     """A worker for the workflow, and one with a store of its own for the activities."""
 
-    def __init__(self, client: Client, queue: str, store: SlowStore) -> None:
+    def __init__(
+        self, client: Client, queue: str, store: SlowStore, make_activities: Callable[[], Worker]
+    ) -> None:
         self.client = client
         self.queue = queue
         self.store = store
+        self.make_activities = make_activities
+        self.worker: Worker | None = None
 
     async def start(
         self, name: str, value: str, heartbeat: float = HEARTBEAT_SECONDS
@@ -188,16 +217,22 @@ async def rig(temporal_target: str, tmp_path: Path) -> AsyncGenerator[Rig]:
 
     Attempts.started, Attempts.details, queue = 0, (), uuid4().hex
     client, store = await client_of(LocalStore(tmp_path)), SlowStore(tmp_path)
+    slow_client = await client_of(store)
     with ActivityThreads(4) as threads:
-        activities = Worker(
-            await client_of(store),
-            task_queue=queue,
-            activities=ACTIVITIES,
-            activity_executor=threads,
-        )
+
+        def activities() -> Worker:
+            return Worker(
+                slow_client,
+                task_queue=queue,
+                activities=ACTIVITIES,
+                activity_executor=threads,
+                graceful_shutdown_timeout=timedelta(milliseconds=100),
+            )
+
+        rig = Rig(client, queue, store, activities)
         workflows = Worker(client, task_queue=queue, workflows=[Beating])
-        async with running(workflows), running(activities):
-            yield Rig(client, queue, store)
+        async with running(workflows), running(activities()) as rig.worker:
+            yield rig
 
 
 @pytest.mark.parametrize("value", ["long", "short"])
@@ -230,6 +265,53 @@ async def test_the_last_details_before_a_failure_are_not_lost(rig: Rig) -> None:
 async def test_newer_details_replace_older_ones_that_are_larger(rig: Rig) -> None:
     assert await rig.run("report_mixed", "x") == "small"
     assert rig.store.puts <= 1
+
+
+async def test_details_recorded_at_a_cancellation_are_not_lost(rig: Rig) -> None:
+    """The end of a worker cancels its activities; the next attempt gets their last details."""
+    handle = await rig.start("report_until_cancelled", "x", 60)
+    await until(lambda: rig.store.puts == 1)
+    rig.store.seconds = 1.0
+    assert rig.worker is not None
+    await within(rig.worker.shutdown())
+    async with running(rig.make_activities()):
+        assert await result_of(handle) == "at"
+    assert Attempts.started == 2
+    assert rig.store.puts == 2
+
+
+async def test_details_are_uploaded_before_temporal_sends_the_next_heartbeat(rig: Rig) -> None:
+    """Temporal sends the second details after 12 s, not after 24 s; repeated ones are sent, too."""
+    handle = await rig.start("report_twice", "x", 15)
+
+    async def known() -> str | None:
+        pending = (await handle.describe()).raw_description.pending_activities
+        payloads = [each for one in pending for each in one.heartbeat_details.payloads]
+        details = await rig.client.data_converter.decode(payloads) if payloads else ["none"]
+        return str(details[0])[:2]
+
+    await until(lambda: rig.store.puts >= 1)
+    first = time.monotonic()
+
+    async def is_second() -> bool:
+        return await known() == "01"
+
+    await until(is_second)
+    assert time.monotonic() - first < 19
+    assert rig.store.puts == 2
+    await handle.terminate()
+
+
+def test_send_times() -> None:
+    times, interval = SendTimes(), 10.0
+    assert times.next_from(100.0, interval) == 100.0
+    times.note(100.0, interval)
+    assert times.next_from(101.0, interval) == 110.0
+    times.note(101.0, interval)
+    times.note(109.0, interval)  # replaces the one before
+    assert times.next_from(109.5, interval) == 110.0
+    assert times.next_from(111.0, interval) == 120.0
+    assert times.next_from(125.0, interval) == 125.0
 
 
 def test_the_pace_is_that_of_temporal() -> None:

@@ -388,7 +388,7 @@ async def test_what_no_key_opens(temporal_target: str) -> None:
         )
 
     writer = await connect(temporal_target, encoder("aa"))
-    reader = await connect(temporal_target, encoder("bb"))
+    reader = await connect(temporal_target, encoder("bb"), VOUCHED)
     async with working(reader) as worker:
         written = await Rig(HeldStore(), writer, worker).start("argument", more="x")
         failure = await failure_of(reader.get_workflow_handle(written.id))

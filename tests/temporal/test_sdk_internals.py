@@ -23,7 +23,6 @@ from mistral_offload.temporal import OffloadingCodec, OffloadPlugin, worker_scop
 from mistral_offload.temporal.outbound import sdk_internals
 from mistral_offload.temporal.outbound.sdk_internals import (
     Capability,
-    is_as_expected,
     lost_capabilities,
 )
 from tests import bounds
@@ -44,7 +43,6 @@ def process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_nothing_is_lost_with_the_installed_temporalio() -> None:
     assert await lost_capabilities() == frozenset()
-    assert await is_as_expected()
 
 
 CHANGES = [
@@ -64,7 +62,6 @@ async def test_a_change_is_noticed_and_each_loss_is_reported_once(
 ) -> None:
     change(monkeypatch)
     assert await lost_capabilities() == lost
-    assert not await is_as_expected()
     codec = OffloadingCodec(PayloadEncoder())
     assert not await codec.check()
     assert not await codec.for_worker().check()
@@ -153,6 +150,7 @@ def test_the_package_uses_no_private_name_of_temporalio() -> None:
 
 
 PRIVATE_ATTRIBUTES = {
+    "_client": "the only way from a client's interceptors to its final data converter",
     "_workflow_worker": "the way to the next one",
     "_deadlock_timeout_seconds": "the only way to the limit of temporalio's deadlock detector",
     "_get_running_loop": "of asyncio; documented, for event loops",

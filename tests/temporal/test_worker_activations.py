@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import subprocess
 import sys
 import threading
 import time
@@ -299,3 +300,15 @@ async def test_run_worker_ends_whatever_its_workflows_do(
     assert any(f"blocked {handle.id!r} has blocked its thread" in each for each in errors)
     blockers.release.set()
     await handle.terminate()
+
+
+@pytest.mark.parametrize("way", ["run_worker", "run", "enter"])
+def test_a_program_ends_although_a_worker_still_runs(temporal_target: str, way: str) -> None:
+    """The end of ``asyncio.run`` cancels all tasks, and temporalio can no longer shut down."""
+    command = [sys.executable, "-m", "tests.workers.unfinished", temporal_target, way]
+    with bounds.child(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        out, err = bounds.output_of(process)
+    assert process.returncode == 0, err
+    assert out == "running\nend\n", err

@@ -184,7 +184,7 @@ async def test_a_workers_client_is_the_same_but_for_its_codec(temporal_target: s
     assert counting.configured == 1
     assert own.service_client is client.service_client
     given = client.config(active_config=True)["interceptors"]
-    assert len(given) == 3  # ours, the one of the tests, and the plugin's
+    assert len(given) == 4  # ours twice, the one of the tests, and the plugin's
     assert own.config(active_config=True)["interceptors"][1:] == given
     assert (own.namespace, own.identity) == (client.namespace, client.identity)
     codec = own.data_converter.payload_codec

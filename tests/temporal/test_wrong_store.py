@@ -245,7 +245,33 @@ async def test_an_activity_ends_once_the_blob_is_lost(
                 assert await status_of(handle) is WorkflowExecutionStatus.RUNNING
 
 
-@pytest.mark.parametrize("use", ["compare", "contain", "type", "validate", "nest", "raw"])
+async def test_lost_details_are_no_reason_for_a_default(temporal_target: str) -> None:
+    """The workflow catches pydantic's error around the details, and would return a default."""
+    store, queue, other = MemoryStore(), uuid4().hex, uuid4().hex
+    client = await connect(temporal_target, encoder_for(store))
+
+    async def pending() -> int:
+        return len((await handle.describe()).raw_description.pending_activities)
+
+    async def is_none_pending() -> bool:
+        return await pending() == 0
+
+    async with worker_of(temporal_target, store, queue, activities=False):
+        handle = await start(client, queue, "", "fail, default", other, SIZE)
+        await until(pending)
+    async with worker_of(temporal_target, store, other, workflows=False):
+        (key,) = await until_stored(store, handle.id)
+        await until(is_none_pending)
+    store.lose(key)
+    async with worker_of(temporal_target, store, queue, VOUCHED, activities=False):
+        failure = await failure_of(handle)
+    assert isinstance(failure, ApplicationError)
+    assert failure.type == "BlobNotFoundError"
+
+
+@pytest.mark.parametrize(
+    "use", ["compare", "contain", "type", "validate", "nest", "raw", "default"]
+)
 async def test_a_lost_memo_decides_nothing(temporal_target: str, use: str) -> None:
     store, queue = MemoryStore(), uuid4().hex
     client = await connect(temporal_target, encoder_for(store))

@@ -11,13 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 class ResponseModel(BaseModel):
     """Base of response bodies; members unknown to this version are kept."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 class RequestModel(BaseModel):
     """Base of request bodies; members that were not set are omitted, explicit nulls are sent."""
 
-    model_config = ConfigDict(extra="allow", hide_input_in_errors=True)
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
 
     @model_serializer(mode="wrap")
     def _omit_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:

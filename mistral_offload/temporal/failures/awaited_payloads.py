@@ -1,7 +1,8 @@
 """Payloads that may become readable: the task that needs one is retried, and nothing is ended.
 
 A blob that a worker does not find may be lost, but the worker may also have the wrong bucket or
-prefix. Then another worker, or this one after its settings are fixed, can continue the execution.
+prefix. A payload that it cannot decrypt may need a key that only other workers have. Then another
+worker, or this one after its settings are fixed, can continue the execution.
 
 A workflow task that fails is retried without end, but an activity has a number of attempts. So each
 attempt that ends for want of a payload is given back.
@@ -23,7 +24,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
 from mistral_offload.config import LostBlobConfig
-from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    EncryptionNotConfiguredError,
+    MistralOffloadError,
+    OffloadingNotConfiguredError,
+    PayloadDecryptionError,
+)
 
 _logger = logging.getLogger("mistral_offload.worker")
 
@@ -47,8 +54,29 @@ class WorkflowTaskRetryError(Exception):
     """A payload cannot be read here and now; raised in a workflow, whose task is retried."""
 
 
+def may_be_readable_elsewhere(error: MistralOffloadError) -> bool:
+    """Return True if a worker with other settings may be able to read the payload.
+
+    A store that does not respond is no such error.
+    """
+    if isinstance(error, PayloadDecryptionError):
+        return error.needs_other_key
+    return isinstance(
+        error, BlobNotFoundError | EncryptionNotConfiguredError | OffloadingNotConfiguredError
+    )
+
+
 def describe_awaited(error: MistralOffloadError, lost_blobs: LostBlobConfig) -> str:
     """Return the text of an error; for a missing blob, with what is missing to call it lost."""
+    if isinstance(error, PayloadDecryptionError) and error.needs_other_key:
+        return (
+            f"{error}. Nothing is ended, and the task is retried, because a worker with other keys "
+            "may be able to continue. Remedy: give this worker all keys that its executions still "
+            "need (main_key, secondary_key, retired_keys), or stop it. If the key is lost for "
+            "good, set LOST_BLOBS__WITHOUT_EVIDENCE=true (OffloadPlugin: "
+            "lost_blobs=LostBlobConfig(without_evidence=True)) to let executions end whose "
+            "payloads no key decrypts"
+        )
     if not isinstance(error, BlobNotFoundError):
         return str(error)
     missing: list[str] = []
@@ -73,12 +101,13 @@ def describe_awaited(error: MistralOffloadError, lost_blobs: LostBlobConfig) -> 
 
 
 def warn_of_awaited(
-    error: BlobNotFoundError, execution_id: str | None, lost_blobs: LostBlobConfig
+    error: MistralOffloadError, execution_id: str | None, lost_blobs: LostBlobConfig
 ) -> None:
-    """Log a warning about an execution that waits for a blob."""
+    """Log a warning about an execution that waits for a worker that can read a payload."""
     _logger.warning(
-        "Execution %s waits for a blob: %s",
+        "Execution %s waits for a %s: %s",
         execution_id or "(unknown)",
+        "blob" if isinstance(error, BlobNotFoundError) else "worker with other settings",
         describe_awaited(error, lost_blobs),
     )
 

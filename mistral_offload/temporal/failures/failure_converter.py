@@ -8,18 +8,18 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import NexusHandlerErrorRetryBehavior
 from temporalio.api.failure.v1 import Failure
-from temporalio.converter import DefaultFailureConverter, PayloadConverter
-from temporalio.exceptions import ApplicationError
+from temporalio.converter import DefaultFailureConverter, FailureConverter, PayloadConverter
+from temporalio.exceptions import ApplicationError, CancelledError
 
 from mistral_offload.config import LostBlobConfig
-from mistral_offload.errors import (
-    BlobNotFoundError,
-    MistralOffloadError,
-    PayloadSerializationError,
-)
+from mistral_offload.errors import MistralOffloadError, PayloadSerializationError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
-from mistral_offload.temporal.failures.awaited_payloads import describe_awaited
+from mistral_offload.temporal.failures.awaited_payloads import (
+    describe_awaited,
+    may_be_readable_elsewhere,
+)
 from mistral_offload.temporal.failures.lost_payloads import LENIENT, as_failure, is_lasting
+from mistral_offload.temporal.failures.lost_value import LostPayload, require_delivered
 
 _UNSPECIFIED = NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_UNSPECIFIED
 _NON_RETRYABLE = NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVIOR_NON_RETRYABLE
@@ -27,8 +27,8 @@ _LONGEST_TEXT = 32 * 1024
 _MOST_CAUSES = 16
 
 
-class OffloadingFailureConverter(DefaultFailureConverter):
-    """Temporal's failure converter, with three differences.
+class OffloadingFailureConverter(FailureConverter):
+    """A failure converter of another class, with three differences.
 
     - Errors of this package that no retry can fix are not retryable, nor are Nexus operations that
       fail because of one.
@@ -37,18 +37,18 @@ class OffloadingFailureConverter(DefaultFailureConverter):
     - Details over the limit are removed, with a note, unless they are offloaded; so are
       details that cannot be written.
 
-    Args:
+    `failure_converter_class` makes subclasses, which also inherit from the other class: the causes
+    of a failure are converted by the same object.
+
+    Attributes:
         offloads: True when a codec offloads large details.
         encrypts: True to put messages and stack traces into a payload, which a codec encrypts.
         lost_blobs: conditions under which a missing blob is an error that no retry can fix.
     """
 
-    def __init__(
-        self, *, offloads: bool, encrypts: bool, lost_blobs: LostBlobConfig = LostBlobConfig()
-    ) -> None:
-        super().__init__(encode_common_attributes=encrypts)
-        self._offloads = offloads
-        self._lost_blobs = lost_blobs
+    offloads: bool
+    encrypts: bool
+    lost_blobs: LostBlobConfig
 
     def to_failure(
         self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure
@@ -61,15 +61,18 @@ class OffloadingFailureConverter(DefaultFailureConverter):
             exception = replacement
         token = LENIENT.set(True)
         try:
-            super().to_failure(exception, _details_converter(payload_converter), failure)
+            details_converter = _details_converter(payload_converter)
+            super().to_failure(exception, details_converter, failure)  # type: ignore[safe-super]
+            if self.encrypts and not failure.HasField("encoded_attributes"):
+                _move_texts(failure, payload_converter)
         finally:
             LENIENT.reset(token)
         cause = exception.__cause__
         if failure.HasField("nexus_handler_failure_info") and cause is not None:
             info = failure.nexus_handler_failure_info
-            if info.retry_behavior == _UNSPECIFIED and is_lasting(cause, self._lost_blobs):
+            if info.retry_behavior == _UNSPECIFIED and is_lasting(cause, self.lost_blobs):
                 info.retry_behavior = _NON_RETRYABLE
-        if not self._offloads:
+        if not self.offloads:
             _drop_large_details(failure)
         _shorten(failure)
 
@@ -77,20 +80,59 @@ class OffloadingFailureConverter(DefaultFailureConverter):
         """Return the failure that is sent instead of an error of this package, if any."""
         if not isinstance(exception, MistralOffloadError):
             return None
-        if is_lasting(exception, self._lost_blobs):
+        if is_lasting(exception, self.lost_blobs):
             return as_failure(exception)
-        if isinstance(exception, BlobNotFoundError):
-            text = describe_awaited(exception, self._lost_blobs)
+        if may_be_readable_elsewhere(exception):
+            text = describe_awaited(exception, self.lost_blobs)
             return ApplicationError(text, type=type(exception).__name__)
         return None
 
     def from_failure(self, failure: Failure, payload_converter: PayloadConverter) -> BaseException:
-        """Read an exception; a detail that cannot be decoded becomes a `LostPayload`."""
+        """Read an exception; if a detail cannot be decoded, ``details`` raises the reason.
+
+        The details themselves are not enough: pydantic would report a `LostPayload` as a value of
+        another type, and code that expects such an error would fall back to a default.
+        """
         token = LENIENT.set(True)
         try:
-            return super().from_failure(failure, payload_converter)
+            exception: Any = super().from_failure(failure, payload_converter)  # type: ignore[safe-super]
+            for kind, with_lost in _WITH_LOST_DETAILS.items():
+                if type(exception) is kind and _has_lost(exception.details):
+                    exception.__class__ = with_lost
+            read: BaseException = exception
+            return read
         finally:
             LENIENT.reset(token)
+
+
+class _LostDetails:
+    """Adds to an exception that its details cannot be taken, except while it is converted."""
+
+    @property
+    def details(self) -> Sequence[Any]:
+        exception: Any = super()
+        details: Sequence[Any] = exception.details
+        if not LENIENT.get():
+            require_delivered(details)
+        return details
+
+
+class _ApplicationErrorWithLostDetails(_LostDetails, ApplicationError): ...
+
+
+class _CancelledErrorWithLostDetails(_LostDetails, CancelledError): ...
+
+
+_WITH_LOST_DETAILS: dict[Any, Any] = {
+    ApplicationError: _ApplicationErrorWithLostDetails,
+    CancelledError: _CancelledErrorWithLostDetails,
+}
+for _kind, _with_lost in _WITH_LOST_DETAILS.items():  # logs and Temporal's failures show the name
+    _with_lost.__name__, _with_lost.__qualname__ = _kind.__name__, _kind.__qualname__
+
+
+def _has_lost(details: Sequence[Any]) -> bool:
+    return any(type(each) is LostPayload for each in details)
 
 
 class _DetailsConverter(PayloadConverter):
@@ -123,18 +165,28 @@ def _details_converter(converter: PayloadConverter) -> PayloadConverter:
 
 
 def failure_converter_class(
-    *, offloads: bool, encrypts: bool, lost_blobs: LostBlobConfig = LostBlobConfig()
+    inner: type[FailureConverter] = DefaultFailureConverter,
+    *,
+    offloads: bool,
+    encrypts: bool,
+    lost_blobs: LostBlobConfig = LostBlobConfig(),
 ) -> type[OffloadingFailureConverter]:
     """Make an `OffloadingFailureConverter` class that Temporal can instantiate without arguments.
 
-    The arguments are those of `OffloadingFailureConverter`.
+    Args:
+        inner: the class that converts failures otherwise; instantiated without arguments.
+        offloads: see `OffloadingFailureConverter`, as for the other arguments.
     """
+    members = {"offloads": offloads, "encrypts": encrypts, "lost_blobs": lost_blobs}
+    return type("ConfiguredFailureConverter", (OffloadingFailureConverter, inner), members)
 
-    class ConfiguredFailureConverter(OffloadingFailureConverter):
-        def __init__(self) -> None:
-            super().__init__(offloads=offloads, encrypts=encrypts, lost_blobs=lost_blobs)
 
-    return ConfiguredFailureConverter
+def _move_texts(failure: Failure, payload_converter: PayloadConverter) -> None:
+    """Move message and stack trace into a payload, as `DefaultFailureConverter` can do it."""
+    texts = {"message": failure.message, "stack_trace": failure.stack_trace}
+    failure.encoded_attributes.CopyFrom(payload_converter.to_payloads([texts])[0])
+    failure.message = "Encoded failure"
+    failure.stack_trace = ""
 
 
 def _shorten(failure: Failure) -> None:

@@ -25,6 +25,7 @@ from mistral_offload.errors import (
     EncryptionNotConfiguredError,
     MistralOffloadError,
     OffloadingNotConfiguredError,
+    PayloadDecryptionError,
     PayloadError,
 )
 from mistral_offload.temporal.failures.awaited_payloads import (
@@ -65,10 +66,13 @@ def is_lasting(error: BaseException, lost_blobs: LostBlobConfig) -> bool:
 
     Args:
         error: the error.
-        lost_blobs: conditions under which a missing blob counts as lost.
+        lost_blobs: conditions under which a missing blob, or one that no key of this worker
+            decrypts, counts as lost.
     """
     if isinstance(error, BlobNotFoundError):
         return lost_blobs.is_lost(error)
+    if isinstance(error, PayloadDecryptionError) and error.needs_other_key:
+        return lost_blobs.without_evidence
     return isinstance(error, _LASTING) and not isinstance(error, _CONFIGURATION_ERRORS)
 
 

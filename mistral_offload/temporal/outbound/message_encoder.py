@@ -19,6 +19,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.protection import protection
 from mistral_offload.temporal.outbound.history_growth import outcome_floor
 from mistral_offload.temporal.outbound.outbox import Batch, OutboxEntry, find_entry, without_mark
+from mistral_offload.temporal.outbound.own_codec import OwnCodec
 from mistral_offload.temporal.outbound.sdk_internals import Capability, lost_capabilities
 from mistral_offload.temporal.outbound.size_budget import (
     NAMESPACE_REMEDY,
@@ -28,7 +29,7 @@ from mistral_offload.temporal.outbound.size_budget import (
     list_size,
     size_error,
 )
-from mistral_offload.temporal.wire.held_payload import PayloadParts
+from mistral_offload.temporal.wire.held_payload import PayloadParts, to_message
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _logger = logging.getLogger("mistral_offload.worker")
@@ -96,7 +97,12 @@ class MessageEncoder:
             self._began.setdefault(task, time.monotonic())
 
     async def encode(
-        self, payloads: Sequence[Payload], owner: PayloadOwner, *, for_worker: bool
+        self,
+        payloads: Sequence[Payload],
+        owner: PayloadOwner,
+        *,
+        for_worker: bool,
+        own_codec: OwnCodec | None = None,
     ) -> list[Payload]:
         """Encode one list.
 
@@ -104,6 +110,7 @@ class MessageEncoder:
             payloads: the list, which the server limits as a whole.
             owner: the execution that payloads without a context belong to.
             for_worker: True when a worker encodes the response of a workflow task.
+            own_codec: the application's own codec, if any; applied first.
 
         Raises:
             PayloadTooLargeError: the list is over the limit, and no payload can be offloaded.
@@ -115,11 +122,15 @@ class MessageEncoder:
             without_mark(payload, found and found[1])
             for payload, found in zip(payloads, entries, strict=True)
         ]
+        if own_codec is not None:
+            parts = await _encode_own(own_codec, parts, entries)
         in_workflow_task = for_worker or any(entries)  # only workflow code makes entries
         if not self._encoder.offloads:
             encoded = await gather_or_cancel([self._encode_payload(each, owner) for each in parts])
         else:
-            budget = await self._message_budget(entries) if in_workflow_task else None
+            budget = None
+            if in_workflow_task:
+                budget = await self._message_budget(entries, has_own_codec=own_codec is not None)
             if owner.is_local:  # arguments of a local activity, which stay in the worker
                 budget = None
             result_of = None if in_workflow_task or not owner.stays_in_history else owner
@@ -164,7 +175,7 @@ class MessageEncoder:
         return min((floor for floor in floors if floor is not None), default=None)
 
     async def _message_budget(
-        self, entries: Sequence[tuple[Batch, OutboxEntry] | None]
+        self, entries: Sequence[tuple[Batch, OutboxEntry] | None], *, has_own_codec: bool
     ) -> MessageBudget | None:
         """Return the budget of the current workflow task's response; plan new batches first.
 
@@ -181,13 +192,13 @@ class MessageEncoder:
                 message.budget = batch.budget
                 if not batch.is_planned:
                     message.batches.append(batch)
-                    self._start_encoding(batch)
+                    self._start_encoding(batch, has_own_codec=has_own_codec)
         return message.budget
 
-    def _start_encoding(self, batch: Batch) -> None:
+    def _start_encoding(self, batch: Batch, *, has_own_codec: bool) -> None:
         floors = batch.plan(equal_shares=self._encoder.compresses)
         for entry, floor in zip(batch.entries, floors, strict=True):
-            if entry.is_replayed:
+            if entry.is_replayed or (has_own_codec and entry.own_encoding is None):
                 continue
             with protection(self._protected_since(entry)):
                 encoding = asyncio.ensure_future(
@@ -240,7 +251,38 @@ class MessageEncoder:
         return encoded
 
 
-def _retrieve_exception(encoding: asyncio.Future[Payload]) -> None:
+async def _encode_own(
+    own_codec: OwnCodec,
+    payloads: Sequence[PayloadParts],
+    entries: Sequence[tuple[Batch, OutboxEntry] | None],
+) -> list[PayloadParts]:
+    """Apply the application's codec to a list, and to all batches that it is part of.
+
+    So a batch is planned by the sizes that will be sent.
+    """
+    for found in entries:
+        if found is None:
+            continue
+        for entry in found[0].entries:
+            if entry.own_encoding is None:
+                entry.own_encoding = asyncio.ensure_future(_replace_payload(own_codec, entry))
+                entry.own_encoding.add_done_callback(_retrieve_exception)
+        for entry in found[0].entries:
+            assert entry.own_encoding is not None  # noqa: S101 - set above
+            await asyncio.shield(entry.own_encoding)
+    others = [
+        to_message(each) for each, found in zip(payloads, entries, strict=True) if found is None
+    ]
+    encoded = iter(await own_codec.encode(others))
+    return [next(encoded) if found is None else found[1].payload for found in entries]
+
+
+async def _replace_payload(own_codec: OwnCodec, entry: OutboxEntry) -> None:
+    payload = to_message(entry.payload)
+    [entry.payload] = await own_codec.with_context(entry.context).encode([payload])
+
+
+def _retrieve_exception(encoding: asyncio.Future[Any]) -> None:
     # It is raised where the payload is encoded. If that never happens, asyncio must not warn of an
     # exception that was never retrieved.
     if not encoding.cancelled():

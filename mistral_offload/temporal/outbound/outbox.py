@@ -24,6 +24,7 @@ from weakref import WeakValueDictionary
 
 import temporalio.workflow
 from temporalio.api.common.v1 import Payload
+from temporalio.converter import SerializationContext
 
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.limits import SMALLEST_OFFLOADED_BYTES
@@ -88,6 +89,8 @@ class OutboxEntry:
         is_replayed: True when history has the payload already, so that no blob is written.
         openness: the time since which the run is open; None for a query or a validator, which a
             closed run can have, too.
+        context: Temporal's serialization context of the payload.
+        own_encoding: the task of the application's own codec, which replaces the payload.
         encoding: the future of the encoded payload, once the batch is planned.
     """
 
@@ -96,6 +99,8 @@ class OutboxEntry:
     floor: int | None
     is_replayed: bool
     openness: Openness | None = None
+    context: SerializationContext | None = None
+    own_encoding: asyncio.Future[None] | None = None
     encoding: asyncio.Future[Payload] | None = None
 
 
@@ -153,7 +158,12 @@ class Outbox:
         self._openness = Openness()
 
     def record(
-        self, payloads: Sequence[PayloadParts], owner: PayloadOwner, *, floor: int | None = None
+        self,
+        payloads: Sequence[PayloadParts],
+        owner: PayloadOwner,
+        *,
+        floor: int | None = None,
+        context: SerializationContext | None = None,
     ) -> list[Payload]:
         """Record the payloads of one list, and return it with marked copies of those recorded.
 
@@ -163,6 +173,7 @@ class Outbox:
             payloads: the list, as it was converted.
             owner: the execution that payloads without a context belong to.
             floor: offloading floor in bytes that applies even if the list is delivered without.
+            context: Temporal's serialization context of the payloads.
         """
         is_replayed = temporalio.workflow.unsafe.is_replaying_history_events()
         openness = None if temporalio.workflow.unsafe.is_read_only() else self._openness
@@ -178,7 +189,7 @@ class Outbox:
                 continue
             batch = self._current()
             mark = f"{self._number}.{len(batch.entries)}".encode()
-            batch.entries.append(OutboxEntry(payload, owner, floor, is_replayed, openness))
+            batch.entries.append(OutboxEntry(payload, owner, floor, is_replayed, openness, context))
             if isinstance(payload, HeldPayload):
                 marked.append(Payload(metadata={"encoding": _STAND_IN, _MARK: mark}))
             else:

@@ -1,7 +1,8 @@
 """Everything this package relies on that temporalio does not promise.
 
-One private name of temporalio is used, by `set_deadlock_timeout`, because there is no other way to
-that setting. Otherwise the package relies on behaviours of temporalio's workers:
+Two private names of temporalio are used: by `set_deadlock_timeout`, because there is no other way
+to that setting, and by `client_behind`, because an interceptor is not given its client. Otherwise
+the package relies on behaviours of temporalio's workers:
 
 - `Capability.MESSAGE_SIZES`: a workflow task converts all values it sends before the first one is
   encoded, and encodes them in one asyncio task, one list of payloads at a time.
@@ -17,7 +18,7 @@ that setting. Otherwise the package relies on behaviours of temporalio's workers
 
 `lost_capabilities` tries them on the installed version by replaying a short history. A replay runs
 no activities; `worker_scope.note_activity_task` observes those of a running worker.
-`set_deadlock_timeout` verifies the private name on each worker.
+`set_deadlock_timeout` verifies the private name on each worker, and `client_behind` on each client.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from google.protobuf.duration_pb2 import Duration
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType, TaskQueueKind
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import WorkflowHistory
+from temporalio.client import Client, OutboundInterceptor, WorkflowHistory
 from temporalio.converter import (
     ActivitySerializationContext,
     DataConverter,
@@ -183,6 +184,19 @@ def read_activation(argument: object) -> ActivationFacts | None:
     return ActivationFacts(run_id, workflow, is_eviction)
 
 
+def client_behind(interceptor: OutboundInterceptor) -> Client | None:
+    """Return the client that a chain of interceptors belongs to; None if that is not known.
+
+    Args:
+        interceptor: the argument of an interceptor's ``intercept_client``.
+    """
+    innermost: Any = interceptor
+    while hasattr(innermost, "next"):
+        innermost = innermost.next
+    client = getattr(innermost, "_client", None)
+    return client if isinstance(client, Client) else None
+
+
 def set_deadlock_timeout(worker: Worker, timeout: timedelta) -> None:
     """Set the time after which temporalio's deadlock detector gives up an activation.
 
@@ -247,11 +261,6 @@ def _warn_of(effect: str) -> str:
         f"temporalio {installed} behaves unlike the versions mistral-offload was made for. "
         f"{effect} Remedy: upgrade mistral-offload, or pin temporalio<{installed}"
     )
-
-
-async def is_as_expected() -> bool:
-    """Return True if the installed temporalio behaves as this package relies on."""
-    return not await lost_capabilities()
 
 
 async def lost_capabilities(runtime: Runtime | None = None) -> frozenset[Capability]:

@@ -152,7 +152,11 @@ def unencoded_size_error(
 
 
 def unstorable_error(
-    payloads: Sequence[PayloadParts], owner: PayloadOwner, encoder: PayloadEncoder
+    payloads: Sequence[PayloadParts],
+    owner: PayloadOwner,
+    encoder: PayloadEncoder,
+    *,
+    may_grow: bool = False,
 ) -> KeyTooLongError | None:
     """Return the error for a list over the limit that cannot be offloaded because of its owner.
 
@@ -160,8 +164,10 @@ def unstorable_error(
         payloads: a list before it is encoded.
         owner: the execution that owns payloads without a context of their own.
         encoder: encodes the list later.
+        may_grow: True if another codec changes the list before; it may double its size.
     """
-    if not encoder.offloads or list_size(payloads) <= INLINE_LIMIT_BYTES:
+    limit = INLINE_LIMIT_BYTES // 2 if may_grow else INLINE_LIMIT_BYTES
+    if not encoder.offloads or list_size(payloads) <= limit:
         return None
     for payload in payloads:
         if len(payload.data) < SMALLEST_OFFLOADED_BYTES:
@@ -170,7 +176,9 @@ def unstorable_error(
         if carries_context(payload):
             context = owner.context_for(read_context_payload(payload).context)
         error = encoder.key_error(context)
-        if error is not None and size_error(_encoded_in_place(payloads, encoder)) is not None:
+        if error is None:
+            continue
+        if may_grow or size_error(_encoded_in_place(payloads, encoder)) is not None:
             return error
     return None
 

@@ -6,7 +6,7 @@ It records outgoing payloads, rejects oversized ones, and raises the errors of l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from itertools import zip_longest
 from typing import Any, TypeGuard
@@ -22,7 +22,7 @@ from temporalio.converter import (
 from temporalio.exceptions import ApplicationError
 from typing_extensions import Self
 
-from mistral_offload.errors import PayloadSerializationError
+from mistral_offload.errors import KeyTooLongError, PayloadSerializationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.awaited_payloads import AwaitedPayloadError
 from mistral_offload.temporal.failures.lost_payloads import (
@@ -57,17 +57,23 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
     Args:
         inner: converts the values.
         encoder: encodes the payloads later; without offloading, large payloads are rejected here.
+        has_own_codec: True if the application's own codec encodes the payloads before; their size
+            in a message is then unknown here.
 
     Attributes:
         holds_data: True if every payload of a command goes to an `OffloadingCodec` as it is. Small
-            stand-ins then take the place of large ones; see `Outbox.record`.
+            stand-ins then take the place of large ones; see `Outbox.record`. The application's
+            own codec would get them, so it has no effect together with one.
     """
 
     holds_data = False
 
-    def __init__(self, inner: PayloadConverter, encoder: PayloadEncoder) -> None:
+    def __init__(
+        self, inner: PayloadConverter, encoder: PayloadEncoder, *, has_own_codec: bool = False
+    ) -> None:
         self._inner = inner
         self._encoder = encoder
+        self._has_own_codec = has_own_codec
         self._context: SerializationContext | None = None
         self._run = _Run(HistoryGrowth(encoder.history_floor_bytes))
 
@@ -91,9 +97,9 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
                 platform's limit and offloading is off, or not possible for this execution.
         """
         require_delivered(values)
-        holds = self.holds_data and self._encoder.offloads and converts_command()
+        holds = self.holds_data and self._encoder.offloads and not self._has_own_codec
         try:
-            with holding(holds):
+            with holding(holds and converts_command()):
                 payloads = self._inner.to_payloads(values)
         except PayloadSerializationError as refusal:
             if not temporalio.workflow.in_workflow():
@@ -101,7 +107,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             raise _WorkflowSerializationError(str(refusal)) from refusal.__cause__
         owner = self._owner()
         if LENIENT.get():  # details of a failure, which must be delivered
-            unstorable = unstorable_error(payloads, owner, self._encoder)
+            unstorable = self._unstorable_error(payloads, owner)
             if unstorable is not None:
                 text = f"[mistral-offload left out details of a failure: {unstorable}]"
                 payloads = self._inner.to_payloads([text])
@@ -110,23 +116,28 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         if self._run.loop is None:
             self._run.loop = asyncio.get_running_loop()
             register_history(self._run.history)
-        error = unencoded_size_error(payloads, self._encoder)
-        if error is not None:
-            raise as_failure(error)
+        if not self._has_own_codec:
+            error = unencoded_size_error(payloads, self._encoder)
+            if error is not None:
+                raise as_failure(error)
         if not self._encoder.offloads:
             return payloads
-        unstorable = unstorable_error(payloads, owner, self._encoder)
+        unstorable = self._unstorable_error(payloads, owner)
         if unstorable is not None:
             raise as_failure(unstorable)
         # Arguments of local activities stay in the worker.
         floor = None if owner.is_local else outcome_floor(self._run.history.floor)
-        return self._run.outbox.record(payloads, owner, floor=floor)
+        return self._run.outbox.record(payloads, owner, floor=floor, context=self._context)
 
     def _owner(self) -> PayloadOwner:
-        owner = PayloadOwner() if self._context is None else PayloadOwner.of(self._context)
-        if owner.is_unowned and self._run.own is not None and temporalio.workflow.in_workflow():
-            # The input of a Nexus operation stays in the history of its caller.
-            return PayloadOwner.of(self._run.own)
+        context, own = self._context, self._run.own
+        owner = PayloadOwner() if context is None else PayloadOwner.of(context)
+        if own is None or not temporalio.workflow.in_workflow():
+            return owner
+        # The input of a Nexus operation stays in the history of its caller. What a workflow sends
+        # to other ones is its own as well, so that a value for many of them is one blob.
+        if owner.is_unowned or isinstance(context, WorkflowSerializationContext):
+            return PayloadOwner.of(own)
         return owner
 
     def from_payloads(
@@ -138,7 +149,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
 
         Raises:
             ApplicationError: a lost payload is the result of an activity or a child that a workflow
-                waits for.
+                waits for, or a memo that it reads as a type.
             WorkflowTaskRetryError: a payload of a workflow cannot be read now, but a retry may fix
                 it.
         """
@@ -150,12 +161,17 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         for payload, failure, hint in zip_longest(payloads, failures, hints):
             if failure is None:
                 values += self._inner.from_payloads([payload], None if hint is None else [hint])
-            elif self._is_raised(failure):
+            elif self._is_raised(failure) or _is_typed_memo(payload, hint):
                 with workflow_entered(self._run.loop):
                     raise_failure(failure)
             else:
                 values.append(LostPayload(failure))
         return values
+
+    def _unstorable_error(
+        self, payloads: Sequence[Payload], owner: PayloadOwner
+    ) -> KeyTooLongError | None:
+        return unstorable_error(payloads, owner, self._encoder, may_grow=self._has_own_codec)
 
     def _is_raised(self, failure: ApplicationError) -> bool:
         """Return True if the failure of a value is raised at once.
@@ -174,6 +190,16 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             return False
         context = self._context
         return not isinstance(context, WorkflowSerializationContext) or context != self._run.own
+
+
+def _is_typed_memo(payload: Payload, hint: type | None) -> bool:
+    """Return True for a memo that a workflow reads as a type.
+
+    Without a type it may be one of all memos, which are read together.
+    """
+    if hint is None or not temporalio.workflow.in_workflow():
+        return False
+    return any(payload is each for each in temporalio.workflow.info().raw_memo.values())
 
 
 class _WorkflowSerializationError(PayloadSerializationError, ApplicationError):
@@ -207,12 +233,14 @@ class _Run:
         self.loop: asyncio.AbstractEventLoop | None = None
 
 
-def tracking(inner: type[PayloadConverter], encoder: PayloadEncoder) -> type[PayloadConverter]:
+def tracking(
+    inner: Callable[[], PayloadConverter], encoder: PayloadEncoder, *, has_own_codec: bool = False
+) -> type[PayloadConverter]:
     """Make a `TrackingConverter` class that Temporal can instantiate without arguments."""
 
     class Tracking(TrackingConverter):
         def __init__(self) -> None:
-            super().__init__(inner(), encoder)
+            super().__init__(inner(), encoder, has_own_codec=has_own_codec)
 
     return Tracking
 

@@ -35,6 +35,14 @@ def is_encoded(payload: PayloadParts) -> bool:
     return payload.metadata.get(_ENCODING) in (ENCRYPTED, ENCODED)
 
 
+def is_recorded(payload: PayloadParts) -> bool:
+    """Return True if a payload is encoded, and its metadata has the original encoding.
+
+    Unlike `is_encoded`, False for another codec's payload with an encoding of the same name.
+    """
+    return is_encoded(payload) and _ORIGINAL in payload.metadata
+
+
 def is_left_alone(payload: PayloadParts) -> bool:
     """Return True for a memo that is marked as never encoded."""
     return bool(payload.metadata.get(_UNENCODED_MEMO)) and not is_encoded(payload)

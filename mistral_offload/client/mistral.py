@@ -2,92 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import httpx
 
 from mistral_offload._async.client import AsyncMistral
-from mistral_offload._async.deployments import AsyncDeployments
-from mistral_offload._async.events import AsyncEvents
-from mistral_offload._async.executions import AsyncExecutions
-from mistral_offload._async.http import AsyncHttp
-from mistral_offload._async.metrics import AsyncMetrics
-from mistral_offload._async.runs import AsyncRuns
-from mistral_offload._async.schedules import AsyncSchedules
-from mistral_offload._async.workflows import AsyncWorkflows
 from mistral_offload._sync.client import SyncMistral
-from mistral_offload._sync.deployments import SyncDeployments
-from mistral_offload._sync.events import SyncEvents
-from mistral_offload._sync.executions import SyncExecutions
-from mistral_offload._sync.http import SyncHttp
-from mistral_offload._sync.metrics import SyncMetrics
-from mistral_offload._sync.runs import SyncRuns
-from mistral_offload._sync.schedules import SyncSchedules
-from mistral_offload._sync.workflows import SyncWorkflows
 from mistral_offload.api.connection import Connection
 from mistral_offload.api.retries import RetryConfig
-from mistral_offload.config import (
-    PayloadCompressionConfig,
-    PayloadEncryptionConfig,
-    PayloadOffloadingConfig,
-)
-from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.limits import DEFAULT_HOLD_SECONDS
 
-__all__ = [
-    "Deployments",
-    "Events",
-    "Executions",
-    "Metrics",
-    "Mistral",
-    "Runs",
-    "Schedules",
-    "Workflows",
-]
-
-
-class _Resource:
-    """Base of one part of the API; subclasses join its async and sync methods."""
-
-    def __init__(self, http_async: AsyncHttp, http: SyncHttp) -> None:
-        self._http_async = http_async
-        self._http = http
-
-
-class Executions(_Resource, AsyncExecutions, SyncExecutions):
-    """``client.workflows.executions``: read, signal, query, update and stop executions."""
-
-
-class Schedules(_Resource, AsyncSchedules, SyncSchedules):
-    """``client.workflows.schedules``: create and manage schedules that start workflows."""
-
-
-class Runs(_Resource, AsyncRuns, SyncRuns):
-    """``client.workflows.runs``: list and read runs of all workflows."""
-
-
-class Events(_Resource, AsyncEvents, SyncEvents):
-    """``client.workflows.events``, also ``client.events``: list and stream execution events."""
-
-
-class Deployments(_Resource, AsyncDeployments, SyncDeployments):
-    """``client.workflows.deployments``: create and manage deployments of workers."""
-
-
-class Metrics(_Resource, AsyncMetrics, SyncMetrics):
-    """``client.workflows.metrics``: read execution counts and latencies of workflows."""
-
-
-class Workflows(_Resource, AsyncWorkflows, SyncWorkflows):
-    """``client.workflows``: start workflows, wait for results, list and manage workflows."""
-
-    def __init__(self, http_async: AsyncHttp, http: SyncHttp) -> None:
-        super().__init__(http_async, http)
-        self.executions = Executions(http_async, http)
-        self.schedules = Schedules(http_async, http)
-        self.runs = Runs(http_async, http)
-        self.events = Events(http_async, http)
-        self.deployments = Deployments(http_async, http)
-        self.metrics = Metrics(http_async, http)
+if TYPE_CHECKING:
+    from mistral_offload.client.resources import Events, Workflows
+    from mistral_offload.config import (
+        PayloadCompressionConfig,
+        PayloadEncryptionConfig,
+        PayloadOffloadingConfig,
+    )
 
 
 class Mistral(AsyncMistral, SyncMistral):
@@ -118,6 +51,10 @@ class Mistral(AsyncMistral, SyncMistral):
             to 30 seconds, others are sent once. ``RetryConfig("none")`` turns retries off.
         client: an ``httpx.Client`` for the blocking methods; the caller closes it.
         async_client: an ``httpx.AsyncClient`` for the async methods; the caller closes it.
+        hold_seconds: seconds for which ``execute_workflow_and_wait`` lets the platform hold the
+            request that starts a workflow, so that a short one needs no other request. Longer ones
+            are polled for, and all of them once the platform, or a proxy in front of it, has
+            proved not to support this. 0 switches it off.
         workflow_payload_offloading: the store for large inputs and results, and the size from
             which inputs are offloaded. Default: no offloading.
         workflow_payload_encryption: encryption keys and mode. Default: no encryption.
@@ -125,7 +62,7 @@ class Mistral(AsyncMistral, SyncMistral):
             compressed. Default: no compression.
 
     Raises:
-        ValueError: ``server`` is not one of the three names.
+        ValueError: ``server`` is not one of the three names, or ``hold_seconds`` is negative.
         MissingExtraError: encryption or compression is configured, but its packages are not
             installed.
     """
@@ -141,24 +78,60 @@ class Mistral(AsyncMistral, SyncMistral):
         retry_config: RetryConfig | None = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
+        hold_seconds: float = DEFAULT_HOLD_SECONDS,
         workflow_payload_offloading: PayloadOffloadingConfig | None = None,
         workflow_payload_encryption: PayloadEncryptionConfig | None = None,
         workflow_payload_compression: PayloadCompressionConfig | None = None,
     ) -> None:
-        connection = Connection(
+        if not hold_seconds >= 0:
+            raise ValueError(f"hold_seconds must be 0 or more, not {hold_seconds}")
+        encoder = None
+        if (
+            workflow_payload_offloading
+            or workflow_payload_encryption
+            or workflow_payload_compression
+        ):
+            from mistral_offload.payload.encoder import PayloadEncoder
+
+            encoder = PayloadEncoder(
+                workflow_payload_offloading,
+                encryption=workflow_payload_encryption,
+                compression=workflow_payload_compression,
+            )
+        self._connection = Connection(
             api_key=api_key,
             server=server,
             server_url=server_url,
             namespace=namespace,
             timeout_ms=timeout_ms,
             retry_config=retry_config,
-            encoder=PayloadEncoder(
-                workflow_payload_offloading,
-                encryption=workflow_payload_encryption,
-                compression=workflow_payload_compression,
-            ),
+            encoder=encoder,
+            hold_seconds=hold_seconds,
         )
-        self._http_async = AsyncHttp(connection, async_client)
-        self._http = SyncHttp(connection, client)
-        self.workflows = Workflows(self._http_async, self._http)
-        self.events = self.workflows.events
+        self._given_client = client
+        self._given_async_client = async_client
+        self._lock = threading.Lock()
+        self._workflows: Workflows | None = None
+
+    @property
+    def workflows(self) -> Workflows:
+        """Workflows and their executions, schedules, runs, events, deployments and metrics.
+
+        The first use in a process imports the API with all its models, which takes longer than
+        importing and creating the client.
+        """
+        with self._lock:
+            if self._workflows is None:
+                from mistral_offload._async.http import AsyncHttp
+                from mistral_offload._sync.http import SyncHttp
+                from mistral_offload.client.resources import Workflows
+
+                self._http_async = AsyncHttp(self._connection, self._given_async_client)
+                self._http = SyncHttp(self._connection, self._given_client)
+                self._workflows = Workflows(self._http_async, self._http)
+            return self._workflows
+
+    @property
+    def events(self) -> Events:
+        """Events of executions: the same as ``workflows.events``."""
+        return self.workflows.events
