@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import mistral_offload
+from tests.bounds import PATIENCE_SECONDS, executor
 
 OPTIONAL = (
     "boto3", "botocore", "azure", "google", "temporalio", "pydantic_settings", "typer", "rich",
@@ -137,7 +137,8 @@ def test_client_is_created_without_pydantic_and_the_api() -> None:
         "mistral_offload._backoff", "mistral_offload._http_dates", "mistral_offload._lazy_names",
         "mistral_offload._sync", "mistral_offload._sync.client", "mistral_offload._synchronization",
         "mistral_offload._version", "mistral_offload.api", "mistral_offload.api.connection",
-        "mistral_offload.api.query", "mistral_offload.api.retries", "mistral_offload.api.unset",
+        "mistral_offload.api.held_requests", "mistral_offload.api.query",
+        "mistral_offload.api.retries", "mistral_offload.api.unset",
         "mistral_offload.client", "mistral_offload.client.mistral", "mistral_offload.errors",
         "mistral_offload.limits",
     }  # fmt: skip
@@ -204,14 +205,15 @@ def test_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_threads_that_use_a_new_client_at_once_share_its_parts() -> None:
-    client, start = mistral_offload.Mistral("key"), threading.Barrier(8)
+    client = mistral_offload.Mistral("key")
+    start = threading.Barrier(8, timeout=PATIENCE_SECONDS)
 
     def use() -> object:
-        start.wait(30)
+        start.wait()
         return client.workflows
 
-    with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda _: use(), range(8), timeout=30))
+    with executor(8) as threads:
+        found = list(threads.map(lambda _: use(), range(8), timeout=PATIENCE_SECONDS))
     assert all(each is found[0] for each in found)
     assert client.events is client.workflows.events
 
