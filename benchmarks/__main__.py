@@ -70,6 +70,8 @@ def main() -> None:
     unknown = set(given.rows) - set(GROUPS)
     if unknown:
         parser.error(f"no such rows: {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}")
+    if given.against is not None and not (given.against / "mistral_offload").is_dir():
+        parser.error(f"{given.against} is no checkout of mistral-offload")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the servers are stopped
     where = machine.describe()
     traffic.watch()
