@@ -108,7 +108,7 @@ async def main(address):
         f"at most {codec.most} at a time, {took:.1f} s from first to last"
     )
     assert calls == 5 and codec.most == 1 and took >= 5 * PAUSE, (calls, codec.most, took)
-    await asyncio.sleep(0.2)  # an interpreter that ends right after a call to Temporal can crash
+    await asyncio.sleep(0.2)  # let the client end its work
 
 
 with socket.socket() as probe:

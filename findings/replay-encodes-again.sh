@@ -112,7 +112,7 @@ async def main(address, server):
     server.terminate()
     await asyncio.to_thread(server.wait)
     await asyncio.wait_for(replay(history), 60)
-    await asyncio.sleep(0.2)  # an interpreter that ends right after a call to Temporal can crash
+    await asyncio.sleep(0.2)  # let the client end its work
 
 
 with socket.socket() as probe:

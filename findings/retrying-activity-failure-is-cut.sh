@@ -147,7 +147,7 @@ async def connect(address, **options):
 
 async def run(address):
     await asyncio.wait_for(main(address), 60)
-    await asyncio.sleep(0.2)  # an interpreter that ends right after a call to Temporal can crash
+    await asyncio.sleep(0.2)  # let the client end its work
 
 
 with socket.socket() as probe:

@@ -18,8 +18,6 @@ from mistral_offload.limits import DEFAULT_DECOMPRESSED_LIMIT_BYTES, UNSIZED_FRA
 _LEVELS = range(1, 23)
 _LARGEST_RATIO = 32 * 1024
 """Largest ratio of a zstd frame: a block has at least 4 bytes, and holds at most 128 KiB."""
-_LARGEST_EMPTY_FRAME = 64
-"""Bytes of a frame without content that are read, more than any writer produces."""
 _UNSIZED_WINDOW_BYTES = 8 * 1024 * 1024
 """Largest window of a frame without a content size; zstd's level 19 needs this much."""
 
@@ -60,8 +58,7 @@ def decompress(envelope: bytes, *, limit: int = DEFAULT_DECOMPRESSED_LIMIT_BYTES
         limit: largest accepted content in bytes; at most 1 MiB for a frame without a content size.
 
     Raises:
-        PayloadDecompressionError: the envelope or its frame is broken, exceeds the limit, or is
-            followed by more bytes.
+        PayloadDecompressionError: the envelope or its frame is broken, or exceeds the limit.
     """
     frame = _read_envelope(envelope).frame
     zstandard = _load("zstandard")
@@ -79,9 +76,7 @@ def decompress(envelope: bytes, *, limit: int = DEFAULT_DECOMPRESSED_LIMIT_BYTES
                 f"the zstd frame of a compressed payload ({len(frame):,} bytes) is broken: it "
                 f"cannot hold the {size:,} bytes it claims to"
             )
-        data: bytes = zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
-        if not size:  # zstandard has not read further
-            _refuse_more_bytes(zstandard.ZstdDecompressor(), frame[:_LARGEST_EMPTY_FRAME])
+        data: bytes = zstandard.ZstdDecompressor().decompress(frame)
     except zstandard.ZstdError as error:
         raise PayloadDecompressionError(
             f"the zstd frame of a compressed payload ({len(frame):,} bytes) is broken: {error}"
@@ -103,27 +98,12 @@ def _decompress_unsized(zstandard: ModuleType, frame: bytes, limit: int) -> byte
     decompressor = zstandard.ZstdDecompressor(max_window_size=_UNSIZED_WINDOW_BYTES)
     try:
         data: bytes = decompressor.decompress(frame, max_output_size=limit)
-        _refuse_more_bytes(decompressor, frame)
     except zstandard.ZstdError as error:
         raise PayloadDecompressionError(
             f"the zstd frame of a compressed payload ({len(frame):,} bytes) has no content size, "
             f"and is broken or unpacks to more than {limit:,} bytes: {error}"
         ) from error
     return data
-
-
-def _refuse_more_bytes(decompressor: Any, frame: bytes) -> None:
-    """Check that a frame whose content is small is complete, and that no bytes follow it.
-
-    Raises:
-        PayloadDecompressionError: it is not complete, or more bytes follow it.
-    """
-    reader = decompressor.decompressobj()
-    reader.decompress(frame)
-    if reader.unused_data or not reader.eof:
-        raise PayloadDecompressionError(
-            f"a compressed payload is not one complete zstd frame ({len(frame):,} bytes)"
-        )
 
 
 def _read_envelope(envelope: bytes) -> _Envelope:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from mistral_offload.payload.reader_limits import MAX_JSON_DEPTH
 
 _OLDEST = (3, 11, 6)
-"""Earlier versions of orjson overwrite memory when values are nested deeply."""
+"""Earlier versions of orjson have a fault in their handling of memory."""
 
 _DEEPEST_TRIED = 1024
 _NULL = b"null"

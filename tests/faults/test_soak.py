@@ -204,7 +204,7 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
             "tasks that a worker with a wrong prefix left to others": str(log.count(WAITS)),
             "results read with the plugin": str(read.right),
             "of these small, and read without it": str(read.small),
-            "of these refused without it": f"{read.refused} references, {read.encoded} small",
+            "of these references, and refused without it": str(read.refused),
             "errors the client got and retried": listed(happened.errors) or "none",
             "blobs referred to": str(len(referenced.values)),
             "of these missing": str(len(referenced.values - stored)),
@@ -217,7 +217,7 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
     assert happened.stuck == []
     assert read.wrong == []
     assert read.stuck == []
-    assert read.refused >= 2
+    assert min(read.small, read.refused) >= 2
     assert WAITS in log  # it has met executions of the right store
     assert len(happened.executions) >= 16
     assert referenced.values

@@ -105,16 +105,6 @@ def test_frames_without_a_size_are_read_when_small() -> None:
         decompress(envelope(unsized(b"x" * 1000)[:-3]))
 
 
-@pytest.mark.parametrize("data", [b"", b"x" * 1000])
-@pytest.mark.parametrize("has_size", [True, False])
-@pytest.mark.parametrize("more", [b"x", b"\0" * 100, zstandard.ZstdCompressor().compress(b"more")])
-def test_bytes_after_the_frame_are_refused(data: bytes, has_size: bool, more: bytes) -> None:
-    frame = zstandard.ZstdCompressor().compress(data) if has_size else unsized(data)
-    assert decompress(envelope(frame)) == data
-    with pytest.raises(PayloadDecompressionError):
-        decompress(envelope(frame + more))
-
-
 def test_a_frame_that_lies_about_its_size() -> None:
     frame = zstandard.ZstdCompressor().compress(b"x" * 300)
     assert frame[5:7] == (300 - 256).to_bytes(2, "little")

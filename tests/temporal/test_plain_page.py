@@ -42,7 +42,7 @@ def test_programs(
         )
         assert finished.returncode == 0, finished.stderr
         printed = finished.stdout
-    else:  # a process that has only connected does not always end well (temporalio 1.35)
+    else:
         runpy.run_path(str(script), run_name="__main__")
         printed = capsys.readouterr().out
     assert printed == PRINTED[number]

@@ -64,7 +64,6 @@ class Read:
         right: results that the client with the plugin got.
         small: small results that a client without it read.
         refused: references for which such a client got an error.
-        encoded: small results that were not in an ordinary encoding, for which it got an error.
         wrong: wrong values, failed executions, and references that were read as values.
         stuck: executions that had not ended in time.
     """
@@ -72,7 +71,6 @@ class Read:
     right: int = 0
     small: int = 0
     refused: int = 0
-    encoded: int = 0
     wrong: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
 
@@ -151,10 +149,8 @@ class Reading:
         try:
             found = await self._plain.get_workflow_handle(execution_id, result_type=str).result()
         except Exception as error:
-            if is_plain:
-                self.read.wrong.append(f"{execution_id}: a plain value was refused: {error!r}")
-            elif len(expected) == SMALL:
-                self.read.encoded += 1
+            if is_plain or len(expected) == SMALL:
+                self.read.wrong.append(f"{execution_id}: a value was refused: {error!r}")
             else:
                 self.read.refused += 1
             return
@@ -175,7 +171,8 @@ class Reading:
 
 
 async def main(settings: Settings) -> None:
-    config = PayloadOffloadingConfig(storage_config=BlobStorageConfig(**settings.storage))
+    storage = BlobStorageConfig(**settings.storage)
+    config = PayloadOffloadingConfig(storage_config=storage, min_size_bytes=LARGE // 2)
     client = await Client.connect(
         settings.address, namespace=settings.namespace, plugins=[OffloadPlugin(config)]
     )
