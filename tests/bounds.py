@@ -47,7 +47,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
 """Longest wait for one thing; below the time limit of a test."""
 
-SHUTDOWN_SECONDS = 15.0
+SHUTDOWN_SECONDS = 30.0
 """Longest wait for the end of a worker, also when Ctrl-C ends the run in the middle of a test."""
 
 EXECUTION_TIMEOUT = timedelta(minutes=3)

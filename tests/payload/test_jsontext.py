@@ -282,7 +282,7 @@ class TestLimits:
         assert refusal(10**4300).startswith("an integer has 4,301 digits")
 
     def test_too_many_digits_in_a_key(self) -> None:
-        assert "4300 digits" in refusal({10**4300: 1})
+        assert "4300" in refusal({10**4300: 1})
 
     def test_the_limits_are_those_of_the_readers(self) -> None:
         for text in (b"[" * 201 + b"0" + b"]" * 201, b"1" * 4301):
