@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import NexusHandlerErrorRetryBehavior
@@ -14,6 +15,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import MistralOffloadError, PayloadSerializationError
 from mistral_offload.limits import INLINE_LIMIT_BYTES
+from mistral_offload.temporal.failures.activity_retries import will_be_retried
 from mistral_offload.temporal.failures.awaited_payloads import (
     describe_awaited,
     may_be_readable_elsewhere,
@@ -26,9 +28,15 @@ _NON_RETRYABLE = NexusHandlerErrorRetryBehavior.NEXUS_HANDLER_ERROR_RETRY_BEHAVI
 _LONGEST_TEXT = 32 * 1024
 _MOST_CAUSES = 16
 
+_RETRIED_LIMIT_BYTES = 4 * 1024
+"""Largest failure that Temporal keeps whole while an activity is retried."""
+
+_ENCRYPTION_BYTES = 128
+"""Bytes that encryption may add to a payload: nonce, tag, and metadata."""
+
 
 class OffloadingFailureConverter(FailureConverter):
-    """A failure converter of another class, with three differences.
+    """A failure converter of another class, with four differences.
 
     - Errors of this package that no retry can fix are not retryable, nor are Nexus operations that
       fail because of one.
@@ -36,6 +44,8 @@ class OffloadingFailureConverter(FailureConverter):
       does not deliver a failure over the limit at all.
     - Details over the limit are removed, with a note, unless they are offloaded; so are
       details that cannot be written.
+    - Encoded messages and stack traces of an activity that is retried are shortened until the
+      failure is small enough for Temporal to keep it whole: stack traces first.
 
     `failure_converter_class` makes subclasses, which also inherit from the other class: the causes
     of a failure are converted by the same object.
@@ -63,18 +73,26 @@ class OffloadingFailureConverter(FailureConverter):
         try:
             details_converter = _details_converter(payload_converter)
             super().to_failure(exception, details_converter, failure)  # type: ignore[safe-super]
-            if self.encrypts and not failure.HasField("encoded_attributes"):
-                _move_texts(failure, payload_converter)
+            self._mark_as_lasting(exception, failure)
+            if not self.offloads:
+                _drop_large_details(failure)
+            _shorten(failure)
+            if self.encrypts:
+                if not failure.HasField("encoded_attributes"):
+                    _write_texts(failure, payload_converter, failure.message, failure.stack_trace)
+                is_cause = details_converter is payload_converter
+                if not is_cause and will_be_retried(failure):
+                    _fit_for_retry(failure, payload_converter)
         finally:
             LENIENT.reset(token)
+
+    def _mark_as_lasting(self, exception: BaseException, failure: Failure) -> None:
+        """Keep Temporal from retrying a Nexus operation that no retry can help."""
         cause = exception.__cause__
         if failure.HasField("nexus_handler_failure_info") and cause is not None:
             info = failure.nexus_handler_failure_info
             if info.retry_behavior == _UNSPECIFIED and is_lasting(cause, self.lost_blobs):
                 info.retry_behavior = _NON_RETRYABLE
-        if not self.offloads:
-            _drop_large_details(failure)
-        _shorten(failure)
 
     def _replacement(self, exception: BaseException) -> ApplicationError | None:
         """Return the failure that is sent instead of an error of this package, if any."""
@@ -181,20 +199,84 @@ def failure_converter_class(
     return type("ConfiguredFailureConverter", (OffloadingFailureConverter, inner), members)
 
 
-def _move_texts(failure: Failure, payload_converter: PayloadConverter) -> None:
-    """Move message and stack trace into a payload, as `DefaultFailureConverter` can do it."""
-    texts = {"message": failure.message, "stack_trace": failure.stack_trace}
+def _write_texts(
+    failure: Failure, payload_converter: PayloadConverter, message: str, stack_trace: str
+) -> None:
+    """Put message and stack trace into a payload, as `DefaultFailureConverter` can do it."""
+    texts = {"message": message, "stack_trace": stack_trace}
     failure.encoded_attributes.CopyFrom(payload_converter.to_payloads([texts])[0])
     failure.message = "Encoded failure"
     failure.stack_trace = ""
 
 
+class _Texts(NamedTuple):
+    """The encoded texts of a failure, or of one of its causes."""
+
+    failure: Failure
+    message: str
+    stack_trace: str
+
+
+def _fit_for_retry(failure: Failure, payload_converter: PayloadConverter) -> None:
+    """Shorten encoded stack traces, then messages, until Temporal keeps the failure.
+
+    Changes nothing if that is not enough: details or many causes are too large by themselves.
+    """
+    if _encrypted_size(failure) <= _RETRIED_LIMIT_BYTES:
+        return
+    given = _read_texts(failure, payload_converter)
+
+    def write(longest_message: int, longest_trace: int) -> int:
+        for each, message, trace in given:
+            message = _shortened(message, longest_message)
+            _write_texts(each, payload_converter, message, _shortened(trace, longest_trace))
+        return _encrypted_size(failure)
+
+    def last_fitting(size: Callable[[int], int]) -> int:
+        return bisect_right(range(_LONGEST_TEXT), _RETRIED_LIMIT_BYTES, key=size) - 1
+
+    longest_message = _LONGEST_TEXT
+    longest_trace = last_fitting(lambda length: write(_LONGEST_TEXT, length))
+    if longest_trace < 0:
+        longest_trace = 0
+        longest_message = last_fitting(lambda length: write(length, 0))
+    if longest_message < 0:
+        longest_message = longest_trace = _LONGEST_TEXT
+    write(longest_message, longest_trace)
+
+
+def _read_texts(failure: Failure, payload_converter: PayloadConverter) -> list[_Texts]:
+    found: list[_Texts] = []
+    while True:
+        if failure.HasField("encoded_attributes"):
+            [texts] = payload_converter.from_payloads([failure.encoded_attributes])
+            match texts:
+                case {"message": str(message), "stack_trace": str(stack_trace)}:
+                    found.append(_Texts(failure, message, stack_trace))
+                case _:  # written by another converter
+                    pass
+        if not failure.HasField("cause"):
+            return found
+        failure = failure.cause
+
+
+def _encrypted_size(failure: Failure) -> int:
+    """Return the size in bytes that a failure will have after encryption."""
+    size, payloads = failure.ByteSize(), 0
+    while True:
+        payloads += failure.HasField("encoded_attributes")
+        payloads += len(failure.application_failure_info.details.payloads)
+        if not failure.HasField("cause"):
+            return size + payloads * _ENCRYPTION_BYTES
+        failure = failure.cause
+
+
 def _shorten(failure: Failure) -> None:
     for number in range(_MOST_CAUSES):
         if len(failure.message) > _LONGEST_TEXT:
-            failure.message = _shortened(failure.message)
+            failure.message = _shortened(failure.message, _LONGEST_TEXT)
         if len(failure.stack_trace) > _LONGEST_TEXT:
-            failure.stack_trace = _shortened(failure.stack_trace)
+            failure.stack_trace = _shortened(failure.stack_trace, _LONGEST_TEXT)
         if not failure.HasField("cause"):
             return
         if number == _MOST_CAUSES - 1:
@@ -204,10 +286,13 @@ def _shorten(failure: Failure) -> None:
         failure = failure.cause
 
 
-def _shortened(text: str) -> str:
-    kept = _LONGEST_TEXT // 2
+def _shortened(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    kept = longest // 2
     removed = len(text) - 2 * kept
-    return f"{text[:kept]} [… mistral-offload removed {removed:,} characters …] {text[-kept:]}"
+    end = text[len(text) - kept :]
+    return f"{text[:kept]} [… mistral-offload removed {removed:,} characters …] {end}"
 
 
 def _drop_large_details(failure: Failure) -> None:
