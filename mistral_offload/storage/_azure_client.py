@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ONE_REQUEST_BYTES = 256 * MIB
 """Largest blob transferred in one request, in bytes; every version of the service accepts it."""
 
+SMALLEST_IN_BLOCKS = 64 * MIB
+"""Size in bytes above which a blob may be written in blocks, as Azure's SDK does by default."""
+
 _BLOCK_BYTES = 64 * MIB
 
 _RENEW_BEFORE_SECONDS = 300

@@ -12,6 +12,7 @@ from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MistralOffloadError, StorageConfigError, StorageError
 from mistral_offload.storage._azure_client import (
     ONE_REQUEST_BYTES,
+    SMALLEST_IN_BLOCKS,
     Clients,
     check_account_url,
     secrets_in,
@@ -79,11 +80,15 @@ class AzureStore(BlobStore):
 
             try:
                 client.upload_blob(key, data, length=len(data), overwrite=overwrite)
+                return True
             except HttpResponseError as error:
                 if overwrite or error_code(error) not in BLOB_EXISTS:
                     raise
                 strip_requests(error)  # the error refers to itself, and so to the blob
+            if len(data) <= SMALLEST_IN_BLOCKS or client.get_blob_client(key).exists():
                 return False
+            # A server may refuse to create a blob because a writer that died has left blocks of it.
+            client.upload_blob(key, data, length=len(data), overwrite=True)
         return True
 
     def _get(self, key: str) -> FetchedBlob:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from azure.storage.blob import BlobClient
 
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.errors import (
@@ -133,6 +134,41 @@ def test_above_the_limit_of_one_request_a_blob_goes_in_blocks(
     azurite_proxy.clear()
     assert proxied.get("k") == data
     assert azurite_proxy.counts() == {"GET": 3}
+
+
+def test_blocks_of_a_writer_that_died_are_no_blob(
+    azurite: Azurite,
+    azurite_container: str,
+    proxied: AzureStore,
+    azurite_proxy: CountingProxy,
+    root: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_azure_client, "ONE_REQUEST_BYTES", 2 * MIB)
+    monkeypatch.setattr(_azure_client, "_BLOCK_BYTES", 2 * MIB)
+    monkeypatch.setattr(azure, "ONE_REQUEST_BYTES", 2 * MIB)
+    monkeypatch.setattr(azure, "SMALLEST_IN_BLOCKS", MIB)
+
+    def dying() -> Iterator[bytes]:
+        for _ in range(3):
+            yield bytes(MIB)
+        raise ZeroDivisionError
+
+    sizes = {"max_single_put_size": MIB, "max_block_size": MIB}
+    string = azurite.connection_string()
+    for key, size in (("in-blocks", 5 * MIB), ("in-one-request", 2 * MIB)):
+        name = f"{root}/{key}"
+        with BlobClient.from_connection_string(string, azurite_container, name, **sizes) as client:
+            with pytest.raises(ZeroDivisionError):
+                client.upload_blob(dying())
+            assert client.get_block_list("uncommitted")[1]
+            assert not client.exists()
+        data = bytes(range(256)) * (size // 256)
+        assert proxied.put(key, data) is True
+        assert proxied.get(key) == data
+        azurite_proxy.clear()
+        assert proxied.put(key, data) is False
+        assert azurite_proxy.counts()["HEAD"] == 1
 
 
 def test_a_slow_upload_is_not_cut_off_by_the_connect_timeout(
