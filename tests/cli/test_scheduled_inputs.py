@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
     Schedule,
@@ -19,7 +20,9 @@ from temporalio.client import (
     ScheduleIntervalSpec,
     ScheduleSpec,
     ScheduleState,
+    ScheduleUpdate,
 )
+from temporalio.common import RawValue
 
 from mistral_offload.config import PayloadOffloadingConfig
 from mistral_offload.devserver import LocalPlatform
@@ -228,3 +231,33 @@ async def test_misuse(place: Place) -> None:
     ended = await place.run("blobs", "renew", "--no-schedules")
     assert ended.returncode == 2
     assert "--open-executions" in ended.stderr
+
+
+async def test_a_schedule_updated_with_its_own_description(place: Place) -> None:
+    """Temporalio adds an empty payload to its action, as static details."""
+    action = ScheduleActionStartWorkflow(
+        "run", LONG, id="updated-run", task_queue=QUEUE, static_summary="nightly"
+    )
+    schedule = Schedule(action=action, spec=ScheduleSpec())
+    handle = await place.client.create_schedule("updated", schedule)
+    await handle.update(lambda given: ScheduleUpdate(schedule=given.description.schedule))
+    found = (await handle.describe()).raw_description.schedule.action.start_workflow
+    assert found.user_metadata.HasField("details")
+    assert found.user_metadata.details == Payload()
+
+    async def is_listed() -> bool:
+        return "updated" in {each.id async for each in await place.client.list_schedules()}
+
+    await until(is_listed)
+    planned = await place.document("blobs", "renew", "--min-age-days", "0")
+    assert (planned["schedules"], planned["old"]["blobs"]) == (5, 6)
+
+
+async def test_an_empty_payload_in_a_history(place: Place) -> None:
+    empty = RawValue(Payload())
+    await place.client.start_workflow("run", empty, id="empty", task_queue=QUEUE)
+    report = await place.document("inspect", "empty")
+    (payload,) = report["payloads"]
+    assert (payload["stored_size"], payload["transforms"], payload["errors"]) == (0, [], [])
+    (shown,) = (await place.document("inspect", "empty", "--event", "1"))["payloads"]
+    assert (shown["decoded_size"], shown["text"], shown["errors"]) == (0, "", [])

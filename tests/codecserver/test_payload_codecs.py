@@ -60,6 +60,16 @@ def test_payloads_that_were_not_encoded_pass_through(server: CodecServer) -> Non
     assert server.post(*payloads) == payloads
 
 
+def test_an_empty_payload(server: CodecServer) -> None:
+    """Temporalio adds one to a schedule that is updated with its own description."""
+    empty = Payload()
+    assert server.post(empty, plain(1), empty) == [empty, plain(1), empty]
+    assert server.post(empty, path="/download") == [empty]
+    (encoded,) = server.post(empty, path="/encode")
+    assert encoded.metadata["encoding"] == b"binary/encrypted"
+    assert server.post(encoded) == [empty]
+
+
 def test_a_large_value_is_a_preview_with_a_link_to_all_of_it(
     server: CodecServer, folder: Path
 ) -> None:
