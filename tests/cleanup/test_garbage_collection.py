@@ -9,17 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio import workflow
 from temporalio.client import (
+    Client,
+    Interceptor,
+    ListWorkflowsInput,
+    OutboundInterceptor,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleSpec,
     ScheduleState,
+    WorkflowExecution,
+    WorkflowExecutionAsyncIterator,
 )
+from temporalio.converter import DataConverter, ExternalStorage
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from mistral_offload.cleanup.erasure import plan_erasure
 from mistral_offload.cleanup.executions import LONG_AGO, Execution
 from mistral_offload.cleanup.garbage_collection import CollectionReport, collect_garbage
 from mistral_offload.cleanup.inventory import Inventory
-from mistral_offload.cleanup.owners import Blob, Owner
+from mistral_offload.cleanup.owners import Blob, Owner, OwnerKind
 from mistral_offload.cleanup.retention import Decision, Rules
 from mistral_offload.cleanup.temporal_executions import TemporalExecutions, _creation_time
 from mistral_offload.devserver import LocalPlatform
@@ -29,7 +39,8 @@ from mistral_offload.errors import (
     StorageAccessDeniedError,
 )
 from mistral_offload.storage import LocalStore, MemoryStore
-from tests.bounds import PATIENCE_SECONDS, connect
+from mistral_offload.temporal import BlobStorageDriver
+from tests.bounds import PATIENCE_SECONDS, connect, result_of, running
 from tests.cleanup.worlds import World, make_world, run_id_of, settings_for
 
 DAY = timedelta(days=1)
@@ -174,6 +185,145 @@ async def test_an_execution_started_while_the_collection_runs(
 
     report = await run_gc(world, blobs(), rules(world, in_days=5))
     assert (found(report), left(world)) == ({"running": 1}, kept)
+
+
+class EndsWhenListed(Interceptor):
+    """Lists one execution a page, and ends the first one right after it was listed as running.
+
+    Attributes:
+        listed: ids and statuses, in order.
+    """
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.listed: list[tuple[str, str]] = []
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        return _EndsWhenListed(next, self)
+
+
+class _EndsWhenListed(OutboundInterceptor):
+    def __init__(self, next: OutboundInterceptor, record: EndsWhenListed) -> None:
+        super().__init__(next)
+        self._record = record
+
+    def list_workflows(self, input: ListWorkflowsInput) -> Any:
+        input.page_size = 1
+        return self._end_the_first(super().list_workflows(input))
+
+    async def _end_the_first(
+        self, found: WorkflowExecutionAsyncIterator
+    ) -> AsyncIterator[WorkflowExecution]:
+        world, listed = self._record.world, self._record.listed
+        async for each in found:
+            assert each.status is not None
+            listed.append((each.id, each.status.name))
+            yield each
+            if len(listed) == 1:
+                await world.client.get_workflow_handle(each.id).terminate()
+                await world.listed(
+                    f"WorkflowId = '{each.id}' AND ExecutionStatus = 'Terminated'", 1
+                )
+
+
+async def test_an_execution_that_ends_while_it_is_listed(
+    world: World, inventory: Inventory
+) -> None:
+    await world.close("closed")
+    gone = await world.put(world.payloads("closed"))
+    await world.start("erased")
+    await world.start("ending")
+    kept = await world.put(world.payloads("ending") | world.payloads("erased"))
+
+    def temporal(by: EndsWhenListed) -> TemporalExecutions:
+        service, namespace = world.client.service_client, world.client.namespace
+        return TemporalExecutions(Client(service, namespace=namespace, interceptors=[by]))
+
+    seen = EndsWhenListed(world)
+    by = rules(world, in_days=1.1)
+    report = await collect_garbage(inventory.blobs(), temporal(seen), by, delete=True)
+    assert seen.listed[0] == ("ending", "RUNNING")
+    assert ("ending", "TERMINATED") in seen.listed
+    assert found(report) == {"running": 2, "garbage": 1}
+    assert left(world) == kept
+    assert gone.isdisjoint(kept)
+
+    seen = EndsWhenListed(world)
+    plan = await plan_erasure(inventory, temporal(seen), "erased")
+    assert ("erased", "TERMINATED") in seen.listed
+    assert plan.open_ids == ("erased",)
+
+
+@workflow.defn
+class Responding:
+    @workflow.run
+    async def run(self, text: str) -> str:
+        return text.upper()
+
+
+@workflow.defn
+class Delegating:
+    """Gets the result of one child, abandons another one, and ends."""
+
+    @workflow.run
+    async def run(self) -> int:
+        result = await workflow.execute_child_workflow(
+            "Responding", "argument of the child", id="child", result_type=str
+        )
+        await workflow.start_child_workflow(
+            "nothing",
+            id="abandoned",
+            task_queue="nobody",
+            parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+        )
+        return len(result)
+
+
+async def test_results_of_children_in_temporals_own_external_storage(
+    world: World, inventory: Inventory
+) -> None:
+    """Temporal's driver stores them for the parent."""
+    storage = ExternalStorage(
+        drivers=[BlobStorageDriver(store=world.store)], payload_size_threshold=0
+    )
+    client = Client(
+        world.client.service_client,
+        namespace=world.client.namespace,
+        data_converter=DataConverter(external_storage=storage),
+    )
+    async with running(
+        Worker(
+            client,
+            task_queue="driver",
+            workflows=[Delegating, Responding],
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        )
+    ):
+        parent = await client.start_workflow(Delegating.run, id="parent", task_queue="driver")
+        assert await result_of(parent) == len("argument of the child")
+    contents = {blob.key: world.store.get(blob.key) for blob in world.store.list()}
+    (result,) = (key for key, data in contents.items() if b"ARGUMENT" in data)
+    (argument,) = (key for key, data in contents.items() if b"argument" in data)
+
+    def execution(id: str) -> Owner:
+        return Owner(world.client.namespace, OwnerKind.EXECUTION, id)
+
+    assert (Owner.of(result), Owner.of(argument)) == (execution("parent"), execution("child"))
+    await world.listed("ExecutionStatus = 'Completed'", 2)
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=5))
+    assert found(report) == {"running": len(contents)}
+
+    temporal = TemporalExecutions(world.client)
+    of_child = await plan_erasure(inventory, temporal, "child")
+    of_parent = await plan_erasure(inventory, temporal, "parent")
+    assert {blob.key for blob in of_child.blobs} == {argument}
+    assert result in {blob.key for blob in of_parent.blobs}
+    assert of_parent.open_ids == ("abandoned",)
+
+    await client.get_workflow_handle("abandoned").terminate()
+    await world.listed("ExecutionStatus = 'Terminated'", 1)
+    report = await run_gc(world, inventory.blobs(), rules(world, in_days=5))
+    assert (found(report), left(world)) == ({"garbage": len(contents)}, set())
 
 
 async def test_the_input_of_a_schedule(world: World, inventory: Inventory) -> None:
