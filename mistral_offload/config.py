@@ -194,6 +194,12 @@ class BlobStorageConfig(Config):
         needed = _CONTAINER_FIELD[provider]
         if not getattr(self, needed):
             raise ValueError(f"storage_provider {provider.value!r} needs {needed}")
+        for name in ("prefix", needed):
+            if name != "path" and "\\" in (getattr(self, name) or ""):
+                raise ValueError(
+                    f"{name} must not contain a backslash, which some servers take for a slash: "
+                    "separate the parts of a prefix by /"
+                )
         if provider is StorageProvider.AZURE and not (
             bool(self.azure_connection_string) ^ bool(self.azure_storage_account_url)
         ):

@@ -39,6 +39,18 @@ from mistral_offload.limits import MIB
         ({"bucket_name": "b", "aws_access_key_id": "AKIA"}, "go together"),
         ({"storage_provider": "S3", "bucket_name": "b"}, "storage_provider"),
         ({"bucket_name": "b", "bucket": "b"}, "bucket: Extra inputs"),
+        ({"bucket_name": "b", "prefix": "a\\b"}, "prefix must not contain a backslash"),
+        ({"bucket_name": "a\\b"}, "bucket_name must not contain a backslash"),
+        ({"storage_provider": "gcs", "bucket_id": "a\\b"}, "bucket_id must not contain"),
+        (
+            {
+                "storage_provider": "azure",
+                "container_name": "a\\b",
+                "azure_connection_string": "s",
+            },
+            "container_name must not contain a backslash",
+        ),
+        ({"storage_provider": "local", "path": "p", "prefix": "a\\b"}, "prefix must not contain"),
         ({"bucket_name": "b", "read_also": [{}]}, "read_also.0: .*'s3' needs bucket_name"),
         (
             {
@@ -53,6 +65,10 @@ def test_incomplete_storage_is_refused(values: dict[str, Any], complaint: str) -
     with pytest.raises(StorageConfigError, match=complaint) as caught:
         BlobStorageConfig(**values)
     assert isinstance(caught.value, MistralOffloadError)
+
+
+def test_a_path_may_contain_a_backslash() -> None:
+    assert BlobStorageConfig(storage_provider="local", path="C:\\blobs").container == "C:\\blobs"
 
 
 def test_offloading_needs_storage() -> None:
