@@ -24,6 +24,7 @@ from temporalio.worker import ActivityOutboundInterceptor
 
 from mistral_offload.limits import SMALLEST_OFFLOADED_BYTES
 from mistral_offload.temporal.deferred_values import EncodedValue, UnencodableValue
+from mistral_offload.temporal.outbound.message_encoder import keeping_in_place
 
 _logger = logging.getLogger("mistral_offload.worker")
 
@@ -233,7 +234,10 @@ class PacedHeartbeats(Heartbeats):
     def _forward(self, details: Sequence[Any]) -> None:
         timeout = temporalio.activity.info().heartbeat_timeout
         self._send_times.note(time.monotonic(), self._pace.seconds(timeout))
-        super()._forward(details)
+        # Temporal encodes them later, and an error would cancel the activity. They are small, or
+        # encoded already.
+        with keeping_in_place():
+            super()._forward(details)
 
 
 def _large_payloads(details: Sequence[Any]) -> list[Payload] | None:

@@ -124,7 +124,31 @@ async def report_twice(_: str) -> str:
     return "done"
 
 
+@activity.defn
+async def report_small(_: str) -> str:
+    Attempts.started += 1
+    if Attempts.started == 2:
+        return str(activity.info().heartbeat_details[0])
+    for number in range(5):
+        activity.heartbeat({"number": number}, "d" * 1_900)
+        await asyncio.sleep(0.05)
+    raise RuntimeError("again")
+
+
+@activity.defn
+def report_small_in_a_thread(_: str) -> str:
+    Attempts.started += 1
+    if Attempts.started == 2:
+        return str(activity.info().heartbeat_details[0])
+    for number in range(5):
+        activity.heartbeat({"number": number}, "d" * 1_900)
+        time.sleep(0.05)
+    raise RuntimeError("again")
+
+
 ACTIVITIES: list[Any] = [
+    report_small,
+    report_small_in_a_thread,
     report_twice,
     report_until_cancelled,
     answer,
@@ -300,6 +324,35 @@ async def test_details_are_uploaded_before_temporal_sends_the_next_heartbeat(rig
     assert time.monotonic() - first < 19
     assert rig.store.puts == 2
     await handle.terminate()
+
+
+@pytest.mark.parametrize("name", ["report_small", "report_small_in_a_thread"])
+async def test_small_details_need_no_store(temporal_target: str, tmp_path: Path, name: str) -> None:
+    Attempts.started, queue, store = 0, uuid4().hex, SlowStore(tmp_path)
+    config = PayloadOffloadingConfig(
+        storage_config=BlobStorageConfig(bucket_name="stands-in"), min_size_bytes=0
+    )
+
+    async def client_of(store: LocalStore) -> Client:
+        plugin = OffloadPlugin(encoder=PayloadEncoder(config, store=store))
+        return await connect(temporal_target, plugins=[plugin])
+
+    client = await client_of(LocalStore(tmp_path))
+    with ActivityThreads(4) as threads:
+        activities = Worker(
+            await client_of(store),
+            task_queue=queue,
+            activities=ACTIVITIES,
+            activity_executor=threads,
+        )
+        workflows = Worker(client, task_queue=queue, workflows=[Beating])
+        async with running(workflows), running(activities):
+            handle = await client.start_workflow(
+                Beating.run, args=[name, "", 60.0], id=uuid4().hex, task_queue=queue
+            )
+            assert await result_of(handle) == "{'number': 4}"
+    assert Attempts.started == 2
+    assert store.puts == 1  # the result
 
 
 def test_send_times() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -33,6 +35,21 @@ from mistral_offload.temporal.wire.held_payload import PayloadParts, to_message
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _logger = logging.getLogger("mistral_offload.worker")
+
+_KEEPS_IN_PLACE: ContextVar[bool] = ContextVar("mistral_offload_keeps_in_place", default=False)
+
+
+@contextmanager
+def keeping_in_place() -> Generator[None]:
+    """Offload nothing in tasks that are created in the block, at any threshold.
+
+    For small payloads whose delivery must not depend on a store.
+    """
+    token = _KEEPS_IN_PLACE.set(True)
+    try:
+        yield
+    finally:
+        _KEEPS_IN_PLACE.reset(token)
 
 
 class EncodePayload(Protocol):
@@ -125,8 +142,10 @@ class MessageEncoder:
         if own_codec is not None:
             parts = await _encode_own(own_codec, parts, entries)
         in_workflow_task = for_worker or any(entries)  # only workflow code makes entries
-        if not self._encoder.offloads:
-            encoded = await gather_or_cancel([self._encode_payload(each, owner) for each in parts])
+        if not self._encoder.offloads or _KEEPS_IN_PLACE.get():
+            encoded = await gather_or_cancel(
+                [self._encode_payload(each, owner, offload=False) for each in parts]
+            )
         else:
             budget = None
             if in_workflow_task:
