@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -17,8 +18,14 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ApplicationError, FailureError
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from mistral_offload.config import PayloadEncryptionConfig, PayloadEncryptionMode
+from mistral_offload.config import (
+    BlobStorageConfig,
+    PayloadEncryptionConfig,
+    PayloadEncryptionMode,
+    PayloadOffloadingConfig,
+)
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
 from tests.bounds import connect, result_of, running, until
 
@@ -117,10 +124,20 @@ class Case:
 
 @pytest.fixture
 async def case(temporal_target: str) -> AsyncIterator[Case]:
+    async with make_case(temporal_target) as made:
+        yield made
+
+
+@asynccontextmanager
+async def make_case(
+    temporal_target: str, offloading: PayloadOffloadingConfig | None = None
+) -> AsyncIterator[Case]:
     encryption = PayloadEncryptionConfig(
         mode=PayloadEncryptionMode.FULL, main_key=SecretStr("aa" * 32)
     )
-    plugin = OffloadPlugin(encoder=PayloadEncoder(encryption=encryption))
+    store = None if offloading is None else MemoryStore()
+    encoder = PayloadEncoder(offloading, store=store, encryption=encryption)
+    plugin = OffloadPlugin(encoder=encoder)
     client = await connect(temporal_target, plugins=[plugin])
     with ThreadPoolExecutor(2) as threads:
         worker = Worker(
@@ -179,6 +196,16 @@ async def test_then_long_messages_are_shortened(case: Case) -> None:
 async def test_details_that_are_too_large_by_themselves(case: Case) -> None:
     error = await case.pending(DEEP, "the reason", "d" * 5_000)
     assert error.message == "Failure exceeds size limit."
+
+
+async def test_details_that_are_offloaded(temporal_target: str) -> None:
+    config = PayloadOffloadingConfig(storage_config=BlobStorageConfig(bucket_name="stands-in"))
+    async with make_case(temporal_target, config) as case:
+        error = await case.pending(DEEP, "the reason", "d" * 3_000_000)
+        assert isinstance(error, ApplicationError)
+        assert error.message == "the reason"
+        assert len(error.details[0]) == 3_000_000
+        assert 2_500 < case.pending_size <= 4_096
 
 
 @pytest.mark.parametrize(

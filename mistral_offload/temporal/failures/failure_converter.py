@@ -34,6 +34,9 @@ _RETRIED_LIMIT_BYTES = 4 * 1024
 _ENCRYPTION_BYTES = 128
 """Bytes that encryption may add to a payload: nonce, tag, and metadata."""
 
+_REFERENCE_BYTES = 1024
+"""Size of an offloaded payload, with a long execution id."""
+
 
 class OffloadingFailureConverter(FailureConverter):
     """A failure converter of another class, with four differences.
@@ -82,7 +85,7 @@ class OffloadingFailureConverter(FailureConverter):
                     _write_texts(failure, payload_converter, failure.message, failure.stack_trace)
                 is_cause = details_converter is payload_converter
                 if not is_cause and will_be_retried(failure):
-                    _fit_for_retry(failure, payload_converter)
+                    _fit_for_retry(failure, payload_converter, offloads=self.offloads)
         finally:
             LENIENT.reset(token)
 
@@ -217,12 +220,14 @@ class _Texts(NamedTuple):
     stack_trace: str
 
 
-def _fit_for_retry(failure: Failure, payload_converter: PayloadConverter) -> None:
+def _fit_for_retry(
+    failure: Failure, payload_converter: PayloadConverter, *, offloads: bool
+) -> None:
     """Shorten encoded stack traces, then messages, until Temporal keeps the failure.
 
     Changes nothing if that is not enough: details or many causes are too large by themselves.
     """
-    if _encrypted_size(failure) <= _RETRIED_LIMIT_BYTES:
+    if _encrypted_size(failure, offloads=offloads) <= _RETRIED_LIMIT_BYTES:
         return
     given = _read_texts(failure, payload_converter)
 
@@ -230,7 +235,7 @@ def _fit_for_retry(failure: Failure, payload_converter: PayloadConverter) -> Non
         for each, message, trace in given:
             message = _shortened(message, longest_message)
             _write_texts(each, payload_converter, message, _shortened(trace, longest_trace))
-        return _encrypted_size(failure)
+        return _encrypted_size(failure, offloads=offloads)
 
     def last_fitting(size: Callable[[int], int]) -> int:
         return bisect_right(range(_LONGEST_TEXT), _RETRIED_LIMIT_BYTES, key=size) - 1
@@ -260,14 +265,21 @@ def _read_texts(failure: Failure, payload_converter: PayloadConverter) -> list[_
         failure = failure.cause
 
 
-def _encrypted_size(failure: Failure) -> int:
-    """Return the size in bytes that a failure will have after encryption."""
-    size, payloads = failure.ByteSize(), 0
+def _encrypted_size(failure: Failure, *, offloads: bool) -> int:
+    """Return the size in bytes that a failure will have after encryption.
+
+    Details over the limit count as references if they may be offloaded: they do not fit otherwise.
+    """
+    size = failure.ByteSize()
     while True:
-        payloads += failure.HasField("encoded_attributes")
-        payloads += len(failure.application_failure_info.details.payloads)
+        if failure.HasField("encoded_attributes"):
+            size += _ENCRYPTION_BYTES
+        for detail in failure.application_failure_info.details.payloads:
+            size += _ENCRYPTION_BYTES
+            if offloads and detail.ByteSize() > _RETRIED_LIMIT_BYTES:
+                size -= detail.ByteSize() - _REFERENCE_BYTES
         if not failure.HasField("cause"):
-            return size + payloads * _ENCRYPTION_BYTES
+            return size
         failure = failure.cause
 
 
