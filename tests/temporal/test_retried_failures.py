@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -49,7 +48,7 @@ def sink_further(depth: int, message: str, details: list[str]) -> None:
 
 
 @activity.defn
-def fail(depth: int, message: str, details: list[str]) -> None:
+async def fail(depth: int, message: str, details: list[str]) -> None:
     sink(depth, message, details)
 
 
@@ -139,17 +138,15 @@ async def make_case(
     encoder = PayloadEncoder(offloading, store=store, encryption=encryption)
     plugin = OffloadPlugin(encoder=encoder)
     client = await connect(temporal_target, plugins=[plugin])
-    with ThreadPoolExecutor(2) as threads:
-        worker = Worker(
-            client,
-            task_queue=uuid4().hex,
-            workflows=[Failing],
-            activities=[fail],
-            activity_executor=threads,
-            workflow_runner=UnsandboxedWorkflowRunner(),
-        )
-        async with running(worker):
-            yield Case(client, worker)
+    worker = Worker(
+        client,
+        task_queue=uuid4().hex,
+        workflows=[Failing],
+        activities=[fail],
+        workflow_runner=UnsandboxedWorkflowRunner(),
+    )
+    async with running(worker):
+        yield Case(client, worker)
 
 
 def traces(error: BaseException) -> list[str]:
