@@ -44,6 +44,7 @@ ENCODING = tuple(
     f"--ignore=tests/{name}.py"
     for name in (
         "temporal/test_vectors",
+        "temporal/test_own_codec",
         "temporal/test_plain_payloads",
         "temporal/test_size_budget",
         "workflows/test_settings",

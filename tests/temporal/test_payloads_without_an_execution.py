@@ -347,6 +347,7 @@ async def _scheduled_result(scene: Scene, handle: Any, number: int) -> int:
     return len(await result_of(workflow_handle))
 
 
+@pytest.mark.server  # its own
 @pytest.mark.skipif(not HAS_NEXUS_STORAGE, reason="this temporalio does not have them")
 @pytest.mark.parametrize("options", [plugin_options, driver_options])
 async def test_operations_that_a_server_has_to_allow(
