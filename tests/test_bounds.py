@@ -19,7 +19,7 @@ from temporalio.common import RetryPolicy
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from mistral_offload.devserver import LocalPlatform
-from tests import bounds
+from tests import bounds, temporal_bounds
 from tests.bounds import StuckError
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ class Stuck:
 
 
 async def connect_to(platform: LocalPlatform) -> Client:
-    return await bounds.connect(platform.temporal_address, namespace=platform.namespace)
+    return await temporal_bounds.connect(platform.temporal_address, namespace=platform.namespace)
 
 
 async def test_a_stuck_execution_is_described_and_terminated(local_platform: LocalPlatform) -> None:
@@ -56,12 +56,12 @@ async def test_a_stuck_execution_is_described_and_terminated(local_platform: Loc
         activities=[break_down],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
-    async with bounds.running(worker):
+    async with temporal_bounds.running(worker):
         handle = await client.start_workflow(
             Stuck.run, id=f"stuck-{uuid4().hex}", task_queue=worker.task_queue
         )
         with pytest.raises(StuckError) as caught:
-            await bounds.result_of(handle, 1.5)
+            await temporal_bounds.result_of(handle, 1.5)
     text = str(caught.value)
     assert f"no result after 1.5 s: execution '{handle.id}' of 'Stuck' is RUNNING, now" in text
     assert "pending activity break_down, attempt " in text
@@ -80,7 +80,7 @@ async def test_executions_have_a_timeout(local_platform: LocalPlatform) -> None:
         history = await handle.fetch_history()
         await handle.terminate()
         started = history.events[0].workflow_execution_started_event_attributes
-        expected = timeout or bounds.EXECUTION_TIMEOUT
+        expected = timeout or temporal_bounds.EXECUTION_TIMEOUT
         assert started.workflow_execution_timeout.ToTimedelta() == expected
 
 
@@ -96,7 +96,7 @@ async def test_a_server_that_is_gone_is_told() -> None:
 
     handle = Gone()
     with pytest.raises(StuckError, match=r"(?s)'gone'.*not terminated: the server is gone"):
-        await bounds.result_of(handle, 0.01)  # type: ignore[arg-type]
+        await temporal_bounds.result_of(handle, 0.01)  # type: ignore[arg-type]
 
 
 async def test_work_that_ignores_its_cancellation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""No test waits without a bound: `tests.bounds` has one for everything."""
+"""No test waits without a bound: `bounds` and `temporal_bounds` have one for everything."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 TESTS = Path(__file__).parent
 EXEMPT = {
     "bounds.py": "the bounds",
+    "temporal_bounds.py": "the bounds",
     "matrix.py": "bounds its rows by itself",
     "servers/process.py": "bounds its children by itself",
     "servers/reaper.py": "waits as long as the test run lasts",

@@ -10,8 +10,8 @@ from temporalio.worker import Replayer, Worker
 
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
-from tests.bounds import connect, result_of, running
 from tests.temporal.plain_worker import encoder_for, refused_tasks
+from tests.temporal_bounds import connect, result_of, running
 
 SIZE = 3_000_000
 PROMPT = "p" * SIZE

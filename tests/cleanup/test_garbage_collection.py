@@ -40,8 +40,9 @@ from mistral_offload.errors import (
 )
 from mistral_offload.storage import LocalStore, MemoryStore
 from mistral_offload.temporal import BlobStorageDriver
-from tests.bounds import PATIENCE_SECONDS, connect, result_of, running
+from tests.bounds import PATIENCE_SECONDS
 from tests.cleanup.worlds import World, make_world, run_id_of, settings_for
+from tests.temporal_bounds import connect, result_of, running
 
 DAY = timedelta(days=1)
 

@@ -26,7 +26,8 @@ from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import BlobStore
-from tests.bounds import PATIENCE_SECONDS, StuckError, connect, running, until, within
+from tests.bounds import PATIENCE_SECONDS, StuckError, until, within
+from tests.temporal_bounds import connect, running
 
 RETENTION_DAYS = 1
 

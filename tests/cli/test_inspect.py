@@ -36,12 +36,13 @@ from mistral_offload.payload.context import PayloadContext, UnownedContext
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage.factory import open_store
-from tests.bounds import PATIENCE_SECONDS, child, connect
+from tests.bounds import PATIENCE_SECONDS, child
 from tests.inspection.scene import EXECUTION_TOKEN, FULL, KEY, NAMESPACE, OTHER_KEY, Scene
 from tests.servers.azurite import Azurite
 from tests.servers.process import free_ports
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import azure_config
+from tests.temporal_bounds import connect
 from tests.workflows.worker_runs import running_worker
 
 from . import inspected

@@ -12,7 +12,8 @@ import pytest
 from temporalio.worker import Worker
 
 from mistral_offload.devserver import LocalPlatform
-from tests.bounds import PATIENCE_SECONDS, connect, join, running
+from tests.bounds import PATIENCE_SECONDS, join
+from tests.temporal_bounds import connect, running
 
 from .raw_workflows import TASK_QUEUE, WORKFLOWS, break_down
 

@@ -13,7 +13,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 
 from mistral_offload.devserver import LocalPlatformError, TemporalServer
 from mistral_offload.errors import MissingExtraError
-from tests.bounds import connect
+from tests.temporal_bounds import connect
 
 from .processes import Script, assert_gone, listens, pids_of, server_pid, supervisor_pid
 

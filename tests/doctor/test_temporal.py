@@ -17,10 +17,10 @@ from temporalio.testing import WorkflowEnvironment
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Outcome
-from tests.bounds import connect
 from tests.servers.process import free_ports
 from tests.servers.scripted import ScriptedServer
 from tests.servers.worker import WorkerProcess
+from tests.temporal_bounds import connect
 
 from .examinations import findings_of, outcomes, settings_for, shown
 

@@ -17,11 +17,12 @@ import pytest
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 
-from tests.bounds import connect, result_of, running, until
+from tests.bounds import until
 from tests.cpu_quota import cpu_quota
 from tests.faults.report import Outcome, Recorder
 from tests.servers.process import ServerProcess
 from tests.temporal.plain_worker import failed_tasks
+from tests.temporal_bounds import connect, result_of, running
 from tests.workers import fanned
 
 SHARE = 0.2

@@ -18,7 +18,7 @@ from mistral_offload.storage.store import BlobStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
 from mistral_offload.temporal.outbound.sdk_internals import set_deadlock_timeout
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
-from tests import bounds
+from tests import temporal_bounds
 from tests.temporal import heavy
 
 VOUCHED = LostBlobConfig(after_seconds=0, without_evidence=True)
@@ -44,7 +44,7 @@ async def connect(
     target: str, encoder: PayloadEncoder | None, lost_blobs: LostBlobConfig = LostBlobConfig()
 ) -> Client:
     converter = data_converter(encoder, lost_blobs=lost_blobs)
-    return await bounds.connect(target, data_converter=converter)
+    return await temporal_bounds.connect(target, data_converter=converter)
 
 
 @asynccontextmanager
@@ -61,7 +61,7 @@ async def working(
         **options,
     )
     set_deadlock_timeout(worker, PATIENT)
-    async with worker_lifespan(client), bounds.running(worker):
+    async with worker_lifespan(client), temporal_bounds.running(worker):
         yield worker
 
 

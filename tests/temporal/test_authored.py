@@ -22,9 +22,9 @@ from temporalio.worker import Worker
 from mistral_offload.errors import PayloadSerializationError
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin, data_converter
-from tests.bounds import connect, result_of, running
 from tests.temporal.authored import SECRET, Author, Box, Receiver, double, fail, give, refused, take
 from tests.temporal.plain_worker import encoder_for, failed_tasks
+from tests.temporal_bounds import connect, result_of, running
 
 KINDS = {
     "number": "bad.best: nan",

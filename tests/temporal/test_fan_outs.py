@@ -21,11 +21,11 @@ from mistral_offload.config import (
 )
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
-from tests.bounds import result_of
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.temporal.heavy import FanOut
 from tests.temporal.plain_worker import PATIENT, connect, failed_tasks, working
+from tests.temporal_bounds import result_of
 
 pytestmark = pytest.mark.timeout(240)
 

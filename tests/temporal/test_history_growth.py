@@ -21,10 +21,11 @@ from mistral_offload.temporal.outbound.history_growth import (
     floor_at,
     received_floor,
 )
-from tests import bounds
-from tests.bounds import result_of, until
+from tests import temporal_bounds
+from tests.bounds import until
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Collect, Kinds
 from tests.temporal.plain_worker import PATIENT, connect, encoder_for, failed_tasks, working
+from tests.temporal_bounds import result_of
 
 SIZE = 300_000
 """Between the threshold of histories and that of clients."""
@@ -193,8 +194,8 @@ async def test_one_warning_and_replays_without_one(
     temporal_target: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
-    client = await bounds.connect(temporal_target, plugins=[plugin])
-    async with bounds.running(
+    client = await temporal_bounds.connect(temporal_target, plugins=[plugin])
+    async with temporal_bounds.running(
         Worker(
             client,
             task_queue=uuid4().hex,

@@ -15,9 +15,9 @@ from temporalio.worker import Worker
 
 from mistral_offload.errors import PayloadTooLargeError
 from mistral_offload.storage.memory import MemoryStore
-from tests.bounds import result_of
 from tests.temporal.heavy import Kinds
 from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
+from tests.temporal_bounds import result_of
 
 SIZE = 3_000_000
 

@@ -32,9 +32,10 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage.local import LocalStore
 from mistral_offload.storage.memory import MemoryStore
-from tests.bounds import PATIENCE_SECONDS, result_of, until, within
+from tests.bounds import PATIENCE_SECONDS, until, within
 from tests.temporal.heavy import Kinds
 from tests.temporal.plain_worker import VOUCHED, connect, encoder_for, failed_tasks, working
+from tests.temporal_bounds import result_of
 
 SIZE = 3_000_000
 RETRY_SECONDS = 30.0

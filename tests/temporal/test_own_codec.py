@@ -28,11 +28,12 @@ from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin
-from tests.bounds import connect, result_of, running, within
+from tests.bounds import within
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, FanOut, Kinds
 from tests.temporal.own_codecs import CompressingCodec, EncryptingCodec, MergingCodec
 from tests.temporal.plain_worker import encoder_for, refused_tasks
 from tests.temporal.test_never_stuck import LONG_ID, BucketStore
+from tests.temporal_bounds import connect, result_of, running
 
 SIZE = 3_000_000
 SECRET = b"xxxxxxxx"

@@ -56,7 +56,7 @@ from mistral_offload.errors import (
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin, data_converter
-from tests.bounds import connect, result_of, running, until, within
+from tests.bounds import until, within
 from tests.temporal.nexus_service import (
     ACTIVITIES,
     WORKFLOWS,
@@ -74,6 +74,7 @@ from tests.temporal.nexus_service import (
     tokens,
 )
 from tests.temporal.plain_worker import VOUCHED, encoder_for, failed_tasks
+from tests.temporal_bounds import connect, result_of, running
 
 SIZE = 3_000_000
 LARGE = "x" * SIZE

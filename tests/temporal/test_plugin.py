@@ -14,9 +14,10 @@ from mistral_offload.config import BlobStorageConfig, LostBlobConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin, data_converter
-from tests.bounds import connect, result_of, running, until
+from tests.bounds import until
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Kinds
 from tests.temporal.plain_worker import VOUCHED, encoder_for, failed_tasks
+from tests.temporal_bounds import connect, result_of, running
 
 SIZE = 3_000_000
 

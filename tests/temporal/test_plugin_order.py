@@ -28,9 +28,10 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
-from tests.bounds import connect, result_of, running, within
+from tests.bounds import within
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Kinds
 from tests.temporal.plain_worker import encoder_for, refused_tasks
+from tests.temporal_bounds import connect, result_of, running
 
 SIZE = 3_000_000
 

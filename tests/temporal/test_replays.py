@@ -15,11 +15,11 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
-from tests.bounds import result_of
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.temporal.heavy import WORKFLOWS, Chain, Kinds
 from tests.temporal.plain_worker import connect, encoder_for, failed_tasks, working
+from tests.temporal_bounds import result_of
 
 SIZE = 3_000_000
 STEPS = 10

@@ -26,7 +26,8 @@ from mistral_offload.config import (
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
-from tests.bounds import connect, result_of, running, until
+from tests.bounds import until
+from tests.temporal_bounds import connect, result_of, running
 
 REMOVED = re.compile(r"\[… mistral-offload removed [\d,]+ characters …\]")
 DEEP = 40

@@ -15,8 +15,9 @@ from temporalio.worker import Worker
 
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
-from tests.bounds import connect, result_of, running, within
+from tests.bounds import within
 from tests.temporal.plain_worker import encoder_for
+from tests.temporal_bounds import connect, result_of, running
 
 SIZE = 3_000_000
 LIMITS: dict[str, Any] = {

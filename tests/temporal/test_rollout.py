@@ -16,10 +16,11 @@ from temporalio.worker import Replayer, Worker
 
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
-from tests.bounds import connect, result_of, running, until, within
+from tests.bounds import until, within
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Kinds
 from tests.temporal.plain_worker import encoder_for, refused_tasks
 from tests.temporal.small import SMALL_ACTIVITIES, Small
+from tests.temporal_bounds import connect, result_of, running
 
 KINDS = ["activity", "local_activity", "bytes", "child", "signal", "failure_details", "result"]
 PLAIN = {b"json/plain", b"binary/plain", b"binary/null", b"json/protobuf"}

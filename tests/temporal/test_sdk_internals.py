@@ -25,7 +25,7 @@ from mistral_offload.temporal.outbound.sdk_internals import (
     Capability,
     lost_capabilities,
 )
-from tests import bounds
+from tests import temporal_bounds
 from tests.temporal import changed_temporalio, heavy
 from tests.temporal.heavy import FanOut, Kinds
 from tests.temporal.plain_worker import VOUCHED, connect, encoder_for, failed_tasks, working
@@ -201,20 +201,20 @@ async def _by_hand(target: str, store: MemoryStore) -> AsyncGenerator[Worker]:
 @asynccontextmanager
 async def _with_plugin(target: str, store: MemoryStore) -> AsyncGenerator[Worker]:
     plugin = OffloadPlugin(encoder=encoder_for(store), lost_blobs=VOUCHED)
-    client = await bounds.connect(target, plugins=[plugin])
+    client = await temporal_bounds.connect(target, plugins=[plugin])
     worker = Worker(
         client,
         task_queue=f"plugin-{uuid4().hex[:8]}",
         workflows=heavy.WORKFLOWS,
         activities=heavy.ACTIVITIES,
     )
-    async with bounds.running(worker):
+    async with temporal_bounds.running(worker):
         yield worker
 
 
 async def _failure_of(handle: WorkflowHandle[Any, Any]) -> ApplicationError:
     with pytest.raises(WorkflowFailureError) as caught:
-        await bounds.result_of(handle)
+        await temporal_bounds.result_of(handle)
     cause = caught.value.cause
     if isinstance(cause, ActivityError):
         cause = cause.cause
@@ -253,7 +253,7 @@ async def test_workers_keep_their_promises(
             )
 
         fitting = await start(FanOut.run, "activities", 100, 50_000)
-        assert await bounds.result_of(fitting) == 5_000_000
+        assert await temporal_bounds.result_of(fitting) == 5_000_000
         assert await failed_tasks(fitting) == []
 
         store.delay("get", 0.3, call=1)
@@ -281,7 +281,7 @@ async def test_activities_of_another_temporalio(
             )
 
         for _ in range(2):
-            assert await bounds.result_of(await start(Kinds.run, "activity", 10)) == 10
+            assert await temporal_bounds.result_of(await start(Kinds.run, "activity", 10)) == 10
         assert (await _failure_of(await start("Forward"))).type == "BlobNotFoundError"
     messages = [record.getMessage() for record in caplog.records]
     assert messages.count(Capability.WORKER_TASKS.warning) == 1
@@ -300,7 +300,7 @@ async def test_payloads_that_cannot_be_counted_are_offloaded_early(
             id=f"low-floor-{uuid4().hex[:8]}",
             task_queue=worker.task_queue,
         )
-        assert await bounds.result_of(handle) == 5_000_000
+        assert await temporal_bounds.result_of(handle) == 5_000_000
     assert await failed_tasks(handle) == []
     assert Capability.MESSAGE_SIZES.warning in caplog.text
     assert len(store.requests) == 100

@@ -11,9 +11,9 @@ from temporalio.client import WorkflowHandle
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
-from tests.bounds import result_of
 from tests.temporal.heavy import Kinds
 from tests.temporal.plain_worker import connect, encoder_for, working
+from tests.temporal_bounds import result_of
 
 SIZE = 3_000_000
 

@@ -16,8 +16,8 @@ from temporalio.worker import Replayer, Worker
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
 from mistral_offload.temporal.outbound.outbox import LostStandInError, Outbox, find_entry
-from tests.bounds import connect, result_of, running
 from tests.temporal.plain_worker import encoder_for, failed_tasks
+from tests.temporal_bounds import connect, result_of, running
 
 SIZE = 1_000_000
 TIMEOUT = timedelta(seconds=60)

@@ -27,6 +27,7 @@ from mistral_offload.workflows import WorkerOptions, WorkerSettings, workflow
 from tests import bounds
 from tests.temporal import blockers
 from tests.temporal.plain_worker import failed_tasks
+from tests.temporal_bounds import connect, result_of, running
 from tests.workflows.worker_runs import running_worker
 
 SECONDS = 30.0
@@ -62,7 +63,7 @@ def plugin(**options: Any) -> OffloadPlugin:
 
 
 async def client_with(target: str, used: OffloadPlugin) -> Client:
-    return await bounds.connect(target, plugins=[used])
+    return await connect(target, plugins=[used])
 
 
 def worker_of(client: Client, **options: Any) -> Worker:
@@ -106,16 +107,16 @@ def settings(target: str) -> WorkerSettings:
 
 async def test_no_thread_is_left_of_50_workers(temporal_target: str) -> None:
     client = await client_with(temporal_target, plugin())
-    async with bounds.running(worker_of(client)) as worker:
-        assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
+    async with running(worker_of(client)) as worker:
+        assert await result_of(await start(worker, blockers.Quick.run)) == 2
     kept = set(threading.enumerate())
     for _ in range(50):
         worker_of(client)  # never run
     assert set(threading.enumerate()) <= kept  # idle threads may end by themselves
     for number in range(50):
-        async with bounds.running(worker_of(client)) as worker:
+        async with running(worker_of(client)) as worker:
             if number % 10 == 0:
-                assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
+                assert await result_of(await start(worker, blockers.Quick.run)) == 2
                 assert set(threading.enumerate()) - kept
     assert await settled(threading.active_count, len(kept)) <= len(kept)
 
@@ -137,13 +138,13 @@ async def test_the_caller_s_executor_is_used_and_left_open(temporal_target: str)
     client = await client_with(temporal_target, plugin())
     with bounds.executor(2, thread_name_prefix="theirs") as threads:
         for _ in range(2):
-            async with bounds.running(worker_of(client, workflow_task_executor=threads)) as worker:
-                assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
+            async with running(worker_of(client, workflow_task_executor=threads)) as worker:
+                assert await result_of(await start(worker, blockers.Quick.run)) == 2
         assert any(each.name.startswith("theirs") for each in threading.enumerate())
         assert threads.submit(lambda: 1).result(SECONDS) == 1
     executor = ActivationExecutor()
-    async with bounds.running(worker_of(client, workflow_task_executor=executor)) as worker:
-        assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
+    async with running(worker_of(client, workflow_task_executor=executor)) as worker:
+        assert await result_of(await start(worker, blockers.Quick.run)) == 2
     assert executor.submit(lambda: 1).result(SECONDS) == 1
     executor.shutdown()
 
@@ -152,9 +153,9 @@ async def test_no_thread_is_left_of_50_replayers(temporal_target: str) -> None:
     idle = threading.active_count()
     used = plugin()
     client = await client_with(temporal_target, used)
-    async with bounds.running(worker_of(client)) as worker:
+    async with running(worker_of(client)) as worker:
         handle = await start(worker, blockers.Quick.run)
-        assert await bounds.result_of(handle) == 2
+        assert await result_of(handle) == 2
         history = await handle.fetch_history()
     before = await settled(threading.active_count, idle)
     for _ in range(50):
@@ -174,12 +175,12 @@ async def test_no_thread_is_left_of_50_replayers(temporal_target: str) -> None:
 
 async def test_the_limit_of_an_activation_is_a_setting(temporal_target: str) -> None:
     """temporalio's own is 2 s."""
-    async with bounds.running(worker_of(await client_with(temporal_target, plugin()))) as worker:
+    async with running(worker_of(await client_with(temporal_target, plugin()))) as worker:
         handle = await start(worker, blockers.Slow.run, 3.0)
-        assert await bounds.result_of(handle) == "done"
+        assert await result_of(handle) == "done"
         assert await failed_tasks(handle) == []
     low = plugin(deadlock_timeout=timedelta(seconds=0.5))
-    async with bounds.running(worker_of(await client_with(temporal_target, low))) as worker:
+    async with running(worker_of(await client_with(temporal_target, low))) as worker:
         handle = await start(worker, blockers.Slow.run, 3.0)
         await bounds.until(lambda: failed_tasks(handle))
         failures = await failed_tasks(handle)
@@ -259,7 +260,7 @@ async def test_a_worker_ends_whatever_its_workflows_do(
         handle = await start(worker, run)
         await reached(blockers.inside)
         if cached:
-            assert await bounds.result_of(await start(worker, blockers.Quick.run)) == 2
+            assert await result_of(await start(worker, blockers.Quick.run)) == 2
         began = time.monotonic()
         await asyncio.wait_for(end(), SHUTDOWN_SECONDS)
     print(f"{run.__qualname__} {way.__name__}: {time.monotonic() - began:.1f} s")

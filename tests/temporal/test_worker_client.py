@@ -20,10 +20,10 @@ from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadingCodec, OffloadPlugin, data_converter
 from mistral_offload.temporal.outbound import message_encoder
 from mistral_offload.temporal.worker_client import worker_client, worker_converter
-from tests.bounds import connect, result_of, running
 from tests.temporal import lookups
 from tests.temporal.lookups import Lost, ReadByActivity, RunWorkerInside, Take
 from tests.temporal.plain_worker import VOUCHED, encoder_for, failed_tasks
+from tests.temporal_bounds import connect, result_of, running
 from tests.workflows.worker_runs import running_worker
 
 

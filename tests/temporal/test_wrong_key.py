@@ -32,10 +32,11 @@ from mistral_offload.config import (
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
-from tests import bounds
-from tests.bounds import result_of, running, until, within
+from tests import bounds, temporal_bounds
+from tests.bounds import until, within
 from tests.temporal.handovers import ACTIVITIES, WORKFLOWS, Handover
 from tests.temporal.plain_worker import VOUCHED
+from tests.temporal_bounds import result_of, running
 
 SIZES = [10, 3_000_000]
 """In the history, and in the store."""
@@ -55,7 +56,7 @@ async def connect(
     target: str, store: MemoryStore, key: str | None, lost_blobs: LostBlobConfig = LostBlobConfig()
 ) -> Client:
     plugin = OffloadPlugin(encoder=encoder(store, key), lost_blobs=lost_blobs)
-    return await bounds.connect(target, plugins=[plugin])
+    return await temporal_bounds.connect(target, plugins=[plugin])
 
 
 @asynccontextmanager

@@ -24,10 +24,11 @@ from temporalio.worker import Worker
 from mistral_offload.config import LostBlobConfig
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
-from tests import bounds
-from tests.bounds import result_of, running, until, within
+from tests import bounds, temporal_bounds
+from tests.bounds import until, within
 from tests.temporal.handovers import ACTIVITIES, WORKFLOWS, Handover, Memo
 from tests.temporal.plain_worker import VOUCHED, connect, encoder_for
+from tests.temporal_bounds import result_of, running
 
 SIZE = 3_000_000
 AT_ONCE = LostBlobConfig(after_seconds=0)
@@ -46,7 +47,7 @@ async def worker_of(
 ) -> AsyncGenerator[None]:
     """Run a worker with a cache of its own, as in a process of its own."""
     plugin = OffloadPlugin(encoder=encoder_for(store), lost_blobs=lost_blobs)
-    client = await bounds.connect(target, plugins=[plugin])
+    client = await temporal_bounds.connect(target, plugins=[plugin])
     with bounds.executor(1) as threads:
         worker = Worker(
             client,

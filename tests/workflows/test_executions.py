@@ -20,7 +20,8 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
-from tests.bounds import result_of, within
+from tests.bounds import within
+from tests.temporal_bounds import result_of
 from tests.workflows import documents
 from tests.workflows.worker_runs import NAMESPACE, Rig, running_worker
 

@@ -31,8 +31,9 @@ from mistral_offload.workflows import (
     Restoring,
 )
 from mistral_offload.workflows.activity_adapter import activity_definition
-from tests.bounds import connect, result_of, running, until
+from tests.bounds import until
 from tests.temporal.plain_worker import VOUCHED
+from tests.temporal_bounds import connect, result_of, running
 from tests.workflows import recordings
 from tests.workflows.worker_runs import Rig, running_worker
 

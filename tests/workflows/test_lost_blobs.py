@@ -14,8 +14,8 @@ from temporalio.exceptions import ApplicationError
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
-from tests.bounds import result_of
 from tests.temporal.plain_worker import VOUCHED
+from tests.temporal_bounds import result_of
 from tests.workflows import documents
 from tests.workflows.worker_runs import NAMESPACE, running_worker
 

@@ -8,9 +8,10 @@ from temporalio.worker import Worker
 
 from mistral_offload.storage import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
-from tests.bounds import connect, running, until
+from tests.bounds import until
 from tests.temporal.nexus_service import Doubling, TextsHandler, endpoint_for
 from tests.temporal.plain_worker import encoder_for
+from tests.temporal_bounds import connect, running
 from tests.workflows import nexus_calls
 from tests.workflows.worker_runs import running_worker
 

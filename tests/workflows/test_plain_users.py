@@ -10,7 +10,7 @@ from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import ContextInterceptor, data_converter, sandbox_runner
-from tests.bounds import connect, result_of, running
+from tests.temporal_bounds import connect, result_of, running
 from tests.workflows.plain import Plain, PlainChild, nothing, raw, repeat
 
 

@@ -26,16 +26,8 @@ from mistral_offload.temporal import data_converter
 from mistral_offload.workflows import WorkerSettings, workflow
 from mistral_offload.workflows.definitions import definition_of
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow
-from tests.bounds import (
-    connect,
-    in_background,
-    kill,
-    output_of,
-    read_line,
-    result_of,
-    start,
-    within,
-)
+from tests.bounds import in_background, kill, output_of, read_line, start, within
+from tests.temporal_bounds import connect, result_of
 from tests.workflows import documents
 
 REF = {"workflow_id": "w", "workflow_version_id": "v", "workflow_registration_id": "r"}

@@ -21,7 +21,8 @@ from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.temporal import OffloadingCodec, read_value
 from mistral_offload.temporal.wire.context_payloads import ContextPayload
 from mistral_offload.workflows import Activity, FieldOffloader, WorkerOptions, WorkerSettings
-from tests.bounds import connect, in_background, result_of
+from tests.bounds import in_background
+from tests.temporal_bounds import connect, result_of
 
 NAMESPACE = "default"
 
