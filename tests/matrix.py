@@ -113,7 +113,9 @@ def rows() -> Iterator[Row]:
     yield _alone("worker", (*FAST, "tests/temporal", "tests/workflows", "tests/fields", *ENCODING))
     yield _alone("encryption", ("tests/payload/test_encryption.py",))
     yield _alone("compression", ("tests/payload/test_compression.py",))
-    yield _alone("telemetry", ("tests/storage/test_telemetry.py",), ("opentelemetry-sdk",))
+    yield _alone(
+        "telemetry", ("tests/storage/test_telemetry.py",), ("opentelemetry-sdk", "tenacity")
+    )
     yield _alone("cli", ("tests/cli/test_main.py",))
     # The servers of the other tests there decrypt.
     serverless = "origin or does_not_start or too_short or by_themselves or inline"
