@@ -31,7 +31,8 @@ with workflow.unsafe.imports_passed_through():
     from mistral_offload.storage.store import FetchedBlob
     from mistral_offload.temporal import OffloadPlugin
     from mistral_offload.temporal.heartbeats import HeartbeatPace, SendTimes
-    from tests.bounds import connect, result_of, running, until, within
+    from tests.bounds import until, within
+    from tests.temporal_bounds import connect, result_of, running
 
 SIZE = 3_000_000
 TIMEOUT = timedelta(seconds=60)

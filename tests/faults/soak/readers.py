@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
     from mistral_offload.errors import MistralOffloadError
     from mistral_offload.temporal import OffloadPlugin
-    from tests.bounds import running
+    from tests.temporal_bounds import running
     from tests.faults.stack import make_text, turned
 
 QUEUE = "soak-readers"
