@@ -20,6 +20,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from mistral_offload._deferred_models import DEFER_BUILD
 from mistral_offload.errors import (
     BlobNotFoundError,
     ConfigurationError,
@@ -67,7 +68,7 @@ class Config(BaseModel):
     """Base class: immutable, hashable, refuses unknown names, and shows no value in an error."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True
+        frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=DEFER_BUILD
     )
 
     error_class: ClassVar[type[ConfigurationError]] = ConfigurationError

@@ -7,17 +7,19 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from mistral_offload._deferred_models import DEFER_BUILD
+
 
 class ResponseModel(BaseModel):
     """Base of response bodies; members unknown to this version are kept."""
 
-    model_config = ConfigDict(extra="allow", defer_build=True)
+    model_config = ConfigDict(extra="allow", defer_build=DEFER_BUILD)
 
 
 class RequestModel(BaseModel):
     """Base of request bodies; members that were not set are omitted, explicit nulls are sent."""
 
-    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=True)
+    model_config = ConfigDict(extra="allow", hide_input_in_errors=True, defer_build=DEFER_BUILD)
 
     @model_serializer(mode="wrap")
     def _omit_unset(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
