@@ -1,6 +1,7 @@
 """Writing of values without models by orjson, which takes a third of pydantic's time.
 
-The text is the one that pydantic writes. What orjson cannot write that way, pydantic writes: this
+The text is the one that pydantic writes; only exponents are spelled as the versions of both do it,
+``1e16`` or ``1e+16``. What orjson cannot write that way, pydantic writes: this
 module then returns None. orjson is optional.
 """
 

@@ -12,6 +12,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic_core import to_json
 
 from mistral_offload.config import (
     BlobStorageConfig,
@@ -47,6 +48,7 @@ from tests.vectors import (
     use_nonces,
 )
 
+OTHER_EXPONENTS = "older versions of pydantic and orjson write 1e16, newer ones 1e+16"
 NO_MARKED_FIELD = "JSON without a marked field is left as it is, not written again"
 ENCODE_DIFFERENCES = Differences(
     {
@@ -56,6 +58,11 @@ ENCODE_DIFFERENCES = Differences(
         **{
             f"raw/partial/{name}": NO_MARKED_FIELD
             for name in ("spaces", "dupe", "scalar", "bom", "nan")
+        },
+        **{
+            f"{mode}/numbers": OTHER_EXPONENTS
+            for mode in ("plain", "full/aes256")
+            if to_json(1e16) == b"1e16"
         },
     }
 )
