@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError
 from typing_extensions import Self
 
 from mistral_offload.errors import KeyTooLongError, PayloadSerializationError
+from mistral_offload.limits import SMALLEST_OFFLOADED_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.awaited_payloads import AwaitedPayloadError
 from mistral_offload.temporal.failures.lost_payloads import (
@@ -44,7 +45,7 @@ from mistral_offload.temporal.outbound.sdk_internals import (
     workflow_entered,
 )
 from mistral_offload.temporal.outbound.size_budget import unencoded_size_error, unstorable_error
-from mistral_offload.temporal.wire.held_payload import holding
+from mistral_offload.temporal.wire.held_payload import holding, to_message
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 
@@ -97,21 +98,21 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
                 platform's limit and offloading is off, or not possible for this execution.
         """
         require_delivered(values)
-        holds = self.holds_data and self._encoder.offloads and not self._has_own_codec
+        offloads, in_workflow = self._encoder.offloads, temporalio.workflow.in_workflow()
+        holds = self.holds_data and offloads and not self._has_own_codec
         try:
             with holding(holds and converts_command()):
                 payloads = self._inner.to_payloads(values)
         except PayloadSerializationError as refusal:
-            if not temporalio.workflow.in_workflow():
+            if not in_workflow:
                 raise
             raise _WorkflowSerializationError(str(refusal)) from refusal.__cause__
-        owner = self._owner()
         if LENIENT.get():  # details of a failure, which must be delivered
-            unstorable = self._unstorable_error(payloads, owner)
+            unstorable = self._unstorable_error(payloads, self._owner())
             if unstorable is not None:
                 text = f"[mistral-offload left out details of a failure: {unstorable}]"
                 payloads = self._inner.to_payloads([text])
-        if not temporalio.workflow.in_workflow():
+        if not in_workflow:
             return payloads
         if self._run.loop is None:
             self._run.loop = asyncio.get_running_loop()
@@ -120,8 +121,11 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             error = unencoded_size_error(payloads, self._encoder)
             if error is not None:
                 raise as_failure(error)
-        if not self._encoder.offloads:
+        if not offloads:
             return payloads
+        if all(payload.ByteSize() < SMALLEST_OFFLOADED_BYTES for payload in payloads):
+            return [to_message(payload) for payload in payloads]
+        owner = self._owner()
         unstorable = self._unstorable_error(payloads, owner)
         if unstorable is not None:
             raise as_failure(unstorable)
