@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 
 import temporalio.workflow
 from temporalio.api.common.v1 import Payload
+from typing_extensions import Self
 
 from mistral_offload.limits import (
     HISTORY_LIMIT_BYTES,
@@ -62,6 +63,8 @@ def floor_at(history_size: int, base: int) -> int:
         history_size: size of the history in bytes.
         base: floor in bytes while the history is short.
     """
+    if history_size < HISTORY_WARNING_BYTES:
+        return base
     return min([base, *(floor for size, floor in _LOWEST_FLOORS if history_size >= size)])
 
 
@@ -111,9 +114,11 @@ def parse_floor(text: str | None) -> int:
     return max(SMALLEST_OFFLOADED_BYTES, int(text[:10]))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PendingCall:
     """A call whose result will be part of the history.
+
+    A context manager around its start, which forgets the call if that fails.
 
     Attributes:
         headers: the headers of the call, with the floor of its result if that has fallen.
@@ -122,6 +127,13 @@ class PendingCall:
 
     headers: Mapping[str, Payload]
     forget: Callable[[], None]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.forget()
 
     def end_with(self, handle: Future[Any]) -> None:
         """Forget the call as soon as its handle is done."""
@@ -191,10 +203,7 @@ class HistoryGrowth:
                 )
         return size
 
-    @contextmanager
-    def calling(
-        self, headers: Mapping[str, Payload], *, is_local: bool = False
-    ) -> Generator[PendingCall]:
+    def calling(self, headers: Mapping[str, Payload], *, is_local: bool = False) -> PendingCall:
         """Count the result of a call as part of the history, while it is started and pending.
 
         Args:
@@ -203,8 +212,7 @@ class HistoryGrowth:
         """
         size = self.check()
         if self._base is None:
-            yield PendingCall(headers, lambda: None)
-            return
+            return PendingCall(headers, lambda: None)
         base = min(self._base, LOW_FLOOR_BYTES) if is_local else self._base
         floor = floor_at(size + self._expected, base)
         if floor < base:
@@ -217,11 +225,7 @@ class HistoryGrowth:
             self._expected -= expected
 
         self._expected += expected
-        try:
-            yield PendingCall(headers, forget)
-        except BaseException:
-            forget()
-            raise
+        return PendingCall(headers, forget)
 
     @property
     def _remedy(self) -> str:
