@@ -174,7 +174,9 @@ class _OwnContext:
         """Return a value with the context, for the readers of a workflow's results."""
         return wrap(value, self._full.without_token())
 
-    def wrap_arguments(self, arguments: Sequence[Any], *, with_token: bool = False) -> list[Any]:
+    def wrap_arguments(
+        self, arguments: Sequence[Any], *, with_token: bool = False
+    ) -> Sequence[Any]:
         """Return the arguments of a call with the context."""
         context = self._full if with_token else self._full.without_token()
         return wrap_arguments(arguments, context)
@@ -194,8 +196,10 @@ class _NoContext(_OwnContext):
     def wrap(self, value: Any) -> Any:
         return value
 
-    def wrap_arguments(self, arguments: Sequence[Any], *, with_token: bool = False) -> list[Any]:
-        return list(arguments)
+    def wrap_arguments(
+        self, arguments: Sequence[Any], *, with_token: bool = False
+    ) -> Sequence[Any]:
+        return arguments
 
 
 class _WorkflowContext(WorkflowInboundInterceptor):
@@ -259,7 +263,9 @@ class _OutboundContext(WorkflowOutboundInterceptor):
     def start_activity(self, input: StartActivityInput) -> temporalio.workflow.ActivityHandle[Any]:
         with current_history().calling(input.headers) as call:
             arguments = self._own.wrap_arguments(input.args, with_token=True)
-            handle = super().start_activity(replace(input, args=arguments, headers=call.headers))
+            if arguments is not input.args or call.headers is not input.headers:
+                input = replace(input, args=arguments, headers=call.headers)
+            handle = super().start_activity(input)
             call.end_with(handle)
         return handle
 
