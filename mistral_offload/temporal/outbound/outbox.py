@@ -180,8 +180,9 @@ class Outbox:
         if openness is not None:
             started = temporalio.workflow.info().workflow_start_time
             openness.seconds = (temporalio.workflow.now() - started).total_seconds()
-        floors = [each for each in (floor, list_floor(payloads)) if each is not None]
-        floor = min(floors, default=None)
+        needed = list_floor(payloads)
+        if needed is not None:
+            floor = needed if floor is None else min(floor, needed)
         marked: list[Payload] = []
         for payload in payloads:
             if len(payload.data) < SMALLEST_OFFLOADED_BYTES or _MARK in payload.metadata:

@@ -88,6 +88,8 @@ def offloading_floor(sizes: Iterable[PayloadSize], budget: int) -> int | None:
 
 def list_floor(payloads: Sequence[PayloadParts]) -> int | None:
     """Return the offloading floor of one argument list, by the server's limit for lists."""
+    if list_size(payloads) <= INLINE_LIMIT_BYTES:
+        return None
     return offloading_floor(map(PayloadSize.of, payloads), INLINE_LIMIT_BYTES)
 
 
