@@ -1,8 +1,8 @@
 """JSON of incoming payloads, parsed before a workflow's thread needs it.
 
-The codec parses large arrays and objects in another thread and marks their payloads; the converter
-takes the value and only validates it. A value is handed out once, and dropped with the asyncio task
-that decoded its payload. Without it the converter reads the payload's data as ever.
+The codec parses large texts, arrays and objects in another thread and marks their payloads; the
+converter takes the value and only validates it. A value is handed out once, and dropped with the
+asyncio task that decoded its payload. Without it the converter reads the payload's data as ever.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from mistral_offload.temporal.wire.context_payloads import carries_context, has_
 
 PARSED_FROM_BYTES = 128 * 1024
 """Smaller payloads are parsed where they are read."""
+
+_LARGE_KINDS = (b'"', b"[", b"{")
+"""First bytes of the JSON that can be large: texts, arrays and objects."""
 
 _MARK = "__offload_parsed"
 """Metadata key of a mark: a random name, so that a mark that was sent on means nothing."""
@@ -62,7 +65,7 @@ async def parse_ahead(payload: Payload, source: str | None) -> Payload:
         else payload.metadata.get("encoding") == b"json/plain"
     )
     data = payload.data
-    if not is_json or data[:1] not in (b"[", b"{"):
+    if not is_json or data[:1] not in _LARGE_KINDS:
         return payload
     try:
         value = await run_in_cpu_thread_async(lambda: from_json(data))

@@ -81,6 +81,7 @@ class Rooted(RootModel[list[int]]):
 
 EXACT = [
     Any,
+    *(str, int, float, bool, str | None, list[str] | None),
     list[Any],
     list[dict[str, Any]],
     dict[str, Any],

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import ValidationError
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -15,7 +16,9 @@ from temporalio.worker import Replayer, Worker
 
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
+from mistral_offload.temporal.converter import ContextCompositeConverter
 from mistral_offload.temporal.outbound.outbox import LostStandInError, Outbox, find_entry
+from mistral_offload.temporal.parsed_values import parse_ahead, take_parsed
 from tests.temporal.plain_worker import encoder_for, failed_tasks
 from tests.temporal_bounds import connect, result_of, running
 
@@ -123,3 +126,21 @@ def test_a_stand_in_without_data_is_never_sent() -> None:
     )
     with pytest.raises(LostStandInError):
         find_entry(stand_in)
+
+
+@pytest.mark.parametrize("value", ["ü" * SIZE, [1] * SIZE, {"text": "x" * SIZE}], ids=type)
+@pytest.mark.parametrize("hint", [None, Any, str, list[int], dict[str, str]], ids=str)
+async def test_a_large_value_is_parsed_ahead_and_read_as_ever(value: object, hint: Any) -> None:
+    converter = ContextCompositeConverter()
+    payload = converter.to_payload(value)
+    hints = None if hint is None else [hint]
+    try:
+        expected: object = converter.from_payloads([payload], hints)
+    except ValidationError as error:
+        expected = str(error)
+    assert take_parsed(await parse_ahead(payload, f"{uuid4()}")) is not None
+    try:
+        read: object = converter.from_payloads([await parse_ahead(payload, f"{uuid4()}")], hints)
+    except ValidationError as error:
+        read = str(error)
+    assert read == expected
