@@ -81,7 +81,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         """Return a copy of this converter for the payloads of one workflow or activity."""
         # Called twice for each activity; `copy.copy` takes three times as long.
         other = object.__new__(type(self))
-        other.__dict__ |= self.__dict__
+        vars(other).update(vars(self))
         other._context = context
         if self._run.own is None:
             self._run.own = context
