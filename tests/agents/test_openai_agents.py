@@ -21,8 +21,8 @@ with workflow.unsafe.imports_passed_through():
     from mistral_offload.storage.memory import MemoryStore
     from mistral_offload.temporal import OffloadPlugin
     from tests.agents.runs import PROMPT, REPLY, run_agent
-    from tests.temporal_bounds import connect
     from tests.temporal.plain_worker import encoder_for
+    from tests.temporal_bounds import connect
 
 
 @workflow.defn

@@ -25,8 +25,8 @@ with workflow.unsafe.imports_passed_through():
     from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
     from mistral_offload.errors import MistralOffloadError
     from mistral_offload.temporal import OffloadPlugin
-    from tests.temporal_bounds import running
     from tests.faults.stack import make_text, turned
+    from tests.temporal_bounds import running
 
 QUEUE = "soak-readers"
 SMALL, LARGE = 1_000, 400_000
