@@ -37,7 +37,9 @@ def format_duration(duration: timedelta) -> str:
 
 
 Duration = Annotated[timedelta, Field(ge=timedelta(0), le=_LONGEST), BeforeValidator(_duration)]
-PositiveDuration = Annotated[Duration, Field(gt=timedelta(0))]
+PositiveDuration = Annotated[
+    timedelta, Field(gt=timedelta(0), le=_LONGEST), BeforeValidator(_duration)
+]
 Value = Annotated[int, Field(ge=0, le=9999)]
 Overlap = Annotated[int, Field(ge=1, le=6)]
 ScheduleId = Annotated[str, Field(pattern=r"^[^/\x00-\x1f]{1,256}$")]
