@@ -107,7 +107,7 @@ def test_a_wrong_deployment_ends_nothing(
             wait_until(lambda: "nothing is stored under this key" in refusal(good, waiting[0]))
             executions.signal_workflow_execution(waiting[1], name="tell", input={"text": "hi"})
             wait_until(lambda: f"Execution {waiting[1]} waits for a blob" in worker.full_log())
-            wait_until(lambda: worker.full_log().count(f"{waiting[1]} waits for a blob") > 1)
+            wait_until(lambda: worker.full_log().count(f"{waiting[1]} waits for a blob") > 1, 90)
             assert statuses() == {"RUNNING"}
         with running(local_platform, right, deployment) as worker:
             executions.signal_workflow_execution(waiting[0], name="tell", input={"text": "hi"})
