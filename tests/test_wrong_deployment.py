@@ -67,7 +67,7 @@ def refusal(good: Mistral, execution_id: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.timeout(240)  # starts three workers, and waits for retries of workflow tasks
+@pytest.mark.timeout(400)  # starts three workers, and waits for retries of workflow tasks
 @pytest.mark.parametrize("wrong", ["prefix", "bucket"])
 def test_a_wrong_deployment_ends_nothing(
     local_platform: LocalPlatform, seaweed: Seaweed, wrong: str
@@ -104,7 +104,8 @@ def test_a_wrong_deployment_ends_nothing(
                 "make-large", input={"size": SIZE}, deployment_name=deployment, timeout_seconds=60
             )
             assert len(made["result"]) == SIZE
-            wait_until(lambda: "nothing is stored under this key" in refusal(good, waiting[0]))
+            # Each query may wait for the worker that was stopped, longer on a busy machine.
+            wait_until(lambda: "nothing is stored" in refusal(good, waiting[0]), 120)
             executions.signal_workflow_execution(waiting[1], name="tell", input={"text": "hi"})
             wait_until(lambda: f"Execution {waiting[1]} waits for a blob" in worker.full_log())
             wait_until(lambda: worker.full_log().count(f"{waiting[1]} waits for a blob") > 1, 90)
