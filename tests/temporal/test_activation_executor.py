@@ -20,7 +20,7 @@ SECONDS = 20.0
 
 @dataclass
 class Activation:
-    """What the executor reads of temporalio's activations."""
+    """An activation with the members that the executor reads."""
 
     run_id: str
     jobs: list[Any] = field(default_factory=list[Any])

@@ -64,7 +64,6 @@ class In:
     """Receives values of 1 MB, then waits, so that another worker has to replay all of them."""
 
     def __init__(self) -> None:
-        self.received = 0
         self.is_ending = False
 
     @workflow.run
@@ -80,17 +79,12 @@ class In:
                 for number in range(values)
             ]
         )
-        self.received = sum(map(len, received))
         await workflow.wait_condition(lambda: self.is_ending)
-        return self.received
+        return sum(map(len, received))
 
     @workflow.signal
     def end(self) -> None:
         self.is_ending = True
-
-    @workflow.query
-    def seen(self) -> int:
-        return self.received
 
 
 def plugin(folder: str) -> OffloadPlugin:

@@ -19,10 +19,12 @@ async def make(size: int) -> str:
 class WaitForSignal:
     def __init__(self) -> None:
         self.heard = 0
+        self.waits = False
 
     @workflows.workflow.entrypoint
     async def run(self, text: str) -> int:
         got = await same(text)
+        self.waits = True
         await workflows.workflow.wait_condition(lambda: self.heard > 0)
         return len(got) + self.heard
 
@@ -33,6 +35,10 @@ class WaitForSignal:
     @workflows.workflow.query(name="measure")
     def measure(self, text: str) -> int:
         return len(text)
+
+    @workflows.workflow.query(name="waits")
+    def is_waiting(self) -> bool:
+        return self.waits
 
 
 @workflows.workflow.define(name="make-large")

@@ -9,6 +9,8 @@ from temporalio.activity import Info
 from temporalio.api.failure.v1 import Failure
 from temporalio.common import RetryPolicy
 
+from mistral_offload._backoff import backoff_pause
+
 _CLOCK_TOLERANCE_SECONDS = 2.0
 
 
@@ -36,12 +38,12 @@ def will_be_retried(failure: Failure) -> bool:
 
 
 def _pause_seconds(policy: RetryPolicy, attempt: int) -> float:
-    longest = (policy.maximum_interval or timedelta.max).total_seconds()
-    try:
-        growth = policy.backoff_coefficient ** (attempt - 1)
-    except OverflowError:
-        return longest
-    return min(policy.initial_interval.total_seconds() * growth, longest)
+    return backoff_pause(
+        attempt,
+        first=policy.initial_interval.total_seconds(),
+        factor=policy.backoff_coefficient,
+        longest=(policy.maximum_interval or timedelta.max).total_seconds(),
+    )
 
 
 def _remaining_seconds(info: Info) -> float:
