@@ -88,7 +88,7 @@ def _targets(operation: str, size: int, lines: list[Line]) -> list[Target]:
     ours, floor, hashed, *others = lines
     wanted = [
         targets.little_cpu(operation, size, floor, hashed),
-        targets.no_slower(operation, size, floor, hashed),
+        targets.no_slower(floor),
         targets.small_peak(size, ours),
     ]
     wanted += [targets.far_from_naive(size, line) for line in others if line.way == Naive.way]
