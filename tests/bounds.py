@@ -57,7 +57,7 @@ async def within(work: Awaitable[T], seconds: float = PATIENCE_SECONDS) -> T:
         await asyncio.wait({task}, timeout=seconds)
         if task.done():
             return task.result()
-        raise StuckError(f"not done after {seconds:g} s: {_described(task)}")
+        raise StuckError(f"not done after {seconds:g} s: {_described(task)}{_other_tasks(task)}")
     finally:
         if not task.done():
             task.cancel()
@@ -276,6 +276,13 @@ def _described(task: asyncio.Future[Any]) -> str:
     frames = task.get_stack(limit=1) if isinstance(task, asyncio.Task) else []
     places = [f"{frame.f_code.co_filename}:{frame.f_lineno}" for frame in frames]
     return " at ".join([repr(task), *places])
+
+
+def _other_tasks(stuck: asyncio.Future[Any]) -> str:
+    """The loop's other tasks, one a line: one of them may be what a stuck task waits for."""
+    current = asyncio.current_task()
+    tasks = [task for task in asyncio.all_tasks() if task not in (stuck, current)]
+    return "".join(f"\n  beside {_described(task)}" for task in tasks)
 
 
 @contextmanager

@@ -133,7 +133,6 @@ async def test_executions_wait_for_a_worker_with_the_right_store(
 
 
 @pytest.mark.parametrize("kind", ["measure", "measure_in_a_thread", "resume"])
-@pytest.mark.xfail(strict=False, reason="open: passes alone, and stalls in some whole runs")
 async def test_activities_wait_and_lose_no_attempt(
     temporal_target: str, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:

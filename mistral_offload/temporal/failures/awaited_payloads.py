@@ -10,7 +10,9 @@ attempt that ends for want of a payload is given back.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import timedelta
 
@@ -118,7 +120,10 @@ def use_client(client: Client) -> None:
 
 
 async def give_attempt_back(failure: AwaitedPayloadError, info: Info) -> AwaitedPayloadError:
-    """Raise an activity's number of attempts by one.
+    """Raise an activity's number of attempts by one, also if the activity is cancelled meanwhile.
+
+    A worker that shuts down cancels its activities; without this its last one could use up the
+    attempts that others need.
 
     Args:
         failure: the failure of the current attempt.
@@ -130,7 +135,11 @@ async def give_attempt_back(failure: AwaitedPayloadError, info: Info) -> Awaited
     policy = info.retry_policy
     if policy is None or policy.maximum_attempts == 0:
         return failure
-    problem = await _raise_maximum(info, policy.maximum_attempts + 1)
+    change = asyncio.ensure_future(_raise_maximum(info, policy.maximum_attempts + 1))
+    while not change.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([change])
+    problem = change.result()
     if problem is None:
         return failure
     _logger.error(
