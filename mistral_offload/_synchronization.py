@@ -81,12 +81,20 @@ def warn_if_blocking_loop() -> None:
 
 async def read_body_async(response: httpx.Response) -> None:
     """Read the whole body of a response opened as a stream, and close the response."""
-    await response.aread()
+    try:
+        await response.aread()
+    except BaseException:
+        await response.aclose()
+        raise
 
 
 def read_body(response: httpx.Response) -> None:
     """Read the whole body of a response opened as a stream, and close the response."""
-    response.read()
+    try:
+        response.read()
+    except BaseException:
+        response.close()
+        raise
 
 
 async def iterate_body_async(response: httpx.Response) -> AsyncGenerator[bytes, None]:

@@ -39,7 +39,8 @@ for an area, and the narrow classes to recover from a particular condition::
     │   ├── AuthenticationError (401)      ├── ValidationError (422)
     │   ├── PermissionDeniedError (403)    ├── RateLimitError (429)
     │   ├── NotFoundError (404)            └── ServerError (5xx)
-    │   └── ResponseValidationError        a success response with an unexpected body
+    │   ├── ResponseValidationError        a success response with an unexpected body
+    │   └── ResponseTooLargeError          a body, or one event, over the client's limit
     └── WorkflowError                      an execution; has execution_id and status
         ├── ExecutionNotFoundError         Temporal has no such execution
         ├── WorkflowFailedError            the execution ended without a result
@@ -84,6 +85,7 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "ReferenceRefusedError",
+    "ResponseTooLargeError",
     "ResponseValidationError",
     "ServerError",
     "ServiceAccountTokenError",
@@ -408,6 +410,29 @@ class ServerError(APIError):
 
 class ResponseValidationError(APIError):
     """The platform reported success, but the body is not what the operation returns."""
+
+
+class ResponseTooLargeError(APIError):
+    """A response's body, or one event of a stream, is larger than the client accepts.
+
+    Attributes:
+        size: bytes after decompression: all of them if the response names its length, otherwise
+            those read when the limit was exceeded.
+        limit: the client's ``max_response_bytes``.
+    """
+
+    def __init__(
+        self, what: str, *, size: int, limit: int, status_code: int, headers: Mapping[str, str]
+    ) -> None:
+        super().__init__(
+            f"{what} has {size:,} bytes or more, over the limit of {limit:,} bytes: raise "
+            "max_response_bytes of the client if it is meant to be so large",
+            status_code=status_code,
+            body="",
+            headers=headers,
+        )
+        self.size = size
+        self.limit = limit
 
 
 class WorkflowError(MistralOffloadError):

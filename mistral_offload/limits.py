@@ -73,6 +73,9 @@ DEFAULT_CACHE_DIRECTORY_BYTES = 4096 * MIB
 DEFAULT_REQUEST_TIMEOUT_SECONDS = 300.0
 """Connect, read, write and pool timeout of a REST request, the same as in the official client."""
 
+DEFAULT_MAX_RESPONSE_BYTES = 64 * MIB
+"""Bound of one REST response, decompressed, and of one event of a stream."""
+
 DEFAULT_HOLD_SECONDS = 5.0
 """Time for which the platform may hold a start request until there is a result."""
 

@@ -58,7 +58,7 @@ def worker(
 def test_client(number: int, printed: str, platform: LocalPlatform, worker: WorkerProcess) -> None:
     local = f"BlobStorageConfig(storage_provider='local', path={worker.storage['path']!r})"
     program = replaced(programs()[number], STORAGE, local)
-    address = f"api_key='local', server_url={platform.server_url!r}"
+    address = f"api_key={platform.api_key!r}, server_url={platform.server_url!r}"
     program = replaced(program, 'api_key="your_api_key"', address)
     finished = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],

@@ -21,6 +21,7 @@ from mistral_offload.api.request_inputs import (
     describe_input,
     render_inline_input,
 )
+from mistral_offload.api.response_body import limit_body
 from mistral_offload.api.responses import (
     connection_error,
     is_retryable,
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 _CONCURRENT_ENCODINGS = 4
 """Inputs encoded at a time per event loop; twice as many delay the loop by 50 ms."""
+
+_MOST_REDIRECTS = 20
 
 _logger = logging.getLogger("mistral_offload")
 
@@ -105,6 +108,7 @@ class AsyncHttp:
         Raises:
             PayloadError, StorageError: the input could not be encoded; nothing was sent.
             APIConnectionError: the last attempt got no response.
+            ResponseTooLargeError: the body is larger than the client accepts.
         """
         await _synchronization.warn_if_blocking_loop_async()
         content = await self._encode_async(operation, path, body)
@@ -119,8 +123,10 @@ class AsyncHttp:
             attempt += 1
             outcome: SendResult | APIConnectionError
             try:
-                response = await client.send(request, stream=True, follow_redirects=True)
-                if not is_stream(operation, response):
+                response = await _send_once_async(client, request)
+                streams = is_stream(operation, response)
+                limit_body(operation, response, None if streams else self.max_response_bytes)
+                if not streams:
                     await _synchronization.read_body_async(response)
             except httpx.TransportError as error:
                 outcome = connection_error(operation, request, error)
@@ -135,6 +141,11 @@ class AsyncHttp:
                     raise outcome
                 return outcome
             await _synchronization.sleep_async(pause)
+
+    @property
+    def max_response_bytes(self) -> int:
+        """Bound of one response, decompressed, and of one event of a stream."""
+        return self._connection.max_response_bytes
 
     @property
     def held_requests(self) -> HeldRequests:
@@ -253,3 +264,17 @@ class AsyncHttp:
         if client is None:
             client = self._own_clients.setdefault(scope, AsyncClient())
         return client
+
+
+async def _send_once_async(client: AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send a request and follow redirects; return the response with its body unread.
+
+    httpx would read the body of each redirect in full, however large.
+    """
+    response = await client.send(request, stream=True, follow_redirects=False)
+    for _ in range(_MOST_REDIRECTS):
+        if response.next_request is None:
+            break
+        await response.aclose()
+        response = await client.send(response.next_request, stream=True, follow_redirects=False)
+    return response

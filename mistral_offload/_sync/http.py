@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: b23c4b63cd827a92
+# sha256 of the rest: 551cb061bd68342e
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -25,6 +25,7 @@ from mistral_offload.api.request_inputs import (
     describe_input,
     render_inline_input,
 )
+from mistral_offload.api.response_body import limit_body
 from mistral_offload.api.responses import (
     connection_error,
     is_retryable,
@@ -43,6 +44,8 @@ T = TypeVar("T")
 
 _CONCURRENT_ENCODINGS = 4
 """Inputs encoded at a time per event loop; twice as many delay the loop by 50 ms."""
+
+_MOST_REDIRECTS = 20
 
 _logger = logging.getLogger("mistral_offload")
 
@@ -109,6 +112,7 @@ class SyncHttp:
         Raises:
             PayloadError, StorageError: the input could not be encoded; nothing was sent.
             APIConnectionError: the last attempt got no response.
+            ResponseTooLargeError: the body is larger than the client accepts.
         """
         _synchronization.warn_if_blocking_loop()
         content = self._encode(operation, path, body)
@@ -123,8 +127,10 @@ class SyncHttp:
             attempt += 1
             outcome: SendResult | APIConnectionError
             try:
-                response = client.send(request, stream=True, follow_redirects=True)
-                if not is_stream(operation, response):
+                response = _send_once(client, request)
+                streams = is_stream(operation, response)
+                limit_body(operation, response, None if streams else self.max_response_bytes)
+                if not streams:
                     _synchronization.read_body(response)
             except httpx.TransportError as error:
                 outcome = connection_error(operation, request, error)
@@ -139,6 +145,11 @@ class SyncHttp:
                     raise outcome
                 return outcome
             _synchronization.sleep(pause)
+
+    @property
+    def max_response_bytes(self) -> int:
+        """Bound of one response, decompressed, and of one event of a stream."""
+        return self._connection.max_response_bytes
 
     @property
     def held_requests(self) -> HeldRequests:
@@ -257,3 +268,17 @@ class SyncHttp:
         if client is None:
             client = self._own_clients.setdefault(scope, Client())
         return client
+
+
+def _send_once(client: Client, request: httpx.Request) -> httpx.Response:
+    """Send a request and follow redirects; return the response with its body unread.
+
+    httpx would read the body of each redirect in full, however large.
+    """
+    response = client.send(request, stream=True, follow_redirects=False)
+    for _ in range(_MOST_REDIRECTS):
+        if response.next_request is None:
+            break
+        response.close()
+        response = client.send(response.next_request, stream=True, follow_redirects=False)
+    return response

@@ -1,13 +1,14 @@
 # Generated from mistral_offload/_async/streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 8edbff7dd68955be
+# sha256 of the rest: bf511db59f3094d9
 
 """Streams of events and log records, read as they arrive."""
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import deque
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -16,13 +17,20 @@ from typing_extensions import Self
 
 from mistral_offload import _synchronization
 from mistral_offload._sync.http import SyncHttp
-from mistral_offload.api.responses import check_stream, connection_error, to_frame_model
+from mistral_offload.api.responses import (
+    check_stream,
+    connection_error,
+    event_too_large,
+    to_frame_model,
+)
 from mistral_offload.api.retries import pause_seconds
-from mistral_offload.api.sse import Frame, FrameReader
-from mistral_offload.api.stream_calls import StreamCall, parse_frame
+from mistral_offload.api.sse import EventTooLargeError, Frame, FrameReader
+from mistral_offload.api.stream_calls import StreamCall, is_error, parse_frame
 from mistral_offload.errors import APIConnectionError, StreamDisconnectedError
 
 T = TypeVar("T")
+
+_logger = logging.getLogger("mistral_offload")
 
 
 class SyncEventStream(Generic[T]):
@@ -51,7 +59,8 @@ class SyncEventStream(Generic[T]):
         self._call = call
         self._reconnects = reconnect
         self._backoff = http.backoff(call.operation, call.options)
-        self._last_id: str | None = None
+        self._last_id = call.last_event_id
+        self._retry_seconds = 0.0
         self._last_frame_at = time.monotonic()
         self._attempts = 0
         self._has_read = False
@@ -71,6 +80,12 @@ class SyncEventStream(Generic[T]):
                 frame = self._next_frame()
                 if frame is None:
                     break
+                self._last_id = frame.id
+                if frame.retry is not None:
+                    self._retry_seconds = frame.retry / 1000
+                if frame.is_keep_alive and not is_error(frame):
+                    self._note_progress()
+                    continue
                 return self._decode(frame)
             except (StreamDisconnectedError, APIConnectionError):
                 self.close()
@@ -102,32 +117,51 @@ class SyncEventStream(Generic[T]):
     def _attach(self, response: httpx.Response) -> None:
         self._response = response
         self._chunks = _synchronization.iterate_body(response)
-        self._reader = FrameReader()
-        self._pending: deque[Frame] = deque()
+        self._reader = FrameReader(last_id=self._last_id, largest=self._http.max_response_bytes)
+        self._frames: Iterator[Frame] = iter(())
         self._has_ended = self._is_closed = False
 
     def _next_frame(self) -> Frame | None:
         """Return the next frame, or None when the stream has ended."""
-        while not self._pending and not self._has_ended:
+        while True:
+            # Read one by one, so that events before one that is too large are delivered.
+            frame = next(self._frames, None)
+            if frame is not None or self._has_ended:
+                return frame
             try:
                 chunk = self._chunks.__next__()
             except StopIteration:
                 self._has_ended = True
-                self._pending.extend(self._reader.finish())
+                if self._reader.is_inside_event:
+                    self._note_cut()
             except httpx.TransportError as error:
                 operation, request = self._call.operation, self._response.request
                 raise connection_error(operation, request, error) from error
             else:
-                self._pending.extend(self._reader.feed(chunk))
-        return self._pending.popleft() if self._pending else None
+                self._frames = self._read_frames(chunk)
+
+    def _read_frames(self, chunk: bytes) -> Iterator[Frame]:
+        try:
+            yield from self._reader.feed(chunk)
+        except EventTooLargeError as error:
+            raise event_too_large(self._call.operation, self._response, error) from error
+
+    def _note_cut(self) -> None:
+        """Drop half an event at the end of the stream; reconnect for the whole one if wanted."""
+        text = "the connection was closed in the middle of an event"
+        if self._reconnects:
+            raise StreamDisconnectedError(reason="read_error", error=text)
+        _logger.warning("%s: %s, which is dropped", self._call.operation.name, text)
+
+    def _note_progress(self) -> None:
+        self._last_frame_at, self._attempts, self._has_read = time.monotonic(), 0, True
 
     def _decode(self, frame: Frame) -> T:
         operation = self._call.operation
         members = parse_frame(operation, self._response, frame)
         self._http.decode(operation, members.get("data"))
         decoded = to_frame_model(operation, self._response, frame, members)
-        self._last_id = frame.id
-        self._last_frame_at, self._attempts, self._has_read = time.monotonic(), 0, True
+        self._note_progress()
         return decoded
 
     def _can_reconnect(self) -> bool:
@@ -135,11 +169,14 @@ class SyncEventStream(Generic[T]):
         # Without the id of the last event, the stream would begin from its start again.
         can_resume = self._last_id is not None or not self._has_read
         silent_ms = (time.monotonic() - self._last_frame_at) * 1000
-        return self._reconnects and can_resume and silent_ms < self._backoff.max_elapsed_time
+        remaining_ms = self._backoff.max_elapsed_time - silent_ms
+        in_time = remaining_ms > 0 and self._retry_seconds * 1000 <= remaining_ms
+        return self._reconnects and can_resume and in_time
 
     def _reconnect(self) -> None:
         self._attempts += 1
-        _synchronization.sleep(pause_seconds(self._backoff, self._attempts, None))
+        pause = pause_seconds(self._backoff, self._attempts, None)
+        _synchronization.sleep(max(pause, self._retry_seconds))
         self._attach(_request(self._http, self._call.resume_after(self._last_id)))
 
 

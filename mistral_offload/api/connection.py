@@ -19,7 +19,7 @@ from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.query import render_query
 from mistral_offload.api.retries import DEFAULT_RETRIES, NO_RETRIES, RetryConfig
 from mistral_offload.errors import ServiceAccountTokenError
-from mistral_offload.limits import DEFAULT_REQUEST_TIMEOUT_SECONDS
+from mistral_offload.limits import DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_REQUEST_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
     from mistral_offload.api.operation import Operation
@@ -30,6 +30,9 @@ SERVERS = {
     "eu": "https://api.eu.mistral.ai",
     "us": "https://api.us.mistral.ai",
 }
+
+_ACCEPTED_CODINGS = "gzip, deflate"
+"""Content codings that are read; others can turn a few bytes into gigabytes in a single step."""
 
 USER_AGENT = f"mistral-offload/{__version__} python/{platform.python_version()}"
 
@@ -64,6 +67,7 @@ class Connection:
         retry_config: RetryConfig | None,
         encoder: PayloadEncoder | None = None,
         hold_seconds: float = 0.0,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
         self._api_key = api_key
         self._server_url = server_url or _named_server(server)
@@ -71,6 +75,7 @@ class Connection:
         self._retries = retry_config
         self.namespace: FetchOnce[str] = FetchOnce(namespace)
         self.held_requests = HeldRequests(hold_seconds)
+        self.max_response_bytes = max_response_bytes
         self._encoder = encoder
 
     @cached_property
@@ -95,6 +100,7 @@ class Connection:
         """Build the request of an operation; retries send the same one."""
         server_url = (options.get("server_url") or self._server_url).rstrip("/")
         headers = httpx.Headers({"accept": operation.accept, "user-agent": USER_AGENT})
+        headers["accept-encoding"] = _ACCEPTED_CODINGS
         if body is not None:
             headers["content-type"] = "application/json"
         headers.update(options.get("http_headers"))

@@ -11,7 +11,7 @@ from pydantic import ValidationError as PydanticValidationError
 
 from mistral_offload.api.operation import EVENT_STREAM, Operation
 from mistral_offload.api.retries import RetryConfig
-from mistral_offload.api.sse import Frame
+from mistral_offload.api.sse import EventTooLargeError, Frame
 from mistral_offload.errors import (
     APIConnectionError,
     APIError,
@@ -23,6 +23,7 @@ from mistral_offload.errors import (
     PayloadDecodeError,
     PermissionDeniedError,
     RateLimitError,
+    ResponseTooLargeError,
     ResponseValidationError,
     ServerError,
     ValidationError,
@@ -56,7 +57,7 @@ def parse_json(operation: Operation[Any], response: httpx.Response) -> Any:
         raise _api_error(_error_class(response.status_code), operation, response)
     if operation.returns is type(None):
         return None
-    if "json" not in response.headers.get("content-type", ""):
+    if "json" not in response.headers.get("content-type", "").lower():
         raise _api_error(ResponseValidationError, operation, response, "did not return JSON")
     try:
         return load_json(response.content)
@@ -96,7 +97,7 @@ def check_stream(operation: Operation[Any], response: httpx.Response) -> None:
 
 def is_stream(operation: Operation[Any], response: httpx.Response) -> bool:
     """Return True when the response is the requested stream, to be read as it arrives."""
-    media_type = response.headers.get("content-type", "").partition(";")[0].strip()
+    media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     return response.is_success and media_type == operation.accept == EVENT_STREAM
 
 
@@ -123,6 +124,19 @@ def invalid_frame(
         f"{operation.name} {problem}",
         status_code=response.status_code,
         body=(frame.data or b"").decode(errors="replace"),
+        headers=response.headers,
+    )
+
+
+def event_too_large(
+    operation: Operation[Any], response: httpx.Response, error: EventTooLargeError
+) -> ResponseTooLargeError:
+    """Return the error for an event over the client's limit."""
+    return ResponseTooLargeError(
+        f"{operation.name}: one event of the stream",
+        size=error.size,
+        limit=error.limit,
+        status_code=response.status_code,
         headers=response.headers,
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mistral_offload.limits import DEFAULT_MAX_RESPONSE_BYTES
+
 _BOM = b"\xef\xbb\xbf"
 _LONGEST_RETRY_DIGITS = 18
 
@@ -15,7 +17,8 @@ class Frame:
 
     Attributes:
         event: the event's type, or None.
-        id: id of this event, or of the latest one that had an id; None before the first.
+        id: id of this event, or of the latest one that had an id; None before the first. An empty
+            id means that a reconnect must name no event.
         retry: pause before a reconnect in milliseconds, or None.
         data: the data lines joined by newlines, or None without a data line.
     """
@@ -25,45 +28,82 @@ class Frame:
     retry: int | None
     data: bytes | None
 
+    @property
+    def is_keep_alive(self) -> bool:
+        """True if the data is blank; by the standard such an event is not delivered."""
+        return self.data is not None and not self.data.strip()
+
+
+class EventTooLargeError(Exception):
+    """An event, or one line, is larger than allowed.
+
+    Attributes:
+        size: bytes read when the limit was exceeded.
+        limit: most bytes of an event.
+    """
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"{size:,} bytes, over the limit of {limit:,} bytes")
+        self.size = size
+        self.limit = limit
+
 
 class FrameReader:
     """Incremental parser of an event stream.
 
-    The pieces of an unfinished line are kept apart and joined once, so that a large event costs one
-    pass however many chunks it arrives in.
+    A large event costs one pass however many chunks it arrives in.
+
+    Args:
+        last_id: id of the last event of the stream that this one continues.
+        largest: most bytes of one event.
     """
 
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
+    def __init__(
+        self, *, last_id: str | None = None, largest: int = DEFAULT_MAX_RESPONSE_BYTES
+    ) -> None:
+        self._largest = largest
+        self._held = 0
+        """Bytes of the unfinished event's complete lines."""
+        self._line = bytearray()
         self._ended_in_cr = False
         self._at_start = True
         self._event: str | None = None
-        self._id: str | None = None
+        self._id = last_id
         self._retry: int | None = None
         self._data: list[bytes] = []
         self._has_fields = False
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Add the next bytes; yield the frames they complete."""
+        """Add the next bytes; yield the frames they complete.
+
+        Raises:
+            EventTooLargeError: an event, or one line, is larger than allowed.
+        """
+        if not chunk:
+            return
         if self._ended_in_cr and chunk.startswith(b"\n"):
             chunk = chunk[1:]
-        if chunk:
-            self._ended_in_cr = chunk.endswith(b"\r")
+        self._ended_in_cr = chunk.endswith(b"\r")
         for part in chunk.splitlines(keepends=True):
             line = part.rstrip(b"\r\n")
-            self._pieces.append(line)
-            if len(line) < len(part):
-                yield from self._finish_line()
+            size = self._held + len(self._line) + len(line)
+            if size > self._largest:
+                raise EventTooLargeError(size, self._largest)
+            if len(line) == len(part):
+                self._line += line
+            else:
+                if self._line:
+                    self._line += line
+                    line = bytes(self._line)
+                    self._line = bytearray()
+                yield from self._finish_line(line)
 
-    def finish(self) -> Iterator[Frame]:
-        """End the stream; yield the last frame if no blank line has ended it."""
-        if self._pieces:
-            yield from self._finish_line()
-        yield from self._finish_frame()
+    @property
+    def is_inside_event(self) -> bool:
+        """True if a stream that ended here was cut: by the standard, half an event is dropped."""
+        return self._has_fields or bool(self._line and not self._line.startswith(b":"))
 
-    def _finish_line(self) -> Iterator[Frame]:
-        line = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        self._pieces.clear()
+    def _finish_line(self, line: bytes) -> Iterator[Frame]:
         if self._at_start:
             line, self._at_start = line.removeprefix(_BOM), False
         if line:
@@ -88,6 +128,7 @@ class FrameReader:
         else:
             return
         self._has_fields = True
+        self._held += len(line)
 
     def _finish_frame(self) -> Iterator[Frame]:
         if not self._has_fields:
@@ -96,5 +137,5 @@ class FrameReader:
         frame = Frame(self._event, self._id, self._retry, data if self._data else None)
         # By the standard, later frames keep the id; all other fields start empty.
         self._event = self._retry = None
-        self._data, self._has_fields = [], False
+        self._data, self._has_fields, self._held = [], False, 0
         yield frame

@@ -20,6 +20,7 @@ T = TypeVar("T")
 _ERROR = "error"
 _REASONS = frozenset({"read_error", "stream_error", "internal_error"})
 _LAST_EVENT_ID = "last_event_id"
+_HEADER = "last-event-id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +42,38 @@ class StreamCall(Generic[T]):
     options: CallOptions
     resumes_by_header: bool = False
 
+    @property
+    def last_event_id(self) -> str | None:
+        """Id of the event after which the stream begins; None if it begins where it likes."""
+        value = self.query.get(_LAST_EVENT_ID)
+        if self.resumes_by_header:
+            value = (self.options.get("http_headers") or {}).get(_HEADER)
+        if isinstance(value, bytes):
+            value = value.decode()
+        return value if isinstance(value, str) else None
+
     def resume_after(self, event_id: str | None) -> StreamCall[T]:
-        """Return the request for the same stream, beginning after this event."""
+        """Return the request for the same stream, beginning after this event.
+
+        None leaves the request as it is. An empty id, by which the platform takes back the ids it
+        has sent, makes the request name no event.
+        """
         if event_id is None:
             return self
         if not self.resumes_by_header:
-            return replace(self, query={**self.query, _LAST_EVENT_ID: event_id})
-        headers = {**(self.options.get("http_headers") or {}), "last-event-id": event_id}
+            return replace(self, query={**self.query, _LAST_EVENT_ID: event_id or None})
+        given = self.options.get("http_headers") or {}
+        headers = {name: value for name, value in given.items() if name.lower() != _HEADER}
+        if event_id:
+            # The standard sends ids as UTF-8; httpx encodes text as ASCII only.
+            headers[_HEADER] = cast("str", event_id.encode())
         options = cast("CallOptions", {**self.options, "http_headers": headers})
         return replace(self, options=options)
+
+
+def is_error(frame: Frame) -> bool:
+    """Return True for the frame with which the platform ends a stream."""
+    return frame.event == _ERROR
 
 
 def parse_frame(
@@ -61,7 +85,7 @@ def parse_frame(
         StreamDisconnectedError: the frame is an error, with which the platform ends the stream.
         ResponseValidationError: its data is not JSON.
     """
-    if frame.event == _ERROR:
+    if is_error(frame):
         raise _disconnect_error(frame.data or b"")
     members: dict[str, Any] = {"event": frame.event, "id": frame.id, "retry": frame.retry}
     if frame.data is not None:

@@ -110,20 +110,14 @@ def codec_server(
 def _serve(app: ASGIApp, listener: socket.socket) -> None:
     import uvicorn
 
+    from mistral_offload.codecserver.http_server import server_config
+
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops, then raises the signal again
         signal.signal(number, signal.default_int_handler)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,  # the paths of downloads contain links
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            timeout_graceful_shutdown=_STOP_SECONDS,
-        )
-    )
+    config = server_config(app, stop_seconds=_STOP_SECONDS)
+    config.access_log = False  # the paths of downloads contain links
+    server = uvicorn.Server(config)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listener])
 

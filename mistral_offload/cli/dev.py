@@ -49,6 +49,9 @@ def dev(
         bool, typer.Option("--ui", help="Serve Temporal's UI, with payloads decoded.")
     ] = False,
     ui_port: Annotated[int, typer.Option(help="Port of the UI; 0 takes a free one.")] = 0,
+    api_key: Annotated[
+        str | None, typer.Option(help="The key that requests must carry; by default, a random one.")
+    ] = None,
     config: ConfigOption = None,
     log_level: Annotated[
         LogLevel | None, typer.Option(help="Show logs on stderr, from this level on.")
@@ -78,6 +81,7 @@ def dev(
             encoder=load_settings(config).payload_encoder() if ui else None,
             log_level=log_level.value if log_level else "error",
             logs=sys.stderr.buffer if log_level else None,
+            api_key=api_key,
         ) as platform:
             _announce(platform, db)
             _run_until_interrupted(platform)
@@ -113,7 +117,8 @@ def _announce(platform: LocalPlatform, db: Path | None) -> None:
         console.print(value, markup=False)
     if not platform.loopback_only:
         console.print(
-            "\nExposed to the network: anyone who can reach it can use it.", style="bold red"
+            "\nExposed to the network: the REST API for anyone with this key, Temporal for anyone.",
+            style="bold red",
         )
     console.print("\nA worker needs:\n")
     _print_exports(console, platform.environment())

@@ -12,7 +12,7 @@ from mistral_offload._async.client import AsyncMistral
 from mistral_offload._sync.client import SyncMistral
 from mistral_offload.api.connection import Connection
 from mistral_offload.api.retries import RetryConfig
-from mistral_offload.limits import DEFAULT_HOLD_SECONDS
+from mistral_offload.limits import DEFAULT_HOLD_SECONDS, DEFAULT_MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
     from mistral_offload.client.resources import Events, Workflows
@@ -55,6 +55,8 @@ class Mistral(AsyncMistral, SyncMistral):
             request that starts a workflow, so that a short one needs no other request. Longer ones
             are polled for, and all of them once the platform, or a proxy in front of it, has
             proved not to support this. 0 switches it off.
+        max_response_bytes: most bytes of one response after decompression, and of one event of a
+            stream; 64 MiB by default. Blobs are read from the store and do not count.
         workflow_payload_offloading: the store for large inputs and results, and the size from
             which inputs are offloaded. Default: no offloading.
         workflow_payload_encryption: encryption keys and mode. Default: no encryption.
@@ -62,7 +64,8 @@ class Mistral(AsyncMistral, SyncMistral):
             compressed. Default: no compression.
 
     Raises:
-        ValueError: ``server`` is not one of the three names, or ``hold_seconds`` is negative.
+        ValueError: ``server`` is not one of the three names, ``hold_seconds`` is negative, or
+            ``max_response_bytes`` is not positive.
         MissingExtraError: encryption or compression is configured, but its packages are not
             installed.
     """
@@ -79,12 +82,15 @@ class Mistral(AsyncMistral, SyncMistral):
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
         hold_seconds: float = DEFAULT_HOLD_SECONDS,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
         workflow_payload_offloading: PayloadOffloadingConfig | None = None,
         workflow_payload_encryption: PayloadEncryptionConfig | None = None,
         workflow_payload_compression: PayloadCompressionConfig | None = None,
     ) -> None:
         if not hold_seconds >= 0:
             raise ValueError(f"hold_seconds must be 0 or more, not {hold_seconds}")
+        if not max_response_bytes > 0:
+            raise ValueError(f"max_response_bytes must be positive, not {max_response_bytes}")
         encoder = None
         if (
             workflow_payload_offloading
@@ -107,6 +113,7 @@ class Mistral(AsyncMistral, SyncMistral):
             retry_config=retry_config,
             encoder=encoder,
             hold_seconds=hold_seconds,
+            max_response_bytes=max_response_bytes,
         )
         self._given_client = client
         self._given_async_client = async_client

@@ -86,9 +86,9 @@ class _Endpoints:
             if len(decoded.data) <= self._options.preview_bytes:
                 return decoded
             link = self._link(request, payload, namespace)
-            return preview(decoded, link=link)
+            return await asyncio.to_thread(preview, decoded, link=link)
 
-        return write_payloads(await asyncio.gather(*map(show, payloads)))
+        return await write_payloads(await asyncio.gather(*map(show, payloads)))
 
     async def decode_whole(self, request: Request) -> Response:
         """Decode payloads in full; the limit applies to all of them together."""
@@ -99,13 +99,13 @@ class _Endpoints:
             if sum(len(each.data) for each in whole) > self._options.max_decoded_bytes:
                 limit = self._options.max_decoded_bytes
                 raise Refusal(413, f"the response would exceed the limit of {limit:,} bytes")
-        return write_payloads(whole)
+        return await write_payloads(whole)
 
     async def encode(self, request: Request) -> Response:
         """Encode payloads in a form that workers can decode."""
         read_namespace(request, self._options)
         payloads = await read_payloads(request, self._options)
-        return write_payloads(await asyncio.gather(*map(self._codecs.encode, payloads)))
+        return await write_payloads(await asyncio.gather(*map(self._codecs.encode, payloads)))
 
     async def download(self, request: Request) -> Response:
         """Return the value that a link refers to, as a file."""
@@ -113,7 +113,7 @@ class _Endpoints:
         require_namespace(target.namespace, self._options)
         decoded = await self._codecs.decode(target.payload, namespace=target.namespace)
         text = is_text(decoded)
-        digest = hashlib.sha256(decoded.data).hexdigest()
+        digest = (await asyncio.to_thread(hashlib.sha256, decoded.data)).hexdigest()
         return Response(
             decoded.data,
             media_type="application/json" if text else "application/octet-stream",

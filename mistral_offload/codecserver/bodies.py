@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from google.protobuf.json_format import MessageToJson, Parse, ParseError
+import asyncio
+import json
+
+from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
 from starlette.requests import Request
 from starlette.responses import Response
 from temporalio.api.common.v1 import Payload, Payloads
 
 from mistral_offload.codecserver.options import CodecServerOptions
+
+_MEMBERS_PER_PAYLOAD = 16
+"""JSON members for one payload, metadata included; workers write about ten."""
 
 
 class Refusal(Exception):
@@ -25,29 +31,40 @@ async def read_payloads(request: Request, options: CodecServerOptions) -> list[P
     Raises:
         Refusal: the body is too large, has too many payloads, or does not follow the protocol.
     """
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > options.max_body_bytes:
-            raise Refusal(413, f"the body exceeds the limit of {options.max_body_bytes:,} bytes")
+    body = await request.body()
+    # Text in base64 has none of these characters, and a look at the bytes costs nothing.
+    most_members = _MEMBERS_PER_PAYLOAD * options.max_payloads
+    if body.count(b":") > most_members or body.count(b"{") > most_members:
+        raise Refusal(
+            413,
+            f"too many payloads, or too much metadata: the limit is {options.max_payloads:,} "
+            f"payloads, and {_MEMBERS_PER_PAYLOAD} JSON members for each on average",
+        )
+    return await asyncio.to_thread(_parse, body, options.max_payloads)
+
+
+def _parse(body: bytes, max_payloads: int) -> list[Payload]:
     try:
-        payloads = list(Parse(bytes(body), Payloads()).payloads)
+        document = json.loads(body)
+        given = document["payloads"] if document else []
+        if len(given) > max_payloads:
+            raise Refusal(413, f"{len(given):,} payloads exceed the limit of {max_payloads:,}")
+        return list(ParseDict(document, Payloads()).payloads)
     # protobuf raises SystemError for lone surrogates.
-    except (ParseError, ValueError, RecursionError, SystemError):
+    except (ParseError, ValueError, KeyError, TypeError, RecursionError, SystemError):
         raise Refusal(
             400, 'the body must be JSON like {"payloads": [{"metadata": {…}, "data": "<base64>"}]}'
         ) from None
-    if len(payloads) > options.max_payloads:
-        raise Refusal(
-            413, f"{len(payloads):,} payloads exceed the limit of {options.max_payloads:,}"
-        )
-    return payloads
 
 
-def write_payloads(payloads: list[Payload]) -> Response:
+async def write_payloads(payloads: list[Payload]) -> Response:
     """Return a response of the protocol."""
-    text = MessageToJson(Payloads(payloads=payloads), indent=None)
+    text = await asyncio.to_thread(_render, payloads)
     return Response(text, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def _render(payloads: list[Payload]) -> bytes:
+    return MessageToJson(Payloads(payloads=payloads), indent=None).encode()
 
 
 def read_namespace(request: Request, options: CodecServerOptions) -> str:

@@ -27,12 +27,12 @@ def preview(decoded: Payload, *, link: str | None) -> Payload:
         "size": len(decoded.data),
         "sha256": hashlib.sha256(decoded.data).hexdigest(),
     }
-    if link is not None:
-        members["download"] = link
     if is_text(decoded):
         members["preview"] = beginning.decode(errors="ignore")  # may end inside a character
     else:
         members["preview"] = f"{decoded.metadata.get('encoding', b'').decode()}: not text"
+    if link is not None:
+        members["download"] = link
     return Payload(metadata={"encoding": _JSON}, data=to_json(members))
 
 

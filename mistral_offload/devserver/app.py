@@ -17,6 +17,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from mistral_offload.codecserver.access import HostCheck, carries_token
+from mistral_offload.codecserver.http_server import BodyLimit
 from mistral_offload.devserver.event_stream import EventStreamRoutes
 from mistral_offload.devserver.execution_routes import ExecutionRoutes
 from mistral_offload.devserver.executions import Executions
@@ -28,6 +30,7 @@ from mistral_offload.devserver.refusals import (
     not_supported,
 )
 from mistral_offload.devserver.registry import Registry
+from mistral_offload.devserver.request_bodies import largest_body
 from mistral_offload.devserver.run_routes import RunRoutes
 from mistral_offload.devserver.schedule_routes import ScheduleRoutes
 from mistral_offload.devserver.schedules import Schedules
@@ -35,16 +38,29 @@ from mistral_offload.devserver.temporal_server import TemporalServer
 from mistral_offload.devserver.worker_routes import WorkerRoutes
 from mistral_offload.devserver.workflow_routes import WorkflowRoutes
 
+_FOREIGN_HOST = (
+    "the Host header names neither this machine's loopback address nor the address this platform "
+    "was started with (--host): a web page could reach it under such a name"
+)
 _EVERY_METHOD = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def create_app(client: Client, *, temporal: TemporalServer, stopping: asyncio.Event) -> Starlette:
+def create_app(
+    client: Client,
+    *,
+    temporal: TemporalServer,
+    stopping: asyncio.Event,
+    api_key: str,
+    host_names: frozenset[str],
+) -> Starlette:
     """Return the REST API for the client's namespace.
 
     Args:
         client: connected to Temporal; its data converter is not used.
         temporal: the server whose address is reported to workers.
         stopping: once set, requests that wait for an execution end with status 503.
+        api_key: the key that requests must carry.
+        host_names: names and addresses, beside the loopback ones, that requests may be sent to.
     """
     executions, histories = Executions(client), Histories(client)
     registry, namespace = Registry(), client.namespace
@@ -59,7 +75,11 @@ def create_app(client: Client, *, temporal: TemporalServer, stopping: asyncio.Ev
             *WorkflowRoutes(executions, registry, namespace, stopping).routes(),
             Route("/{path:path}", _reject_unknown, methods=_EVERY_METHOD),
         ],
-        middleware=[Middleware(_BearerRequired)],
+        middleware=[
+            Middleware(HostCheck, names=host_names, refuse=_refuse, text=_FOREIGN_HOST),
+            Middleware(_KeyCheck, key=api_key.encode()),
+            Middleware(BodyLimit, largest=largest_body, refuse=_refuse),
+        ],
         exception_handlers={
             Refusal: handle_refusal,
             RPCError: handle_rpc_error,
@@ -68,30 +88,33 @@ def create_app(client: Client, *, temporal: TemporalServer, stopping: asyncio.Ev
     )
 
 
-class _BearerRequired:
-    """Rejects requests without a bearer token with status 401; any token is accepted."""
+class _KeyCheck:
+    """Rejects requests without the key with status 401, before their body is read."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, key: bytes) -> None:
         self._app = app
+        self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
-        if scope["type"] == "http":
-            scheme, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or not token.strip():
-                app = _unauthorized()
+        if scope["type"] == "http" and not carries_token(Headers(scope=scope), self._key):
+            app = _unauthorized()
         await app(scope, receive, send)
 
 
 def _unauthorized() -> Response:
     return JSONResponse(
         {
-            "detail": "missing API key: send the header  Authorization: Bearer <key>  (any key is "
-            "accepted)"
+            "detail": "missing or wrong API key: send the header  Authorization: Bearer <key>  "
+            "with the key that this platform printed when it started (MISTRAL_API_KEY)"
         },
         status_code=401,
         headers={"www-authenticate": "Bearer"},
     )
+
+
+def _refuse(status: int, text: str) -> Response:
+    return JSONResponse({"detail": text}, status_code=status)
 
 
 async def _handle_disconnect(request: Request, error: Exception) -> Response:

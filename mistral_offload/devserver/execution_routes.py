@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -22,12 +23,13 @@ from mistral_offload.devserver.request_bodies import (
     HandlerBody,
     HistoryQuery,
     ResetBody,
+    parsed,
     read_body,
     read_body_with_input,
     read_query,
 )
 from mistral_offload.devserver.response_bodies import execution_response, response_with_result
-from mistral_offload.devserver.workflow_inputs import handler_input
+from mistral_offload.devserver.workflow_inputs import Input, handler_input
 
 _EXECUTIONS = "/v1/workflows/executions"
 
@@ -103,7 +105,7 @@ class ExecutionRoutes:
 
     async def reset(self, request: Request) -> Response:
         """Reset the execution to an event of its history."""
-        body = read_body(ResetBody, await request.body())
+        body = await parsed(partial(read_body, ResetBody), request)
         await self._histories.reset(_id(request), body)
         return Response(status_code=204)
 
@@ -122,9 +124,9 @@ class ExecutionRoutes:
         return await _for_each(request, self._executions.terminate)
 
     async def _handler(self, request: Request) -> tuple[str, Payloads]:
-        body, given = read_body_with_input(HandlerBody, await request.body())
-        input = argument(handler_input(given), namespace=self._namespace, execution_id=_id(request))
-        return body.name, input
+        body, input = await parsed(_read_handler, request)
+        payloads = argument(input, namespace=self._namespace, execution_id=_id(request))
+        return body.name, payloads
 
     async def _within(self, request: Request, work: Coroutine[Any, Any, Payloads]) -> Payloads:
         timeout_refusal = Refusal(
@@ -137,6 +139,11 @@ class ExecutionRoutes:
         )
 
 
+def _read_handler(raw: bytes) -> tuple[HandlerBody, Input]:
+    body, given = read_body_with_input(HandlerBody, raw)
+    return body, handler_input(given)
+
+
 def _id(request: Request) -> str:
     execution_id: str = request.path_params["execution_id"]
     return execution_id
@@ -145,7 +152,8 @@ def _id(request: Request) -> str:
 async def _for_each(request: Request, act: Callable[[str], Awaitable[None]]) -> Response:
     """Apply an operation to several executions; a failure for one does not stop the others."""
     results: dict[str, dict[str, str | None]] = {}
-    for execution_id in read_body(BatchBody, await request.body()).execution_ids:
+    body = await parsed(partial(read_body, BatchBody), request)
+    for execution_id in body.execution_ids:
         try:
             await act(execution_id)
         except Refusal as refusal:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import secrets
+import socket
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO
@@ -14,7 +16,7 @@ from typing_extensions import Self
 
 from mistral_offload.devserver.app import create_app
 from mistral_offload.devserver.errors import LocalPlatformError
-from mistral_offload.devserver.ports import bind, format_address, resolve_host
+from mistral_offload.devserver.ports import bind, format_address, own_addresses, resolve_host
 from mistral_offload.devserver.server_thread import ServerThread
 from mistral_offload.devserver.temporal_server import DEFAULT_NAMESPACE, TemporalServer, connect
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -41,10 +43,14 @@ class LocalPlatform:
         encoder: the workers' encoder, for that codec server.
         log_level: log level of Temporal: debug, info, warn, error or never.
         logs: file for Temporal's output; without one, the output is shown only if the start fails.
+        api_key: the key that requests must carry; by default, a new random one.
+
+    Raises:
+        LocalPlatformError: the host has no address, or the key cannot be sent in a header.
 
     Attributes:
         namespace: as given.
-        api_key: an API key for clients and workers; the platform accepts any.
+        api_key: the API key of clients and workers.
     """
 
     def __init__(
@@ -60,9 +66,11 @@ class LocalPlatform:
         encoder: PayloadEncoder | None = None,
         log_level: str = "error",
         logs: IO[bytes] | None = None,
+        api_key: str | None = None,
     ) -> None:
         self.namespace = namespace
-        self.api_key = "local"
+        self.api_key = _checked_key(api_key)
+        self._host = host
         self._ip = resolve_host(host)
         self._port = port
         self._temporal = TemporalServer(
@@ -165,7 +173,20 @@ class LocalPlatform:
 
     async def _make_rest_api(self, stopping: asyncio.Event) -> ASGIApp:
         client = await connect(self._temporal.address, self._temporal.namespace)
-        return create_app(client, temporal=self._temporal, stopping=stopping)
+        return create_app(
+            client,
+            temporal=self._temporal,
+            stopping=stopping,
+            api_key=self.api_key,
+            host_names=self._host_names(),
+        )
+
+    def _host_names(self) -> frozenset[str]:
+        """Return the names, beside the loopback ones, under which the platform may be used."""
+        names = {self._host.lower(), self._ip}
+        if ip_address(self._ip).is_unspecified:  # bound to every address of this machine
+            names |= {socket.gethostname().lower(), *own_addresses()}
+        return frozenset(names)
 
     async def _make_codec_server(self, stopping: asyncio.Event) -> ASGIApp:
         # Imported late, since few platforms run with the UI.
@@ -176,3 +197,13 @@ class LocalPlatform:
         origins = tuple(f"http://{name}:{self._temporal.ui_port}" for name in names)
         options = CodecServerOptions(token=None, ui_origins=origins)
         return create_codec_app(self._encoder, options)
+
+
+def _checked_key(key: str | None) -> str:
+    if key is None:
+        return secrets.token_urlsafe(24)
+    if not (key.isascii() and key.isprintable()) or not key or " " in key:
+        raise LocalPlatformError(
+            "the API key must consist of printable ASCII characters without spaces"
+        )
+    return key

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 
@@ -23,6 +24,22 @@ def resolve_host(host: str) -> str:
     except OSError as error:
         raise LocalPlatformError(f"no address for host {host!r}: {error.strerror}") from error
     return str(found[0][4][0])
+
+
+def own_addresses() -> set[str]:
+    """Return the addresses under which other machines reach this one, as far as it knows them."""
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        found |= {str(each[4][0]) for each in socket.getaddrinfo(socket.gethostname(), None)}
+    for family, elsewhere in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        # No packet is sent: connecting a datagram socket only chooses the address of this side.
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(family, socket.SOCK_DGRAM) as probe,
+        ):
+            probe.connect((elsewhere, 9))
+            found.add(str(probe.getsockname()[0]))
+    return found
 
 
 def free_port(ip: str, requested: int) -> int:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from starlette.requests import Request
 
 from mistral_offload.devserver.jsontext import split_members
 from mistral_offload.devserver.refusals import Refusal, invalid
 from mistral_offload.devserver.workflow_inputs import Envelope
+from mistral_offload.limits import MIB
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
+T = TypeVar("T")
+
+_LARGEST_BYTES = 16 * MIB
+"""Bound of a body; the largest payload is 2 MiB, and base64 makes that a third more."""
+
+_PARSED_IN_LOOP_BYTES = 64 * 1024
 
 Status = Literal[
     "RUNNING",
@@ -157,6 +166,19 @@ class RunsQuery(BaseModel):
     user_id: str | None = None
     workflow_tags: list[str] = []
     search_key: list[str] = []
+
+
+def largest_body(path: str) -> int:
+    """Return the most bytes of a request's body, by the path."""
+    return _LARGEST_BYTES
+
+
+async def parsed(parse: Callable[[bytes], T], request: Request) -> T:
+    """Read the body of a request and parse it; a large one in a thread."""
+    raw = await request.body()
+    if len(raw) <= _PARSED_IN_LOOP_BYTES:
+        return parse(raw)
+    return await asyncio.to_thread(parse, raw)
 
 
 def read_body(model: type[BodyT], raw: bytes) -> BodyT:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import uuid
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -18,7 +19,7 @@ from temporalio.api.workflowservice.v1 import DescribeScheduleResponse
 from mistral_offload.devserver.payloads import argument, render_result
 from mistral_offload.devserver.refusals import Refusal, invalid
 from mistral_offload.devserver.registry import Registration, Registry
-from mistral_offload.devserver.request_bodies import read_body, read_query
+from mistral_offload.devserver.request_bodies import parsed, read_body, read_query
 from mistral_offload.devserver.schedule_bodies import (
     CreateScheduleBody,
     PauseBody,
@@ -62,7 +63,7 @@ class ScheduleRoutes:
 
     async def create(self, request: Request) -> Response:
         """Create a schedule."""
-        body, given = read_schedule(CreateScheduleBody, await request.body())
+        body, given = await parsed(partial(read_schedule, CreateScheduleBody), request)
         if given is None:
             raise invalid(("body", "schedule", "input"), "Field required", "missing")
         registration = self._registration(body)
@@ -104,7 +105,7 @@ class ScheduleRoutes:
 
     async def update(self, request: Request) -> Response:
         """Change the given members of a schedule; the others keep their values."""
-        body, given = read_schedule(UpdateScheduleBody, await request.body())
+        body, given = await parsed(partial(read_schedule, UpdateScheduleBody), request)
         schedule_id = _id(request)
         input = None if given is None else self._argument(schedule_id, given)
         await self._schedules.update(schedule_id, body.schedule, input)

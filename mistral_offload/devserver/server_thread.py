@@ -13,6 +13,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 import uvicorn
 from starlette.types import ASGIApp
 
+from mistral_offload.codecserver.http_server import server_config
 from mistral_offload.devserver.errors import LocalPlatformError
 
 _START_SECONDS = 15.0
@@ -91,16 +92,7 @@ class ServerThread:
     async def _serve(self) -> None:
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         app = await self._make_app(self._stopping)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                log_config=None,  # the embedding program configures logging
-                lifespan="off",
-                ws="none",
-                server_header=False,
-                timeout_graceful_shutdown=_STOP_SECONDS,
-            )
-        )
+        server = uvicorn.Server(server_config(app, stop_seconds=_STOP_SECONDS))
         serving = asyncio.create_task(server.serve(sockets=[self._listener]))
         while not (server.started or serving.done()):  # noqa: ASYNC110 - uvicorn has no event
             await asyncio.sleep(_PAUSE_SECONDS)

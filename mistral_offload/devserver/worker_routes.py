@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mistral_offload.devserver.registry import Registry
-from mistral_offload.devserver.request_bodies import HeartbeatBody, RegisterBody, read_body
+from mistral_offload.devserver.request_bodies import HeartbeatBody, RegisterBody, parsed, read_body
 from mistral_offload.devserver.temporal_server import TemporalServer
 
 
@@ -41,7 +43,9 @@ class WorkerRoutes:
 
     async def register(self, request: Request) -> Response:
         """Register a worker's workflows."""
-        registrations = self._registry.register(read_body(RegisterBody, await request.body()))
+        registrations = self._registry.register(
+            await parsed(partial(read_body, RegisterBody), request)
+        )
         return JSONResponse(
             {
                 "has_conflicts": False,
@@ -61,7 +65,7 @@ class WorkerRoutes:
 
     async def heartbeat(self, request: Request) -> Response:
         """Record a worker's heartbeat; the response says whether it must register again."""
-        known = self._registry.heartbeat(read_body(HeartbeatBody, await request.body()))
+        known = self._registry.heartbeat(await parsed(partial(read_body, HeartbeatBody), request))
         return JSONResponse({"all_active": known})
 
     async def ignore(self, request: Request) -> Response:

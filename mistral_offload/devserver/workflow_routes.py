@@ -20,6 +20,7 @@ from mistral_offload.devserver.request_bodies import (
     RESERVED_NAMES,
     ExecuteBody,
     WorkflowsQuery,
+    parsed,
     read_body_with_input,
     read_query,
 )
@@ -29,7 +30,7 @@ from mistral_offload.devserver.response_bodies import (
     workflow_basics,
     workflow_members,
 )
-from mistral_offload.devserver.workflow_inputs import plain_input
+from mistral_offload.devserver.workflow_inputs import Input, plain_input
 
 
 class WorkflowRoutes:
@@ -84,7 +85,7 @@ class WorkflowRoutes:
 
     async def execute(self, request: Request) -> Response:
         """Start an execution, and wait for its result on request."""
-        body, given = read_body_with_input(ExecuteBody, await request.body())
+        body, input = await parsed(_read_execute, request)
         try:
             registration = self._registry.find(
                 request.path_params["workflow_identifier"],
@@ -98,7 +99,6 @@ class WorkflowRoutes:
                 await self._executions.require_unused(body.execution_id)
             raise
         execution_id = body.execution_id or uuid.uuid4().hex
-        input = plain_input(given) if body.encoded_input is None else body.encoded_input.open()
         run_id = await self._executions.start(
             workflow_name=registration.spec.name,
             task_queue=registration.task_queue,
@@ -120,6 +120,12 @@ class WorkflowRoutes:
             ),
         )
         return _sync_response(registration, execution_id, outcome)
+
+
+def _read_execute(raw: bytes) -> tuple[ExecuteBody, Input]:
+    body, given = read_body_with_input(ExecuteBody, raw)
+    envelope = body.encoded_input
+    return body, plain_input(given) if envelope is None else envelope.open()
 
 
 def _sync_response(

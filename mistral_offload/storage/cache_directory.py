@@ -13,14 +13,18 @@ import logging
 import os
 import re
 import secrets
+import stat
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from mistral_offload.limits import DEFAULT_CACHE_DIRECTORY_BYTES
+from mistral_offload.storage._files import open_regular, require_regular, warn_of_foreign_folder
 
 _logger = logging.getLogger(__name__)
 
+_OUR_FOLDERS = re.compile(r"[0-9a-f]{2}")
 _OUR_FILES = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{16}-[0-9a-f]{16}")
 _UNFINISHED_SECONDS = 3600.0
 """Age from which an unfinished file is taken to be left over from a crash."""
@@ -41,12 +45,15 @@ class CacheDirectory:
         self._bytes_until_scan = 0
         """Bytes that may be written before the directory has to be scanned again."""
         self._warned = False
+        self._checked = False
 
     def get(self, digest: str) -> bytes | None:
         """Return the blob with this SHA-256 (hex), or None."""
         file = self._file(digest)
         try:
-            data = file.read_bytes()
+            self._check_folder(file.parent)
+            with open_regular(file) as opened:
+                data = opened.read()
             if hashlib.sha256(data).hexdigest() != digest:
                 file.unlink(missing_ok=True)
                 return None
@@ -62,7 +69,7 @@ class CacheDirectory:
     def idle_seconds(self, digest: str) -> float:
         """Return the time since a blob was last used; 0 if it is not here."""
         try:
-            return max(0.0, time.time() - self._file(digest).stat().st_mtime)
+            return max(0.0, time.time() - self._file(digest).lstat().st_mtime)
         except OSError:
             return 0.0
 
@@ -72,11 +79,12 @@ class CacheDirectory:
             return
         file = self._file(digest)
         try:
-            if file.exists():
+            if _is_regular(file):
                 return
             self._make_room(len(data))
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             file.parent.mkdir(mode=0o700, exist_ok=True)
+            self._check_folder(file.parent)
             unfinished = file.with_name(f".{digest[:16]}-{secrets.token_hex(8)}")
             try:
                 with open(os.open(unfinished, _NEW_FILE, 0o600), "wb") as output:
@@ -105,11 +113,9 @@ class CacheDirectory:
         """Remove the least recently used files beyond ``allowed`` bytes; return the bytes kept."""
         found: list[tuple[float, int, Path]] = []
         abandoned = time.time() - _UNFINISHED_SECONDS
-        for file in self._path.glob("*/*"):
-            if not _OUR_FILES.fullmatch(file.name):  # never remove files of others
-                continue
+        for file in self._files():
             with contextlib.suppress(OSError):  # another process may have removed it
-                status = file.stat()
+                status = file.lstat()
                 if file.name.startswith(".") and status.st_mtime < abandoned:
                     file.unlink()
                 else:
@@ -123,6 +129,26 @@ class CacheDirectory:
                 held -= size
         return held
 
+    def _files(self) -> Iterator[Path]:
+        """Yield the files that a cache has written; nothing behind links, nothing of others."""
+        for folder in _entries(self._path):
+            if _OUR_FOLDERS.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False):
+                for file in _entries(folder):
+                    if _OUR_FILES.fullmatch(file.name) and file.is_file(follow_symlinks=False):
+                        yield Path(file.path)
+
+    def _check_folder(self, folder: Path) -> None:
+        """Check a folder of the cache; at the first use also the cache's directory.
+
+        Raises:
+            OSError: it does not exist, or is a link, which could lead anywhere.
+        """
+        if not self._checked:
+            self._checked = True
+            warn_of_foreign_folder(self._path, "the cache directory")
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise NotADirectoryError(f"{folder} is not a folder; links are not followed")
+
     def _warn(self, error: OSError) -> None:
         if not self._warned:
             self._warned = True
@@ -131,3 +157,19 @@ class CacheDirectory:
                 self._path,
                 error,
             )
+
+
+def _is_regular(file: Path) -> bool:
+    try:
+        require_regular(file)
+    except OSError:
+        return False
+    return True
+
+
+def _entries(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []

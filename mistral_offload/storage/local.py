@@ -21,6 +21,12 @@ from mistral_offload.errors import (
     StorageUnavailableError,
 )
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
+from mistral_offload.storage._files import (
+    NotRegularError,
+    open_regular,
+    require_regular,
+    warn_of_foreign_folder,
+)
 from mistral_offload.storage._local_names import folders_of, key_of, names_of
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
@@ -69,8 +75,10 @@ class LocalStore(BlobStore):
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         path = self._path_of(key)
-        if not overwrite and os.path.lexists(path):
-            return False
+        if os.path.lexists(path):
+            require_regular(path)
+            if not overwrite:
+                return False
         folder = os.path.dirname(path)
         temporary = _write_beside(folder, data)
         try:
@@ -85,16 +93,17 @@ class LocalStore(BlobStore):
         return True
 
     def _get(self, key: str) -> FetchedBlob:
-        with open(self._path_of(key), "rb", buffering=0) as file:
+        with open_regular(self._path_of(key)) as file:
             modified = _stat_of(key, os.fstat(file.fileno())).modified
-            return FetchedBlob(file.readall(), modified)
+            return FetchedBlob(file.read(), modified)
 
     def _stat(self, key: str) -> BlobStat:
-        return _stat_of(key, os.stat(self._path_of(key)))
+        return _stat_of(key, require_regular(self._path_of(key)))
 
     def _renew(self, key: str, before: datetime | None) -> bool:
         path = self._path_of(key)
-        if before is not None and _stat_of(key, os.stat(path)).modified >= before:
+        found = _stat_of(key, require_regular(path))
+        if before is not None and found.modified >= before:
             return False
         os.utime(path)
         return True
@@ -102,6 +111,7 @@ class LocalStore(BlobStore):
     def _delete(self, key: str) -> None:
         path = self._path_of(key)
         with suppress(FileNotFoundError):
+            require_regular(path)
             os.unlink(path)
         # Remove empty folders: as in the other stores, only blobs exist.
         with suppress(OSError):
@@ -117,6 +127,12 @@ class LocalStore(BlobStore):
     ) -> MistralOffloadError | None:
         if not isinstance(error, OSError):
             return None
+        if isinstance(error, NotRegularError):
+            return self._error(
+                StorageAccessDeniedError,
+                f"{operation} is refused: {error}, and blobs are kept in regular files only",
+                key,
+            )
         reason = os.strerror(error.errno) if error.errno else type(error).__name__
         if isinstance(error, FileNotFoundError) and operation in ("get", "stat", "renew"):
             return self._error(BlobNotFoundError, "nothing is stored under this key", key)
@@ -152,7 +168,9 @@ class LocalStore(BlobStore):
 
     @cached_property
     def _root(self) -> str:
-        return os.path.realpath(self._directory)
+        root = os.path.realpath(self._directory)
+        warn_of_foreign_folder(root, "the store's directory")
+        return root
 
     def _path_of(self, key: str) -> str:
         return self._path(names_of(key), key)

@@ -32,6 +32,7 @@ DIFFERENCES = Differences(
         "stream/undecryptable_event_left_as_is/*": "an encrypted event is never handed over as one",
         "stream/*/sync": "events can be read with the blocking client, too",
         "stream/unknown_event_type/*": "an event of a new kind is kept as it came",
+        "stream/unterminated_last_event/*": "the standard drops an event that no blank line ends",
     }
 )
 
@@ -140,7 +141,7 @@ async def test_line(case: Case) -> None:
 def lines_of(line: bytes) -> Iterator[Any]:
     """Yield the JSON in the data of a line, or its raw bytes; then None."""
     reader = FrameReader()
-    for frame in [*reader.feed(line + b"\n\n"), *reader.finish()]:
+    for frame in reader.feed(line + b"\n\n"):
         try:
             yield load_json(frame.data or b"null")
         except PayloadDecodeError:

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_stream_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 082f142da86b20db
+# sha256 of the rest: c0b45616c50f9773
 
 """Streams of events and logs, against the official client."""
 
@@ -36,6 +36,7 @@ DIFFERENCES = Differences(
         "stream/undecryptable_event_left_as_is/*": "an encrypted event is never handed over as one",
         "stream/*/sync": "events can be read with the blocking client, too",
         "stream/unknown_event_type/*": "an event of a new kind is kept as it came",
+        "stream/unterminated_last_event/*": "the standard drops an event that no blank line ends",
     }
 )
 
@@ -144,7 +145,7 @@ def test_line(case: Case) -> None:
 def lines_of(line: bytes) -> Iterator[Any]:
     """Yield the JSON in the data of a line, or its raw bytes; then None."""
     reader = FrameReader()
-    for frame in [*reader.feed(line + b"\n\n"), *reader.finish()]:
+    for frame in reader.feed(line + b"\n\n"):
         try:
             yield load_json(frame.data or b"null")
         except PayloadDecodeError:

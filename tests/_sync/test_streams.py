@@ -1,12 +1,13 @@
 # Generated from tests/_async/test_streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 5f3f9a01fb64f77e
+# sha256 of the rest: 28b77fa8b56c6440
 
 """Streams that break, end, or are no longer read."""
 
 from __future__ import annotations
 
 import gc
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ from mistral_offload import Mistral, RetryConfig, _synchronization
 from mistral_offload.errors import (
     APIConnectionError,
     NotFoundError,
+    ResponseTooLargeError,
     ResponseValidationError,
     StreamDisconnectedError,
 )
@@ -225,3 +227,137 @@ def test_metadata_filters_that_a_query_cannot_express_are_refused(
     with pytest.raises(ValueError, match=reason):
         client.workflows.events.get_stream_events(metadata_filters=filters)
     assert not recording.requests
+
+
+class Cut:
+    """A body of an event stream, and the way in which the connection ends."""
+
+    def __init__(self, *chunks: bytes, breaks: bool = False) -> None:
+        error = httpx.RemoteProtocolError("cut")
+        self.response = opened(Chunks([*chunks, *([error] if breaks else [])]))
+
+
+def read_over_reconnects(*bodies: Cut, **options: Any) -> tuple[list[Any], list[Any]]:
+    """Return the number and id of each event, and the ids after which the requests resumed."""
+    client, recording = client_of(*(body.response for body in bodies))
+    stream = client.workflows.executions.stream("e", reconnect=True, **options)
+    frames = [(frame.data.broker_sequence, frame.id) for frame in read_all(stream) if frame.data]
+    return frames, [request.url.params.get("last_event_id") for request in recording.requests]
+
+
+def test_an_id_persists_over_reconnects(pauses: list[float]) -> None:
+    found = read_over_reconnects(
+        Cut(event(1), breaks=True), Cut(event(2, event_id=False), breaks=True), Cut(event(3))
+    )
+    assert found == ([(1, "1"), (2, "1"), (3, "3")], [None, "1", "1"])
+
+
+def test_the_callers_id_persists_as_well(pauses: list[float]) -> None:
+    found = read_over_reconnects(
+        Cut(event(2, event_id=False), breaks=True), Cut(event(3)), last_event_id="1"
+    )
+    assert found == ([(2, "1"), (3, "3")], ["1", "1"])
+
+
+@pytest.mark.parametrize("start", [None, "0"])
+def test_an_empty_id_takes_ids_back(start: str | None, pauses: list[float]) -> None:
+    found = read_over_reconnects(
+        Cut(event(1), b"id:\n" + event(2, event_id=False), breaks=True),
+        Cut(event(3)),
+        last_event_id=start,
+    )
+    assert found == ([(1, "1"), (2, ""), (3, "3")], [start, None])
+
+
+def test_an_id_with_nul_is_ignored(pauses: list[float]) -> None:
+    found = read_over_reconnects(
+        Cut(event(1), b"id: 2\0\n" + event(2, event_id=False), breaks=True), Cut(event(3))
+    )
+    assert found == ([(1, "1"), (2, "1"), (3, "3")], [None, "1"])
+
+
+def test_half_an_event_at_the_end_is_dropped(
+    pauses: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    cut = event(2)[:40]
+    found = read_over_reconnects(Cut(event(1), cut), Cut(event(2)))
+    assert found == ([(1, "1"), (2, "2")], [None, "1"])
+
+    client, _ = client_of(opened(Chunks([event(1), cut])))
+    frames = read_all(client.workflows.executions.stream("e"))
+    assert [frame.id for frame in frames] == ["1"]
+    assert "in the middle of an event" in caplog.text
+
+
+def test_blank_events_keep_the_stream_alive(pauses: list[float]) -> None:
+    blanks = [b"event: ping\ndata:\n\n", b"data\n\n", b"data: \ndata:\n\n", b"id: 5\ndata:\n\n"]
+    found = read_over_reconnects(Cut(event(1), *blanks, breaks=True), Cut(event(6)))
+    assert found == ([(1, "1"), (6, "6")], [None, "5"])
+
+
+@pytest.mark.parametrize(
+    "media_type", ["Text/Event-Stream", "text/event-stream;charset=UTF-8", " TEXT/EVENT-STREAM ; a"]
+)
+def test_media_types_have_no_case(media_type: str) -> None:
+    response = httpx.Response(200, stream=Chunks([event(1)]), headers={"content-type": media_type})
+    client, _ = client_of(response)
+    assert len(read_all(client.workflows.executions.stream("e"))) == 1
+
+
+def test_a_reconnect_waits_as_long_as_the_platform_asks(pauses: list[float]) -> None:
+    bodies = Cut(b"retry: 7000\n" + event(1), breaks=True), Cut(event(2))
+    assert (read_over_reconnects(*bodies))[0] == [(1, "1"), (2, "2")]
+    assert pauses == [7.0]
+
+
+def test_a_pause_that_is_too_long_ends_the_stream(pauses: list[float]) -> None:
+    first = [b"retry: 999999999999\n" + event(1), FAILURE]
+    client, recording = client_of(opened(Chunks(first)))
+    stream = client.workflows.executions.stream("e", reconnect=True)
+    with pytest.raises(StreamDisconnectedError):
+        read_all(stream)
+    assert (len(recording.requests), pauses) == (1, [])
+
+
+def test_an_id_of_any_characters_is_sent_in_a_header(pauses: list[float]) -> None:
+    first = [b"id: \xc3\xa9 7\n" + event(7, event_id=False), httpx.ReadError("reset")]
+    client, recording = client_of(opened(Chunks(first)), opened(Chunks([event(8)])))
+    stream = client.workflows.events.get_stream_events(
+        reconnect=True, http_headers={"Last-Event-ID": "given", "X-Own": "kept"}
+    )
+    assert len(read_all(stream)) == 2
+    headers = recording.requests[1].headers
+    assert [value for name, value in headers.raw if name.lower() == b"last-event-id"] == [
+        "é 7".encode()
+    ]
+    assert headers["x-own"] == "kept"
+
+
+def test_events_before_one_that_is_too_large_arrive() -> None:
+    body = Chunks([event(1) + event(2, "x" * MIB)])
+    recording = Recording([opened(body)])
+    client = make_client(recording, max_response_bytes=MIB // 2)
+    stream = client.workflows.executions.stream("e", reconnect=True)
+    frames: list[Any] = []
+    with pytest.raises(ResponseTooLargeError) as caught:
+        read_all(stream, frames)
+    assert len(frames) == 1
+    assert caught.value.limit == MIB // 2
+    assert caught.value.size > MIB
+    assert body.is_closed
+    assert len(recording.requests) == 1
+
+
+def test_a_compressed_stream_is_read_as_it_arrives() -> None:
+    compressor = zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
+    chunks = [
+        compressor.compress(event(number)) + compressor.flush(zlib.Z_SYNC_FLUSH)
+        for number in (1, 2)
+    ]
+    headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+    broken = httpx.ReadError("reset")
+    client, _ = client_of(httpx.Response(200, stream=Chunks([*chunks, broken]), headers=headers))
+    frames: list[Any] = []
+    with pytest.raises(APIConnectionError):
+        read_all(client.workflows.executions.stream("e"), frames)
+    assert [frame.id for frame in frames] == ["1", "2"]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
+from mistral_offload.codecserver import bodies, create_app
 from mistral_offload.codecserver.links import LinkRefusedError, Links, LinkTarget
 from mistral_offload.codecserver.options import CodecServerOptions, read_origin
 from mistral_offload.errors import ConfigurationError
+from mistral_offload.payload.encoder import PayloadEncoder
 from tests.cli.command import call_command
 from tests.codecserver.process import NAMESPACE, TOKEN, CodecServer, body, plain, variables
 
@@ -88,7 +93,10 @@ def test_another_page_is_rejected(server: CodecServer, origin: str, method: str)
     assert not [name for name in response.headers if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8888", "10.0.0.1", ""])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:8888", "10.0.0.1", "", "[::1]evil.example", "localhost:x"],
+)
 def test_without_a_token_only_loopback_names_are_accepted(
     open_server: CodecServer, host: str
 ) -> None:
@@ -120,17 +128,51 @@ def test_a_request_that_names_no_namespace(server: CodecServer) -> None:
     [
         (b"x" * (17 * 2**20), 413),
         (body(*[plain(1)] * 1001), 413),
+        (json.dumps({"payloads": [{"metadata": {f"k{n}": "" for n in range(20_000)}}]}), 413),
+        (json.dumps({"payloads": [{}] * 900 + [{"metadata": {"a": "aGk="}}]}), 200),
+        (b'{"payloads":' * 100_000, 413),
+        (b'{"payloads": 5}', 400),
+        (b'[{"payloads": []}]', 400),
+        (b'{"payloads": [{"metadata": {"\\ud800": "aGk="}}]}', 400),
+        (b'{"payloads": [{"data": ' + b"9" * 5000 + b"}]}", 400),
         (b"no json", 400),
         (b'{"payloads": [{"data": 5}]}', 400),
         (b"[" * 100_000, 400),
         (b"\xff", 400),
     ],
-    ids=["long", "many", "text", "another type", "deep", "not utf-8"],
 )
-def test_rejected_bodies(server: CodecServer, content: bytes, status: int) -> None:
+def test_bodies(server: CodecServer, content: bytes, status: int) -> None:
     response = server.http.post("/decode", content=content)
     assert response.status_code == status
-    assert "error" in response.json()
+    assert ("error" in response.json()) == (status != 200)
+
+
+def test_a_body_that_is_too_long_is_rejected_on_the_way(server: CodecServer) -> None:
+    response = server.http.post("/decode", content=(b"x" * 2**20 for _ in range(17)))
+    assert response.status_code == 413
+    assert "16,777,216" in response.json()["error"]
+
+
+async def test_bodies_are_parsed_and_written_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def spied(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            threads.append(threading.get_ident())
+            return function(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(bodies, "ParseDict", spied(bodies.ParseDict))
+    monkeypatch.setattr(bodies, "MessageToJson", spied(bodies.MessageToJson))
+    app = create_app(PayloadEncoder(), CodecServerOptions(token=None))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        headers = {"x-namespace": NAMESPACE}
+        response = await client.post("/decode", content=BODY, headers=headers)
+    assert response.status_code == 200
+    assert len(threads) == 2
+    assert threading.get_ident() not in threads
 
 
 @pytest.mark.parametrize("link", ["", "x", "AAAA", "%25%25", "A" * 2000])

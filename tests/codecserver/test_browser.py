@@ -112,6 +112,10 @@ def test_the_page_shows_a_preview_and_links_to_all_of_it(stack: Stack, browser: 
     if os.environ.get("KEEP_SCREENSHOTS"):
         PICTURE.parent.mkdir(exist_ok=True)
         browser.save_screenshot(str(PICTURE))
+    # The preview comes first, and the page renders only what is in view.
+    scroll = "for (const part of document.querySelectorAll('*')) part.scrollTop = 1e6"
+    browser.execute_script(scroll)
+    text = wait_for_text(browser, '"download": "')
     link = text.partition('"download": "')[2].partition('"')[0]
     with urllib.request.urlopen(link, timeout=30) as response:
         assert (

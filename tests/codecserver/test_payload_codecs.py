@@ -81,6 +81,7 @@ def test_a_large_value_is_a_preview_with_a_link_to_all_of_it(
     assert shown["sha256"] == hashlib.sha256(text).hexdigest()
     assert text.decode().startswith(shown["preview"])
     assert 1000 < len(shown["preview"]) < 10_000
+    assert list(shown) == ["shown", "size", "sha256", "preview", "download"]
     # A browser follows the link without the token, and without the namespace.
     download = server.http.build_request("GET", shown["download"])
     del download.headers["authorization"], download.headers["x-namespace"]

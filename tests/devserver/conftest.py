@@ -68,7 +68,7 @@ def worker(platform: LocalPlatform) -> Iterator[None]:
     httpx.post(
         f"{platform.server_url}/v1/workflows/register",
         json={"definitions": definitions, **WORKER},
-        headers={"authorization": "Bearer x"},
+        headers={"authorization": f"Bearer {platform.api_key}"},
     ).raise_for_status()
     yield
     loop.call_soon_threadsafe(stop.set)

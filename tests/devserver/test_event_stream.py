@@ -146,7 +146,7 @@ async def text_of(chunks: AsyncIterator[str]) -> str:
 @pytest.mark.server
 async def test_a_platform_that_stops_ends_the_stream_with_an_error() -> None:
     with LocalPlatform() as platform:
-        headers = {"authorization": "Bearer x"}
+        headers = {"authorization": f"Bearer {platform.api_key}"}
         async with httpx.AsyncClient(
             base_url=platform.server_url, headers=headers, verify=NO_TLS
         ) as api:

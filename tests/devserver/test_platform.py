@@ -17,6 +17,7 @@ from mistral_offload.devserver import (
     server_thread,
     temporal_server,
 )
+from mistral_offload.devserver.ports import own_addresses
 from tests.bounds import PATIENCE_SECONDS, Threads, wait_until
 
 from .conftest import NO_TLS
@@ -25,11 +26,13 @@ from .requests import execute, execution
 
 pytestmark = pytest.mark.server  # it starts its own servers
 
-KEY = {"authorization": "Bearer x"}
+
+def key(platform: LocalPlatform) -> dict[str, str]:
+    return {"authorization": f"Bearer {platform.api_key}"}
 
 
 def send(platform: LocalPlatform, method: str, path: str, json: object = None) -> httpx.Response:
-    with httpx.Client(verify=NO_TLS, headers=KEY, timeout=PATIENCE_SECONDS) as client:
+    with httpx.Client(verify=NO_TLS, headers=key(platform), timeout=PATIENCE_SECONDS) as client:
         return client.request(method, platform.server_url + path, json=json)
 
 
@@ -71,7 +74,7 @@ async def test_from_async_code() -> None:
     platform = LocalPlatform()
     await asyncio.to_thread(platform.start)
     try:
-        async with httpx.AsyncClient(verify=NO_TLS, headers=KEY) as client:
+        async with httpx.AsyncClient(verify=NO_TLS, headers=key(platform)) as client:
             url = f"{platform.server_url}/v1/workflows/workers/whoami"
             assert (await client.get(url)).status_code == 200
     finally:
@@ -125,13 +128,27 @@ def test_a_host_without_address() -> None:
         LocalPlatform(host="nowhere.invalid")
 
 
+def test_the_key_is_new_unless_given() -> None:
+    keys = {LocalPlatform().api_key for _ in range(3)}
+    assert len(keys) == 3
+    assert min(map(len, keys)) >= 32
+    assert LocalPlatform(api_key="of-a-team").api_key == "of-a-team"
+    for key in ("", "two words", "é", "a\nb"):
+        with pytest.raises(LocalPlatformError, match="printable ASCII"):
+            LocalPlatform(api_key=key)
+
+
 def test_exposed_to_the_network_only_on_request() -> None:
     with LocalPlatform(host="0.0.0.0") as platform:
         assert not platform.loopback_only
         port = platform.server_url.rpartition(":")[2]
         url = f"http://localhost:{port}/v1/workflows/workers/whoami"
-        with httpx.Client(verify=NO_TLS, headers=KEY) as client:
+        with httpx.Client(verify=NO_TLS, headers=key(platform)) as client:
             scheduler = client.get(url).json()["scheduler_url"]
+            for name in own_addresses() | {socket.gethostname()}:
+                host = f"[{name}]" if ":" in name else name
+                assert client.get(url, headers={"host": f"{host}:{port}"}).status_code == 200
+            assert client.get(url, headers={"host": "evil.example"}).status_code == 403
         assert scheduler == f"localhost:{platform.temporal_address.rpartition(':')[2]}"
 
 
@@ -143,7 +160,8 @@ def test_a_script_ends_cleanly(end: str) -> None:
         "platform = LocalPlatform()\n"
         "platform.start()\n"
         "url = platform.server_url + '/v1/workflows/runs'\n"
-        "httpx.get(url, headers={'authorization': 'Bearer x'}).raise_for_status()\n"
+        "headers = {'authorization': f'Bearer {platform.api_key}'}\n"
+        "httpx.get(url, headers=headers).raise_for_status()\n"
         "print(platform.temporal_address, flush=True)\n"
     )
     with Script(source + end) as script:

@@ -3,21 +3,31 @@
 import asyncio
 import base64
 import json
+import threading
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from mistral_offload.devserver import LocalPlatform
+from mistral_offload.devserver.request_bodies import parsed
 from mistral_offload.limits import PAYLOAD_LIMIT_BYTES
 
 from .requests import envelope, execute, execution, new_id, run, start
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Basic abc", "key"])
-async def test_no_bearer_token(platform: LocalPlatform, header: str | None) -> None:
-    headers = {} if header is None else {"authorization": header}
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Basic abc", "key", "Bearer x", "Bearer {key}x", "Basic {key}"]
+)
+async def test_without_the_key(platform: LocalPlatform, header: str | None) -> None:
+    given = (header or "").format(key=platform.api_key)
+    headers = {} if header is None else {"authorization": given}
     async with httpx.AsyncClient(base_url=platform.server_url, headers=headers) as client:
         for method, path in (
             ("GET", "/v1/workflows/workers/whoami"),
@@ -29,13 +39,72 @@ async def test_no_bearer_token(platform: LocalPlatform, header: str | None) -> N
             assert "Authorization" in response.json()["detail"]
 
 
-@pytest.mark.parametrize("header", ["Bearer x", "bearer x", "BEARER  x"])
-async def test_any_bearer_token(platform: LocalPlatform, header: str) -> None:
+@pytest.mark.parametrize("header", ["Bearer {key}", "bearer {key}", "BEARER  {key}"])
+async def test_the_key(platform: LocalPlatform, header: str) -> None:
     async with httpx.AsyncClient(base_url=platform.server_url) as client:
         response = await client.get(
-            "/v1/workflows/workers/whoami", headers={"authorization": header}
+            "/v1/workflows/workers/whoami",
+            headers={"authorization": header.format(key=platform.api_key)},
         )
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example:80",
+        "localhost@evil.example",
+        "192.0.2.7",
+        "",
+        "[::2]",
+        "[::1]x",
+    ],
+)
+async def test_another_host_name(bare: httpx.AsyncClient, host: str) -> None:
+    """A web page can make its own name resolve to this machine; the key alone is not enough."""
+    response = await bare.get("/v1/workflows/workers/whoami", headers={"host": host})
+    assert response.status_code == 403
+    assert "--host" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LocalHost:1", "127.0.0.1:80", "[::1]:80", "127.9.9.9"]
+)
+async def test_loopback_host_names(bare: httpx.AsyncClient, host: str) -> None:
+    response = await bare.get("/v1/workflows/workers/whoami", headers={"host": host})
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("announced", [True, False])
+async def test_a_body_over_the_limit(bare: httpx.AsyncClient, announced: bool) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(17):
+            yield b"x" * 2**20
+
+    content = b"x" * (17 * 2**20) if announced else pieces()
+    for path in (execute("echo"), "/v1/workflows/schedules", execution("x") + "/signals"):
+        response = await bare.post(path, content=content if announced else pieces())
+        assert response.status_code == 413
+        assert "16,777,216" in response.json()["detail"]
+
+
+async def test_large_bodies_are_parsed_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[int] = []
+
+    def parse(raw: bytes) -> int:
+        threads.append(threading.get_ident())
+        return len(raw)
+
+    async def respond(request: Request) -> Response:
+        return JSONResponse(await parsed(parse, request))
+
+    app = Starlette(routes=[Route("/", respond, methods=["POST"])])
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        for size in (10, 1_000_000):
+            assert (await client.post("/", content=b"x" * size)).json() == size
+    assert threads[0] == threading.get_ident() != threads[1]
 
 
 class TestSize:
@@ -241,7 +310,10 @@ async def test_a_client_that_disconnects_during_its_request_is_not_logged(
 ) -> None:
     host, _, port = platform.server_url.removeprefix("http://").rpartition(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST {execute('echo')} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer x\r\n"
+    head = (
+        f"POST {execute('echo')} HTTP/1.1\r\nHost: {host}\r\n"
+        f"Authorization: Bearer {platform.api_key}\r\n"
+    )
     writer.write(f"{head}Content-Length: 100\r\n\r\n{{".encode())
     await writer.drain()
     await asyncio.sleep(0.2)

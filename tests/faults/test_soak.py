@@ -144,6 +144,7 @@ def test_soak(dev: Dev, seaweed: Seaweed, recorder: Recorder) -> None:
             "load",
             Settings(
                 server_url=platform.url,
+                api_key=dev.api_key,
                 storage=storage,
                 deployment=survivor.deployment,
                 seed=SEED,

@@ -6,7 +6,9 @@ Every target has seeds, valid bytes from which almost valid ones are made.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,9 +19,11 @@ from google.protobuf.message import DecodeError
 from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payload
 
+from mistral_offload import Mistral
 from mistral_offload.api import endpoints, response_values
+from mistral_offload.api.response_body import limit_body
 from mistral_offload.api.responses import parse_json, to_model
-from mistral_offload.api.retries import BackoffStrategy, pause_seconds
+from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
 from mistral_offload.api.sse import FrameReader
 from mistral_offload.api.stream_calls import parse_frame
 from mistral_offload.cli.json_output import escape_controls
@@ -154,10 +158,11 @@ def _field_json(data: bytes) -> None:
 
 def _stream(data: bytes) -> None:
     whole, pieces = FrameReader(), FrameReader()
-    frames = [*whole.feed(data), *whole.finish()]
+    frames = [*whole.feed(data)]
     steps = (data[start : start + 3] for start in range(0, len(data), 3))
     again = [frame for step in steps for frame in pieces.feed(step)]
-    assert frames == [*again, *pieces.finish()]
+    assert frames == again
+    assert whole.is_inside_event == pieces.is_inside_event
     operation: Any = endpoints.STREAM_EVENTS
     for frame in frames:
         with suppress(MistralOffloadError):
@@ -165,6 +170,40 @@ def _stream(data: bytes) -> None:
                 parse_frame(operation, _response(200, b""), frame)
             ):
                 _ENCODER.decode(EncodedPayload(found.payload.data, found.payload.options))
+
+
+def _streams(data: bytes) -> None:
+    """Read a stream over reconnects: each 0xff ends a connection, in turn cleanly and by a cut."""
+    bodies = iter(data.split(b"\xff")[:6])
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        body = next(bodies, None)
+        if body is None:
+            return httpx.Response(404)
+        headers = {"content-type": "text/event-stream"}
+        if body.startswith(b"\x1f\x8b"):
+            headers["content-encoding"] = "gzip"
+        return httpx.Response(200, headers=headers, stream=httpx.ByteStream(body))
+
+    transport = httpx.MockTransport(respond)
+    retries = RetryConfig("backoff", BackoffStrategy(1, 1, 1, 20, 0))
+    with (
+        httpx.Client(transport=transport) as client,
+        Mistral("k", client=client, retry_config=retries, max_response_bytes=2048) as mistral,
+        mistral.workflows.events.get_stream_events(reconnect=True) as stream,
+    ):
+        for frame in stream:
+            assert frame.event != "error"
+
+
+def _body(data: bytes) -> None:
+    for coding in ("gzip", "deflate", "identity"):
+        response = httpx.Response(
+            200, headers={"content-encoding": coding}, stream=httpx.ByteStream(data)
+        )
+        limit_body(endpoints.EXECUTE_WORKFLOW, response, 10_000)
+        with suppress(MistralOffloadError):
+            assert len(response.read()) <= 10_000
 
 
 def _answer(data: bytes) -> None:
@@ -285,6 +324,15 @@ TARGETS: dict[str, Target] = {
             b'event: error\ndata: {"reason": "read_error", "error": "x"}\n\n',
         ),
     ),
+    "stream: reconnects": Target(
+        _streams,
+        (
+            b"id: 1\nretry: 1\n\n\xffdata:\n\nid: \xc3\xa9\n\n\xffid\n\n: note\n\n",
+            b'event: error\ndata: {"reason": "read_error"}\n\n\xffid: 2\n\ndata: {"a"',
+            gzip.compress(b"id: 3\n\n"),
+        ),
+    ),
+    "body": Target(_body, (gzip.compress(b"a" * 20_000), zlib.compress(b"text"), b"text")),
     "answer": Target(
         _answer,
         (

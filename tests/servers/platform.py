@@ -27,4 +27,7 @@ class SharedPlatform(LocalPlatform):
         """Become a platform that is not started, at the same addresses."""
         port = urlsplit(self.server_url).port
         temporal_port = urlsplit(f"//{self.temporal_address}").port
-        return partial(LocalPlatform, port=port or 0, temporal_port=temporal_port or 0), ()
+        make = partial(
+            LocalPlatform, port=port or 0, temporal_port=temporal_port or 0, api_key=self.api_key
+        )
+        return make, ()

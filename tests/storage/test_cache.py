@@ -6,6 +6,7 @@ import contextlib
 import gc
 import hashlib
 import os
+import stat
 import threading
 import weakref
 from pathlib import Path
@@ -483,3 +484,58 @@ def test_a_blob_without_a_digest_is_read_once_and_believed(tmp_path: Path) -> No
     assert [cache.get("k", None) for _ in range(3)] == [b"data"] * 3
     assert store.requests["get", "k"] == 1
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.timeout(30)  # reading a FIFO would wait for a writer
+def test_only_regular_files_are_read(directory: CacheDirectory, tmp_path: Path) -> None:
+    digest = digest_of(b"blob")
+    file = tmp_path / "cache" / digest[:2] / digest
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"blob")
+    for put_in_the_way in (
+        lambda: os.mkfifo(file),
+        lambda: os.mknod(file, stat.S_IFSOCK | 0o600),
+        lambda: file.symlink_to(elsewhere),
+    ):
+        directory.put(digest, b"blob")
+        file.unlink()
+        put_in_the_way()
+        assert directory.get(digest) is None
+        directory.put(digest, b"blob")  # takes its place
+        assert directory.get(digest) == b"blob"
+        assert stat.S_ISREG(file.lstat().st_mode)
+    file.unlink()
+    file.mkdir()
+    assert directory.get(digest) is None
+    directory.put(digest, b"blob")  # cannot take its place, and fails nothing
+    assert directory.get(digest) is None
+
+
+def test_links_to_folders_are_not_followed(
+    directory: CacheDirectory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    digest = digest_of(b"blob")
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / digest).write_bytes(b"blob")
+    (victim / ("a" * 64)).write_bytes(bytes(5000))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / digest[:2]).symlink_to(victim)
+    assert directory.get(digest) is None
+    directory.put(digest, b"blob")
+    for number in range(30):
+        directory.put(digest_of(bytes([number])), bytes([number]) * 100)
+    assert sorted(path.name for path in victim.iterdir()) == sorted([digest, "a" * 64])
+    assert "links are not followed" in caplog.text
+
+
+def test_a_cache_directory_of_others_is_warned_of(
+    directory: CacheDirectory, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    for _ in range(3):
+        directory.put(digest_of(b"blob"), b"blob")
+        assert directory.get(digest_of(b"blob")) == b"blob"
+    (record,) = caplog.records
+    assert f"{tmp_path / 'cache'} can be written by every user" in record.getMessage()

@@ -199,3 +199,65 @@ def test_puts_and_deletes_of_one_folder_do_not_trip_each_other(
 def test_the_home_directory_can_be_meant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert LocalStore("~/blobs").container == str(tmp_path / "blobs")
+
+
+def things_in_the_way(folder: Path) -> dict[str, Path]:
+    """Put things that are no files under the names of blobs; return them by key."""
+    folder.mkdir(exist_ok=True)
+    names = {key: folder / f"{key}=blob" for key in ("fifo", "folder", "socket")}
+    os.mkfifo(names["fifo"])
+    names["folder"].mkdir()
+    os.mknod(names["socket"], stat.S_IFSOCK | 0o600)
+    return names
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no FIFOs")
+@pytest.mark.timeout(30)  # reading a FIFO would wait for a writer
+def test_only_regular_files_are_blobs(tmp_path: Path) -> None:
+    names = things_in_the_way(tmp_path / "blobs")
+    store = LocalStore(tmp_path / "blobs")
+
+    def replace(key: str) -> bool:
+        return store.put(key, b"new", overwrite=True)
+
+    def put(key: str) -> bool:
+        return store.put(key, b"new")
+
+    def renew(key: str) -> bool:
+        return store.renew(key)
+
+    for key, path in names.items():
+        for use in (store.get, store.stat, store.delete, put, replace, renew):
+            with pytest.raises(StorageAccessDeniedError, match="regular file") as caught:
+                use(key)
+            assert caught.value.key == key
+        assert path.exists()
+    assert list(store.list()) == []
+
+
+def disown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a folder belong to another user than this process's."""
+    if os.getuid() == 0:  # only root may give a folder away
+        os.chown(folder, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no modes")
+def test_a_directory_of_others_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("own", "open", "foreign"):
+        (tmp_path / name).mkdir(mode=0o700)
+    (tmp_path / "open").chmod(0o777)
+    for name in ("own", "open", "foreign", "new"):
+        if name == "foreign":
+            disown(tmp_path / name, monkeypatch)
+        store = LocalStore(tmp_path / name)
+        for _ in range(2):
+            store.put("k", b"data")
+            assert store.get("k") == b"data"
+        monkeypatch.undo()
+    of_open, of_foreign = [record.getMessage() for record in caplog.records]
+    assert f"{tmp_path / 'open'} can be written by every user" in of_open
+    assert f"{tmp_path / 'foreign'} belongs to another user" in of_foreign

@@ -35,6 +35,7 @@ class Settings:
 
     Attributes:
         server_url: the platform's URL for the client.
+        api_key: the platform's.
         storage: the storage block of the client.
         deployment: deployment that runs the workflows.
         seed: repeats the same workflows.
@@ -44,13 +45,13 @@ class Settings:
     """
 
     server_url: str
+    api_key: str
     storage: dict[str, str]
     deployment: str
     seed: int
     seconds: float
     patience: float
     at_once: int
-    api_key: str = "local"
 
 
 @dataclass

@@ -1,0 +1,121 @@
+"""Environments with the official packages, installed from the package index on first use.
+
+The newest worker and the newest client exclude each other: the worker requires an older client. So
+each has an environment of its own, and runs in a process of its own::
+
+    python = WORKER.python()
+    start([python, "worker.py"], env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+``PYTHONPATH`` adds this package, whose dependencies are installed too.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.matrix import find_python
+from tests.time_limits import clock_stopped
+
+ROOT = Path(__file__).parents[2]
+_FOLDER = ROOT / ".official"
+_PYTHONS = ("3.12", "3.13", "3.14")
+_INSTALL_SECONDS = 540
+
+
+@dataclass(frozen=True)
+class OfficialEnvironment:
+    """A virtual environment, kept for later runs.
+
+    Attributes:
+        name: the name of its folder.
+        requirements: what is installed.
+    """
+
+    name: str
+    requirements: tuple[str, ...]
+
+    def python(self) -> Path:
+        """Return the interpreter; the first call of all processes installs the environment.
+
+        Raises:
+            OfficialEnvironmentError: there is no Python from 3.12 on, or the installation failed.
+        """
+        interpreter = _find_python()
+        wanted = "\n".join((interpreter, *self.requirements))
+        digest = hashlib.sha256(wanted.encode()).hexdigest()[:12]
+        folder = _FOLDER / f"{self.name}-{digest}"
+        installed = folder / ".installed"
+        python = folder / "bin" / "python"
+        lock_file = Path(tempfile.gettempdir()) / f"official-{digest}-{_digest(ROOT)}.lock"
+        with clock_stopped(), lock_file.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not installed.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                _install(interpreter, folder, self.requirements)
+                installed.write_text(wanted)
+        return python
+
+
+class OfficialEnvironmentError(Exception):
+    """The official packages could not be installed."""
+
+
+# The dependencies of this package that the official packages do not have are named as well.
+_OURS = ("httpx>=0.27", "tenacity>=8.3", "orjson>=3.11.6", "pydantic-settings>=2.5")
+
+WORKER = OfficialEnvironment(
+    "worker",
+    ("mistralai-workflows[s3,encryption,compression]==3.16.0", "temporalio<1.30", *_OURS),
+)
+CLIENT = OfficialEnvironment(
+    "client",
+    (
+        "mistralai[workflow-payload-offloading-s3,workflow-payload-encryption,"
+        "workflow-payload-compression]==3.7.0",
+        *_OURS,
+    ),
+)
+
+
+def _find_python() -> str:
+    if sys.version_info >= (3, 12):
+        return sys.executable
+    for version in _PYTHONS:
+        if (found := find_python(version)) is not None:
+            return found
+    raise OfficialEnvironmentError(
+        f"the official worker needs one of Python {', '.join(_PYTHONS)}: install one, or put it on "
+        "the PATH"
+    )
+
+
+def _install(interpreter: str, folder: Path, requirements: tuple[str, ...]) -> None:
+    uv = shutil.which("uv")
+    python = folder / "bin" / "python"
+    if uv is not None:
+        commands = [[uv, "venv", "--quiet", "--python", interpreter, folder]]
+        commands += [[uv, "pip", "install", "--quiet", "--python", python, *requirements]]
+    else:
+        commands = [[interpreter, "-m", "venv", folder]]
+        commands += [[python, "-m", "pip", "install", "--quiet", *requirements]]
+    for command in commands:
+        ended = subprocess.run(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=_INSTALL_SECONDS,
+        )
+        if ended.returncode != 0:
+            raise OfficialEnvironmentError(f"{command} failed:\n{ended.stdout[-4000:]}")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(str(path).encode()).hexdigest()[:8]
