@@ -12,6 +12,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple, cast
 
+from mistral_offload.limits import INLINE_WORK_BYTES
+from mistral_offload.payload.held_text import HeldText
 from mistral_offload.payload.reader_limits import MAX_JSON_DEPTH
 
 _OLDEST = (3, 11, 6)
@@ -45,6 +47,31 @@ def write_plain(value: object) -> bytes | None:
     Returns:
         The text; None if orjson is not installed, or does not write the value as pydantic does.
     """
+    wrapped = _write_wrapped(value)
+    return None if wrapped is None else _unwrap(*wrapped)
+
+
+def hold_plain(value: object) -> bytes | HeldText | None:
+    """Write a value as `write_plain` does; the bytes of a large text are made when it is read.
+
+    For a string they are written again: fresh memory for them costs ten times as much as writing
+    them into memory that was used before. The value may change afterwards.
+    """
+    wrapped = _write_wrapped(value)
+    if wrapped is None:
+        return None
+    data, levels = wrapped
+    size = len(data) - 2 * levels
+    if size < INLINE_WORK_BYTES:
+        return _unwrap(data, levels)
+    if type(value) is str:
+        write = cast("_Writer", _writer()).write
+        return HeldText(size, lambda: write(value), is_kept=False)
+    return HeldText(size, lambda: _unwrap(data, levels), is_kept=True)
+
+
+def _write_wrapped(value: object) -> tuple[bytes, int] | None:
+    """Return the text of a value in a number of lists, and that number; see `write_plain`."""
     kind = type(value)
     if kind not in (str, list, dict, tuple) or (writer := _writer()) is None:
         return None
@@ -57,14 +84,15 @@ def write_plain(value: object) -> bytes | None:
         data = writer.write(wrapped)
     except TypeError:
         return None
-    if kind is str:
-        return data
-    data = data[levels:-levels]
     # orjson writes numbers that are not finite as null.
-    nulls = data.count(_NULL) if _NULL in data else 0
+    nulls = data.count(_NULL) if kind is not str and _NULL in data else 0
     if nulls and _count_none(value, _keys_of_nulls(data), _TABLE_LEVELS) != nulls:
         return None
-    return data
+    return data, levels
+
+
+def _unwrap(data: bytes, levels: int) -> bytes:
+    return data[levels : len(data) - levels]
 
 
 @cache
