@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
+from itertools import repeat
+from operator import countOf
 from typing import Any, NamedTuple, cast
 
 from mistral_offload.limits import INLINE_WORK_BYTES
@@ -141,16 +143,16 @@ def _count_none(value: object, keys: set[str], levels: int) -> int:
     else:
         return 0
     if len(members) > _SAMPLED_MEMBERS and type(members[0]) is dict:
-        return sum(_column(members, key).count(None) for key in keys)
+        return sum(_count_in_column(members, key) for key in keys)
     found = members.count(None)
     if levels and len(members) <= _SAMPLED_MEMBERS:
         found += sum(_count_none(each, keys, levels - 1) for each in members)
     return found
 
 
-def _column(rows: list[Any], key: str) -> list[object]:
-    """Return the values of a key in rows, with False where a row lacks it."""
+def _count_in_column(rows: list[Any], key: str) -> int:
+    """Count the rows in which the value of a key is None; 0 if not all of them are dicts."""
     try:
-        return [row.get(key, False) for row in rows]
-    except AttributeError:  # not all of them are dicts
-        return []
+        return countOf(map(dict[str, object].get, rows, repeat(key), repeat(False)), None)
+    except TypeError:
+        return 0

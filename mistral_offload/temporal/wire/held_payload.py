@@ -65,7 +65,6 @@ class HeldPayload:
         return self._byte_size
 
 
-
 def text_of(payload: PayloadParts) -> bytes | HeldText:
     """Return a payload's data, whose bytes need not be made yet."""
     return payload.text if isinstance(payload, HeldPayload) else payload.data
