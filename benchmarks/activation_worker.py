@@ -1,8 +1,8 @@
-"""Worker process that measures the CPU time of workflow threads; see `benchmarks.activations`.
+"""Worker process that measures workflow threads; see `benchmarks.activations`.
 
 Run by its path, with any version of the package, so it uses public names alone. Reads one load a
-line from stdin, runs it, and writes the milliseconds as one line to the file descriptor that its
-last argument names: Temporal's core logs to stdout.
+line from stdin, runs it, and writes milliseconds of CPU and megabytes of memory as one line to the
+file descriptor that its last argument names: Temporal's core logs to stdout.
 """
 
 from __future__ import annotations
@@ -116,26 +116,41 @@ class In:
         return sum(map(len, found))
 
 
+def resident_bytes() -> int:
+    """Return the memory of this process; 0 on systems without ``/proc``."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 class MeasuredThreads(ThreadPoolExecutor):
     """Threads for activations.
 
     Attributes:
         cpu_seconds: CPU time that the functions have used.
+        growth_bytes: the most by which the process's memory grew during one function.
     """
 
     def __init__(self) -> None:
         super().__init__(4)
-        self.cpu_seconds = 0.0
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self.cpu_seconds, self.growth_bytes = 0.0, 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run a function and add up its CPU time."""
+        """Run a function and measure it."""
 
         def measured() -> Any:
-            began = time.thread_time()
+            memory, began = resident_bytes(), time.thread_time()
             try:
                 return fn(*args, **kwargs)
             finally:
                 self.cpu_seconds += time.thread_time() - began
+                self.growth_bytes = max(self.growth_bytes, resident_bytes() - memory)
 
         return super().submit(measured)
 
@@ -163,7 +178,8 @@ async def main(target: str, queue: str, folder: str, results: str) -> None:
             direction, kind, amount = line.split()
             count = int(amount)
             _VALUES[kind] = [(text if kind == "text" else rows)(each) for each in range(count)]
-            threads.cpu_seconds, number = 0.0, number + 1
+            threads.reset()
+            number += 1
             found = await client.execute_workflow(
                 "Out" if direction == "out" else "In",
                 args=[kind] if direction == "out" else [kind, count],
@@ -175,7 +191,8 @@ async def main(target: str, queue: str, folder: str, results: str) -> None:
             expected = sum(map(len, _VALUES[kind]))
             if found != expected:
                 raise RuntimeError(f"{found} instead of {expected}")
-            os.write(int(results), f"{threads.cpu_seconds * 1000:.3f}\n".encode())
+            measured = f"{threads.cpu_seconds * 1000:.3f} {threads.growth_bytes / 1e6:.1f}\n"
+            os.write(int(results), measured.encode())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""CPU time of workflow threads: values of 1 MB on their way out of a workflow, and into one.
+"""CPU time and memory of activations: values of 1 MB on their way out of a workflow, or into one.
 
 temporalio's deadlock detector and the workflow task's time limit bound an activation, and all
 workflows of a process share its interpreter. With ``--against FOLDER`` another checkout is measured
@@ -36,22 +36,29 @@ _OURS = "mistral-offload"
 
 @dataclass
 class _Checkout:
-    """A worker of one version of the package, and the measured milliseconds."""
+    """A worker of one version of the package.
+
+    Attributes:
+        found: milliseconds of CPU in each round.
+        grown: megabytes by which the process grew during an activation, in the first round.
+    """
 
     name: str
     requests: IO[str]
     results: IO[str]
     blobs: Path
     found: list[float] = field(default_factory=lambda: [])
+    grown: float = 0.0
 
-    def run(self, load: str, count: int) -> float:
+    def run(self, load: str, count: int) -> tuple[float, float]:
         self.requests.write(f"{load} {count}\n")
         self.requests.flush()
         if not (line := self.results.readline()):
             raise BenchmarkError(f"the worker of {self.name} ended: see its output above")
         for each in self.blobs.iterdir():
             shutil.rmtree(each)
-        return float(line)
+        milliseconds, megabytes = map(float, line.split())
+        return milliseconds, megabytes
 
 
 def measure(session: Session) -> list[Table]:
@@ -66,7 +73,8 @@ def measure(session: Session) -> list[Table]:
             rows.append(_row(load, count, rounds, checkouts))
     notes = (
         "CPU time of the workflow threads, for all activations of one workflow; best case: the "
-        "median of the rounds. Blobs are files. The activities run in the same process."
+        "median of the rounds. Growth: of the process's memory during an activation, in the first "
+        "workflow of its kind. Blobs are files. The activities run in the same process."
     )
     return [Table("Workflow activations", rows, notes)]
 
@@ -76,16 +84,22 @@ def _row(load: str, count: int, rounds: int, checkouts: Sequence[_Checkout]) -> 
         checkout.found = []
     for number in range(rounds + 1):
         for checkout in checkouts if number % 2 else reversed(checkouts):
-            milliseconds = checkout.run(load, count)
+            milliseconds, megabytes = checkout.run(load, count)
             if number:  # the first warms up
                 checkout.found.append(milliseconds)
+            else:  # later ones find freed memory, which the process has kept
+                checkout.grown = megabytes
     ours, *others = medians = [statistics.median(each.found) for each in checkouts]
     lines = [
         Line(
             checkout.name,
             rounds,
             ratio=ours / median if checkout.name != _OURS else None,
-            more={"thread CPU": f"{median:.0f} ms", "range": _range(checkout.found)},
+            more={
+                "thread CPU": f"{median:.0f} ms",
+                "range": _range(checkout.found),
+                "growth": f"{checkout.grown:.0f} MB",
+            },
         )
         for checkout, median in zip(checkouts, medians, strict=True)
     ]

@@ -40,6 +40,7 @@ from mistral_offload.payload.context import BlobContext
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encryption import OVERHEAD_BYTES, Cipher
 from mistral_offload.payload.field_blob import open_field, seal_field
+from mistral_offload.payload.held_text import HeldText, bytes_of, size_of
 from mistral_offload.payload.jsontext import dump_named_json, load_json_or_bytes
 from mistral_offload.payload.offloading import Offloader, fetch_offloaded, find_offloaded
 from mistral_offload.payload.partial_encryption import (
@@ -142,7 +143,7 @@ class PayloadEncoder:
 
     def encode(
         self,
-        data: bytes,
+        data: bytes | HeldText,
         context: BlobContext | None,
         *,
         offload: bool | None = None,
@@ -153,7 +154,8 @@ class PayloadEncoder:
         """Encode payload bytes.
 
         Args:
-            data: the payload, normally JSON text.
+            data: the payload, normally JSON text. The bytes of a held text that is only offloaded
+                are made where it is stored, so that few of them exist at a time.
             context: the execution or namespace the payload belongs to; with None nothing is
                 offloaded.
             offload: True for any size, False for never, None to decide by size.
@@ -171,7 +173,7 @@ class PayloadEncoder:
 
     async def encode_async(
         self,
-        data: bytes,
+        data: bytes | HeldText,
         context: BlobContext | None,
         *,
         offload: bool | None = None,
@@ -183,7 +185,7 @@ class PayloadEncoder:
         prepare = partial(
             self._prepare, data, context, offload=offload, has_json=has_json, floor=floor
         )
-        if self._encrypts_or_compresses and len(data) >= INLINE_WORK_BYTES:
+        if self._encrypts_or_compresses and size_of(data) >= INLINE_WORK_BYTES:
             prepared = await run_in_cpu_thread_async(prepare)
         else:
             prepared = prepare()
@@ -322,7 +324,7 @@ class PayloadEncoder:
 
     def _prepare(
         self,
-        data: bytes,
+        data: bytes | HeldText,
         context: BlobContext | None,
         *,
         offload: bool | None = None,
@@ -330,6 +332,28 @@ class PayloadEncoder:
         floor: int | None = None,
     ) -> _Prepared:
         """Apply the steps before offloading, and decide whether the payload is offloaded."""
+        options: list[EncodingOption] = []
+        if self._encrypts_or_compresses:
+            data, options = self._transform(bytes_of(data), has_json=has_json)
+        size = size_of(data)
+        offloader = self._offloader_for(size, offload, floor)
+        error = self.key_error(context) if offloader is not None else None
+        if error is not None:
+            if offload or size + self._overhead > INLINE_LIMIT_BYTES:
+                raise error
+            offloader = None  # it can be delivered in place
+        if offloader is None or context is None:
+            data, options = self._encrypt_whole(bytes_of(data), options)
+            return _Prepared(data, options, None)
+        if self._cipher is not None and self._encrypts_blobs:
+            data = self._cipher.encrypt_blob(
+                bytes_of(data), namespace=context.namespace, execution_id=context.execution_id
+            )
+            options.append(EncodingOption.ENCRYPTED)
+        return _Prepared(data, options, offloader)
+
+    def _transform(self, data: bytes, *, has_json: bool) -> tuple[bytes, list[EncodingOption]]:
+        """Apply the steps that precede the decision, and return the ones that changed the data."""
         options: list[EncodingOption] = []
         if self._cipher is not None and not self.encrypts_whole and has_json:
             marked = encrypt_marked(data, self._cipher)
@@ -341,27 +365,13 @@ class PayloadEncoder:
             if smaller is not None:
                 data = smaller
                 options.append(EncodingOption.COMPRESSED)
-        offloader = self._offloader_for(len(data), offload, floor)
-        error = self.key_error(context) if offloader is not None else None
-        if error is not None:
-            if offload or len(data) + self._overhead > INLINE_LIMIT_BYTES:
-                raise error
-            offloader = None  # it can be delivered in place
-        if offloader is None or context is None:
-            data, options = self._encrypt_whole(data, options)
-            return _Prepared(data, options, None)
-        if self._cipher is not None and self._encrypts_blobs:
-            data = self._cipher.encrypt_blob(
-                data, namespace=context.namespace, execution_id=context.execution_id
-            )
-            options.append(EncodingOption.ENCRYPTED)
-        return _Prepared(data, options, offloader)
+        return data, options
 
     def _finish(
         self, prepared: _Prepared, context: BlobContext | None, write: bool = True
     ) -> EncodedPayload:
         """Offload what is to be offloaded."""
-        data, options = prepared.data, prepared.options
+        data, options = bytes_of(prepared.data), prepared.options
         if prepared.offloader is not None and context is not None:
             data = prepared.offloader.put(data, context, write=write)
             data, options = self._encrypt_whole(data, [*options, EncodingOption.OFFLOADED])
@@ -375,7 +385,7 @@ class PayloadEncoder:
             return finish()
         if write:
             return await prepared.offloader.store.run_async(finish)
-        return await _compute_async(len(prepared.data), finish)
+        return await _compute_async(size_of(prepared.data), finish)
 
     def _encrypt_whole(
         self, data: bytes, options: list[EncodingOption]
@@ -471,7 +481,7 @@ class _Prepared:
         offloader: stores the blob; None if the payload is not offloaded.
     """
 
-    data: bytes
+    data: bytes | HeldText
     options: list[EncodingOption]
     offloader: Offloader | None
 

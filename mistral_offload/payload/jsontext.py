@@ -18,10 +18,11 @@ from pydantic_core import from_json as _from_json
 from pydantic_core import to_json as _to_json
 
 from mistral_offload.errors import PayloadDecodeError, PayloadSerializationError
+from mistral_offload.payload.held_text import HeldText
 from mistral_offload.payload.lost_members import require_complete
 from mistral_offload.payload.members import format_path, members_of
 from mistral_offload.payload.model_traits import traits_of
-from mistral_offload.payload.plain_writer import write_plain
+from mistral_offload.payload.plain_writer import hold_plain, write_plain
 from mistral_offload.payload.reader_limits import (
     MAX_JSON_DEPTH,
     deepest,
@@ -53,6 +54,18 @@ def dump_json(value: object, adapter: TypeAdapter[Any] | None = None) -> bytes:
         require_readable(data, nests=_can_nest(value))
         require_complete(value, data, inferred=adapter is None)
     return data
+
+
+def hold_json(value: object) -> bytes | HeldText:
+    """Write a value as `dump_json` does, and leave to another thread what can be done there.
+
+    The value is known to be writable then, and may change.
+
+    Raises:
+        PayloadSerializationError: see `dump_json`.
+    """
+    plain = hold_plain(value)
+    return dump_json(value) if plain is None else plain
 
 
 def dump_named_json(value: object, name: str) -> bytes:

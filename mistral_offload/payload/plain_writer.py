@@ -10,8 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cache
+from itertools import repeat
+from operator import countOf
 from typing import Any, NamedTuple, cast
 
+from mistral_offload.limits import INLINE_WORK_BYTES
+from mistral_offload.payload.held_text import HeldText
 from mistral_offload.payload.reader_limits import MAX_JSON_DEPTH
 
 _OLDEST = (3, 11, 6)
@@ -45,6 +49,31 @@ def write_plain(value: object) -> bytes | None:
     Returns:
         The text; None if orjson is not installed, or does not write the value as pydantic does.
     """
+    wrapped = _write_wrapped(value)
+    return None if wrapped is None else _unwrap(*wrapped)
+
+
+def hold_plain(value: object) -> bytes | HeldText | None:
+    """Write a value as `write_plain` does; the bytes of a large text are made when it is read.
+
+    For a string they are written again: fresh memory for them costs ten times as much as writing
+    them into memory that was used before. The value may change afterwards.
+    """
+    wrapped = _write_wrapped(value)
+    if wrapped is None:
+        return None
+    data, levels = wrapped
+    size = len(data) - 2 * levels
+    if size < INLINE_WORK_BYTES:
+        return _unwrap(data, levels)
+    if type(value) is str:
+        write = cast("_Writer", _writer()).write
+        return HeldText(size, lambda: write(value), is_kept=False)
+    return HeldText(size, lambda: _unwrap(data, levels), is_kept=True)
+
+
+def _write_wrapped(value: object) -> tuple[bytes, int] | None:
+    """Return the text of a value in a number of lists, and that number; see `write_plain`."""
     kind = type(value)
     if kind not in (str, list, dict, tuple) or (writer := _writer()) is None:
         return None
@@ -57,14 +86,15 @@ def write_plain(value: object) -> bytes | None:
         data = writer.write(wrapped)
     except TypeError:
         return None
-    if kind is str:
-        return data
-    data = data[levels:-levels]
     # orjson writes numbers that are not finite as null.
-    nulls = data.count(_NULL) if _NULL in data else 0
+    nulls = data.count(_NULL) if kind is not str and _NULL in data else 0
     if nulls and _count_none(value, _keys_of_nulls(data), _TABLE_LEVELS) != nulls:
         return None
-    return data
+    return data, levels
+
+
+def _unwrap(data: bytes, levels: int) -> bytes:
+    return data[levels : len(data) - levels]
 
 
 @cache
@@ -113,16 +143,16 @@ def _count_none(value: object, keys: set[str], levels: int) -> int:
     else:
         return 0
     if len(members) > _SAMPLED_MEMBERS and type(members[0]) is dict:
-        return sum(_column(members, key).count(None) for key in keys)
+        return sum(_count_in_column(members, key) for key in keys)
     found = members.count(None)
     if levels and len(members) <= _SAMPLED_MEMBERS:
         found += sum(_count_none(each, keys, levels - 1) for each in members)
     return found
 
 
-def _column(rows: list[Any], key: str) -> list[object]:
-    """Return the values of a key in rows, with False where a row lacks it."""
+def _count_in_column(rows: list[Any], key: str) -> int:
+    """Count the rows in which the value of a key is None; 0 if not all of them are dicts."""
     try:
-        return [row.get(key, False) for row in rows]
-    except AttributeError:  # not all of them are dicts
-        return []
+        return countOf(map(dict[str, object].get, rows, repeat(key), repeat(False)), None)
+    except TypeError:
+        return 0

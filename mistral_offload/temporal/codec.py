@@ -47,8 +47,14 @@ from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
     has_metadata_form,
     read_context_payload,
+    split_context_payload,
 )
-from mistral_offload.temporal.wire.held_payload import PayloadParts, to_message
+from mistral_offload.temporal.wire.held_payload import (
+    PayloadParts,
+    data_size,
+    text_of,
+    to_message,
+)
 from mistral_offload.temporal.wire.owner import PayloadOwner
 from mistral_offload.temporal.wire.plain_payloads import (
     holds_json,
@@ -213,7 +219,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             return to_message(payload)
         if not carries_context(payload):
             encoded = await self._encoder.encode_async(
-                payload.data,
+                text_of(payload),
                 owner.context,
                 offload=offload,
                 has_json=holds_json(payload),
@@ -221,16 +227,16 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
                 write=write,
             )
             if not encoded.options:
-                return to_message(payload)
+                return to_message(payload, encoded.data)
             return _with_size(write_plain(payload, encoded), encoded, payload, owner)
-        parts = read_context_payload(payload)
+        parts, text = split_context_payload(payload)
         if parts.options:  # already encoded
             return to_message(payload)
         encoded = await self._encoder.encode_async(
-            parts.data, owner.context_for(parts.context), offload=offload, floor=floor, write=write
+            text, owner.context_for(parts.context), offload=offload, floor=floor, write=write
         )
         if not encoded.options and has_metadata_form(payload):
-            return to_message(payload)
+            return to_message(payload, encoded.data)
         written = replace(parts, data=encoded.data, options=encoded.options).to_payload()
         return _with_size(written, encoded, payload, owner)
 
@@ -297,7 +303,7 @@ def _with_size(
     The official worker ignores it.
     """
     if EncodingOption.OFFLOADED in result.options and owner.context is not None:
-        encoded.metadata[_SIZE] = str(len(original.data)).encode()
+        encoded.metadata[_SIZE] = str(data_size(original)).encode()
     return encoded
 
 

@@ -8,7 +8,7 @@ declare the parameter as ``temporalio.common.RawValue`` and call `read_context`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -29,7 +29,7 @@ from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
-from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.jsontext import dump_json, hold_json
 from mistral_offload.payload.own_output import validate_json
 from mistral_offload.payload.parsed_reader import Mismatch
 from mistral_offload.payload.typed_reader import ValueReader
@@ -39,12 +39,15 @@ from mistral_offload.temporal.failures.lost_payloads import raise_failure, read_
 from mistral_offload.temporal.outbound.tracking_converter import tracking
 from mistral_offload.temporal.parsed_values import note_unused, take_parsed, without_parsed
 from mistral_offload.temporal.wire.context_payloads import (
-    ContextPayload,
     carries_context,
     read_context_payload,
 )
 from mistral_offload.temporal.wire.held_payload import HeldPayload, is_holding
-from mistral_offload.temporal.wire.metadata import CONTEXT_ENCODING, LEGACY_CONTEXT_ENCODING
+from mistral_offload.temporal.wire.metadata import (
+    CONTEXT_ENCODING,
+    LEGACY_CONTEXT_ENCODING,
+    write_metadata,
+)
 
 # Small, because readers keep classes alive, and every sandboxed workflow has copies of its own.
 _CACHED_READERS = 128
@@ -86,8 +89,8 @@ class ContextPayloadConverter(EncodingPayloadConverter):
         """
         if not isinstance(value, ContextValue) or self._encoding != CONTEXT_ENCODING:
             return None
-        parts = ContextPayload(dump_json(value.value), value.context, empty=value.empty)
-        return _as_payload(parts.hold())
+        metadata = write_metadata(value.context, empty=value.empty)
+        return _as_payload(metadata, value.value)
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         """Return the value, validated against the type hint.
@@ -111,7 +114,7 @@ class PlainJSONConverter(PydanticJSONPlainPayloadConverter):
         Raises:
             PayloadSerializationError: the value, or a member of it, cannot be written as JSON.
         """
-        return _as_payload(HeldPayload({"encoding": self.encoding.encode()}, dump_json(value)))
+        return _as_payload({"encoding": self.encoding.encode()}, value)
 
     def from_payload(self, payload: Payload, type_hint: type | None = None) -> Any:
         """Read a value, validated against a type; without one any JSON is accepted.
@@ -251,9 +254,11 @@ def _read_parsed(reader: ValueReader, payload: Payload) -> Any:
         raise
 
 
-def _as_payload(held: HeldPayload) -> Payload:
-    # Where it is allowed, the caller is a `TrackingConverter`, which expects both.
-    return cast("Payload", held) if is_holding() else held.to_payload()
+def _as_payload(metadata: Mapping[str, bytes], value: object) -> Payload:
+    if not is_holding():
+        return Payload(metadata=metadata, data=dump_json(value))
+    # The caller is a `TrackingConverter`, which expects both.
+    return cast("Payload", HeldPayload(metadata, hold_json(value)))
 
 
 def _value_json(payload: Payload) -> bytes:

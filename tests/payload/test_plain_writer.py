@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from pydantic_core import to_json
 
 from mistral_offload.errors import PayloadSerializationError
+from mistral_offload.limits import INLINE_WORK_BYTES
 from mistral_offload.payload import plain_writer
-from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.held_text import HeldText, bytes_of, size_of
+from mistral_offload.payload.jsontext import dump_json, hold_json
 from mistral_offload.payload.plain_writer import write_plain
 
 NAN, INF = math.nan, math.inf
@@ -194,3 +196,92 @@ def test_an_orjson_that_overwrites_memory_is_not_used(monkeypatch: pytest.Monkey
     finally:
         monkeypatch.undo()
         plain_writer._writer.cache_clear()
+
+
+ALPHABETS = {
+    "ascii": "x",
+    "escapes": 'a"\\/',
+    "control characters": "".join(map(chr, range(0x20))) + "\x7f",
+    "latin": "Zürich",
+    "wide": "漢字\u2028\ufffe",
+    "astral": "😀x",
+    "mixed": 'é"漢😀\n\0',
+    "null": "null,",
+}
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS.values(), ids=ALPHABETS)
+@pytest.mark.parametrize("difference", [-1, 0, 1, 10_000])
+def test_a_held_text_is_what_pydantic_writes(alphabet: str, difference: int) -> None:
+    text = alphabet * (INLINE_WORK_BYTES // len(to_json(alphabet)))
+    text += "x" * (INLINE_WORK_BYTES + difference - len(to_json(text)))
+    expected = to_json(text)
+    assert len(expected) == INLINE_WORK_BYTES + difference
+    held = hold_json(text)
+    assert isinstance(held, HeldText) == (difference >= 0)
+    assert size_of(held) == len(expected)
+    assert [bytes_of(held) for _ in range(3)] == [expected] * 3
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_any_large_text_is_held_as_it_is_written_or_refused(part: str) -> None:
+    text = part * (INLINE_WORK_BYTES // len(part) + 1)
+    try:
+        expected = to_json(text)
+    except UnicodeEncodeError:  # a lone surrogate
+        with pytest.raises(PayloadSerializationError):
+            hold_json(text)
+        return
+    held = hold_json(text)
+    assert (size_of(held), bytes_of(held)) == (len(expected), expected)
+
+
+@pytest.mark.parametrize("surrogate", [0xD800, 0xDFFF])
+@pytest.mark.parametrize("kind", [str, list, dict])
+def test_a_lone_surrogate_is_refused_when_the_value_is_held(surrogate: int, kind: type) -> None:
+    text = "x" * INLINE_WORK_BYTES + chr(surrogate)
+    with pytest.raises(PayloadSerializationError):
+        hold_json({str: text, list: [text], dict: {text: 1}}[kind])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [*ROWS, *ROWS],
+        {"rows": [*ROWS, *ROWS]},
+        ([*ROWS, *ROWS],),
+        ["x" * INLINE_WORK_BYTES],
+        nested(199, "x" * INLINE_WORK_BYTES, by_key=True),
+    ],
+)
+def test_a_held_value_may_change(value: Any) -> None:
+    expected = to_json(value)
+    held = hold_json(value)
+    assert isinstance(held, HeldText)
+    inner = value[0] if isinstance(value, tuple) else value
+    inner.clear()
+    assert held.size == len(expected)
+    assert held.write() == expected
+    assert held.write() is held.write()  # and nothing else is kept
+
+
+@pytest.mark.parametrize("number", [NAN, INF, -INF])
+def test_a_large_value_with_a_number_that_is_not_finite(number: float) -> None:
+    value = [*ROWS, *ROWS, {"amount": number}]
+    assert bytes_of(hold_json(value)) == to_json(value)
+
+
+def test_values_are_held_without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    plain_writer._writer.cache_clear()
+    try:
+        for value in ("x" * INLINE_WORK_BYTES, [*ROWS, *ROWS]):
+            assert hold_json(value) == to_json(value)
+    finally:
+        monkeypatch.undo()
+        plain_writer._writer.cache_clear()
+
+
+def test_a_held_text_does_not_show_its_value() -> None:
+    held = hold_json("secret" * INLINE_WORK_BYTES)
+    assert "secret" not in repr(held)

@@ -34,7 +34,12 @@ from mistral_offload.temporal.outbound.size_budget import (
     list_floor,
     offloading_floor,
 )
-from mistral_offload.temporal.wire.held_payload import HeldPayload, PayloadParts, to_message
+from mistral_offload.temporal.wire.held_payload import (
+    HeldPayload,
+    PayloadParts,
+    data_size,
+    to_message,
+)
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _MARK = "__offload_outbox_entry"
@@ -185,7 +190,7 @@ class Outbox:
             floor = needed if floor is None else min(floor, needed)
         marked: list[Payload] = []
         for payload in payloads:
-            if len(payload.data) < SMALLEST_OFFLOADED_BYTES or _MARK in payload.metadata:
+            if data_size(payload) < SMALLEST_OFFLOADED_BYTES or _MARK in payload.metadata:
                 marked.append(to_message(payload))  # too small, or recorded before
                 continue
             batch = self._current()

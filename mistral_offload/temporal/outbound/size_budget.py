@@ -25,8 +25,8 @@ from mistral_offload.limits import (
 )
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.failures.lost_payloads import LENIENT
-from mistral_offload.temporal.wire.context_payloads import carries_context, read_context_payload
-from mistral_offload.temporal.wire.held_payload import PayloadParts
+from mistral_offload.temporal.wire.context_payloads import read_context
+from mistral_offload.temporal.wire.held_payload import PayloadParts, data_size
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 _REFERENCE_BYTES = 320
@@ -65,7 +65,7 @@ class PayloadSize:
     @classmethod
     def of(cls, payload: PayloadParts) -> PayloadSize:
         """Measure a payload."""
-        data, inline = len(payload.data), payload.ByteSize() + _FRAMING_BYTES
+        data, inline = data_size(payload), payload.ByteSize() + _FRAMING_BYTES
         return cls(data, inline, inline - data + _REFERENCE_BYTES)
 
 
@@ -172,11 +172,10 @@ def unstorable_error(
     if not encoder.offloads or list_size(payloads) <= limit:
         return None
     for payload in payloads:
-        if len(payload.data) < SMALLEST_OFFLOADED_BYTES:
+        if data_size(payload) < SMALLEST_OFFLOADED_BYTES:
             continue
-        context = owner.context
-        if carries_context(payload):
-            context = owner.context_for(read_context_payload(payload).context)
+        own = read_context(payload)
+        context = owner.context if own is None else owner.context_for(own)
         error = encoder.key_error(context)
         if error is None:
             continue

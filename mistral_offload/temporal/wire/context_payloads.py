@@ -17,6 +17,7 @@ from temporalio.api.common.v1 import Payload
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded_payload import EncodingOption
+from mistral_offload.payload.held_text import HeldText
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.temporal.wire.held_payload import HeldPayload, PayloadParts
 from mistral_offload.temporal.wire.metadata import (
@@ -57,12 +58,8 @@ class ContextPayload:
 
     def to_payload(self) -> Payload:
         """Write the metadata form."""
-        return self.hold().to_payload()
-
-    def hold(self) -> HeldPayload:
-        """Write the metadata form without a copy of the data."""
         metadata = write_metadata(self.context, options=self.options, empty=self.empty)
-        return HeldPayload(metadata, self.data)
+        return Payload(metadata=metadata, data=self.data)
 
 
 def carries_context(payload: PayloadParts) -> bool:
@@ -92,6 +89,18 @@ def read_context_payload(payload: PayloadParts) -> ContextPayload:
     return nested or ContextPayload(data, read_metadata(metadata))
 
 
+def split_context_payload(payload: PayloadParts) -> tuple[ContextPayload, bytes | HeldText]:
+    """Return the parts of a context payload and its data, which the parts may lack.
+
+    Raises:
+        PayloadDecodeError: see `read_context_payload`.
+    """
+    if isinstance(payload, HeldPayload) and has_execution(payload.metadata):
+        return read_context_payload(HeldPayload(payload.metadata, b"")), payload.text
+    parts = read_context_payload(payload)
+    return parts, parts.data
+
+
 def read_context(payload: PayloadParts) -> PayloadContext | None:
     """Return the context of a payload; None for a payload of another kind.
 
@@ -102,7 +111,7 @@ def read_context(payload: PayloadParts) -> PayloadContext | None:
     Raises:
         PayloadDecodeError: the payload claims to carry a context, but does not.
     """
-    return read_context_payload(payload).context if carries_context(payload) else None
+    return split_context_payload(payload)[0].context if carries_context(payload) else None
 
 
 def _read_nested(data: bytes) -> ContextPayload | None:

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from temporalio.api.common.v1 import Payload
 
+from mistral_offload.payload.held_text import HeldText, bytes_of, size_of
+
 _holding: ContextVar[bool] = ContextVar("mistral_offload_holding", default=False)
 
 _VARINT_BITS = 7
@@ -37,36 +39,52 @@ class HeldPayload:
 
     Args:
         metadata: properties of the data.
-        data: the data, which is not copied.
+        text: the data, which is not copied.
     """
 
-    __slots__ = ("_byte_size", "data", "metadata")
+    __slots__ = ("_byte_size", "metadata", "text")
 
-    def __init__(self, metadata: Mapping[str, bytes], data: bytes) -> None:
+    def __init__(self, metadata: Mapping[str, bytes], text: bytes | HeldText) -> None:
         self.metadata = metadata
-        self.data = data
+        self.text = text
         self._byte_size = 0
+
+    @property
+    def data(self) -> bytes:
+        """The data; `text_of` does not make the bytes of a text that is held."""
+        return bytes_of(self.text)
 
     def ByteSize(self) -> int:
         """Return the size in bytes of the message that `to_payload` makes."""
         if not self._byte_size:
-            size = Payload(metadata=self.metadata).ByteSize()
-            if self.data:
-                varint = (len(self.data).bit_length() + _VARINT_BITS - 1) // _VARINT_BITS
-                size += 1 + varint + len(self.data)
+            size, length = Payload(metadata=self.metadata).ByteSize(), size_of(self.text)
+            if length:
+                varint = (length.bit_length() + _VARINT_BITS - 1) // _VARINT_BITS
+                size += 1 + varint + length
             self._byte_size = size
         return self._byte_size
 
-    def to_payload(self) -> Payload:
-        """Return a message with a copy of the data."""
-        return Payload(metadata=self.metadata, data=self.data)
+
+def text_of(payload: PayloadParts) -> bytes | HeldText:
+    """Return a payload's data, whose bytes need not be made yet."""
+    return payload.text if isinstance(payload, HeldPayload) else payload.data
 
 
-def to_message(payload: PayloadParts) -> Payload:
-    """Return a payload as a message; the same object if it is one."""
+def data_size(payload: PayloadParts) -> int:
+    """Return the size of a payload's data in bytes."""
+    return size_of(text_of(payload))
+
+
+def to_message(payload: PayloadParts, data: bytes | None = None) -> Payload:
+    """Return a payload as a message; the same object if it is one.
+
+    Args:
+        payload: the payload.
+        data: its data, if the caller has made the bytes.
+    """
     if isinstance(payload, Payload):
         return payload
-    return Payload(metadata=payload.metadata, data=payload.data)
+    return Payload(metadata=payload.metadata, data=payload.data if data is None else data)
 
 
 @contextmanager
