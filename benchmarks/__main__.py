@@ -1,4 +1,4 @@
-"""``python -m benchmarks [ROW …] [--quick] [--against FOLDER] [--json | --markdown]``.
+"""``python -m benchmarks [ROW …] [--quick] [--against FOLDER] [--plots FOLDER] [--json | …]``.
 
 Exits with 0 even when targets are missed, and with another code when a measurement fails.
 """
@@ -21,6 +21,7 @@ from benchmarks import (
     imports,
     machine,
     payload_steps,
+    peers,
     report,
     scaling,
     small_payloads,
@@ -43,9 +44,13 @@ GROUPS: dict[str, Callable[[Session], list[Table]]] = {
     "imports": imports.measure,
     "scaling": scaling.measure,
     "steps": payload_steps.measure,
+    "peers": peers.measure,
 }
+ON_REQUEST = ["peers"]
+"""Groups that install other packages, so they run only when they are named."""
 
 
+_ROWS_HELP = f"of: {', '.join(GROUPS)}; default all but {', '.join(ON_REQUEST)}"
 _DESCRIPTION = """Measure costs, each next to a comparison. Exits with 0 even when targets are
 missed, and with another code when a measurement fails."""
 
@@ -53,15 +58,16 @@ missed, and with another code when a measurement fails."""
 def main() -> None:
     """Measure the requested rows, and print them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=_DESCRIPTION)
-    parser.add_argument(
-        "rows", nargs="*", metavar="ROW", help=f"of: {', '.join(GROUPS)}; default all"
-    )
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=_ROWS_HELP)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, no large values")
     parser.add_argument(
         "--against",
         type=Path,
         metavar="FOLDER",
         help="a checkout of another commit; activations and executes measure both side by side",
+    )
+    parser.add_argument(
+        "--plots", type=Path, metavar="FOLDER", help="also draw the main tables, as SVG"
     )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
@@ -80,10 +86,15 @@ def main() -> None:
         tables = [
             table
             for name, measure in GROUPS.items()
-            if not given.rows or name in given.rows
+            if (name in given.rows if given.rows else name not in ON_REQUEST)
             for table in measure(session)
         ]
         session.tell("done")
+    if given.plots is not None:
+        from benchmarks import plots  # not needed without the option, and slow to import
+
+        for path in plots.write(tables, given.plots):
+            session.tell(f"drew {path}")
     if given.json:
         report.print_json(where, tables)
     elif given.markdown:

@@ -44,19 +44,37 @@ class Checkout:
 def open_checkout(folder: Path, script: Path, arguments: Sequence[str]) -> Generator[Checkout]:
     """Run a script of this project with the packages of a folder, and end it with the block.
 
-    It reads requests from stdin, and writes results to the file descriptor that is its last
-    argument.
-
     Args:
         folder: a checkout; its ``.venv`` is used if it has one.
         script: the script.
         arguments: its other arguments.
     """
     own = folder / ".venv" / "bin" / "python"
-    python = os.fspath(own) if own.exists() else sys.executable
+    python = own if own.exists() else Path(sys.executable)
+    name = OURS if folder == PROJECT else _commit(folder)
+    with open_process(name, python, folder, script, arguments) as checkout:
+        yield checkout
+
+
+@contextmanager
+def open_process(
+    name: str, python: Path, folder: Path, script: Path, arguments: Sequence[str]
+) -> Generator[Checkout]:
+    """Run a script with an interpreter, and end it with the block.
+
+    It reads requests from stdin, and writes results to the file descriptor that is its last
+    argument.
+
+    Args:
+        name: name of the way that it measures.
+        python: the interpreter.
+        folder: where it finds packages first.
+        script: the script.
+        arguments: its other arguments.
+    """
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [python, os.fspath(script), *arguments, str(writing)],
+        [os.fspath(python), os.fspath(script), *arguments, str(writing)],
         stdin=subprocess.PIPE,
         stdout=sys.stderr,
         text=True,
@@ -65,7 +83,6 @@ def open_checkout(folder: Path, script: Path, arguments: Sequence[str]) -> Gener
     )
     os.close(writing)
     assert process.stdin is not None
-    name = OURS if folder == PROJECT else _commit(folder)
     try:
         with open(reading) as results:
             yield Checkout(name, process.stdin, results)

@@ -75,10 +75,10 @@ class S3Server:
         """Return the CPU time of the server so far."""
         return cpu_seconds_of(self._process.pid)
 
-    def requests(self) -> Counter[str]:
-        """Count payload requests of all processes so far, by method, from the server's log."""
+    def requests(self, prefix: str = "temporal") -> Counter[str]:
+        """Count requests of all processes for these keys so far, by method, from the log."""
         return Counter(
-            re.findall(rf'"(\w+) /{self.bucket.name}/temporal', self._process.full_log())
+            re.findall(rf'"(\w+) /{self.bucket.name}/{prefix}', self._process.full_log())
         )
 
     def clear(self) -> None:

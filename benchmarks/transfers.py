@@ -13,7 +13,7 @@ from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table, Targe
 from benchmarks.servers import Bucket
 from benchmarks.session import Session
 from benchmarks.values import json_of
-from benchmarks.ways import Naive, Ours, Pooled, PooledChecked, Transfers
+from benchmarks.ways import Naive, Obstore, Ours, Pooled, PooledChecked, Transfers
 
 _ROUNDS = {0.1: 100, 1: 60, 2.5: 40, 8: 20, 32: 9, 128: 4}
 _QUICK_ROUNDS = {0.1: 20, 1: 10, 2.5: 6, 8: 4}
@@ -29,7 +29,12 @@ def measure(session: Session) -> list[Table]:
     rounds = _QUICK_ROUNDS if session.quick else _ROUNDS
     bucket = session.server.bucket
     naive = Naive(bucket)
-    others: list[Transfers] = [Ours(bucket), Pooled(bucket), PooledChecked(bucket)]
+    others: list[Transfers] = [
+        Ours(bucket),
+        Pooled(bucket),
+        PooledChecked(bucket),
+        Obstore(bucket),
+    ]
     session.tell("transfers: memory")
     measured = others[:2] if session.quick else [*others, naive]
     memory = memory_of(bucket, measured, [int(size * MEGABYTE) for size in rounds])
@@ -80,6 +85,11 @@ def row(
     made = [(_putting if operation == "put" else _getting)(way, data) for way in ways]
     lines = race(made, rounds, session.server.cpu_seconds)
     lines = [replace(line, peak_mb=memory.get((operation, line.way, size))) for line in lines]
+    # Requests from Rust are not seen by `traffic`.
+    lines = [
+        replace(line, requests=None, connections=None) if line.way == Obstore.way else line
+        for line in lines
+    ]
     session.server.clear()
     return Row(f"{operation}, {size / MEGABYTE:g} MB", lines)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Protocol
 
+import obstore
 from botocore.exceptions import ClientError
+from obstore.store import S3Store
 
 from benchmarks.servers import Bucket
 from mistral_offload.config import PayloadOffloadingConfig
@@ -96,6 +98,30 @@ class PooledChecked(Pooled):
         return data
 
 
+class Obstore:
+    """A peer: obstore, whose requests are made and signed in Rust; it checks no digest."""
+
+    way = "obstore"
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._store = S3Store(
+            bucket.name,
+            endpoint=bucket.endpoint_url,
+            region=bucket.region_name,
+            access_key_id=bucket.access_key,
+            secret_access_key=bucket.secret_key,
+            client_options={"allow_http": True},
+        )
+
+    def put(self, name: str, data: bytes) -> object:
+        """Send one PUT, for a name that does not exist yet."""
+        return obstore.put(self._store, name, data, mode="create", use_multipart=False)
+
+    def get(self, name: str) -> bytes:
+        """Send one GET."""
+        return bytes(obstore.get(self._store, name).bytes())
+
+
 class Naive:
     """Typical hand-written code: a new session per operation, HEAD first, no cache."""
 
@@ -123,6 +149,6 @@ class Naive:
         return data
 
 
-WAYS: dict[str, type[Ours] | type[Pooled] | type[PooledChecked] | type[Naive]] = {
-    each.way: each for each in (Ours, Pooled, PooledChecked, Naive)
+WAYS: dict[str, type[Ours | Pooled | PooledChecked | Obstore | Naive]] = {
+    each.way: each for each in (Ours, Pooled, PooledChecked, Obstore, Naive)
 }
