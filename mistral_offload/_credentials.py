@@ -17,6 +17,7 @@ _WHITE_SPACE = " \t\r\n\v\f"
 
 _UNSENDABLE = re.compile(r"[^\x20-\x7e]")
 _SPACE_OR_UNSENDABLE = re.compile(r"[^\x21-\x7e]")
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 _NAMED = {
     "\n": "a line break",
     "\r": "a line break",
@@ -99,16 +100,21 @@ def _decoded(content: bytes, place: str, error_class: type[ConfigurationError]) 
     return strip_credential(text, place, error_class=error_class)
 
 
-def check_header(name: str, value: str | bytes, setting: str) -> str:
+def check_header(name: str, value: str | bytes, setting: str) -> str | bytes:
     """Return the value of an HTTP header without white space at its ends.
+
+    Bytes may be in any encoding.
 
     Raises:
         ConfigurationError: it contains a character that no header carries, or is not a text.
     """
-    text = value.decode("latin-1") if isinstance(value, bytes) else value
     place = f"the header {name!r} in {setting}"
-    is_blank = isinstance(text, str) and not text.strip(_WHITE_SPACE)  # pyright: ignore[reportUnnecessaryIsInstance]
-    return "" if is_blank else strip_credential(text, place, spaces=True)
+    if isinstance(value, bytes):
+        stripped = value.strip(_WHITE_SPACE.encode())
+        strip_credential(_BEYOND_ASCII.sub(b"?", stripped).decode() or "?", place, spaces=True)
+        return stripped
+    is_blank = isinstance(value, str) and not value.strip(_WHITE_SPACE)  # pyright: ignore[reportUnnecessaryIsInstance]
+    return "" if is_blank else strip_credential(value, place, spaces=True)
 
 
 def check_url(

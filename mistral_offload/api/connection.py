@@ -116,7 +116,7 @@ class Connection:
         if body is not None:
             headers["content-type"] = "application/json"
         for name, value in (options.get("http_headers") or {}).items():
-            headers[_checked_name(name)] = check_header(name, value, "http_headers")
+            headers.update({_checked_name(name): check_header(name, value, "http_headers")})
         if "authorization" not in headers and (authorization := self._authorization()) is not None:
             headers["authorization"] = authorization
         return client.build_request(
