@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import httpx
 
@@ -116,7 +116,8 @@ class Connection:
         if body is not None:
             headers["content-type"] = "application/json"
         for name, value in (options.get("http_headers") or {}).items():
-            headers.update({_checked_name(name): check_header(name, value, "http_headers")})
+            checked: Any = check_header(name, value, "http_headers")
+            headers.update({_checked_name(name): checked})
         if "authorization" not in headers and (authorization := self._authorization()) is not None:
             headers["authorization"] = authorization
         return client.build_request(
