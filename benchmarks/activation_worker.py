@@ -8,6 +8,8 @@ file descriptor that its last argument names: Temporal's core logs to stdout.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
 import os
 import sys
 import time
@@ -125,6 +127,12 @@ def resident_bytes() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def release_freed_memory() -> None:
+    """Return to the system what glibc keeps of the memory that earlier loads have freed."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 class MeasuredThreads(ThreadPoolExecutor):
     """Threads for activations.
 
@@ -173,11 +181,14 @@ async def main(target: str, queue: str, folder: str, results: str) -> None:
     async with worker:
         # On a busy machine an activation must not be given up and repeated.
         worker._workflow_worker._deadlock_timeout_seconds = 60  # type: ignore[union-attr]  # pyright: ignore
-        number = 0
+        number, known = 0, ""
         while line := await asyncio.to_thread(sys.stdin.readline):
             direction, kind, amount = line.split()
             count = int(amount)
             _VALUES[kind] = [(text if kind == "text" else rows)(each) for each in range(count)]
+            if f"{direction} {kind}" != known:
+                known = f"{direction} {kind}"
+                release_freed_memory()
             threads.reset()
             number += 1
             found = await client.execute_workflow(

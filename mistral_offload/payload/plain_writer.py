@@ -23,6 +23,7 @@ _OLDEST = (3, 11, 6)
 
 _DEEPEST_TRIED = 1024
 _NULL = b"null"
+_NULL_MEMBER = b'":null'
 _SAMPLED_NULLS = 64
 _SAMPLED_MEMBERS = 64
 _TABLE_LEVELS = 3
@@ -127,8 +128,14 @@ def _writer() -> _Writer | None:
 
 def _keys_of_nulls(data: bytes) -> set[str]:
     """Return keys whose value is ``null`` in JSON text; of many nulls, those of the first."""
-    before = data.split(b'":null', _SAMPLED_NULLS)[:-1]
-    return {each[each.rfind(b'"') + 1 :].decode(errors="replace") for each in before}
+    keys: set[bytes] = set()
+    end = -1
+    for _ in range(_SAMPLED_NULLS):  # a split would copy the rest of the text
+        end = data.find(_NULL_MEMBER, end + 1)
+        if end < 0:
+            break
+        keys.add(data[data.rfind(b'"', 0, end) + 1 : end])
+    return {key.decode(errors="replace") for key in keys}
 
 
 def _count_none(value: object, keys: set[str], levels: int) -> int:
