@@ -12,6 +12,7 @@ reads any key.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import re
@@ -53,12 +54,12 @@ class Reference:
     @property
     def key(self) -> str:
         """Storage key, without the prefix of the store."""
-        owner = UNOWNED if self.execution_id is None else quote(self.execution_id, safe="")
-        return f"{PAYLOAD_ROOT}/{quote(self.namespace, safe='')}/{owner}/sha256:{self.digest}"
+        owner = UNOWNED if self.execution_id is None else _segment(self.execution_id)
+        return f"{PAYLOAD_ROOT}/{_segment(self.namespace)}/{owner}/sha256:{self.digest}"
 
     def to_json(self) -> bytes:
         """Return the JSON that is sent instead of the payload."""
-        return json.dumps({"key": self.key}, separators=(",", ":")).encode()
+        return f'{{"key":"{self.key}"}}'.encode()  # no character of a key is escaped in JSON
 
     @classmethod
     def from_json(cls, data: bytes) -> Reference:
@@ -103,3 +104,9 @@ class Reference:
                 key=key,
             )
         return reference
+
+
+@functools.lru_cache(maxsize=256)
+def _segment(name: str) -> str:
+    """Return a name as a segment of a key; an operation builds the same key several times."""
+    return quote(name, safe="")

@@ -229,7 +229,8 @@ def _split(url: str) -> tuple[str, str, str]:
     netloc, slash, path = rest.partition("/")
     if not slash or "?" in netloc or "#" in path:
         parts = urlsplit(url)
-        return parts.scheme, parts.netloc, f"{parts.path or '/'}{'?' * bool(parts.query)}{parts.query}"
+        query = f"?{parts.query}" if parts.query else ""
+        return parts.scheme, parts.netloc, f"{parts.path or '/'}{query}"
     return scheme, netloc, f"/{path}"
 
 
