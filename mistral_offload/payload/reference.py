@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import json
 import re
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote, unquote
 
+from mistral_offload._digests import sha256_hex
 from mistral_offload.errors import PayloadDecodeError, ReferenceRefusedError
 
 PAYLOAD_ROOT = "temporal-payload"
@@ -49,7 +49,7 @@ class Reference:
     @classmethod
     def of(cls, blob: bytes, *, namespace: str, execution_id: str | None) -> Reference:
         """Return the reference to a blob of an execution, or to an unowned one."""
-        return cls(namespace, execution_id, hashlib.sha256(blob).hexdigest())
+        return cls(namespace, execution_id, sha256_hex(blob))
 
     @property
     def key(self) -> str:
