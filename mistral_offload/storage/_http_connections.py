@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection as PlainHTTPConnection
 from typing import TYPE_CHECKING, Any, cast
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -59,6 +60,10 @@ class _LargeBodies(_Base):
         finally:
             self._is_request = False
             self._unsent.clear()
+
+    def putheader(self, header: Any, *values: Any) -> None:
+        """Add a header, without urllib3's search for ``SKIP_HEADER`` among the values."""
+        PlainHTTPConnection.putheader(self, header, *values)
 
     def send(self, data: Any) -> None:
         """Send a part of a request; a small one goes with the next part."""
