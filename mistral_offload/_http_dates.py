@@ -24,9 +24,16 @@ def parse_http_date(text: str | None) -> datetime | None:
     usual = _USUAL.fullmatch(text or "")
     try:
         if usual is not None:
-            day, month, *rest = usual.groups()
-            year, *clock = map(int, rest)
-            return datetime(year, _MONTH_NUMBERS[month], int(day), *clock, tzinfo=timezone.utc)
+            day, month, year, hour, minute, second = usual.groups()
+            return datetime(
+                int(year),
+                _MONTH_NUMBERS[month],
+                int(day),
+                int(hour),
+                int(minute),
+                int(second),
+                tzinfo=timezone.utc,
+            )
         found = parsedate_to_datetime(text or "")
     except (ValueError, TypeError, OverflowError):
         return None

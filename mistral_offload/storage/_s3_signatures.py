@@ -49,6 +49,8 @@ class KnownDigestAuth(S3SigV4Auth):
     """
 
     credentials: Any
+    _region_name: str
+    _service_name: str
 
     def payload(self, request: AWSRequest) -> str:
         """Return the SHA-256 of the body in hex."""
@@ -96,9 +98,8 @@ class KnownDigestAuth(S3SigV4Auth):
         canonical = f"{method}\n{path}\n{query}\n{lines}\n{listed}\n{payload}"
         request: Any = _Dated({"timestamp": now})
         text: str = self.string_to_sign(request, canonical)
-        region: Any = self._region_name
-        service: Any = self._service_name
-        derived = key.derive(self.credentials.secret_key, now[:8], region, service)
+        scope = (now[:8], self._region_name, self._service_name)
+        derived = key.derive(self.credentials.secret_key, *scope)
         signature = hmac.digest(derived, text.encode(), "sha256").hex()
         added["Authorization"] = (
             f"AWS4-HMAC-SHA256 Credential={self.scope(request)}, "

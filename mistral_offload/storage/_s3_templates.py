@@ -104,7 +104,8 @@ class RequestTemplate:
 
     def _auth(self) -> KnownDigestAuth:
         """Return a signer with the credentials of this moment."""
-        return cast("Any", self._signer).get_auth_instance("s3", self.region, SIGNER)
+        auth = self._signer.get_auth_instance("s3", self.region, SIGNER)
+        return cast("KnownDigestAuth", auth)
 
     def _sign(
         self,
