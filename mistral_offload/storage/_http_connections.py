@@ -74,8 +74,9 @@ class _LargeBodies(_Base):
         if self.sock is None:
             self.connect()
         sys.audit("http.client.send", self, data)  # as http.client does
-        self._unsent.append(memoryview(data))
-        if len(data) > _SMALL_BYTES:
+        part = memoryview(cast("bytes | memoryview", data))
+        self._unsent.append(part)
+        if len(part) > _SMALL_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -116,11 +117,11 @@ class _TlsConnection(_LargeBodies, HTTPSConnection):
 
 
 class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
+    ConnectionCls = cast("Any", _PlainConnection)
 
 
 class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+    ConnectionCls = cast("Any", _TlsConnection)
 
 
 POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _PlainPool, "https": _TlsPool}

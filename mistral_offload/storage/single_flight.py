@@ -26,21 +26,26 @@ class SingleFlight(Generic[T]):
         is interrupted (an exception that is not an ``Exception``), another one does the work.
         """
         while True:
-            with self._lock:
-                waiting = self._running.get(key)
-                if waiting is None:
-                    self._running[key] = []
-                else:
-                    outcome: Future[T] = Future()
-                    waiting.append(outcome)
-            if waiting is None:
+            outcome = self._join(key)
+            if outcome is None:
                 return self._run_first(key, work)
             try:
                 with suppress(CancelledError):
                     return outcome.result()
             finally:
                 # An error refers to this frame, and this to the error.
-                del outcome, waiting
+                del outcome
+
+    def _join(self, key: Hashable) -> Future[T] | None:
+        """Return the outcome of a running call; None if there is none, and the caller is first."""
+        with self._lock:
+            waiting = self._running.get(key)
+            if waiting is None:
+                self._running[key] = []
+                return None
+            outcome: Future[T] = Future()
+            waiting.append(outcome)
+            return outcome
 
     def _run_first(self, key: Hashable, work: Callable[[], T]) -> T:
         try:
