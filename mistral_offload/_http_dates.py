@@ -6,13 +6,34 @@ header, so a date in another header is taken relative to that.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)}
+_USUAL = re.compile(
+    rf"[A-Z][a-z]{{2}}, (\d\d) ({'|'.join(_MONTHS)}) ([1-9]\d{{3}}) (\d\d):(\d\d):(\d\d) GMT",
+    re.ASCII,
+)
+"""The form that servers send; the parser of emails takes ten times as long."""
 
 
 def parse_http_date(text: str | None) -> datetime | None:
     """Return the date in a header, with a time zone; None if the text is not a date."""
+    usual = _USUAL.fullmatch(text or "")
     try:
+        if usual is not None:
+            day, month, year, hour, minute, second = usual.groups()
+            return datetime(
+                int(year),
+                _MONTH_NUMBERS[month],
+                int(day),
+                int(hour),
+                int(minute),
+                int(second),
+                tzinfo=timezone.utc,
+            )
         found = parsedate_to_datetime(text or "")
     except (ValueError, TypeError, OverflowError):
         return None

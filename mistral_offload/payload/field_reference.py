@@ -8,12 +8,12 @@ a request, and an activity that runs twice writes one blob. The official SDK's k
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from enum import Enum
 from urllib.parse import quote, unquote
 
+from mistral_offload._digests import sha256_hex
 from mistral_offload.errors import ReferenceRefusedError
 
 FIELD_ROOT = "temporal-activity-payload"
@@ -55,7 +55,7 @@ class FieldReference:
         cls, blob: bytes, *, namespace: str, run_id: str, field: str, form: ContentForm, size: int
     ) -> FieldReference:
         """Return the reference to a field's blob; ``size`` is that of the content in bytes."""
-        digest = hashlib.sha256(blob).hexdigest()
+        digest = sha256_hex(blob)
         key = (
             f"{FIELD_ROOT}/{quote(namespace, safe='')}/{quote(run_id, safe='')}"
             f"/sha256:{digest}/{form.value}-{size}/{quote(field, safe='')}"

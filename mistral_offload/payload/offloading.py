@@ -5,9 +5,6 @@ The format of keys and references is in `reference`.
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 from mistral_offload.config import PayloadOffloadingConfig
 from mistral_offload.errors import (
     KeyTooLongError,
@@ -180,9 +177,12 @@ def fetch_offloaded(
         OffloadingNotConfiguredError: there is no offloader.
         StorageError: the blob was removed, is damaged, or could not be read.
     """
-    with _counting_refusals():
+    try:
         reference = Reference.from_json(data)
         return _require(offloader, reference).get(reference, namespace=namespace)
+    except ReferenceRefusedError:
+        telemetry.count_refusal()
+        raise
 
 
 def find_offloaded(data: bytes, offloader: Offloader, namespace: str | None = None) -> bytes | None:
@@ -192,8 +192,11 @@ def find_offloaded(data: bytes, offloader: Offloader, namespace: str | None = No
         PayloadDecodeError: the bytes are not the JSON of a reference.
         ReferenceRefusedError: the reference names a key it may not name.
     """
-    with _counting_refusals():
+    try:
         return offloader.find_in_memory(Reference.from_json(data), namespace=namespace)
+    except ReferenceRefusedError:
+        telemetry.count_refusal()
+        raise
 
 
 def _require(offloader: Offloader | None, reference: Reference) -> Offloader:
@@ -209,12 +212,3 @@ def _require(offloader: Offloader | None, reference: Reference) -> Offloader:
             "workflow_payload_offloading=…, worker: TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__…)"
         )
     return offloader
-
-
-@contextmanager
-def _counting_refusals() -> Generator[None]:
-    try:
-        yield
-    except ReferenceRefusedError:
-        telemetry.count_refusal()
-        raise

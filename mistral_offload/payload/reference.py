@@ -12,13 +12,14 @@ reads any key.
 from __future__ import annotations
 
 import contextlib
-import hashlib
+import functools
 import json
 import re
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import quote, unquote
 
+from mistral_offload._digests import sha256_hex
 from mistral_offload.errors import PayloadDecodeError, ReferenceRefusedError
 
 PAYLOAD_ROOT = "temporal-payload"
@@ -48,17 +49,17 @@ class Reference:
     @classmethod
     def of(cls, blob: bytes, *, namespace: str, execution_id: str | None) -> Reference:
         """Return the reference to a blob of an execution, or to an unowned one."""
-        return cls(namespace, execution_id, hashlib.sha256(blob).hexdigest())
+        return cls(namespace, execution_id, sha256_hex(blob))
 
     @property
     def key(self) -> str:
         """Storage key, without the prefix of the store."""
-        owner = UNOWNED if self.execution_id is None else quote(self.execution_id, safe="")
-        return f"{PAYLOAD_ROOT}/{quote(self.namespace, safe='')}/{owner}/sha256:{self.digest}"
+        owner = UNOWNED if self.execution_id is None else _segment(self.execution_id)
+        return f"{PAYLOAD_ROOT}/{_segment(self.namespace)}/{owner}/sha256:{self.digest}"
 
     def to_json(self) -> bytes:
         """Return the JSON that is sent instead of the payload."""
-        return json.dumps({"key": self.key}, separators=(",", ":")).encode()
+        return f'{{"key":"{self.key}"}}'.encode()  # no character of a key is escaped in JSON
 
     @classmethod
     def from_json(cls, data: bytes) -> Reference:
@@ -103,3 +104,9 @@ class Reference:
                 key=key,
             )
         return reference
+
+
+@functools.lru_cache(maxsize=256)
+def _segment(name: str) -> str:
+    """Return a name as a segment of a key; an operation builds the same key several times."""
+    return quote(name, safe="")

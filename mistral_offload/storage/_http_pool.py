@@ -5,16 +5,11 @@ Imported where a client is created, so that importing a store imports no SDK.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from requests.adapters import HTTPAdapter
 
-from mistral_offload.storage._http_pieces import PIECE_BYTES, Pieces, socket_options
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from requests import PreparedRequest, Response
+from mistral_offload.storage._http_connections import POOLS, socket_options
 
 
 class PooledAdapter(HTTPAdapter):
@@ -26,6 +21,13 @@ class PooledAdapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Create the pool with TCP keep-alive, which detects idle connections that have died."""
         super().init_poolmanager(*args, socket_options=socket_options(), **kwargs)
+        cast("Any", self.poolmanager).pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the pool of a proxy, with the same kind of connections."""
+        manager: Any = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
 
     def close(self) -> None:
         """Close the connections now, rather than when they are garbage-collected."""
@@ -33,9 +35,3 @@ class PooledAdapter(HTTPAdapter):
         for key in manager.pools.keys():  # noqa: SIM118 - not a dictionary
             manager.pools[key].close()
         super().close()
-
-    def send(self, request: PreparedRequest, *args: Any, **kwargs: Any) -> Response:
-        """Send a request, with a large body in pieces."""
-        if isinstance(request.body, bytes) and len(request.body) > PIECE_BYTES:
-            request.body = cast("Iterable[bytes]", Pieces(request.body))
-        return super().send(request, *args, **kwargs)

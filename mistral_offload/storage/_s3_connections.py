@@ -25,7 +25,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from mistral_offload._http_environment import check_proxy
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import StorageConfigError
-from mistral_offload.storage._http_pieces import Pieces, socket_options
+from mistral_offload.storage._http_connections import POOLS, socket_options
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from urllib3 import HTTPConnectionPool
     from urllib3.response import BaseHTTPResponse
 
-Body = bytes | Pieces | IO[bytes] | None
+Body = bytes | memoryview | IO[bytes] | None
 Responder = Callable[["AWSPreparedRequest"], "AWSResponse | None"]
 
 _PROXY_HOST_HEADER = "BOTO_EXPERIMENTAL__ADD_PROXY_HOST_HEADER"
@@ -70,9 +70,10 @@ class Connections:
         chunked: bool = False,
     ) -> BaseHTTPResponse:
         """Send a request; return the response with its body still to be read."""
-        scheme, netloc, path, query, _ = urlsplit(url)
+        scheme, netloc, target = _split(url)
         proxy = self._proxies.get(scheme)
-        target = url if proxy and scheme == "http" else f"{path or '/'}{'?' * bool(query)}{query}"
+        if proxy and scheme == "http":
+            target = url
         pool = self._pools.get((scheme, netloc)) or self._open_pool(scheme, netloc, proxy)
         with as_botocore_errors(url, proxy):
             return pool.urlopen(
@@ -154,13 +155,18 @@ class Connections:
             if proxy is not None:
                 settings["proxy_ssl_context"] = context
         if proxy is None:
-            return urllib3.PoolManager(**settings)
+            return _pooled(urllib3.PoolManager(**settings))
         parts = urlsplit(proxy)
         headers: dict[str, str] = {}
         if parts.username and parts.password:
             login = f"{unquote(parts.username)}:{unquote(parts.password)}"
             headers = urllib3.make_headers(proxy_basic_auth=login)
-        return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+        return _pooled(urllib3.ProxyManager(proxy, proxy_headers=headers, **settings))
+
+
+def _pooled(manager: urllib3.PoolManager) -> urllib3.PoolManager:
+    manager.pool_classes_by_scheme = POOLS
+    return manager
 
 
 @contextmanager
@@ -232,6 +238,17 @@ def _ssl_context(ca_file: _CAFile) -> ssl.SSLContext:
             "with certificates in PEM format, or leave it out"
         ) from error
     return context
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Return scheme, host with port, and path with query of a URL that a request is sent to."""
+    scheme, _, rest = url.partition("://")
+    netloc, slash, path = rest.partition("/")
+    if not slash or "?" in netloc or "#" in path:
+        parts = urlsplit(url)
+        query = f"?{parts.query}" if parts.query else ""
+        return parts.scheme, parts.netloc, f"{parts.path or '/'}{query}"
+    return scheme, netloc, f"/{path}"
 
 
 def _with_scheme(proxy: str) -> str:

@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.response import StreamingBody
 
 from mistral_offload._http_dates import parse_http_date
-from mistral_offload.storage._http_pieces import PIECE_BYTES, Pieces
 from mistral_offload.storage._s3_connections import Connections, as_botocore_errors, read_all
 from mistral_offload.storage._s3_multipart import PartReader
 from mistral_offload.storage._s3_templates import (
@@ -160,9 +159,7 @@ class SignedRequests:
         if body is None:
             return self._connections.send(template.method, url, signed)
         signed["Content-Length"] = str(len(body)).encode()
-        is_small = len(body) <= PIECE_BYTES
-        sent = body if isinstance(body, bytes) and is_small else Pieces(body)
-        return self._connections.send(template.method, url, signed, sent)
+        return self._connections.send(template.method, url, signed, body)
 
     def _hand_over(self, response: BaseHTTPResponse, call: Callable[[], T]) -> T:
         """Let boto3 act on a response, as if it had made the request."""

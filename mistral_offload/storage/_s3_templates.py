@@ -12,7 +12,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 
 from mistral_offload.storage._s3_client import SIGNER
 from mistral_offload.storage._s3_connections import DEFAULT_PORTS, Connections, empty_response
+from mistral_offload.storage._s3_signatures import KnownDigestAuth, SigningKey, signable
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -51,11 +52,10 @@ class NotRepeatableError(Exception):
     """Raised when requests of boto3 have to be left to boto3; the text is the reason."""
 
 
-@dataclass(frozen=True)
 class RequestTemplate:
     """A prepared request, without its key, body and signature.
 
-    Attributes:
+    Args:
         method: the HTTP method.
         base: the URL before the key.
         headers: those that every request has.
@@ -63,11 +63,23 @@ class RequestTemplate:
         signer: boto3's own, which also renews credentials.
     """
 
-    method: str
-    base: str
-    headers: Mapping[str, str] = field(repr=False)
-    region: str
-    signer: RequestSigner = field(repr=False)
+    def __init__(
+        self,
+        method: str,
+        base: str,
+        headers: Mapping[str, str],
+        region: str,
+        signer: RequestSigner,
+    ) -> None:
+        self.method = method
+        self.region = region
+        self._base = base
+        self._path = f"/{base.split('/', 3)[3]}"
+        self._headers = headers
+        self._encoded = _encoded(headers)
+        self._signable = signable(headers)
+        self._signer = signer
+        self._key = SigningKey()
 
     def sign(
         self, key: str, headers: Mapping[str, str] | None = None, query: str = ""
@@ -79,10 +91,43 @@ class RequestTemplate:
             headers: further headers; with ``x-amz-checksum-sha256``, the body is not read.
             query: encoded query of the URL, with the leading "?".
         """
-        url = f"{self.base}{_quoted(key)}{query}"
-        request = AWSRequest(self.method, url, {**self.headers, **(headers or {})})
-        self.signer.get_auth_instance("s3", self.region, SIGNER).add_auth(request)
-        return url, {name: value.encode() for name, value in request.headers.items()}
+        return self._sign(self._auth(), key, headers or {}, query)
+
+    def is_signed_as_by_botocore(self, key: str, headers: Mapping[str, str], query: str) -> bool:
+        """Return True if botocore's own signature of a request is that of `sign`."""
+        auth = self._auth()
+        url = f"{self._base}{_quoted(key)}{query}"
+        request = AWSRequest(self.method, url, {**self._headers, **headers})
+        auth.add_auth(request)
+        _, ours = self._sign(auth, key, headers, query, request.context["timestamp"])
+        return _lowered(ours) == _lowered(request.headers)
+
+    def _auth(self) -> KnownDigestAuth:
+        """Return a signer with the credentials of this moment."""
+        auth = self._signer.get_auth_instance("s3", self.region, SIGNER)
+        return cast("KnownDigestAuth", auth)
+
+    def _sign(
+        self,
+        auth: KnownDigestAuth,
+        key: str,
+        headers: Mapping[str, str],
+        query: str,
+        timestamp: str | None = None,
+    ) -> tuple[str, dict[str, bytes]]:
+        quoted = _quoted(key)
+        signed = auth.sign(
+            self.method,
+            self._path + quoted,
+            query[1:],
+            {**self._signable, **signable(headers)},
+            self._key,
+            timestamp,
+        )
+        return (
+            f"{self._base}{quoted}{query}",
+            {**self._encoded, **_encoded(headers), **signed},
+        )
 
 
 def _quoted(key: str) -> str:
@@ -179,7 +224,10 @@ class TemplateLearner:
         """
         first, second = (self._prepare(operation, probe) for probe in _PROBES)
         template = self._template(first, _PROBES[0].key)
-        url, headers = template.sign(_PROBES[1].key, *_of_probe(operation, _PROBES[1]))
+        own = _of_probe(operation, _PROBES[1])
+        if not template.is_signed_as_by_botocore(_PROBES[1].key, *own):
+            raise NotRepeatableError("botocore signs its requests in another way")
+        url, headers = template.sign(_PROBES[1].key, *own)
         if operation != "GetObject":
             headers["Content-Length"] = str(len(_PROBES[1].body)).encode()
         repeated = (template.method, _comparable_url(url), _comparable(headers))
@@ -207,7 +255,7 @@ class TemplateLearner:
         return prepared[0]
 
     def _template(self, prepared: AWSPreparedRequest, key: str) -> RequestTemplate:
-        headers = {name.lower(): _text(value) for name, value in prepared.headers.items()}
+        headers = _lowered(prepared.headers)
         signed = _SCOPE.match(headers.get("authorization", ""))
         if signed is None:
             raise NotRepeatableError("its requests are not signed with SigV4 for s3")
@@ -253,8 +301,15 @@ def _comparable_url(url: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def _comparable(headers: Any) -> dict[str, str]:
-    texts = {name.lower(): _text(value) for name, value in headers.items()}
-    return {name: value for name, value in texts.items() if name not in _NOT_COMPARED}
+    return {name: text for name, text in _lowered(headers).items() if name not in _NOT_COMPARED}
+
+
+def _lowered(headers: Any) -> dict[str, str]:
+    return {name.lower(): _text(value) for name, value in headers.items()}
+
+
+def _encoded(headers: Mapping[str, str]) -> dict[str, bytes]:
+    return {name: value.encode() for name, value in headers.items()}
 
 
 def _text(value: str | bytes) -> str:

@@ -8,7 +8,6 @@ workflow run makes none. Blobs that are used are renewed before the bucket's rul
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections import OrderedDict
@@ -17,6 +16,7 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple
 
+from mistral_offload._digests import sha256_hex
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
@@ -222,11 +222,11 @@ class BlobCache:
             self._slow_reads.add(key, data, None, started=started, is_own=is_own)
             self._cache_in_memory(key, data, None, is_own=is_own)
             return data
-        found = hashlib.sha256(data).hexdigest()
+        found = sha256_hex(data)
         if found != digest:
             # Perhaps changed in transit; a second read costs little beside a failed workflow.
             source, data = self._fetch(key, largest)
-            found = hashlib.sha256(data).hexdigest()
+            found = sha256_hex(data)
         is_own = source is self.store
         if found != digest:
             if is_own:

@@ -90,7 +90,7 @@ class GCSStore(BlobStore):
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         self._require_sendable(key)
         connected = self._client  # first: raises MissingExtraError where the next line would fail
-        from mistral_offload.storage._http_pieces import Pieces
+        from mistral_offload.storage._http_connections import Parts
 
         metadata = {"name": key}
         checksum = _crc32c(data)
@@ -110,7 +110,7 @@ class GCSStore(BlobStore):
             "POST",
             "/upload/storage/v1",
             parameters,
-            data=Pieces(start.encode(), data, f"\r\n--{boundary}--\r\n".encode()),
+            data=Parts(start.encode(), data, f"\r\n--{boundary}--\r\n".encode()),
             headers={"content-type": f"multipart/related; boundary={boundary}"},
         ) as response:
             if response.status_code == 412 and not overwrite:

@@ -16,7 +16,8 @@ class RequestSlots:
 
     def __enter__(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._used < self._number)
+            while self._used >= self._number:
+                self._changed.wait()
             self._used += 1
 
     def __exit__(

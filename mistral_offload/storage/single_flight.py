@@ -16,7 +16,7 @@ class SingleFlight(Generic[T]):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._running: dict[Hashable, Future[T]] = {}
+        self._running: dict[Hashable, list[Future[T]]] = {}
 
     def run(self, key: Hashable, work: Callable[[], T]) -> T:
         """Return the result of ``work``, or of a call with the same key that is already running.
@@ -25,37 +25,46 @@ class SingleFlight(Generic[T]):
         depends on a free thread. All of them get the result, or the exception. If the first caller
         is interrupted (an exception that is not an ``Exception``), another one does the work.
         """
-        own: Future[T] = Future()
-        running = own
-        try:
-            while True:
-                with self._lock:
-                    running = self._running.setdefault(key, own)
-                if running is own:
-                    return self._run_first(key, own, work)
+        while True:
+            outcome = self._join(key)
+            if outcome is None:
+                return self._run_first(key, work)
+            try:
                 with suppress(CancelledError):
-                    return running.result()
-        finally:
-            # An error refers to this frame, and both of these to the error.
-            del own, running
+                    return outcome.result()
+            finally:
+                # An error refers to this frame, and this to the error.
+                del outcome
 
-    def _run_first(self, key: Hashable, own: Future[T], work: Callable[[], T]) -> T:
+    def _join(self, key: Hashable) -> Future[T] | None:
+        """Return the outcome of a running call; None if there is none, and the caller is first."""
+        with self._lock:
+            waiting = self._running.get(key)
+            if waiting is None:
+                self._running[key] = []
+                return None
+            outcome: Future[T] = Future()
+            waiting.append(outcome)
+            return outcome
+
+    def _run_first(self, key: Hashable, work: Callable[[], T]) -> T:
         try:
-            outcome = work()
+            result = work()
         except BaseException as error:
-            self._remove(key)
-            if isinstance(error, Exception):
-                own.set_exception(error)
-            else:
-                own.cancel()
+            for other in self._end(key):
+                if isinstance(error, Exception):
+                    other.set_exception(error)
+                else:
+                    other.cancel()
+                del other
             raise
         else:
-            self._remove(key)
-            own.set_result(outcome)
-            return outcome
+            for other in self._end(key):
+                other.set_result(result)
+            return result
         finally:
-            del own, work
+            del work
 
-    def _remove(self, key: Hashable) -> None:
+    def _end(self, key: Hashable) -> list[Future[T]]:
         with self._lock:
-            del self._running[key]
+            return self._running.pop(key)

@@ -161,8 +161,10 @@ class BlobStore(StoreExecutor, ABC):
             StorageError: the blob could not be written; see the subclasses.
         """
         physical_key = self._prefix.join(key)
-        with suppress(BlobCorruptedError):
+        try:
             return self._write(physical_key, data, sha256, overwrite)
+        except BlobCorruptedError:
+            pass
         # The server received other bytes, perhaps changed in transit. If not, it fails again.
         return self._write(physical_key, data, sha256, overwrite)
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Literal
@@ -25,10 +25,19 @@ BlobEvent = Literal["offloaded", "fetched", "cached"]
 
 
 class Instruments:
-    """The instruments of this package, created from one meter and one tracer."""
+    """The instruments of this package, created from one meter and one tracer.
 
-    def __init__(self, meter: Any, tracer: Any) -> None:
+    Args:
+        meter: creates the counters and the histogram.
+        tracer: starts the spans.
+        is_traced: returns False as long as spans go nowhere; they are not started then.
+    """
+
+    def __init__(
+        self, meter: Any, tracer: Any, is_traced: Callable[[], bool] = lambda: True
+    ) -> None:
         self.tracer = tracer
+        self.is_traced = is_traced
         self.blobs = {
             event: meter.create_counter(f"{_NAME}.{event}.blobs", unit="{blob}")
             for event in ("offloaded", "fetched", "cached")
@@ -74,17 +83,29 @@ def operation(name: str, provider: str, container: str, key: str | None) -> Gene
     attributes: dict[str, Any] = {"operation": name, "provider": provider}
     location = {"container": container, **({"key": key} if key is not None else {})}
     started = time.monotonic()
+    try:
+        if instruments.is_traced():
+            with _span(instruments, name, {**attributes, **location}):
+                yield
+        else:
+            yield
+    except Exception as error:
+        attributes["error.type"] = type(error).__name__
+        raise
+    finally:
+        instruments.seconds.record(time.monotonic() - started, attributes)
+
+
+@contextmanager
+def _span(instruments: Instruments, name: str, attributes: dict[str, Any]) -> Generator[None]:
     with instruments.tracer.start_as_current_span(
-        f"{_NAME}.store.{name}", attributes={**attributes, **location}, record_exception=False
+        f"{_NAME}.store.{name}", attributes=attributes, record_exception=False
     ) as span:
         try:
             yield
         except Exception as error:
-            attributes["error.type"] = type(error).__name__
             span.set_attribute("error.type", type(error).__name__)
             raise
-        finally:
-            instruments.seconds.record(time.monotonic() - started, attributes)
 
 
 @functools.cache
@@ -94,4 +115,10 @@ def _instruments() -> Instruments | None:
         trace: Any = import_module("opentelemetry.trace")
     except ImportError:
         return None
-    return Instruments(metrics.get_meter(_NAME, __version__), trace.get_tracer(_NAME, __version__))
+
+    def is_traced() -> bool:
+        return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+    return Instruments(
+        metrics.get_meter(_NAME, __version__), trace.get_tracer(_NAME, __version__), is_traced
+    )

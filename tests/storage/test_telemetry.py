@@ -114,12 +114,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from mistral_offload.storage import MemoryStore
+MemoryStore().put("k", b"before there is a provider")
 reader, exporter = InMemoryMetricReader(), InMemorySpanExporter()
 metrics.set_meter_provider(MeterProvider([reader]))
 trace.set_tracer_provider(TracerProvider())
 trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(exporter))
 
-from mistral_offload.storage import MemoryStore
 store = MemoryStore()
 store.put("k", b"secret")
 assert store.get("k") == b"secret"
