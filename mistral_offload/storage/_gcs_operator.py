@@ -1,0 +1,122 @@
+"""The operator's work on a Google Cloud Storage bucket, by Google's SDK.
+
+It lists, deletes and writes expiry rules. Only the SDK's public API is used, without its retries:
+the store retries. Before its first request, and after one for a missing object, the SDK looks the
+bucket up in a thread of its own, to describe it in traces. Where ``storage.buckets.get`` is
+missing, that is refused once, and nothing else happens.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, cast
+
+from mistral_offload.config import BlobStorageConfig
+from mistral_offload.errors import MissingExtraError
+from mistral_offload.storage._gcs_client import Connection
+from mistral_offload.storage._gcs_errors import MalformedResponseError
+from mistral_offload.storage.store import BlobStat, Page
+
+_PAGE_BLOBS = 1000
+_PAGE_FIELDS = "items(name,size,updated,timeCreated),nextPageToken"
+_CONCURRENT = 8
+"""Requests at a time: the SDK keeps ten connections, and needs one to look the bucket up."""
+
+
+class Operator:
+    """A client of Google's SDK for one bucket; safe to share between threads.
+
+    Raises:
+        MissingExtraError: google-cloud-storage is not installed.
+    """
+
+    def __init__(self, config: BlobStorageConfig, connected: Connection) -> None:
+        try:
+            from google.cloud import storage
+        except ImportError as error:
+            raise MissingExtraError("Google Cloud Storage", "gcs") from error
+        self._client: Any = cast("Any", storage).Client(
+            project=None,  # looks for none
+            credentials=connected.credentials,
+            client_options={
+                "api_endpoint": connected.server,
+                "universe_domain": connected.credentials.universe_domain,
+            },
+        )
+        self._bucket = self._client.bucket(config.bucket_id, user_project=config.project)
+        self._options = {"timeout": connected.timeout, "retry": None}
+        self._slots = threading.BoundedSemaphore(_CONCURRENT)
+
+    def list_page(self, prefix: str, token: str | None) -> Page:
+        """List objects whose name begins with ``prefix``: the first page, or that of the token."""
+        with self._slots, _checked():
+            found = self._client.list_blobs(
+                self._bucket,
+                prefix=prefix or None,
+                page_token=token,
+                page_size=_PAGE_BLOBS,
+                fields=_PAGE_FIELDS,
+                **self._options,
+            )
+            blobs = [_stat_of(blob) for blob in next(found.pages, ())]
+            next_token = found.next_page_token or None
+        if next_token is not None and (next_token == token or not isinstance(next_token, str)):
+            raise MalformedResponseError("the listing does not end")
+        return Page(blobs, next_token)
+
+    def delete(self, key: str) -> None:
+        """Delete an object; a missing one is not an error."""
+        from google.api_core.exceptions import NotFound
+
+        with self._slots:
+            try:
+                self._bucket.delete_blob(key, **self._options)
+            except NotFound:
+                return
+
+    def write_rules(self, rules: Sequence[Mapping[str, Any]], metageneration: str) -> bool:
+        """Replace the bucket's lifecycle rules, while it has the given version.
+
+        Returns:
+            False if it has another one.
+        """
+        from google.api_core.exceptions import PreconditionFailed
+
+        with self._slots:
+            self._bucket.lifecycle_rules = rules
+            try:
+                self._bucket.patch(if_metageneration_match=int(metageneration), **self._options)
+            except PreconditionFailed:
+                return False
+        return True
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def _stat_of(blob: Any) -> BlobStat:
+    # ``updated`` also changes with metadata, which expiry rules do not look at.
+    name, size, written = blob.name, blob.size, blob.time_created or blob.updated
+    if not isinstance(name, str) or size is None or written is None:
+        raise MalformedResponseError("a listed object has no name, size or time")
+    return BlobStat(name, size, written)
+
+
+@contextmanager
+def _checked() -> Generator[None]:
+    """Turn what the SDK raises for a page of another form into an error that says so."""
+    import requests
+
+    try:
+        yield
+    except requests.RequestException:  # one of them is a ValueError: the body is not JSON
+        raise
+    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
+        failed = True
+    else:
+        failed = False
+    if failed:  # outside of the except block: the SDK's frames are no context of ours
+        raise MalformedResponseError("the listing has another form")
