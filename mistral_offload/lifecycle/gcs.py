@@ -16,7 +16,12 @@ from mistral_offload.errors import MistralOffloadError
 from mistral_offload.lifecycle.document import LifecycleDocument
 from mistral_offload.lifecycle.editable import ReadableLifecycle, VersionedDocument
 from mistral_offload.lifecycle.gcs_document import GCSDocument
-from mistral_offload.storage._gcs_client import BUCKETS_SCOPE, connect, endpoint_of
+from mistral_offload.storage._gcs_client import (
+    BUCKETS_SCOPE,
+    connect,
+    endpoint_of,
+    open_operator,
+)
 from mistral_offload.storage._gcs_credentials import token_issuer
 from mistral_offload.storage._gcs_errors import (
     MalformedResponseError,
@@ -68,10 +73,8 @@ class GCSLifecycle(ReadableLifecycle):
                 _require_success(response)
 
     def _write_rules(self, rules: list[dict[str, Any]], version: str) -> None:
-        from mistral_offload.storage._gcs_operator import Operator
-
         connected = connect(self.config, scope=BUCKETS_SCOPE)
-        with connected.session, closing(Operator(self.config, connected)) as operator:
+        with connected.session, closing(open_operator(self.config, connected)) as operator:
             operator.write_rules(rules, version)
 
     def _translate_error(self, error: Exception, operation: str) -> MistralOffloadError | None:

@@ -20,6 +20,8 @@ from mistral_offload.storage._gcs_credentials import load_credentials
 if TYPE_CHECKING:
     from requests import Session
 
+    from mistral_offload.storage._gcs_operator import Operator
+
 OBJECTS_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 BUCKETS_SCOPE = "https://www.googleapis.com/auth/devstorage.full_control"
 """Scope needed to change a bucket itself (Google's reference of ``buckets.patch``)."""
@@ -92,11 +94,24 @@ def import_sdk() -> None:
         MissingExtraError: google-auth or requests is not installed.
     """
     try:
-        import google.auth.transport.requests  # noqa: F401
+        import google.auth.transport.requests
         import google.oauth2.service_account  # noqa: F401
         import google_crc32c  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("Google Cloud Storage", "gcs") from error
+
+
+def open_operator(config: BlobStorageConfig, connected: Connection) -> Operator:
+    """Open Google's SDK for the operator's work, with a session's credentials and address.
+
+    Raises:
+        MissingExtraError: google-cloud-storage is not installed.
+    """
+    try:
+        from mistral_offload.storage._gcs_operator import Operator
+    except ImportError as error:
+        raise MissingExtraError("Google Cloud Storage", "gcs") from error
+    return Operator(config, connected)
 
 
 def endpoint_of(config: BlobStorageConfig) -> str | None:

@@ -1,9 +1,7 @@
 """The operator's work on a Google Cloud Storage bucket, by Google's SDK.
 
 It lists, deletes and writes expiry rules. Only the SDK's public API is used, without its retries:
-the store retries. Before its first request, and after one for a missing object, the SDK looks the
-bucket up in a thread of its own, to describe it in traces. Where ``storage.buckets.get`` is
-missing, that is refused once, and nothing else happens.
+the store retries. Imports the SDK, so import it only to use it.
 """
 
 from __future__ import annotations
@@ -11,10 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, NoReturn
+
+import requests
+from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
+from google.cloud import storage
 
 from mistral_offload.config import BlobStorageConfig
-from mistral_offload.errors import MissingExtraError
 from mistral_offload.storage._gcs_client import Connection
 from mistral_offload.storage._gcs_errors import MalformedResponseError
 from mistral_offload.storage.store import BlobStat, Page
@@ -22,22 +23,39 @@ from mistral_offload.storage.store import BlobStat, Page
 _PAGE_BLOBS = 1000
 _PAGE_FIELDS = "items(name,size,updated,timeCreated),nextPageToken"
 _CONCURRENT = 8
-"""Requests at a time: the SDK keeps ten connections, and needs one to look the bucket up."""
+"""Requests at a time: the SDK keeps ten connections."""
+
+
+class _Bucket(storage.Bucket):  # type: ignore[misc]
+    """A bucket that the SDK takes to exist, after a request for a missing object."""
+
+    def exists(self, *_: object, **__: object) -> bool:
+        """Return True without a request."""
+        return True
+
+
+class _Client(storage.Client):  # type: ignore[misc]
+    """A client that does not look the bucket up.
+
+    By itself the SDK does so in a thread of its own, to describe the bucket in traces: at its first
+    request, and after each for a missing object. That needs ``storage.buckets.get``, retries for
+    minutes, and may open a connection after the client is closed. A refusal is final for the SDK.
+    """
+
+    def get_bucket(self, *_: object, **__: object) -> NoReturn:
+        """Refuse the look-up without a request."""
+        raise Forbidden("buckets are not looked up")
+
+    def bucket(self, bucket_name: str, user_project: str | None = None, **_: object) -> _Bucket:
+        """Return a bucket; makes no request."""
+        return _Bucket(self, name=bucket_name, user_project=user_project)
 
 
 class Operator:
-    """A client of Google's SDK for one bucket; safe to share between threads.
-
-    Raises:
-        MissingExtraError: google-cloud-storage is not installed.
-    """
+    """A client of Google's SDK for one bucket; safe to share between threads."""
 
     def __init__(self, config: BlobStorageConfig, connected: Connection) -> None:
-        try:
-            from google.cloud import storage
-        except ImportError as error:
-            raise MissingExtraError("Google Cloud Storage", "gcs") from error
-        self._client: Any = cast("Any", storage).Client(
+        self._client: Any = _Client(
             project=None,  # looks for none
             credentials=connected.credentials,
             client_options={
@@ -68,8 +86,6 @@ class Operator:
 
     def delete(self, key: str) -> None:
         """Delete an object; a missing one is not an error."""
-        from google.api_core.exceptions import NotFound
-
         with self._slots:
             try:
                 self._bucket.delete_blob(key, **self._options)
@@ -82,8 +98,6 @@ class Operator:
         Returns:
             False if it has another one.
         """
-        from google.api_core.exceptions import PreconditionFailed
-
         with self._slots:
             self._bucket.lifecycle_rules = rules
             try:
@@ -108,8 +122,6 @@ def _stat_of(blob: Any) -> BlobStat:
 @contextmanager
 def _checked() -> Generator[None]:
     """Turn what the SDK raises for a page of another form into an error that says so."""
-    import requests
-
     try:
         yield
     except requests.RequestException:  # one of them is a ValueError: the body is not JSON

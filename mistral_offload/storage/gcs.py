@@ -27,7 +27,13 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from mistral_offload.storage._gcs_client import Connection, connect, endpoint_of, import_sdk
+from mistral_offload.storage._gcs_client import (
+    Connection,
+    connect,
+    endpoint_of,
+    import_sdk,
+    open_operator,
+)
 from mistral_offload.storage._gcs_credentials import token_issuer
 from mistral_offload.storage._gcs_errors import (
     MalformedResponseError,
@@ -264,11 +270,9 @@ class GCSStore(BlobStore):
     def _operator(self) -> Operator:
         """Return the store's one client of Google's SDK, created on first use."""
         connected = self._client
-        from mistral_offload.storage._gcs_operator import Operator
-
         with self._connecting:
             if self._operating is None:
-                self._operating = Operator(self._config, connected)
+                self._operating = open_operator(self._config, connected)
                 self._disconnects.append(weakref.finalize(self, self._operating.close))
             return self._operating
 
