@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError
 from mistral_offload.limits import MIB
+from mistral_offload.storage.credential_requests import CredentialRequests
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -119,28 +120,38 @@ class Clients:
                     from azure.identity import DefaultAzureCredential
                 except ImportError as error:
                     raise MissingExtraError("Azure storage", "azure") from error
-                self._credential = SharedToken(DefaultAzureCredential())
+                self._credential = SharedToken(DefaultAzureCredential(), self._config.retry_seconds)
             return self._credential
 
 
 class SharedToken:
-    """A credential that requests each token once for all clients, and keeps it."""
+    """A credential that requests each token once for all clients, and keeps it.
 
-    def __init__(self, credential: TokenCredential) -> None:
+    Args:
+        credential: the credential that requests the tokens.
+        retry_seconds: longest time to wait for one, see `CredentialRequests`.
+    """
+
+    def __init__(self, credential: TokenCredential, retry_seconds: float = 0.0) -> None:
         self._credential = credential
         self._tokens: dict[object, AccessToken] = {}
-        self._lock = threading.Lock()
+        self._requests: CredentialRequests[AccessToken] = CredentialRequests(retry_seconds)
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token that is valid for at least five more minutes."""
-        if options.get("claims"):  # the service refused the current token
-            return self._credential.get_token(*scopes, **options)
         cache_key = scopes, *sorted(options.items())
-        with self._lock:
+        if not options.get("claims"):  # with them, the service refused the current token
             token = self._tokens.get(cache_key)
-            if token is None or token.expires_on - time.time() < _RENEW_BEFORE_SECONDS:
-                token = self._tokens[cache_key] = self._credential.get_token(*scopes, **options)
+            if token is not None and token.expires_on - time.time() >= _RENEW_BEFORE_SECONDS:
+                return token
+
+        def request() -> AccessToken:
+            token = self._credential.get_token(*scopes, **options)
+            if not options.get("claims"):
+                self._tokens[cache_key] = token
             return token
+
+        return self._requests.run(cache_key, request)
 
     def close(self) -> None:
         """Close the credential's own connections."""
