@@ -50,7 +50,11 @@ _PROTECTED = frozenset(
     )
 )
 
-MAY_HIDE_A_BLOB = _PROTECTED | {"UnauthorizedBlobOverwrite", "InvalidBlockList"}
+MAY_HIDE_A_BLOB = _PROTECTED | {
+    "AuthorizationPermissionMismatch",
+    "InvalidBlockList",
+    "UnauthorizedBlobOverwrite",
+}
 """Codes for a create that may have found a blob, or failed for another reason."""
 
 BLOCKS_ARE_GONE = "InvalidBlockList"

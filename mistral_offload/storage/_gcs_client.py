@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError
-from mistral_offload.storage._gcs_credentials import load_credentials
+from mistral_offload.storage._gcs_credentials import load_credentials, usable_credentials
 
 if TYPE_CHECKING:
     from requests import Session
@@ -36,8 +36,12 @@ class Connection(NamedTuple):
     session: Session
     server: str
     credentials: Any
-    timeout: tuple[float, float]
-    """Seconds to connect, and between two bytes of a response."""
+    config: BlobStorageConfig
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds to connect, and between two bytes of a response."""
+        return self.config.connect_timeout_seconds, self.config.read_timeout_seconds
 
     @property
     def needs_token(self) -> bool:
@@ -51,7 +55,8 @@ class Connection(NamedTuple):
         from google.auth.transport.requests import Request
 
         if self.needs_token:
-            self.credentials.refresh(partial(cast("Any", Request)(), timeout=self.timeout))
+            with usable_credentials(self.config):
+                self.credentials.refresh(partial(cast("Any", Request)(), timeout=self.timeout))
 
 
 def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connection:
@@ -70,7 +75,8 @@ def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connect
 
     from mistral_offload.storage._http_pool import PooledAdapter
 
-    credentials = _credentials(config, scope)
+    with usable_credentials(config):
+        credentials = _credentials(config, scope)
     session: Any = cast("Any", AuthorizedSession)(credentials)
     for scheme in ("http://", "https://"):
         session.mount(scheme, PooledAdapter(config.connections))
@@ -80,9 +86,8 @@ def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connect
     )
     # The first token is requested here, each next one in the background. By default, every thread
     # that finds no valid token would request one.
-    timeout = (config.connect_timeout_seconds, config.read_timeout_seconds)
     credentials.with_non_blocking_refresh()
-    connected = Connection(session, endpoint_of(config) or default_server, credentials, timeout)
+    connected = Connection(session, endpoint_of(config) or default_server, credentials, config)
     connected.request_token()
     return connected
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from mistral_offload.config import BlobStorageConfig
-from mistral_offload.errors import StorageConfigError
+from mistral_offload.errors import MistralOffloadError, StorageConfigError
 
 _VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
 _AWS_TOKEN = "urn:ietf:params:aws:token-type:aws4_request"  # noqa: S105 - the name of a kind
@@ -30,6 +32,30 @@ class Document(NamedTuple):
         return found if isinstance(found, str) else ""
 
 
+@contextmanager
+def usable_credentials(config: BlobStorageConfig) -> Generator[None]:
+    """Turn what google-auth raises for a file of another form into an error that names the file.
+
+    google-auth checks neither the members nor their types, and its errors may hold the file.
+
+    Raises:
+        StorageConfigError: the credentials cannot be used.
+    """
+    import requests
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+        return
+    except (MistralOffloadError, GoogleAuthError, requests.RequestException, OSError):
+        raise
+    except Exception as error:
+        failure = type(error).__name__
+    raise StorageConfigError(
+        f"the credentials cannot be used ({failure}): they are issued by {token_issuer(config)}"
+    )
+
+
 def load_credentials(config: BlobStorageConfig, scope: str) -> Any:
     """Load the key file of the settings, or Google's default credentials.
 
@@ -39,9 +65,12 @@ def load_credentials(config: BlobStorageConfig, scope: str) -> Any:
     """
     if config.service_account_path is not None:
         return _service_account(config.service_account_path, scope)
-    document = _default_document()
+    path, setting = _default_place()
+    document = _read(path, setting)
     if document is not None and document.kind == _FEDERATED:
         return _federated(document, scope)
+    if document is None and path.is_file():  # google-auth's error would hold its content
+        raise StorageConfigError(f"{setting} names {str(path)!r}, which is not readable JSON")
     import google.auth
 
     return cast("Any", google.auth).default(scopes=[scope])[0]
@@ -50,7 +79,7 @@ def load_credentials(config: BlobStorageConfig, scope: str) -> Any:
 def token_issuer(config: BlobStorageConfig) -> str:
     """Return the service that issues a store's tokens, as text for an error message."""
     path = config.service_account_path
-    document = _read(path, "service_account_path") if path else _default_document()
+    document = _read(path, "service_account_path") if path else _read(*_default_place())
     if document is None:
         return "Google's token service"
     place = f"{document.setting} ({str(document.path)!r})"
@@ -115,18 +144,18 @@ def _federated(document: Document, scope: str) -> Any:
     )
 
 
-def _default_document() -> Document | None:
-    """Return the file of Google's default credentials, or None if there is none."""
+def _default_place() -> tuple[Path, str]:
+    """Return the file of Google's default credentials, if there is one, and what names it."""
     given = os.environ.get(_VARIABLE)
     if given:
-        return _read(Path(given), _VARIABLE)
+        return Path(given), _VARIABLE
     folder = os.environ.get("CLOUDSDK_CONFIG")
     if folder is None:
         if os.name == "nt":
             folder = os.path.join(os.environ.get("APPDATA", ""), "gcloud")
         else:
             folder = os.path.expanduser("~/.config/gcloud")
-    return _read(Path(folder) / "application_default_credentials.json", "gcloud's login")
+    return Path(folder) / "application_default_credentials.json", "gcloud's login"
 
 
 def _read(path: Path, setting: str) -> Document | None:

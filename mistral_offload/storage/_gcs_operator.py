@@ -86,7 +86,7 @@ class Operator:
 
     def delete(self, key: str) -> None:
         """Delete an object; a missing one is not an error."""
-        with self._slots:
+        with self._slots, _checked():
             try:
                 self._bucket.delete_blob(key, **self._options)
             except NotFound:
@@ -98,7 +98,7 @@ class Operator:
         Returns:
             False if it has another one.
         """
-        with self._slots:
+        with self._slots, _checked():
             self._bucket.lifecycle_rules = rules
             try:
                 self._bucket.patch(if_metageneration_match=int(metageneration), **self._options)
@@ -121,7 +121,7 @@ def _stat_of(blob: Any) -> BlobStat:
 
 @contextmanager
 def _checked() -> Generator[None]:
-    """Turn what the SDK raises for a page of another form into an error that says so."""
+    """Turn what the SDK raises for a response of another form into an error that says so."""
     try:
         yield
     except requests.RequestException:  # one of them is a ValueError: the body is not JSON
@@ -131,4 +131,4 @@ def _checked() -> Generator[None]:
     else:
         failed = False
     if failed:  # outside of the except block: the SDK's frames are no context of ours
-        raise MalformedResponseError("the listing has another form")
+        raise MalformedResponseError("the response has another form")
