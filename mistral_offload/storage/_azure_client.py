@@ -140,18 +140,22 @@ class SharedToken:
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token that is valid for at least five more minutes."""
         cache_key = scopes, *sorted(options.items())
-        if not options.get("claims"):  # with them, the service refused the current token
-            token = self._tokens.get(cache_key)
-            if token is not None and token.expires_on - time.time() >= _RENEW_BEFORE_SECONDS:
-                return token
+        refused = bool(options.get("claims"))  # the service refused the current token
+
+        def current() -> AccessToken | None:
+            token = None if refused else self._tokens.get(cache_key)
+            fresh = token is not None and token.expires_on - time.time() >= _RENEW_BEFORE_SECONDS
+            return token if fresh else None
 
         def request() -> AccessToken:
-            token = self._credential.get_token(*scopes, **options)
-            if not options.get("claims"):
-                self._tokens[cache_key] = token
+            token = current()  # requested since the caller looked
+            if token is None:
+                token = self._credential.get_token(*scopes, **options)
+                if not refused:
+                    self._tokens[cache_key] = token
             return token
 
-        return self._requests.run(cache_key, request)
+        return current() or self._requests.run(cache_key, request)
 
     def close(self) -> None:
         """Close the credential's own connections."""

@@ -76,23 +76,28 @@ def load_credentials(config: BlobStorageConfig, scope: str) -> Any:
     return cast("Any", google.auth).default(scopes=[scope])[0]
 
 
-def token_issuer(config: BlobStorageConfig) -> str:
-    """Return the service that issues a store's tokens, as text for an error message."""
+def token_issuer(config: BlobStorageConfig, impersonating: bool = False) -> str:
+    """Return the service that issues a store's tokens, as text for an error message.
+
+    Args:
+        config: the credentials.
+        impersonating: True for the service that lets a federated identity act as an account.
+    """
     path = config.service_account_path
     document = _read(path, "service_account_path") if path else _read(*_default_place())
     if document is None:
         return "Google's token service"
     place = f"{document.setting} ({str(document.path)!r})"
-    if document.kind == _FEDERATED:
-        account = _impersonated_account(document)
-        if account:
-            return (
-                f"{_host(document, 'token_url')}, or for the service account {account!r} by "
-                f"{_host(document, 'service_account_impersonation_url')}, for the federated "
-                f"identity of {place}; impersonation needs the role 'Workload Identity User' on it"
-            )
-        return f"{_host(document, 'token_url')}, for the federated identity of {place}"
-    return f"{_host(document, 'token_uri')}, for the account of {place}"
+    if document.kind != _FEDERATED:
+        return f"{_host(document, 'token_uri')}, for the account of {place}"
+    account = _impersonated_account(document)
+    if impersonating and account:
+        return (
+            f"{_host(document, 'service_account_impersonation_url')}, for the service account "
+            f"{account!r}, on which the federated identity of {place} needs the role "
+            "'Workload Identity User'"
+        )
+    return f"{_host(document, 'token_url')}, for the federated identity of {place}"
 
 
 def _service_account(path: Path, scope: str) -> Any:

@@ -65,8 +65,8 @@ class Target(NamedTuple):
     bucket: str
     key: str | None
     server: str
-    issuer: Callable[[], str] = lambda: _DEFAULT_ISSUER
-    """Returns the service that issues tokens, and the file that names it, as text."""
+    issuer: Callable[[bool], str] = lambda _: _DEFAULT_ISSUER
+    """Returns the service that issues tokens, or impersonates, and the file that names it."""
     secrets: tuple[str, ...] = ()
     """Texts that no error may quote."""
 
@@ -203,7 +203,7 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
 
     pending = pending_error(
         error,
-        f"{target.issuer()} or the machine's metadata server does not respond. If none is meant "
+        f"{target.issuer(False)} or the machine's metadata server does not respond. If none is meant "
         "to, set service_account_path, or provide Google's default credentials",
         provider="gcs",
         container=target.bucket,
@@ -301,13 +301,15 @@ def _classify_exception(error: Exception, target: Target) -> tuple[ErrorKind, st
         )
     if isinstance(error, (auth.RefreshError, auth.OAuthError)):
         code, sentence = _token_refusal(error)
-        if code or (
-            isinstance(error, auth.RefreshError) and not getattr(error, "retryable", False)
-        ):
-            said = quoted(": ".join(filter(None, (code, sentence))), target.secrets)
+        # The first exchange of federation raises an OAuthError, impersonation a RefreshError.
+        issuer = target.issuer(isinstance(error, auth.RefreshError))
+        if code:
+            said = quoted(f"{code}: {sentence}", target.secrets)
+            return StorageAccessDeniedError, f"the credentials were refused by {issuer}{said}"
+        if isinstance(error, auth.RefreshError) and not getattr(error, "retryable", False):
             return StorageAccessDeniedError, (
-                f"the credentials were refused by {target.issuer()}{said}. Check that the key or "
-                "identity is not deleted or disabled and may do this, and this machine's clock"
+                f"the credentials were refused, or no token was requested from {issuer}: check "
+                "that the key is not deleted and its account not disabled, and this machine's clock"
             )
     if isinstance(error, requests.RequestException) and isinstance(error, ValueError):
         # Never sent, or the response is not of this API.

@@ -131,7 +131,7 @@ def test_a_federated_identity_that_is_refused(federated: Write) -> None:
     assert "refused by 127.0.0.1, for the federated identity of" in str(error)
     assert f"GOOGLE_APPLICATION_CREDENTIALS ({str(path)!r})" in str(error)
     assert "unauthorized_client: The given credential is rejected by the attribute" in str(error)
-    assert "account is not disabled" not in str(error)
+    assert "disabled" not in str(error)
 
 
 def test_a_service_account_that_may_not_be_impersonated(federated: Write) -> None:
@@ -148,7 +148,9 @@ def test_a_service_account_that_may_not_be_impersonated(federated: Write) -> Non
         )
         error = refused()
     assert type(error) is StorageAccessDeniedError
-    assert "the service account 'sa@p.iam.gserviceaccount.com'" in str(error)
+    assert "refused by 127.0.0.1, for the service account 'sa@p.iam.gserviceaccount.com'" in str(
+        error
+    )
     assert "'Workload Identity User'" in str(error)
     assert "Permission 'iam.serviceAccounts.getAccessToken' denied" in str(error)
 
@@ -227,15 +229,6 @@ def test_a_key_file_of_another_form(tmp_path: Path, content: bytes) -> None:
         b"\xff" + CANARY.encode(),
         f'{{"refresh_token": "{CANARY}", '.encode(),
         json.dumps({"type": "authorized_user", "refresh_token": [CANARY]}).encode(),
-        json.dumps(
-            {
-                "type": "authorized_user",
-                "refresh_token": {"a": CANARY},
-                "client_id": 1,
-                "client_secret": CANARY,
-                "token_uri": 7,
-            }
-        ).encode(),
         json.dumps({"type": "service_account", "private_key": CANARY}).encode(),
         json.dumps({"type": "nothing-known", "secret": CANARY}).encode(),
     ],
