@@ -66,7 +66,7 @@ class Target(NamedTuple):
     key: str | None
     server: str
     issuer: Callable[[bool], str] = lambda _: _DEFAULT_ISSUER
-    """Returns the service that issues tokens, or impersonates, and the file that names it."""
+    """Returns the service that issues tokens, or impersonates, with the file that names it."""
     secrets: tuple[str, ...] = ()
     """Texts that no error may quote."""
 
@@ -203,8 +203,8 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
 
     pending = pending_error(
         error,
-        f"{target.issuer(False)} or the machine's metadata server does not respond. If none is meant "
-        "to, set service_account_path, or provide Google's default credentials",
+        f"{target.issuer(False)} or the machine's metadata server does not respond. If none is "
+        "meant to, set service_account_path, or provide Google's default credentials",
         provider="gcs",
         container=target.bucket,
         key=target.key,
@@ -309,7 +309,8 @@ def _classify_exception(error: Exception, target: Target) -> tuple[ErrorKind, st
         if isinstance(error, auth.RefreshError) and not getattr(error, "retryable", False):
             return StorageAccessDeniedError, (
                 f"the credentials were refused, or no token was requested from {issuer}: check "
-                "that the key is not deleted and its account not disabled, and this machine's clock"
+                "that the key is not deleted, that the account is not disabled, and this machine's "
+                "clock"
             )
     if isinstance(error, requests.RequestException) and isinstance(error, ValueError):
         # Never sent, or the response is not of this API.
