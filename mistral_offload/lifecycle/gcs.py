@@ -23,13 +23,9 @@ from mistral_offload.storage._gcs_client import (
     open_operator,
 )
 from mistral_offload.storage._gcs_credentials import token_issuer
-from mistral_offload.storage._gcs_errors import (
-    MalformedResponseError,
-    RefusedError,
-    Target,
-    translate_error,
-)
+from mistral_offload.storage._gcs_errors import RefusedError, Target, body_of, translate_error
 from mistral_offload.storage._http_errors import strip_requests
+from mistral_offload.storage.response_form import checked_form
 
 if TYPE_CHECKING:
     from requests import Response
@@ -50,14 +46,10 @@ class GCSLifecycle(ReadableLifecycle):
     def _fetch(self) -> VersionedDocument:
         with self._request("GET", {"fields": "lifecycle,metageneration"}) as response:
             _require_success(response)
-            bucket = response.json()
-        try:
-            return VersionedDocument(
-                GCSDocument(bucket.get("lifecycle", {})), str(bucket["metageneration"])
-            )
-        except (AttributeError, KeyError, TypeError, ValueError):
-            pass
-        raise MalformedResponseError("the bucket has no version, or no lifecycle of that form")
+            bucket = body_of(response)
+        with checked_form():
+            lifecycle = bucket.get("lifecycle", {})
+            return VersionedDocument(GCSDocument(lifecycle), str(bucket["metageneration"]))
 
     def _write(self, document: LifecycleDocument, version: str | None) -> None:
         assert isinstance(document, GCSDocument)  # noqa: S101 - what was fetched

@@ -13,6 +13,7 @@ from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError
 from mistral_offload.limits import MIB
 from mistral_offload.storage.credential_requests import CredentialRequests
+from mistral_offload.storage.response_form import checked_form
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -54,13 +55,17 @@ class Clients:
         Raises:
             MissingExtraError: Azure's packages are not installed.
             StorageConfigError: the connection string or the account URL cannot be used.
+            MalformedResponseError: the SDK could not read a response.
         """
         try:
             client = self._idle.pop()
         except IndexError:
             client = self._create()
+        from azure.core.exceptions import AzureError
+
         try:
-            yield client
+            with checked_form(AzureError):
+                yield client
         finally:
             self._idle.append(client)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mistral_offload.errors import (
     BlobNotFoundError,
@@ -16,6 +16,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.storage._http_errors import is_untrusted_certificate, quoted
 from mistral_offload.storage.credential_requests import pending_error
+from mistral_offload.storage.response_form import malformed_error
 
 if TYPE_CHECKING:
     from azure.core.exceptions import HttpResponseError
@@ -153,23 +154,15 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
     """Return the error of this package for an exception of Azure's SDK, or None for any other."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
-    pending = pending_error(
+    place: Any = {"provider": "azure", "container": target.container, "key": target.key}
+    known = malformed_error(error, target.server, **place) or pending_error(
         error,
         "none of the sources of DefaultAzureCredential has responded. If none is meant to, set "
         "azure_connection_string, or limit them by AZURE_TOKEN_CREDENTIALS",
-        provider="azure",
-        container=target.container,
-        key=target.key,
+        **place,
     )
-    if pending is not None:
-        return pending
-    if isinstance(error, MalformedResponseError):
-        return StorageError(
-            f"{error}: {target.server} is not Azure Blob Storage, or a proxy changed it",
-            provider="azure",
-            container=target.container,
-            key=target.key,
-        )
+    if known is not None:
+        return known
     if not isinstance(error, AzureError):
         return None
     if isinstance(error, HttpResponseError) and error.status_code is not None:
@@ -182,11 +175,7 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
         text = f"{text} ({target.operation}: {type(error).__name__})"
     if issubclass(kind, StorageConfigError):
         return kind(f"{text} (azure container {target.container!r}, {target.server})")
-    return kind(text, provider="azure", container=target.container, key=target.key)
-
-
-class MalformedResponseError(Exception):
-    """A response of success that lacks what it must have."""
+    return kind(text, **place)
 
 
 def _server_sentence(error: HttpResponseError) -> str:

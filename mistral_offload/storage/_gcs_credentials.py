@@ -47,7 +47,7 @@ def usable_credentials(config: BlobStorageConfig) -> Generator[None]:
     try:
         yield
         return
-    except (MistralOffloadError, GoogleAuthError, requests.RequestException, OSError):
+    except (MistralOffloadError, GoogleAuthError, requests.RequestException):
         raise
     except Exception as error:
         failure = type(error).__name__

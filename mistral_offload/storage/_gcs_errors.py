@@ -17,6 +17,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.storage._http_errors import is_untrusted_certificate, quoted
 from mistral_offload.storage.credential_requests import pending_error
+from mistral_offload.storage.response_form import checked_form, malformed_error
 
 if TYPE_CHECKING:
     from requests import Response
@@ -56,6 +57,19 @@ class RefusedError(Exception):
         An organization policy responds 412, as an unmet condition does; a hold responds 403.
         """
         return self.status_code == 412 or not _HELD_REASONS.isdisjoint(_known(self.reasons))
+
+
+def body_of(response: Response) -> Any:
+    """Return the JSON of a response.
+
+    Raises:
+        requests.JSONDecodeError: the body is not JSON.
+        MalformedResponseError: it is JSON that cannot be read, such as a nesting too deep.
+    """
+    import requests
+
+    with checked_form(requests.RequestException):
+        return response.json()
 
 
 class Target(NamedTuple):
@@ -201,16 +215,15 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
     import urllib3
     from google.auth.exceptions import GoogleAuthError
 
-    pending = pending_error(
+    place: Any = {"provider": "gcs", "container": target.bucket, "key": target.key}
+    known = malformed_error(error, target.server, **place) or pending_error(
         error,
         f"{target.issuer(False)} or the machine's metadata server does not respond. If none is "
         "meant to, set service_account_path, or provide Google's default credentials",
-        provider="gcs",
-        container=target.bucket,
-        key=target.key,
+        **place,
     )
-    if pending is not None:
-        return pending
+    if known is not None:
+        return known
     refusal = refusal_of(error)
     if refusal is not None:
         kind, text = _classify_response(refusal, target)
@@ -222,18 +235,11 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
     ):
         kind, text = _classify_exception(error, target)
         text = f"{text} ({target.operation}: {type(error).__name__})"
-    elif isinstance(error, MalformedResponseError):
-        kind = StorageError
-        text = f"{error}: {target.server} is not Google Cloud Storage, or a proxy changed it"
     else:
         return None
     if issubclass(kind, StorageConfigError):
         return kind(f"{text} (gcs bucket {target.bucket!r}, {target.server})")
-    return kind(text, provider="gcs", container=target.bucket, key=target.key)
-
-
-class MalformedResponseError(Exception):
-    """A response of success that lacks what it must have."""
+    return kind(text, **place)
 
 
 def refusal_of(error: Exception) -> RefusedError | None:

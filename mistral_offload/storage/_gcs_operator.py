@@ -7,8 +7,7 @@ the store retries. Imports the SDK, so import it only to use it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import requests
@@ -17,7 +16,7 @@ from google.cloud import storage
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.storage._gcs_client import Connection
-from mistral_offload.storage._gcs_errors import MalformedResponseError
+from mistral_offload.storage.response_form import MalformedResponseError, checked_form
 from mistral_offload.storage.store import BlobStat, Page
 
 _PAGE_BLOBS = 1000
@@ -69,7 +68,7 @@ class Operator:
 
     def list_page(self, prefix: str, token: str | None) -> Page:
         """List objects whose name begins with ``prefix``: the first page, or that of the token."""
-        with self._slots, _checked():
+        with self._slots, checked_form(requests.RequestException):
             found = self._client.list_blobs(
                 self._bucket,
                 prefix=prefix or None,
@@ -86,7 +85,7 @@ class Operator:
 
     def delete(self, key: str) -> None:
         """Delete an object; a missing one is not an error."""
-        with self._slots, _checked():
+        with self._slots, checked_form(requests.RequestException):
             try:
                 self._bucket.delete_blob(key, **self._options)
             except NotFound:
@@ -98,7 +97,7 @@ class Operator:
         Returns:
             False if it has another one.
         """
-        with self._slots, _checked():
+        with self._slots, checked_form(requests.RequestException):
             self._bucket.lifecycle_rules = rules
             try:
                 self._bucket.patch(if_metageneration_match=int(metageneration), **self._options)
@@ -117,18 +116,3 @@ def _stat_of(blob: Any) -> BlobStat:
     if not isinstance(name, str) or size is None or written is None:
         raise MalformedResponseError("a listed object has no name, size or time")
     return BlobStat(name, size, written)
-
-
-@contextmanager
-def _checked() -> Generator[None]:
-    """Turn what the SDK raises for a response of another form into an error that says so."""
-    try:
-        yield
-    except requests.RequestException:  # one of them is a ValueError: the body is not JSON
-        raise
-    except (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError):
-        failed = True
-    else:
-        failed = False
-    if failed:  # outside of the except block: the SDK's frames are no context of ours
-        raise MalformedResponseError("the response has another form")

@@ -21,12 +21,12 @@ from mistral_offload.storage._azure_errors import (
     BLOB_EXISTS,
     BLOCKS_ARE_GONE,
     MAY_HIDE_A_BLOB,
-    MalformedResponseError,
     Target,
     error_code,
     translate_error,
 )
 from mistral_offload.storage._http_errors import strip_requests
+from mistral_offload.storage.response_form import MalformedResponseError
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 if TYPE_CHECKING:

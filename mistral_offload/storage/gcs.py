@@ -35,14 +35,10 @@ from mistral_offload.storage._gcs_client import (
     open_operator,
 )
 from mistral_offload.storage._gcs_credentials import token_issuer
-from mistral_offload.storage._gcs_errors import (
-    MalformedResponseError,
-    RefusedError,
-    Target,
-    translate_error,
-)
+from mistral_offload.storage._gcs_errors import RefusedError, Target, body_of, translate_error
 from mistral_offload.storage._http_errors import strip_requests
 from mistral_offload.storage.credential_requests import CredentialRequests
+from mistral_offload.storage.response_form import MalformedResponseError, checked_form
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 if TYPE_CHECKING:
@@ -179,7 +175,7 @@ class GCSStore(BlobStore):
             self._client, "GET", "/storage/v1", {"fields": _BLOB_FIELDS}, key=key
         ) as response:
             _require_success(response)
-            return _stat_of(response.json())
+            return _stat_of(body_of(response))
 
     def _exists(self, key: str) -> bool:
         try:
@@ -191,16 +187,16 @@ class GCSStore(BlobStore):
     def _renew(self, key: str, before: datetime | None) -> bool:
         with self._request(self._client, "GET", "/storage/v1", {}, key=key) as response:
             _require_success(response)
-            found = response.json()
+            found = body_of(response)
         modified = _stat_of(found).modified
         if before is not None and modified >= before:
             return False
-        if "generation" not in found:
-            raise MalformedResponseError("the object has no generation")
+        with checked_form():
+            generation = str(found["generation"])
         # The age of an expiry rule counts from the creation, which only a rewrite resets.
         parameters = {
-            "ifGenerationMatch": str(found["generation"]),
-            "ifSourceGenerationMatch": str(found["generation"]),
+            "ifGenerationMatch": generation,
+            "ifSourceGenerationMatch": generation,
         }
         if found.get("kmsKeyName"):
             parameters["destinationKmsKeyName"] = found["kmsKeyName"].partition(_KEY_VERSION)[0]
@@ -212,7 +208,7 @@ class GCSStore(BlobStore):
                 if response.status_code == 412:  # replaced or deleted meanwhile
                     return False
                 _require_success(response)
-                done = response.json()
+                done = body_of(response)
             if not isinstance(done, dict):
                 raise MalformedResponseError("the response to a rewrite is no object")
             if done.get("done", True):
@@ -329,12 +325,9 @@ def _require_success(response: Response) -> None:
 
 def _stat_of(item: Any) -> BlobStat:
     # ``updated`` also changes with metadata, which expiry rules do not look at.
-    try:
+    with checked_form():
         written = item.get("timeCreated") or item["updated"]
         return BlobStat(item["name"], int(item["size"]), _TIME.validate_python(written))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        pass
-    raise MalformedResponseError("an object has no name, size or time")
 
 
 def _written_at(headers: Mapping[str, str]) -> datetime | None:

@@ -170,7 +170,7 @@ def test_a_refusal_of_another_form(body: bytes) -> None:
         with pytest.raises(StorageAccessDeniedError, match=r"put: HTTP 403\)"):
             store.put("k", b"data")
         # The SDK itself fails to read some of them, and does not give the status.
-        with pytest.raises(StorageError, match=r"delete: HTTP 403\)|not Google Cloud Storage"):
+        with pytest.raises(StorageError, match=r"delete: HTTP 403\)|another service responds"):
             store.delete("k")
 
 
@@ -192,7 +192,7 @@ def test_a_listing_of_another_form(body: bytes) -> None:
     with (
         ScriptedServer(response(200, body)) as server,
         at(server.url) as store,
-        pytest.raises(StorageError, match="is not Google Cloud Storage") as caught,
+        pytest.raises(StorageError, match="another service responds") as caught,
     ):
         list(store.list())
     assert type(caught.value) is StorageError
