@@ -8,6 +8,8 @@ from collections.abc import Collection, Iterator
 def sanitize_cause(error: BaseException, secrets: Collection[str]) -> BaseException | None:
     """Return the error without tracebacks, or None when its text quotes a secret.
 
+    An error about a text that cannot be decoded holds the text, perhaps a credential.
+
     The errors it was raised from lose their tracebacks too: the frames of an SDK hold keys and
     signed headers in their variables, which error trackers send along.
     """
@@ -15,7 +17,7 @@ def sanitize_cause(error: BaseException, secrets: Collection[str]) -> BaseExcept
     for link in _chain(error):
         link.__traceback__ = None
         text = str(link)
-        if any(piece in text for piece in pieces):
+        if isinstance(link, UnicodeError) or any(piece in text for piece in pieces):
             return None
     return error
 

@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import requests
 import urllib3
+from botocore.exceptions import EndpointConnectionError
 from requests.adapters import HTTPAdapter
 
 from mistral_offload.config import BlobStorageConfig, StorageProvider
@@ -69,7 +71,7 @@ def _responding(status: int, body: bytes) -> Any:
 
 def _list(store: BlobStore) -> None:
     found = store.list("k")
-    for _, blob in zip(range(_PAGES * 1000), found, strict=False):
+    for blob in islice(found, _PAGES * 1000):
         assert isinstance(blob.key, str)
         assert isinstance(blob.size, int)
         assert blob.modified.tzinfo is not None
@@ -109,10 +111,12 @@ def _azure_page(data: bytes) -> None:
 def _s3_page(data: bytes) -> None:
     status = _STATUSES[len(data) % len(_STATUSES)]
 
+    sent = count()
+
     def send(*_: object, **__: object) -> urllib3.HTTPResponse:
         return urllib3.HTTPResponse(
             io.BytesIO(data),
-            status=status,
+            status=status if next(sent) < _PAGES else 503,
             headers={"content-type": "application/xml"},
             preload_content=False,
             decode_content=False,
@@ -165,7 +169,10 @@ def _aws_config(data: bytes) -> None:
         config = _config(StorageProvider.S3, bucket_name="bucket", region_name="us-east-1")
         with (
             mock.patch.dict(os.environ, variables, clear=True),
-            mock.patch("botocore.httpsession.URLLib3Session.send", side_effect=OSError),
+            mock.patch(
+                "botocore.httpsession.URLLib3Session.send",
+                side_effect=EndpointConnectionError(endpoint_url=_SERVER),
+            ),
             mock.patch("socket.getaddrinfo", side_effect=OSError),
             open_store(config) as store,
         ):
@@ -246,19 +253,23 @@ aws_access_key_id = key
 aws_secret_access_key = {CANARY}
 """.encode()
 
-READERS: dict[str, tuple[Callable[[bytes], None], tuple[bytes, ...]]] = {
-    "listing: s3": (_s3_page, (_S3_PAGE,)),
+READERS: dict[str, tuple[Callable[[bytes], None], tuple[bytes, ...], int]] = {
+    "listing: s3": (_s3_page, (_S3_PAGE,), 200),
     "listing: azure": (
         _azure_page,
         (_AZURE_PAGE, b"<Error><Code>BlobImmutableDueToPolicy</Code><Message>m</Message></Error>"),
+        200,
     ),
     "listing: gcs": (
         _gcs_page,
         (_json({"items": [_OBJECT], "nextPageToken": "t"}), _json({"error": _REFUSAL})),
+        200,
     ),
     "credentials: google": (
         _google_credentials,
         (_json(_SERVICE_ACCOUNT), _json(_FEDERATED), _json(_USER)),
+        100,
     ),
-    "credentials: aws": (_aws_config, (_AWS,)),
+    "credentials: aws": (_aws_config, (_AWS,), 20),  # each makes a client, which takes long
 }
+"""Readers by name, with valid inputs, and the number of new inputs of a plain test."""

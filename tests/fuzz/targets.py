@@ -255,10 +255,12 @@ class Target:
     Attributes:
         read: accepts any bytes.
         seeds: valid bytes.
+        examples: number of new inputs of a plain test.
     """
 
     read: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
+    examples: int = 200
 
 
 def _seeds_of_payloads() -> tuple[bytes, ...]:
@@ -364,5 +366,5 @@ TARGETS: dict[str, Target] = {
             encrypt_marked(_json({"field_type": MARKER, "data": "x"}), _CIPHER) or b"",
         ),
     ),
-    **{name: Target(read, seeds) for name, (read, seeds) in READERS.items()},
+    **{name: Target(*reader) for name, reader in READERS.items()},
 }

@@ -202,7 +202,7 @@ def test_a_listing_that_does_not_end() -> None:
     body = b'{"items": [], "nextPageToken": "again"}'
     with (
         ScriptedServer(response(200, body)) as server,
-        at(server.url) as store,
+        at(server.url, retry_seconds=8) as store,  # it hangs up after each response
         pytest.raises(StorageError, match=r"does not end|repeats the token"),
     ):
         list(store.list())
