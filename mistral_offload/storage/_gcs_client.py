@@ -48,7 +48,7 @@ class Connection(NamedTuple):
         """True if no request can be sent before a token is requested."""
         if self.credentials.valid:
             return False
-        return self.credentials.token_state.name == "INVALID"
+        return bool(self.credentials.token_state.name == "INVALID")
 
     def request_token(self) -> None:
         """Request a token if it is missing or expired; otherwise do nothing."""
@@ -116,7 +116,12 @@ def open_operator(config: BlobStorageConfig, connected: Connection) -> Operator:
         from mistral_offload.storage._gcs_operator import Operator
     except ImportError as error:
         raise MissingExtraError("Google Cloud Storage", "gcs") from error
-    return Operator(config, connected)
+    return Operator(
+        config,
+        credentials=connected.credentials,
+        server=connected.server,
+        timeout=connected.timeout,
+    )
 
 
 def endpoint_of(config: BlobStorageConfig) -> str | None:

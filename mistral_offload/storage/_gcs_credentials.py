@@ -133,13 +133,14 @@ def _federated(document: Document, scope: str) -> Any:
     content, failure = document.content, ""
     source = content.get("credential_source")
     try:
+        from google.auth import aws, identity_pool, pluggable
+
+        module: Any = identity_pool
         if content.get("subject_token_type") == _AWS_TOKEN:
-            from google.auth import aws as federation
+            module = aws
         elif isinstance(source, dict) and "executable" in source:
-            from google.auth import pluggable as federation
-        else:
-            from google.auth import identity_pool as federation
-        credentials = cast("Any", federation).Credentials.from_info(content, scopes=[scope])
+            module = pluggable
+        credentials = module.Credentials.from_info(content, scopes=[scope])
         return credentials.with_quota_project_from_environment()
     except Exception as error:  # the SDK checks neither types nor members
         failure = type(error).__name__

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import requests
 from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
 from google.cloud import storage
 
 from mistral_offload.config import BlobStorageConfig
-from mistral_offload.storage._gcs_client import Connection
 from mistral_offload.storage.response_form import MalformedResponseError, checked_form
 from mistral_offload.storage.store import BlobStat, Page
 
@@ -43,7 +42,7 @@ class _Client(storage.Client):  # type: ignore[misc]
 
     def get_bucket(self, *_: object, **__: object) -> NoReturn:
         """Refuse the look-up without a request."""
-        raise Forbidden("buckets are not looked up")
+        raise cast("Any", Forbidden)("buckets are not looked up")
 
     def bucket(self, bucket_name: str, user_project: str | None = None, **_: object) -> _Bucket:
         """Return a bucket; makes no request."""
@@ -51,19 +50,34 @@ class _Client(storage.Client):  # type: ignore[misc]
 
 
 class Operator:
-    """A client of Google's SDK for one bucket; safe to share between threads."""
+    """A client of Google's SDK for one bucket; safe to share between threads.
 
-    def __init__(self, config: BlobStorageConfig, connected: Connection) -> None:
-        self._client: Any = _Client(
+    Args:
+        config: the bucket, and the project to bill.
+        credentials: google-auth's.
+        server: address of the server.
+        timeout: seconds to connect, and between two bytes of a response.
+    """
+
+    def __init__(
+        self,
+        config: BlobStorageConfig,
+        *,
+        credentials: Any,
+        server: str,
+        timeout: tuple[float, float],
+    ) -> None:
+        self._client = _Client(
             project=None,  # looks for none
-            credentials=connected.credentials,
+            credentials=credentials,
             client_options={
-                "api_endpoint": connected.server,
-                "universe_domain": connected.credentials.universe_domain,
+                "api_endpoint": server,
+                "universe_domain": credentials.universe_domain,
             },
         )
-        self._bucket = self._client.bucket(config.bucket_id, user_project=config.project)
-        self._options = {"timeout": connected.timeout, "retry": None}
+        bucket: Any = self._client.bucket(config.container, user_project=config.project)
+        self._bucket = bucket
+        self._options = {"timeout": timeout, "retry": None}
         self._slots = threading.BoundedSemaphore(_CONCURRENT)
 
     def list_page(self, prefix: str, token: str | None) -> Page:

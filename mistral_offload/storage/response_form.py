@@ -24,9 +24,9 @@ def checked_form(*known: type[Exception]) -> Generator[None]:
     try:
         yield
         return
-    except (MistralOffloadError, *known):
-        raise
     except _RAISED as error:
+        if isinstance(error, (MistralOffloadError, *known)):
+            raise
         failure = type(error).__name__
     # Outside of the except block: an error of a parser holds the text, its frames the request.
     raise MalformedResponseError(f"the response has another form ({failure})")
