@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -99,9 +100,9 @@ def import_sdk() -> None:
         MissingExtraError: google-auth or requests is not installed.
     """
     try:
-        import google.auth.transport.requests
-        import google.oauth2.service_account  # noqa: F401
-        import google_crc32c  # noqa: F401
+        for name in ("google.auth.transport.requests", "google.oauth2.service_account"):
+            import_module(name)
+        import_module("google_crc32c")
     except ImportError as error:
         raise MissingExtraError("Google Cloud Storage", "gcs") from error
 

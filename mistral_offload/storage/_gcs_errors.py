@@ -337,7 +337,7 @@ def _token_refusal(error: Exception) -> tuple[str, str]:
     for argument in error.args:
         body = _parsed(argument) if isinstance(argument, (str, bytes)) else argument
         code, described = _member(body, "error"), _member(body, "error_description")
-        if isinstance(code, dict):  # of Google's APIs
+        if not isinstance(code, str):  # of Google's APIs
             described, code = _member(code, "message"), _member(code, "status")
         if isinstance(code, str) and code not in _TRANSIENT_CODES:
             return code, described if isinstance(described, str) else ""

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, cast
 
 import requests
 from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
-from google.cloud import storage
+from google.cloud import storage  # pyright: ignore[reportMissingTypeStubs]
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.storage.response_form import MalformedResponseError, checked_form
@@ -44,9 +44,9 @@ class _Client(storage.Client):  # type: ignore[misc]
         """Refuse the look-up without a request."""
         raise cast("Any", Forbidden)("buckets are not looked up")
 
-    def bucket(self, bucket_name: str, user_project: str | None = None, **_: object) -> _Bucket:
+    def bucket(self, *args: Any, **options: Any) -> _Bucket:
         """Return a bucket; makes no request."""
-        return _Bucket(self, name=bucket_name, user_project=user_project)
+        return _Bucket(self, *args, **options)
 
 
 class Operator:
@@ -67,7 +67,7 @@ class Operator:
         server: str,
         timeout: tuple[float, float],
     ) -> None:
-        self._client = _Client(
+        self._client: Any = _Client(
             project=None,  # looks for none
             credentials=credentials,
             client_options={
@@ -83,7 +83,7 @@ class Operator:
     def list_page(self, prefix: str, token: str | None) -> Page:
         """List objects whose name begins with ``prefix``: the first page, or that of the token."""
         with self._slots, checked_form(requests.RequestException):
-            found = self._client.list_blobs(
+            found: Any = self._client.list_blobs(
                 self._bucket,
                 prefix=prefix or None,
                 page_token=token,

@@ -38,7 +38,7 @@ from mistral_offload.storage._gcs_credentials import token_issuer
 from mistral_offload.storage._gcs_errors import RefusedError, Target, body_of, translate_error
 from mistral_offload.storage._http_errors import strip_requests
 from mistral_offload.storage.credential_requests import CredentialRequests
-from mistral_offload.storage.response_form import MalformedResponseError, checked_form
+from mistral_offload.storage.response_form import checked_form
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 if TYPE_CHECKING:
@@ -209,11 +209,10 @@ class GCSStore(BlobStore):
                     return False
                 _require_success(response)
                 done = body_of(response)
-            if not isinstance(done, dict):
-                raise MalformedResponseError("the response to a rewrite is no object")
-            if done.get("done", True):
-                return True
-            parameters["rewriteToken"] = str(done.get("rewriteToken", ""))
+            with checked_form():
+                if done.get("done", True):
+                    return True
+                parameters["rewriteToken"] = str(done["rewriteToken"])
         raise StorageUnavailableError(
             f"the rewrite has not ended after {_REWRITE_CALLS} requests",
             provider=self.provider,
