@@ -14,6 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from mistral_offload._event_loops import require_event_loop
+
 T = TypeVar("T")
 
 _MAX_THREADS = 16
@@ -23,7 +25,11 @@ async def run_in_cpu_thread_async(work: Callable[[], T]) -> T:
     """Run a function that computes, and waits for nothing, off the event loop.
 
     While the interpreter exits there are no threads any more; the function then runs in place.
+
+    Raises:
+        EventLoopError: no asyncio event loop runs, for example under trio.
     """
+    require_event_loop()
     context = contextvars.copy_context()
     try:
         future = _process.executor().submit(context.run, work)

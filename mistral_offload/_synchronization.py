@@ -1,7 +1,7 @@
 """The operations that differ between async and sync code, each as a pair ``foo_async``/``foo``.
 
-Sleeping, reading a response body, the sharing scope of a connection pool, limiting concurrency and
-fetching a value once. The generated code calls the second of each pair.
+Sleeping, reading a response body, checking the event loop, limiting concurrency and fetching a
+value once. The generated code calls the second of each pair.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from weakref import WeakKeyDictionary
 
 import httpx
 
+from mistral_offload import _forks
+from mistral_offload._event_loops import require_event_loop, running_loop
+
 T = TypeVar("T")
 
 
@@ -32,37 +35,27 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-class _Process:
-    """Marker for the process as the scope of a blocking connection pool."""
-
-
-_PROCESS = _Process()
 _PACKAGE = "mistral_offload."
 _has_warned = False
 
 
-async def pool_scope_async() -> object:
-    """Return the scope one connection pool may serve: the running event loop."""
-    return asyncio.get_running_loop()
+async def check_event_loop_async() -> None:
+    """Check that an asyncio event loop runs.
+
+    Raises:
+        EventLoopError: the caller runs under another library, such as trio.
+    """
+    require_event_loop()
 
 
-def pool_scope() -> object:
-    """Return the scope one connection pool may serve: the process with all its threads."""
-    return _PROCESS
-
-
-async def warn_if_blocking_loop_async() -> None:
-    """Do nothing: async methods never block the event loop."""
-
-
-def warn_if_blocking_loop() -> None:
+def check_event_loop() -> None:
     """Warn, once per process, if a blocking method runs in the thread of a running event loop.
 
     Raises:
         RuntimeWarning: if warnings are turned into errors.
     """
     global _has_warned
-    if _has_warned or not _is_loop_running():
+    if _has_warned or running_loop() is None:
         return
     _has_warned = True
     frame, depth, method = sys._getframe(1), 1, ""  # pyright: ignore[reportPrivateUsage]
@@ -163,6 +156,12 @@ class FetchOnce(Generic[T]):
         self._value = value
         self._lock = threading.Lock()
         self._in_flight: Future[Exception | None] | None = None
+        _forks.register(self)
+
+    def begin_anew(self) -> None:
+        """Forget a fetch that a thread of the parent process has in flight."""
+        self._lock = threading.Lock()
+        self._in_flight = None
 
     async def get_async(self, fetch: Callable[[], Awaitable[T]]) -> T:
         """Return the value; call ``fetch`` if no caller has fetched it yet."""
@@ -188,7 +187,7 @@ class FetchOnce(Generic[T]):
     def get(self, fetch: Callable[[], T]) -> T:
         """Return the value; call ``fetch`` if no caller has fetched it yet."""
         while self._value is None:
-            if _is_loop_running():
+            if running_loop() is not None:
                 # A task of this very thread may be fetching; waiting for it would never end.
                 self._value = fetch()
                 break
@@ -222,11 +221,3 @@ class FetchOnce(Generic[T]):
             in_flight, self._in_flight = self._in_flight, None
         if in_flight is not None:
             in_flight.set_result(failure)
-
-
-def _is_loop_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

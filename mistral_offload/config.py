@@ -5,6 +5,8 @@ Field names and meanings are those of the official SDK, so that a configuration 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -20,6 +22,7 @@ from pydantic import (
 )
 from typing_extensions import Self
 
+from mistral_offload._credentials import shown_url, strip_credential
 from mistral_offload._deferred_models import DEFER_BUILD
 from mistral_offload.errors import (
     BlobNotFoundError,
@@ -84,6 +87,49 @@ class Config(BaseModel):
             raise problem  # outside of the except block, or pydantic's error would show the values
 
 
+def _check_credential(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()  # an empty one counts as not set
+    return SecretStr(strip_credential(text, "the value")) if text else secret
+
+
+def _check_connection_string(secret: SecretStr) -> SecretStr:
+    text = secret.get_secret_value()
+    if not text:
+        return secret
+    text = strip_credential(text, "the value", spaces=True)
+    for field in text.split(";"):
+        name, _, value = field.partition("=")
+        if name.strip().lower().endswith("endpoint") and ("@" in value or "?" in value):
+            raise ValueError(
+                f"{name.strip()} must not contain a user name, a password or a signature: put a "
+                "shared access signature into the connection string as SharedAccessSignature=…"
+            )
+    return SecretStr(text)
+
+
+_Credential = Annotated[SecretStr, AfterValidator(_check_credential)]
+"""A key or token; white space at its ends is removed."""
+
+_ConnectionString = Annotated[SecretStr, AfterValidator(_check_connection_string)]
+"""Several settings in one text, which may contain spaces."""
+
+_URLS = ("endpoint_url", "azure_storage_account_url")
+"""Fields into which a URL may be pasted with a secret."""
+
+_LOGIN_PLACES = {
+    "s3": "aws_access_key_id and aws_secret_access_key",
+    "azure": "azure_connection_string, as SharedAccessSignature=…",
+    "gcs": "the file of service_account_path",
+}
+
+
+class _Shown(str):
+    """A text that is its own repr."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class BlobStorageConfig(Config):
     """The bucket, container or directory for blobs, and how to reach it.
 
@@ -115,9 +161,9 @@ class BlobStorageConfig(Config):
     endpoint_url: str | None = Field(
         default=None, description="s3, gcs: address of another server."
     )
-    aws_access_key_id: SecretStr | None = None
-    aws_secret_access_key: SecretStr | None = None
-    aws_session_token: SecretStr | None = None
+    aws_access_key_id: _Credential | None = None
+    aws_secret_access_key: _Credential | None = None
+    aws_session_token: _Credential | None = None
     profile_name: str | None = Field(
         default=None, description="s3: a profile in the AWS configuration files."
     )
@@ -136,7 +182,7 @@ class BlobStorageConfig(Config):
     )
 
     container_name: str | None = Field(default=None, description="azure: the container.")
-    azure_connection_string: SecretStr | None = None
+    azure_connection_string: _ConnectionString | None = None
     azure_storage_account_url: str | None = None
 
     bucket_id: str | None = Field(default=None, description="gcs: the bucket.")
@@ -173,6 +219,11 @@ class BlobStorageConfig(Config):
         "while a bucket is moved. Nothing is written to them.",
     )
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        for name, value in super().__repr_args__():
+            is_url = name in _URLS and isinstance(value, str)
+            yield name, (_Shown(shown_url(value)) if is_url else value)
+
     @property
     def container(self) -> str:
         """Name of the bucket or container, or path of the directory."""
@@ -193,6 +244,13 @@ class BlobStorageConfig(Config):
     def _check_provider_fields(self) -> Self:
         provider = self.storage_provider
         needed = _CONTAINER_FIELD[provider]
+        url_field = _URLS[provider is StorageProvider.AZURE]
+        url = getattr(self, url_field) if provider in _LOGIN_PLACES else None
+        if url and ("@" in url or "?" in url):
+            raise ValueError(
+                f"{url_field} must not contain a user name, a password, a signature or a query: "
+                f"credentials go into {_LOGIN_PLACES[provider]}"
+            )
         if not getattr(self, needed):
             raise ValueError(f"storage_provider {provider.value!r} needs {needed}")
         for name in ("prefix", needed):
@@ -315,11 +373,19 @@ class LostBlobConfig(Config):
 
 
 _AES_KEY_BYTES = (16, 24, 32)
+_NOT_HEX = re.compile(r"[^0-9A-Fa-f \t\r\n\v\f]")
 
 
 def _check_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    stray = _NOT_HEX.search(text)
+    if stray is not None:
+        raise ValueError(
+            f"a key must be hex digits, two per byte, and character {stray.start() + 1} is none "
+            "(create one: mistral-offload keys new)"
+        )
     try:
-        size = len(bytes.fromhex(key.get_secret_value()))
+        size = len(bytes.fromhex(text))
     except ValueError:
         raise ValueError(
             "a key must be hex digits, two per byte (create one: mistral-offload keys new)"

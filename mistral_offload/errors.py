@@ -7,8 +7,9 @@ for an area, and the narrow classes to recover from a particular condition::
     ├── ConfigurationError                 a setting is missing, invalid or contradicts another
     │   ├── StorageConfigError             … in the storage settings
     │   │   └── StorageCheckError          a starting worker cannot use its configured stores
+    │   ├── EventLoopError                 an async method without a running asyncio event loop
     │   ├── MissingExtraError              an optional dependency is not installed
-    │   └── ServiceAccountTokenError       the token file is unreadable or empty
+    │   └── ServiceAccountTokenError       the token file is unreadable, empty or not a token
     ├── PayloadError                       a value cannot be encoded, sent or decoded
     │   ├── PayloadTooLargeError           over the platform's limit, and nothing offloads it
     │   ├── PayloadSerializationError      the value cannot be written as JSON
@@ -65,6 +66,7 @@ __all__ = [
     "ConflictError",
     "ContainerNotFoundError",
     "EncryptionNotConfiguredError",
+    "EventLoopError",
     "ExecutionNotFoundError",
     "KeyTooLongError",
     "LifecycleChangedError",
@@ -134,6 +136,10 @@ class StorageCheckError(StorageConfigError):
     """A worker did not start because it cannot use the stores it is configured for."""
 
 
+class EventLoopError(ConfigurationError, RuntimeError):
+    """An async method was called where no asyncio event loop runs, for example under trio."""
+
+
 class MissingExtraError(ConfigurationError, ImportError):
     """An optional dependency is not installed; the message has the command that installs it.
 
@@ -150,7 +156,7 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 
 class ServiceAccountTokenError(ConfigurationError):
-    """The token file that ``MISTRAL_SA_TOKEN_PATH`` points to cannot be read or is empty."""
+    """The token file that ``MISTRAL_SA_TOKEN_PATH`` points to cannot be read, or holds no token."""
 
 
 class PayloadError(MistralOffloadError):

@@ -134,7 +134,9 @@ def test_client_is_created_without_pydantic_and_the_api() -> None:
     modules = modules_after(CREATE)
     assert {name for name in modules if name.startswith("mistral_offload")} == {
         "mistral_offload", "mistral_offload._async", "mistral_offload._async.client",
-        "mistral_offload._backoff", "mistral_offload._http_dates", "mistral_offload._lazy_names",
+        "mistral_offload._backoff", "mistral_offload._credentials", "mistral_offload._event_loops",
+        "mistral_offload._forks", "mistral_offload._http_clients", "mistral_offload._http_dates",
+        "mistral_offload._http_environment", "mistral_offload._lazy_names",
         "mistral_offload._sync", "mistral_offload._sync.client", "mistral_offload._synchronization",
         "mistral_offload._version", "mistral_offload.api", "mistral_offload.api.connection",
         "mistral_offload.api.held_requests", "mistral_offload.api.query",

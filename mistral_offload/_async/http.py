@@ -6,12 +6,13 @@ import logging
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
 
 import httpx
 from httpx import AsyncClient
 
 from mistral_offload import _synchronization
+from mistral_offload._event_loops import is_exiting
+from mistral_offload._forks import ProcessBound
 from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.connection import CallOptions, Connection
 from mistral_offload.api.held_requests import HeldRequests
@@ -24,14 +25,16 @@ from mistral_offload.api.request_inputs import (
 from mistral_offload.api.response_body import limit_body
 from mistral_offload.api.responses import (
     connection_error,
+    exit_error,
     is_retryable,
     is_stream,
     parse_json,
     to_model,
+    unsendable_error,
 )
 from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
 from mistral_offload.api.unset import UNSET
-from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
+from mistral_offload.errors import MistralOffloadError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import dump_named_json
@@ -64,8 +67,10 @@ class AsyncHttp:
     def __init__(self, connection: Connection, client: AsyncClient | None) -> None:
         self._connection = connection
         self._given_client = client
+        self._given_use = ProcessBound(
+            "the HTTP client that was passed in", "pass one that was created after the fork"
+        )
         self._encoding_limiter = _synchronization.LoopLimiter(_CONCURRENT_ENCODINGS)
-        self._own_clients: WeakKeyDictionary[object, AsyncClient] = WeakKeyDictionary()
 
     async def call_async(
         self,
@@ -109,8 +114,10 @@ class AsyncHttp:
             PayloadError, StorageError: the input could not be encoded; nothing was sent.
             APIConnectionError: the last attempt got no response.
             ResponseTooLargeError: the body is larger than the client accepts.
+            ConfigurationError: a credential, a header, or a variable for proxies or certificates
+                cannot be used; nothing was sent.
         """
-        await _synchronization.warn_if_blocking_loop_async()
+        await _synchronization.check_event_loop_async()
         content = await self._encode_async(operation, path, body)
         client = await self._client_async()
         request = self._connection.request(
@@ -121,23 +128,31 @@ class AsyncHttp:
         attempt = 0
         while True:
             attempt += 1
-            outcome: SendResult | APIConnectionError
+            outcome: SendResult | MistralOffloadError
+            retryable, headers = False, None
             try:
                 response = await _send_once_async(client, request)
                 streams = is_stream(operation, response)
                 limit_body(operation, response, None if streams else self.max_response_bytes)
                 if not streams:
                     await _synchronization.read_body_async(response)
+            except httpx.LocalProtocolError:
+                outcome = unsendable_error(operation)
             except httpx.TransportError as error:
                 outcome = connection_error(operation, request, error)
                 outcome.__cause__ = error
-                retryable, headers = is_retryable(operation, retries, error), None
+                retryable = is_retryable(operation, retries, error)
+            except RuntimeError as error:
+                if not is_exiting():
+                    raise
+                outcome = exit_error(operation)
+                outcome.__cause__ = error
             else:
                 outcome = SendResult(response, attempt)
                 retryable, headers = retries.retries_status(response.status_code), response.headers
             pause = pause_seconds(retries.backoff, attempt, headers)
             if retries.strategy == "none" or not retryable or time.monotonic() + pause > deadline:
-                if isinstance(outcome, APIConnectionError):
+                if isinstance(outcome, MistralOffloadError):
                     raise outcome
                 return outcome
             await _synchronization.sleep_async(pause)
@@ -209,10 +224,8 @@ class AsyncHttp:
         return await self._connection.namespace.get_async(self._fetch_namespace_async)
 
     async def close_async(self) -> None:
-        """Close the connections opened here; a client of the caller stays open."""
-        client = self._own_clients.pop(await _synchronization.pool_scope_async(), None)
-        if client is not None:
-            await client.aclose()
+        """Close all connections opened here; an HTTP client of the caller stays open."""
+        await self._connection.http_clients.close_async()
 
     async def _fetch_namespace_async(self) -> str:
         from mistral_offload.api import endpoints  # with all models; creating a client needs none
@@ -258,12 +271,9 @@ class AsyncHttp:
 
     async def _client_async(self) -> AsyncClient:
         if self._given_client is not None:
+            self._given_use.claim()
             return self._given_client
-        scope = await _synchronization.pool_scope_async()
-        client = self._own_clients.get(scope)
-        if client is None:
-            client = self._own_clients.setdefault(scope, AsyncClient())
-        return client
+        return await self._connection.http_clients.get_async()
 
 
 async def _send_once_async(client: AsyncClient, request: httpx.Request) -> httpx.Response:

@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from mistral_offload import _synchronization
 from mistral_offload._async.http import AsyncHttp
+from mistral_offload._forks import ProcessBound
 from mistral_offload.api.responses import (
     check_stream,
     connection_error,
@@ -60,6 +61,8 @@ class AsyncEventStream(Generic[T]):
         self._last_frame_at = time.monotonic()
         self._attempts = 0
         self._has_read = False
+        self._use = ProcessBound("this stream", "open one after the fork")
+        self._use.claim()
         self._attach(response)
 
     @property
@@ -71,6 +74,7 @@ class AsyncEventStream(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
+        self._use.claim()
         while not self._is_closed:
             try:
                 frame = await self._next_frame_async()

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 551cb061bd68342e
+# sha256 of the rest: 05de62ba87e98669
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -10,12 +10,13 @@ import logging
 import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
 
 import httpx
 from httpx import Client
 
 from mistral_offload import _synchronization
+from mistral_offload._event_loops import is_exiting
+from mistral_offload._forks import ProcessBound
 from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.connection import CallOptions, Connection
 from mistral_offload.api.held_requests import HeldRequests
@@ -28,14 +29,16 @@ from mistral_offload.api.request_inputs import (
 from mistral_offload.api.response_body import limit_body
 from mistral_offload.api.responses import (
     connection_error,
+    exit_error,
     is_retryable,
     is_stream,
     parse_json,
     to_model,
+    unsendable_error,
 )
 from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
 from mistral_offload.api.unset import UNSET
-from mistral_offload.errors import APIConnectionError, PayloadError, StorageError
+from mistral_offload.errors import MistralOffloadError, PayloadError, StorageError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import dump_named_json
@@ -68,8 +71,10 @@ class SyncHttp:
     def __init__(self, connection: Connection, client: Client | None) -> None:
         self._connection = connection
         self._given_client = client
+        self._given_use = ProcessBound(
+            "the HTTP client that was passed in", "pass one that was created after the fork"
+        )
         self._encoding_limiter = _synchronization.LoopLimiter(_CONCURRENT_ENCODINGS)
-        self._own_clients: WeakKeyDictionary[object, Client] = WeakKeyDictionary()
 
     def call(
         self,
@@ -113,8 +118,10 @@ class SyncHttp:
             PayloadError, StorageError: the input could not be encoded; nothing was sent.
             APIConnectionError: the last attempt got no response.
             ResponseTooLargeError: the body is larger than the client accepts.
+            ConfigurationError: a credential, a header, or a variable for proxies or certificates
+                cannot be used; nothing was sent.
         """
-        _synchronization.warn_if_blocking_loop()
+        _synchronization.check_event_loop()
         content = self._encode(operation, path, body)
         client = self._client()
         request = self._connection.request(
@@ -125,23 +132,31 @@ class SyncHttp:
         attempt = 0
         while True:
             attempt += 1
-            outcome: SendResult | APIConnectionError
+            outcome: SendResult | MistralOffloadError
+            retryable, headers = False, None
             try:
                 response = _send_once(client, request)
                 streams = is_stream(operation, response)
                 limit_body(operation, response, None if streams else self.max_response_bytes)
                 if not streams:
                     _synchronization.read_body(response)
+            except httpx.LocalProtocolError:
+                outcome = unsendable_error(operation)
             except httpx.TransportError as error:
                 outcome = connection_error(operation, request, error)
                 outcome.__cause__ = error
-                retryable, headers = is_retryable(operation, retries, error), None
+                retryable = is_retryable(operation, retries, error)
+            except RuntimeError as error:
+                if not is_exiting():
+                    raise
+                outcome = exit_error(operation)
+                outcome.__cause__ = error
             else:
                 outcome = SendResult(response, attempt)
                 retryable, headers = retries.retries_status(response.status_code), response.headers
             pause = pause_seconds(retries.backoff, attempt, headers)
             if retries.strategy == "none" or not retryable or time.monotonic() + pause > deadline:
-                if isinstance(outcome, APIConnectionError):
+                if isinstance(outcome, MistralOffloadError):
                     raise outcome
                 return outcome
             _synchronization.sleep(pause)
@@ -213,10 +228,8 @@ class SyncHttp:
         return self._connection.namespace.get(self._fetch_namespace)
 
     def close(self) -> None:
-        """Close the connections opened here; a client of the caller stays open."""
-        client = self._own_clients.pop(_synchronization.pool_scope(), None)
-        if client is not None:
-            client.close()
+        """Close all connections opened here; an HTTP client of the caller stays open."""
+        self._connection.http_clients.close()
 
     def _fetch_namespace(self) -> str:
         from mistral_offload.api import endpoints  # with all models; creating a client needs none
@@ -262,12 +275,9 @@ class SyncHttp:
 
     def _client(self) -> Client:
         if self._given_client is not None:
+            self._given_use.claim()
             return self._given_client
-        scope = _synchronization.pool_scope()
-        client = self._own_clients.get(scope)
-        if client is None:
-            client = self._own_clients.setdefault(scope, Client())
-        return client
+        return self._connection.http_clients.get()
 
 
 def _send_once(client: Client, request: httpx.Request) -> httpx.Response:

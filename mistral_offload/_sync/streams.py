@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: bf511db59f3094d9
+# sha256 of the rest: 5229c5d37c6b79e6
 
 """Streams of events and log records, read as they arrive."""
 
@@ -16,6 +16,7 @@ import httpx
 from typing_extensions import Self
 
 from mistral_offload import _synchronization
+from mistral_offload._forks import ProcessBound
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload.api.responses import (
     check_stream,
@@ -64,6 +65,8 @@ class SyncEventStream(Generic[T]):
         self._last_frame_at = time.monotonic()
         self._attempts = 0
         self._has_read = False
+        self._use = ProcessBound("this stream", "open one after the fork")
+        self._use.claim()
         self._attach(response)
 
     @property
@@ -75,6 +78,7 @@ class SyncEventStream(Generic[T]):
         return self
 
     def __next__(self) -> T:
+        self._use.claim()
         while not self._is_closed:
             try:
                 frame = self._next_frame()

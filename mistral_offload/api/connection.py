@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 import httpx
 
+from mistral_offload._credentials import (
+    check_header,
+    check_url,
+    read_credential,
+    strip_credential,
+)
+from mistral_offload._http_clients import HTTPClients
 from mistral_offload._synchronization import FetchOnce
 from mistral_offload._version import __version__
 from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.query import render_query
 from mistral_offload.api.retries import DEFAULT_RETRIES, NO_RETRIES, RetryConfig
-from mistral_offload.errors import ServiceAccountTokenError
+from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
 from mistral_offload.limits import DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_REQUEST_TIMEOUT_SECONDS
 
 if TYPE_CHECKING:
@@ -33,6 +40,7 @@ SERVERS = {
 
 _ACCEPTED_CODINGS = "gzip, deflate"
 """Content codings that are read; others can turn a few bytes into gigabytes in a single step."""
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 USER_AGENT = f"mistral-offload/{__version__} python/{platform.python_version()}"
 
@@ -69,23 +77,26 @@ class Connection:
         hold_seconds: float = 0.0,
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
+        if api_key is not None and not callable(api_key):
+            api_key = strip_credential(api_key, "api_key")
         self._api_key = api_key
-        self._server_url = server_url or _named_server(server)
+        self._server_url = _checked_server(server_url) if server_url else _named_server(server)
         self._timeout_ms = timeout_ms
         self._retries = retry_config
         self.namespace: FetchOnce[str] = FetchOnce(namespace)
         self.held_requests = HeldRequests(hold_seconds)
         self.max_response_bytes = max_response_bytes
         self._encoder = encoder
+        self.http_clients = HTTPClients()
 
-    @cached_property
+    @property
     def encoder(self) -> PayloadEncoder:
         """Encoder of inputs and results; without payload settings, one that changes nothing."""
-        if self._encoder is not None:
-            return self._encoder
-        from mistral_offload.payload.encoder import PayloadEncoder
+        if self._encoder is None:
+            from mistral_offload.payload.encoder import PayloadEncoder
 
-        return PayloadEncoder()
+            self._encoder = PayloadEncoder()
+        return self._encoder
 
     def request(
         self,
@@ -98,12 +109,14 @@ class Connection:
         options: CallOptions,
     ) -> httpx.Request:
         """Build the request of an operation; retries send the same one."""
-        server_url = (options.get("server_url") or self._server_url).rstrip("/")
+        given_url = options.get("server_url")
+        server_url = _checked_server(given_url) if given_url else self._server_url
         headers = httpx.Headers({"accept": operation.accept, "user-agent": USER_AGENT})
         headers["accept-encoding"] = _ACCEPTED_CODINGS
         if body is not None:
             headers["content-type"] = "application/json"
-        headers.update(options.get("http_headers"))
+        for name, value in (options.get("http_headers") or {}).items():
+            headers[_checked_name(name)] = check_header(name, value, "http_headers")
         if "authorization" not in headers and (authorization := self._authorization()) is not None:
             headers["authorization"] = authorization
         return client.build_request(
@@ -150,13 +163,16 @@ class Connection:
     def _authorization(self) -> str | None:
         """Return the Authorization header: key given, else token file, else MISTRAL_API_KEY."""
         if self._api_key is not None:
-            key = self._api_key() if callable(self._api_key) else self._api_key
+            key = self._api_key
+            if callable(key):
+                key = strip_credential(key(), "the key that the function given as api_key returned")
         elif path := os.environ.get("MISTRAL_SA_TOKEN_PATH"):
             key = read_service_account_token(Path(path))
         else:
             key = os.environ.get("MISTRAL_API_KEY", "")
             if not key:
                 return None
+            key = strip_credential(key, "MISTRAL_API_KEY")
         return key if key.lower().startswith("bearer ") else f"Bearer {key}"
 
 
@@ -166,19 +182,26 @@ def read_service_account_token(path: Path) -> str:
     Callers read it for every request, since tokens are rotated in place.
 
     Raises:
-        ServiceAccountTokenError: the file cannot be read, or is empty.
+        ServiceAccountTokenError: the file cannot be read, is empty, or holds characters that no
+            token has.
     """
-    try:
-        token = path.read_text().strip()
-    except OSError as error:
-        raise ServiceAccountTokenError(
-            f"the token file {str(path)!r} (MISTRAL_SA_TOKEN_PATH) cannot be read: {error.strerror}"
-        ) from error
-    if not token:
-        raise ServiceAccountTokenError(
-            f"the token file {str(path)!r} (MISTRAL_SA_TOKEN_PATH) is empty"
-        )
-    return token
+    return read_credential(path, "MISTRAL_SA_TOKEN_PATH", error_class=ServiceAccountTokenError)
+
+
+def _checked_name(name: str) -> str:
+    if _HEADER_NAME.fullmatch(name):
+        return name
+    raise ConfigurationError(f"http_headers: {name!r} is not the name of a header")
+
+
+def _checked_server(url: str) -> str:
+    """Return the base URL of a platform without a slash at its end."""
+    check_url(
+        url,
+        "server_url",
+        remedy="pass credentials as api_key or in http_headers",
+    )
+    return url.strip().rstrip("/")
 
 
 def _named_server(name: str | None) -> str:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from mistral_offload import _forks
+
 _MOST_HELD = 20
 """Requests held at a time: as many as the connections that httpx keeps open, of 100 at most."""
 
@@ -27,6 +29,12 @@ class HeldRequests:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
+        self._held = 0
+        self._lock = threading.Lock()
+        _forks.register(self)
+
+    def begin_anew(self) -> None:
+        """Count no requests of the parent process."""
         self._held = 0
         self._lock = threading.Lock()
 

@@ -18,6 +18,7 @@ from mistral_offload.errors import (
     APITimeoutError,
     AuthenticationError,
     BadRequestError,
+    ConfigurationError,
     ConflictError,
     NotFoundError,
     PayloadDecodeError,
@@ -152,6 +153,25 @@ def connection_error(
     return error_class(
         f"{operation.name}: no response from {request.method} {url}: check the URL, the network "
         f"and any proxy ({type(error).__name__}: {error or 'no details'})"
+    )
+
+
+def unsendable_error(operation: Operation[Any]) -> ConfigurationError:
+    """Return the error for a request that HTTP does not allow.
+
+    The error of the HTTP library quotes the header, which may be a credential.
+    """
+    return ConfigurationError(
+        f"{operation.name}: the request cannot be sent: a header of the HTTP client that was "
+        "passed in contains a line break or another character that no header may have"
+    )
+
+
+def exit_error(operation: Operation[Any]) -> APIConnectionError:
+    """Return the error for an async call that needs a thread while the interpreter exits."""
+    return APIConnectionError(
+        f"{operation.name}: the interpreter is exiting, and async calls can start no thread any "
+        "more: use the blocking method, or await the call before the main thread ends"
     )
 
 

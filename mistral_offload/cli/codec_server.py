@@ -16,6 +16,7 @@ import typer
 from pydantic import SecretStr
 from rich.console import Console
 
+from mistral_offload._credentials import read_credential, strip_credential
 from mistral_offload.cli.output import JsonOption, Output
 from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError
@@ -123,7 +124,11 @@ def _serve(app: ASGIApp, listener: socket.socket) -> None:
 
 
 def _read_token(file: Path | None) -> SecretStr:
-    token = os.environ.get(TOKEN_VARIABLE, "") if file is None else file.read_text().strip()
+    if file is not None:
+        token = read_credential(file, "--token-file")
+    else:
+        token = os.environ.get(TOKEN_VARIABLE, "")
+        token = strip_credential(token, TOKEN_VARIABLE) if token else ""
     if len(token) < _SHORTEST_TOKEN:
         source = TOKEN_VARIABLE if file is None else str(file)
         raise ConfigurationError(

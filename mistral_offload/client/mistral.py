@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from mistral_offload import _forks
 from mistral_offload._async.client import AsyncMistral
 from mistral_offload._sync.client import SyncMistral
 from mistral_offload.api.connection import Connection
@@ -119,6 +120,11 @@ class Mistral(AsyncMistral, SyncMistral):
         self._given_async_client = async_client
         self._lock = threading.Lock()
         self._workflows: Workflows | None = None
+        _forks.register(self)
+
+    def begin_anew(self) -> None:
+        """Replace the lock in a forked child, where another thread may have held it."""
+        self._lock = threading.Lock()
 
     @property
     def workflows(self) -> Workflows:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from mistral_offload._credentials import shown_url, strip_credential
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.limits import MIB
 
@@ -31,7 +32,8 @@ class CodecServerOptions:
         max_concurrent: the most payloads processed at a time, over all requests.
 
     Raises:
-        ConfigurationError: an origin or URL is invalid.
+        ConfigurationError: an origin or URL is invalid, or the token has characters that no HTTP
+            header carries.
     """
 
     token: SecretStr | None
@@ -46,10 +48,16 @@ class CodecServerOptions:
     max_concurrent: int = 4
 
     def __post_init__(self) -> None:
+        if self.token is not None:
+            token = strip_credential(self.token.get_secret_value(), "token")
+            object.__setattr__(self, "token", SecretStr(token))
         object.__setattr__(self, "ui_origins", tuple(map(read_origin, self.ui_origins)))
         url = urlsplit(self.public_url or "http://localhost")
-        if url.scheme not in _DEFAULT_PORTS or not url.hostname or url.query or url.fragment:
-            raise ConfigurationError(f"{self.public_url!r} is not the http(s) address of a server")
+        unwanted = url.query or url.fragment or "@" in url.netloc
+        if url.scheme not in _DEFAULT_PORTS or not url.hostname or unwanted:
+            raise ConfigurationError(
+                f"{shown_url(self.public_url or '')} is not the http(s) address of a server"
+            )
 
 
 def read_origin(text: str) -> str:
@@ -70,8 +78,8 @@ def read_origin(text: str) -> str:
         or any((parts.path, parts.query, parts.fragment, parts.username, parts.password))
     ):
         raise ConfigurationError(
-            f"{text!r} is not the origin of a page: pass scheme://host[:port] as shown in the "
-            "browser's address bar, such as http://localhost:8233"
+            f"{shown_url(text)} is not the origin of a page: pass scheme://host[:port] as shown "
+            "in the browser's address bar, such as http://localhost:8233"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     shown = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"

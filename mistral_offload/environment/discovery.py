@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from mistral_offload._credentials import shown_url
 from mistral_offload.environment.platform_api import Platform, WhoAmIResponse
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import ConfigurationError
@@ -96,7 +97,7 @@ def parse_target(text: str) -> tuple[str, bool]:
         port = 0
     if not parts.hostname or not port:
         raise ConfigurationError(
-            f"{text!r} is not a valid address of Temporal: use host:port or a URL"
+            f"{shown_url(text)} is not a valid address of Temporal: use host:port or a URL"
         )
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{host}:{port}", secure

@@ -18,11 +18,13 @@ from pydantic import (
     SecretStr,
     ValidationError,
     create_model,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from typing_extensions import Self
 
+from mistral_offload._credentials import check_url, strip_credential
 from mistral_offload.api.connection import read_service_account_token
 from mistral_offload.config import (
     BlobStorageConfig,
@@ -172,6 +174,19 @@ class WorkerSettings(BaseSettings):
         given = cast("dict[str, Any]", values)
         return {name: value for name, value in given.items() if value is not None}
 
+    @field_validator("server_url")
+    @classmethod
+    def _check_server_url(cls, url: str) -> str:
+        check_url(url, "the URL", remedy="set MISTRAL_API_KEY")
+        return url
+
+    @field_validator("temporal_server_url")
+    @classmethod
+    def _check_temporal_url(cls, url: str | None) -> str | None:
+        if url is not None and "@" in url:
+            raise ValueError("must not contain a user name or a password: set TEMPORAL_API_KEY")
+        return url
+
     @property
     def task_queue(self) -> str:
         """Task queue of this worker: the deployment's name, else ``temporal_task_queue``."""
@@ -256,11 +271,14 @@ class WorkerSettings(BaseSettings):
         Every call reads the file, since tokens are rotated in place.
 
         Raises:
-            ServiceAccountTokenError: the file cannot be read, or is empty.
+            ConfigurationError: the key contains characters that no HTTP header carries.
+            ServiceAccountTokenError: the file cannot be read, or holds no token.
         """
         if self.mistral_sa_token_path is not None:
             return read_service_account_token(self.mistral_sa_token_path)
-        return self.mistral_api_key.get_secret_value() if self.mistral_api_key else None
+        if self.mistral_api_key is None:
+            return None
+        return strip_credential(self.mistral_api_key.get_secret_value(), "MISTRAL_API_KEY")
 
     def temporal_token(self, *, tls: bool) -> str | None:
         """Return the token for Temporal: its own API key, else the platform's, else None.
@@ -268,10 +286,11 @@ class WorkerSettings(BaseSettings):
         Without TLS, the platform's token is not sent.
 
         Raises:
-            ServiceAccountTokenError: the token file cannot be read, or is empty.
+            ConfigurationError: the key contains characters that no HTTP header carries.
+            ServiceAccountTokenError: the token file cannot be read, or holds no token.
         """
         if self.temporal_api_key is not None:
-            return self.temporal_api_key.get_secret_value()
+            return strip_credential(self.temporal_api_key.get_secret_value(), "TEMPORAL_API_KEY")
         return self.platform_token() if tls else None
 
 

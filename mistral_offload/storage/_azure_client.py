@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Generator
@@ -26,6 +27,9 @@ SMALLEST_IN_BLOCKS = 64 * MIB
 """Size in bytes above which a blob may be written in blocks, as Azure's SDK does by default."""
 
 _BLOCK_BYTES = 64 * MIB
+
+_SILENT = logging.Logger("mistral-offload-azure", logging.CRITICAL)
+"""Takes the record of about twenty lines that the SDK writes for each request at level INFO."""
 
 _RENEW_BEFORE_SECONDS = 300
 """Remaining lifetime below which a token is replaced."""
@@ -81,6 +85,7 @@ class Clients:
             from azure.storage.blob import ContainerClient
 
             from mistral_offload.storage._azure_transport import WholeBodyTransport
+            from mistral_offload.storage._http_variables import check_variables
         except ImportError as error:
             raise MissingExtraError("Azure storage", "azure") from error
         config = self._config
@@ -91,6 +96,7 @@ class Clients:
                 read_timeout=config.read_timeout_seconds,
             ),
             "retry_total": 0,
+            "logger": _SILENT,
             "max_single_put_size": ONE_REQUEST_BYTES,
             "max_block_size": _BLOCK_BYTES,
             "max_single_get_size": ONE_REQUEST_BYTES,
@@ -98,6 +104,7 @@ class Clients:
         }
         if config.azure_connection_string is None:
             self.server = config.azure_storage_account_url or ""
+            check_variables(self.server)
             return ContainerClient(
                 config.azure_storage_account_url or "",
                 credential=self._shared_credential(),
@@ -116,6 +123,7 @@ class Clients:
                 "account's access keys or shared access signature"
             )
         self.server = f"{address.scheme}://{address.netloc.rpartition('@')[2]}"
+        check_variables(self.server)
         return client
 
     def _shared_credential(self) -> SharedToken:
@@ -125,7 +133,9 @@ class Clients:
                     from azure.identity import DefaultAzureCredential
                 except ImportError as error:
                     raise MissingExtraError("Azure storage", "azure") from error
-                self._credential = SharedToken(DefaultAzureCredential(), self._config.retry_seconds)
+                self._credential = SharedToken(
+                    DefaultAzureCredential(logger=_SILENT), self._config.retry_seconds
+                )
             return self._credential
 
 

@@ -28,6 +28,7 @@ BUCKETS_SCOPE = "https://www.googleapis.com/auth/devstorage.full_control"
 """Scope needed to change a bucket itself (Google's reference of ``buckets.patch``)."""
 
 _EMULATOR = "STORAGE_EMULATOR_HOST"
+_DEFAULT_SERVER = "https://storage.googleapis.com"
 _MTLS_SERVER = "https://storage.mtls.googleapis.com"
 
 
@@ -75,7 +76,9 @@ def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connect
     from google.auth.transport.requests import AuthorizedSession
 
     from mistral_offload.storage._http_pool import PooledAdapter
+    from mistral_offload.storage._http_variables import check_variables
 
+    check_variables(endpoint_of(config) or _DEFAULT_SERVER)
     with usable_credentials(config):
         credentials = _credentials(config, scope)
     session: Any = cast("Any", AuthorizedSession)(credentials)

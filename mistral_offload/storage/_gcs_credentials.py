@@ -69,8 +69,8 @@ def load_credentials(config: BlobStorageConfig, scope: str) -> Any:
     document = _read(path, setting)
     if document is not None and document.kind == _FEDERATED:
         return _federated(document, scope)
-    if document is None and path.is_file():  # google-auth's error would hold its content
-        raise StorageConfigError(f"{setting} names {str(path)!r}, which is not readable JSON")
+    if path.exists():  # a missing one is for google-auth to report
+        _check_document(path, setting)
     import google.auth
 
     return cast("Any", google.auth).default(scopes=[scope])[0]
@@ -103,6 +103,7 @@ def token_issuer(config: BlobStorageConfig, impersonating: bool = False) -> str:
 def _service_account(path: Path, scope: str) -> Any:
     from google.oauth2 import service_account
 
+    _check_document(path, "service_account_path")
     document = _read(path, "service_account_path")
     reason = "it is not readable JSON" if document is None else ""
     if document is not None:
@@ -162,6 +163,32 @@ def _default_place() -> tuple[Path, str]:
         else:
             folder = os.path.expanduser("~/.config/gcloud")
     return Path(folder) / "application_default_credentials.json", "gcloud's login"
+
+
+def _check_document(path: Path, setting: str) -> None:
+    """Check that a file holds a JSON object, as all of Google's credentials do.
+
+    Raises:
+        StorageConfigError: it does not; the text names setting, file and position.
+    """
+    position = ""
+    try:
+        is_object = isinstance(json.loads(path.read_bytes().decode()), dict)
+    except OSError as error:
+        raise StorageConfigError(
+            f"the file {str(path)!r} ({setting}) cannot be read: {error.strerror}"
+        ) from error
+    except json.JSONDecodeError as error:
+        is_object, position = False, f", from line {error.lineno}, column {error.colno} on"
+    except UnicodeDecodeError as error:
+        is_object, position = False, f", but no text in UTF-8, from byte {error.start + 1} on"
+    except RecursionError:
+        is_object = False
+    if not is_object:  # outside of the except blocks: the errors hold the document
+        raise StorageConfigError(
+            f"the file {str(path)!r} ({setting}) is not a JSON object with credentials{position}: "
+            "download it again"
+        )
 
 
 def _read(path: Path, setting: str) -> Document | None:

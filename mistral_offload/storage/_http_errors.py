@@ -22,6 +22,7 @@ _ATTRIBUTES = frozenset(
         "exc_value",
         "exc_traceback",
         "inner_exception",
+        "doc",  # of a JSONDecodeError: the document, perhaps with a key
     )
 )
 

@@ -9,16 +9,25 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from mistral_offload._credentials import strip_credential
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError
 
 if TYPE_CHECKING:
+    from boto3 import Session
     from botocore.awsrequest import AWSRequest
     from botocore.config import Config
     from mypy_boto3_s3 import S3Client
 
 _UPLOADS = ("PutObject", "UploadPart")
 _EMPTY = hashlib.sha256().hexdigest()
+_CREDENTIALS = {
+    "access_key": "AWS_ACCESS_KEY_ID",
+    "secret_key": "AWS_SECRET_ACCESS_KEY",
+    "token": "AWS_SESSION_TOKEN",
+}
+"""Attributes of botocore's credentials, and the variables they come from."""
+
 SIGNER = "mistral-offload-s3v4"
 _CONDITIONAL = ("PutObject", "CompleteMultipartUpload")
 _CONDITION = "mistral-offload-if-none-match"
@@ -37,11 +46,11 @@ def connect(config: BlobStorageConfig) -> Connection:
 
     Raises:
         MissingExtraError: boto3 is not installed.
-        StorageConfigError: boto3 refuses the endpoint, or the CA bundle does not exist.
+        StorageConfigError: boto3 refuses the endpoint, the CA bundle does not exist, or a
+            credential contains a character that no HTTP header carries.
     """
     try:
         import boto3
-        from botocore.credentials import Credentials
     except ImportError as error:
         raise MissingExtraError("s3 storage", "s3") from error
     if config.ca_bundle is not None and not config.ca_bundle.exists():
@@ -53,6 +62,7 @@ def connect(config: BlobStorageConfig) -> Connection:
         region_name=config.region_name,
         profile_name=config.profile_name,
     )
+    secrets = _prepare_credentials(session)
 
     def create(endpoint_url: str | None) -> S3Client:
         settings = _settings(config, endpoint_url)
@@ -78,11 +88,30 @@ def connect(config: BlobStorageConfig) -> Connection:
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
     for operation in _CONDITIONAL:
         _allow_condition(client, operation)
-    secrets: list[str | None] = []
-    credentials = session.get_credentials()
-    if type(credentials) is Credentials:  # reading those of a role would fetch new ones
-        secrets = [credentials.access_key, credentials.secret_key, credentials.token]
-    return Connection(client, tuple(secret for secret in secrets if secret))
+    return Connection(client, secrets)
+
+
+def _prepare_credentials(session: Session) -> tuple[str, ...]:
+    """Remove white space around the credentials that a session has found, and return them.
+
+    Those that are renewed, such as those of a role, are left alone: reading them would fetch new
+    ones.
+
+    Raises:
+        StorageConfigError: one contains a character that no HTTP header carries.
+    """
+    from botocore.credentials import Credentials
+
+    found: Any = session.get_credentials()
+    if type(found) is not Credentials:
+        return ()
+    for name, variable in _CREDENTIALS.items():
+        text: str | None = getattr(found, name)
+        if text:
+            setting = variable if found.method == "env" else f"{variable.lower()} of the profile"
+            text = strip_credential(text, setting, error_class=StorageConfigError)
+            setattr(found, name, text)
+    return tuple(filter(None, (found.access_key, found.secret_key, found.token)))
 
 
 def is_aws(endpoint_url: str) -> bool:

@@ -12,7 +12,7 @@ import ssl
 import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -22,6 +22,7 @@ from botocore.httpsession import get_cert_path, mask_proxy_url
 from botocore.utils import get_environ_proxies
 from urllib3.util.ssl_ import create_urllib3_context
 
+from mistral_offload._http_environment import check_proxy
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import StorageConfigError
 from mistral_offload.storage._http_pieces import Pieces, socket_options
@@ -194,26 +195,42 @@ def connections_of(client: S3Client, config: BlobStorageConfig) -> Connections |
         return None
     proxies = settings.proxies
     if proxies is None:
-        proxies = cast("Mapping[str, str]", get_environ_proxies(client.meta.endpoint_url))
+        server = client.meta.endpoint_url
+        proxies = cast("Mapping[str, str]", get_environ_proxies(server))
+        if proxy := proxies.get(urlsplit(server).scheme):
+            check_proxy(server, proxy, error_class=StorageConfigError)
     return Connections(proxies, config)
 
 
-def _ca_file(config: BlobStorageConfig) -> str:
+class _CAFile(NamedTuple):
+    path: str
+    setting: str
+
+
+def _ca_file(config: BlobStorageConfig) -> _CAFile:
     """Return the CA bundle as boto3 finds it: ours, AWS's, that of ``requests``, certifi's."""
     if config.ca_bundle is not None:
-        return str(config.ca_bundle)
+        return _CAFile(str(config.ca_bundle), "ca_bundle")
     from botocore.session import Session
 
     found: str | None = Session(profile=config.profile_name).get_config_variable("ca_bundle")
-    return found or os.environ.get("REQUESTS_CA_BUNDLE") or str(get_cert_path(True))
+    if found:
+        is_variable = os.environ.get("AWS_CA_BUNDLE") == found
+        return _CAFile(found, "AWS_CA_BUNDLE" if is_variable else "ca_bundle of the AWS profile")
+    if found := os.environ.get("REQUESTS_CA_BUNDLE"):
+        return _CAFile(found, "REQUESTS_CA_BUNDLE")
+    return _CAFile(str(get_cert_path(True)), "certifi")
 
 
-def _ssl_context(ca_file: str) -> ssl.SSLContext:
+def _ssl_context(ca_file: _CAFile) -> ssl.SSLContext:
     context = create_urllib3_context()
     try:
-        context.load_verify_locations(ca_file)
+        context.load_verify_locations(ca_file.path)
     except OSError as error:
-        raise StorageConfigError(f"the certificates in {ca_file!r} cannot be read") from error
+        raise StorageConfigError(
+            f"the certificates in {ca_file.path!r} ({ca_file.setting}) cannot be read: name a file "
+            "with certificates in PEM format, or leave it out"
+        ) from error
     return context
 
 

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from mistral_offload._event_loops import is_exiting
+
 MIB = 1024 * 1024
 
 MULTIPART_BYTES = 64 * MIB
@@ -106,6 +108,8 @@ def upload_all(parts: list[Part], upload: Callable[[Part], None], *, connections
             with lock:
                 failures.append(error.with_traceback(None))
 
+    # While the interpreter exits, no thread can be started, and this one uploads all parts.
+    helpers = 0 if is_exiting() else min(_CONCURRENT_PARTS, connections, len(parts)) - 1
     threads = [
         threading.Thread(
             target=contextvars.copy_context().run,
@@ -113,7 +117,7 @@ def upload_all(parts: list[Part], upload: Callable[[Part], None], *, connections
             name="mistral-offload-s3-part",
             daemon=True,
         )
-        for _ in range(min(_CONCURRENT_PARTS, connections, len(parts)) - 1)
+        for _ in range(helpers)
     ]
     for thread in threads:
         thread.start()

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from mistral_offload._event_loops import is_exiting
 from mistral_offload.storage.request_slots import RequestSlots
 
 _THREADS = 2
@@ -45,9 +46,12 @@ class BackgroundQueue:
         self._threads = 0
 
     def add(self, work: Callable[[], None]) -> bool:
-        """Run work later; return False if it is dropped, because too much waits already."""
+        """Run work later; return False if it is dropped.
+
+        That is so when too much waits already, and while the interpreter exits.
+        """
         with self._lock:
-            if self._closing.is_set() or len(self._waiting) >= _MOST_WAITING:
+            if self._closing.is_set() or is_exiting() or len(self._waiting) >= _MOST_WAITING:
                 return False
             self._waiting.append(work)
             if self._threads == _THREADS:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Generic, ParamSpec, TypeVar
 
 from typing_extensions import Self
 
+from mistral_offload._event_loops import is_exiting, require_event_loop, run_in_thread_async
 from mistral_offload.errors import StorageConfigError, StoreClosedError
 from mistral_offload.storage.background import BackgroundQueue
 from mistral_offload.storage.request_slots import RequestSlots
@@ -90,39 +91,68 @@ class StoreExecutor:
         calls in one hop. Cancelling the task drops a call that still waits for a thread; one that
         is already running runs to its end, but no longer counts as one of the store's operations.
 
+        While the interpreter exits, no thread can be started, and the function runs in place.
+
         Raises:
             StoreClosedError: the store is closed.
+            EventLoopError: no asyncio event loop runs, for example under trio.
         """
+        require_event_loop()
         self._require_open()  # before the lock: another thread may have held it during a fork
         context = contextvars.copy_context()
         call: _Call[T] = _Call(lambda: context.run(function, *args, **kwargs))
         with self._lock:
             self._require_open()
             self._waiting.append(call)
-            self._start_waiting()
+            without_thread = self._start_waiting()
+        for each, pooled in without_thread:
+            self._run_calls(each, pooled=pooled)
         try:
             return await asyncio.wrap_future(call.future)
         except asyncio.CancelledError:
             self._abandon(call)
             raise
 
-    def _start_waiting(self) -> None:
-        """Start as many waiting calls as there are places. The lock is held."""
+    def _start_waiting(self) -> list[tuple[_Call[Any], bool]]:
+        """Start as many waiting calls as there are places. The lock is held.
+
+        Returns:
+            Arguments of `_run_calls` for calls that the caller has to run after it has released
+            the lock, because the interpreter is exiting and starts no threads.
+        """
+        without_thread: list[tuple[_Call[Any], bool]] = []
         while self._running_pooled + self._running_extra < self._connections + self._abandoned:
             call = self._take_waiting()
             if call is None:
-                return
-            if self._running_pooled < self._connections:
+                break
+            pooled = self._running_pooled < self._connections
+            if pooled:
                 self._running_pooled += 1
-                self._pool().submit(self._run_calls, call, pooled=True)
             else:
                 self._running_extra += 1
-                threading.Thread(
-                    target=self._run_calls,
-                    args=(call,),
-                    kwargs={"pooled": False},
-                    name=f"mistral-offload-{self.provider}-extra",
-                ).start()
+            try:
+                self._start_thread(call, pooled=pooled)
+            except RuntimeError:
+                if not is_exiting():
+                    raise
+                without_thread.append((call, pooled))
+        return without_thread
+
+    def _start_thread(self, call: _Call[Any], *, pooled: bool) -> None:
+        """Run a call in a thread of the pool, or in an additional one.
+
+        Raises:
+            RuntimeError: no thread can be started.
+        """
+        if pooled:
+            self._pool().submit(self._run_calls, call, pooled=True)
+            return
+        threading.Thread(
+            target=self._run_calls,
+            args=(call,),
+            kwargs={"pooled": False},
+            name=f"mistral-offload-{self.provider}-extra",
+        ).start()
 
     def _take_waiting(self) -> _Call[Any] | None:
         while self._waiting:
@@ -165,7 +195,9 @@ class StoreExecutor:
             call.is_abandoned = True
             self._abandoned += 1
             self._slots.add(1)
-            self._start_waiting()
+            without_thread = self._start_waiting()
+        for each, pooled in without_thread:
+            self._run_calls(each, pooled=pooled)
 
     def run_in_background(self, work: Callable[[], None]) -> bool:
         """Call a function later, in a thread of the store that no caller waits for.
@@ -197,7 +229,7 @@ class StoreExecutor:
 
     async def close_async(self) -> None:
         """Async form of `close`; runs in a thread."""
-        await asyncio.to_thread(self.close)
+        await run_in_thread_async(self.close)
 
     def __enter__(self) -> Self:
         self._require_open()
@@ -212,6 +244,7 @@ class StoreExecutor:
         self.close()
 
     async def __aenter__(self) -> Self:
+        require_event_loop()
         return self.__enter__()
 
     async def __aexit__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from mistral_offload import _forks
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.factory import open_cache
@@ -22,8 +23,11 @@ class LazyCache:
         if config is None and store is None:
             raise ValueError("a configuration or a store is needed")
         self._config = config
+        self._opens = store is None
         self._lock = threading.Lock()
         self._cache: BlobCache | None = None
+        self._inherited: BlobCache | None = None
+        _forks.register(self)
         if store is not None:
             if config is None:
                 self._cache = BlobCache(store)
@@ -33,6 +37,12 @@ class LazyCache:
                     memory_bytes=config.cache_memory_bytes,
                     renew_after_seconds=config.renew_after_seconds,
                 )
+
+    def begin_anew(self) -> None:
+        """Open the configured store anew in a forked child; a given one refuses to work there."""
+        self._lock = threading.Lock()
+        if self._cache is not None and self._opens:
+            self._inherited, self._cache = self._cache, None
 
     def open(self) -> BlobCache:
         """Return the cache, opening it on the first call.

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timezone
-from functools import cached_property
 from pathlib import Path
 
 from mistral_offload.errors import (
@@ -71,6 +70,7 @@ class LocalStore(BlobStore):
         connections: int = DEFAULT_STORAGE_CONNECTIONS,
     ) -> None:
         self._directory = Path(directory).expanduser().absolute()
+        self._real_directory: str | None = None
         super().__init__(str(self._directory), prefix=prefix, connections=connections)
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
@@ -166,11 +166,13 @@ class LocalStore(BlobStore):
     def _error(self, kind: type[StorageError], text: str, key: str | None) -> StorageError:
         return kind(text, provider=self.provider, container=self.container, key=key)
 
-    @cached_property
+    @property
     def _root(self) -> str:
-        root = os.path.realpath(self._directory)
-        warn_of_foreign_folder(root, "the store's directory")
-        return root
+        # Not a cached_property, whose lock in Python before 3.12 a fork may leave held for ever.
+        if self._real_directory is None:
+            self._real_directory = os.path.realpath(self._directory)
+            warn_of_foreign_folder(self._real_directory, "the store's directory")
+        return self._real_directory
 
     def _path_of(self, key: str) -> str:
         return self._path(names_of(key), key)

@@ -14,6 +14,7 @@ import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from mistral_offload._event_loops import is_exiting
 from mistral_offload.limits import SLOW_READS_MEMORY_BYTES
 
 _SLOW_SECONDS = 2.0
@@ -119,7 +120,7 @@ class SlowReads:
 
     def _start_timer(self) -> None:
         """Free the memory in time, also if nothing is read any more."""
-        if self._timer_end is not None or not self._kept:
+        if self._timer_end is not None or not self._kept or is_exiting():
             return
         pause = min(kept.until for kept in self._kept.values()) - time.monotonic()
         timer = threading.Timer(max(pause, 0.0), _end_time, (weakref.ref(self),))

@@ -25,11 +25,13 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import ClassVar, NamedTuple, TypeVar
 
+from mistral_offload._event_loops import is_exiting
 from mistral_offload.errors import (
     BlobCorruptedError,
     BlobNotFoundError,
     KeyTooLongError,
     MistralOffloadError,
+    StorageConfigError,
     StorageError,
     StorageUnavailableError,
     StoreClosedError,
@@ -368,6 +370,9 @@ class BlobStore(StoreExecutor, ABC):
                 return error.with_traceback(None)
             return None
 
+        if is_exiting():  # no thread can be started
+            outcomes = {key: attempt(physical) for key, physical in physical_keys.items()}
+            return {key: error for key, error in outcomes.items() if error is not None}
         with ThreadPoolExecutor(min(self._connections, len(physical_keys))) as threads:
             started = {
                 key: threads.submit(contextvars.copy_context().run, attempt, physical_key)
@@ -409,6 +414,13 @@ class BlobStore(StoreExecutor, ABC):
                 raise
             except Exception as error:
                 failure = self._translate_error(error, operation, key)
+                if failure is None and isinstance(error, UnicodeDecodeError):
+                    failure = StorageConfigError(
+                        "a file with credentials or settings is not text in UTF-8, from byte "
+                        f"{error.start + 1} on: check the files that the environment names for "
+                        f"{self.provider}, such as token files ({operation} in "
+                        f"{self.container!r})"
+                    )
                 if failure is None:
                     raise
                 failure.__cause__ = sanitize_cause(error, self._secrets())

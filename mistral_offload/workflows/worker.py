@@ -17,6 +17,7 @@ import httpx
 from temporalio.client import Client
 from temporalio.worker import Worker, WorkerConfig
 
+from mistral_offload._event_loops import require_event_loop
 from mistral_offload.environment.discovery import TemporalAddress, find_temporal
 from mistral_offload.environment.platform_api import Platform
 from mistral_offload.environment.settings import WorkerSettings
@@ -111,9 +112,11 @@ async def run_worker(
     Raises:
         ConfigurationError: settings are invalid, or a workflow or activity cannot be run.
         StorageCheckError: a configured store cannot be used.
+        EventLoopError: no asyncio event loop runs, for example under trio.
         APIConnectionError: the platform or Temporal did not respond during the start.
         APIError: the platform refused a request.
     """
+    require_event_loop("use asyncio.run(run_worker(…)), under trio in a thread: Temporal needs it")
     settings = settings or WorkerSettings()
     definitions = _unique_definitions(definition_of(cls) for cls in workflows)
     selected = list(by_name(registry.all() if activities is None else activities).values())

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mistral_offload.errors import ServiceAccountTokenError
+from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
 from tests._async.calls import call_async, response_to
 from tests._async.recorder import Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
@@ -16,6 +16,7 @@ DIFFERENCES = Differences(
     {
         "server_url_template": "server_url is given whole; there is no url_params",
         "auth_lowercase_header_override": "header names are case-insensitive, so one value is sent",
+        "auth_key_empty_string": "an empty key is a mistake, and refused when the client is made",
         "constructor_workflow_payload_offloading": "the documented argument exists here",
     }
 )
@@ -48,6 +49,10 @@ async def test_resolution(case: Case, tmp_path: Path, monkeypatch: pytest.Monkey
         return
     if name == "server_unknown":
         with pytest.raises(ValueError, match="mars"):
+            make_client(recording, **settings)
+        return
+    if name == "auth_key_empty_string":
+        with pytest.raises(ConfigurationError, match="api_key is empty"):
             make_client(recording, **settings)
         return
     client, arguments = make_client(recording, **settings), case["call"]["kwargs"]

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_config_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 3c38e82f3dbd340d
+# sha256 of the rest: e81aa20b9d7e6263
 
 """Server, authentication and timeout resolution, against the official client."""
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mistral_offload.errors import ServiceAccountTokenError
+from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
 from tests._sync.calls import call, response_to
 from tests._sync.recorder import Recording, make_client
 from tests.vectors import Case, Differences, load, parameters
@@ -20,6 +20,7 @@ DIFFERENCES = Differences(
     {
         "server_url_template": "server_url is given whole; there is no url_params",
         "auth_lowercase_header_override": "header names are case-insensitive, so one value is sent",
+        "auth_key_empty_string": "an empty key is a mistake, and refused when the client is made",
         "constructor_workflow_payload_offloading": "the documented argument exists here",
     }
 )
@@ -52,6 +53,10 @@ def test_resolution(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         return
     if name == "server_unknown":
         with pytest.raises(ValueError, match="mars"):
+            make_client(recording, **settings)
+        return
+    if name == "auth_key_empty_string":
+        with pytest.raises(ConfigurationError, match="api_key is empty"):
             make_client(recording, **settings)
         return
     client, arguments = make_client(recording, **settings), case["call"]["kwargs"]

@@ -28,7 +28,7 @@ AUDIENCE = "https://storage.azure.com"
 class Identity:
     """Replaces DefaultAzureCredential, which would look for a cloud environment."""
 
-    def __init__(self, audience: str = AUDIENCE) -> None:
+    def __init__(self, audience: str = AUDIENCE, **_: object) -> None:
         self.audience = audience
         self.asked: list[tuple[str, ...]] = []
         self.lifetime = 3600
@@ -76,7 +76,7 @@ def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> 
 def opened(
     server: Azurite, container: str, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> AzureStore:
-    monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda: identity)
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda **_: identity)
     config = BlobStorageConfig(
         storage_provider=StorageProvider.AZURE,
         container_name=container,

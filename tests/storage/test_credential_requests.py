@@ -145,7 +145,7 @@ def azure(monkeypatch: pytest.MonkeyPatch, service: Service) -> BlobStore:
     class Identity:
         get_token = staticmethod(service.request)
 
-    monkeypatch.setattr("azure.identity.DefaultAzureCredential", Identity)
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda **_: Identity())
     config = BlobStorageConfig(
         storage_provider=StorageProvider.AZURE,
         container_name="container",
