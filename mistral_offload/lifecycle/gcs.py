@@ -1,9 +1,13 @@
-"""Reads and writes the lifecycle of a Google Cloud Storage bucket by its JSON API."""
+"""Reads the lifecycle of a Google Cloud Storage bucket as it is, and writes it by Google's SDK.
+
+The SDK's own reader leaves out rules whose action it does not know; a write would remove them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -12,9 +16,16 @@ from mistral_offload.errors import MistralOffloadError
 from mistral_offload.lifecycle.document import LifecycleDocument
 from mistral_offload.lifecycle.editable import ReadableLifecycle, VersionedDocument
 from mistral_offload.lifecycle.gcs_document import GCSDocument
-from mistral_offload.storage._gcs_client import BUCKETS_SCOPE, connect, endpoint_of
-from mistral_offload.storage._gcs_errors import RefusedError, Target, translate_error
+from mistral_offload.storage._gcs_client import (
+    BUCKETS_SCOPE,
+    connect,
+    endpoint_of,
+    open_operator,
+)
+from mistral_offload.storage._gcs_credentials import token_issuer
+from mistral_offload.storage._gcs_errors import RefusedError, Target, body_of, translate_error
 from mistral_offload.storage._http_errors import strip_requests
+from mistral_offload.storage.response_form import checked_form
 
 if TYPE_CHECKING:
     from requests import Response
@@ -35,18 +46,33 @@ class GCSLifecycle(ReadableLifecycle):
     def _fetch(self) -> VersionedDocument:
         with self._request("GET", {"fields": "lifecycle,metageneration"}) as response:
             _require_success(response)
-            bucket = response.json()
-        return VersionedDocument(GCSDocument(bucket.get("lifecycle", {})), bucket["metageneration"])
+            bucket = body_of(response)
+        with checked_form():
+            lifecycle = bucket.get("lifecycle", {})
+            return VersionedDocument(GCSDocument(lifecycle), str(bucket["metageneration"]))
 
     def _write(self, document: LifecycleDocument, version: str | None) -> None:
         assert isinstance(document, GCSDocument)  # noqa: S101 - what was fetched
+        lifecycle = document.to_json()
+        # In both ways, another version is perhaps an earlier attempt, whose response was lost.
+        if lifecycle.keys() == {"rule"}:
+            self._write_rules(lifecycle["rule"], str(version))
+            return
+        # The SDK writes nothing but the rules.
         parameters = {"ifMetagenerationMatch": str(version), "fields": "metageneration"}
-        with self._request("PATCH", parameters, json={"lifecycle": document.to_json()}) as response:
-            if response.status_code != 412:  # perhaps an earlier attempt, whose response was lost
+        with self._request("PATCH", parameters, json={"lifecycle": lifecycle}) as response:
+            if response.status_code != 412:
                 _require_success(response)
 
+    def _write_rules(self, rules: list[dict[str, Any]], version: str) -> None:
+        connected = connect(self.config, scope=BUCKETS_SCOPE)
+        with connected.session, closing(open_operator(self.config, connected)) as operator:
+            operator.write_rules(rules, version)
+
     def _translate_error(self, error: Exception, operation: str) -> MistralOffloadError | None:
-        failure = translate_error(error, Target(operation, self.container, None, self._server))
+        issuer = partial(token_issuer, self.config)
+        target = Target(operation, self.container, None, self._server, issuer)
+        failure = translate_error(error, target)
         if failure is not None:
             strip_requests(error)
         return failure
@@ -56,16 +82,16 @@ class GCSLifecycle(ReadableLifecycle):
         self, method: str, parameters: dict[str, str], **options: Any
     ) -> Generator[Response]:
         """Send one request about the bucket itself."""
-        session, server = connect(self.config, scope=BUCKETS_SCOPE)
+        connected = connect(self.config, scope=BUCKETS_SCOPE)
         if self.config.project:
             parameters = {**parameters, "userProject": self.config.project}
         with (
-            session,
-            session.request(
+            connected.session,
+            connected.session.request(
                 method,
-                f"{server}/storage/v1/b/{quote(self.container, safe='')}",
+                f"{connected.server}/storage/v1/b/{quote(self.container, safe='')}",
                 params=parameters,
-                timeout=(self.config.connect_timeout_seconds, self.config.read_timeout_seconds),
+                timeout=connected.timeout,
                 allow_redirects=False,
                 **options,
             ) as response,

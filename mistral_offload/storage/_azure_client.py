@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl, urlsplit
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError
 from mistral_offload.limits import MIB
+from mistral_offload.storage.credential_requests import CredentialRequests
+from mistral_offload.storage.response_form import checked_form
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -57,13 +59,17 @@ class Clients:
         Raises:
             MissingExtraError: Azure's packages are not installed.
             StorageConfigError: the connection string or the account URL cannot be used.
+            MalformedResponseError: the SDK could not read a response.
         """
         try:
             client = self._idle.pop()
         except IndexError:
             client = self._create()
+        from azure.core.exceptions import AzureError
+
         try:
-            yield client
+            with checked_form(AzureError):
+                yield client
         finally:
             self._idle.append(client)
 
@@ -127,28 +133,44 @@ class Clients:
                     from azure.identity import DefaultAzureCredential
                 except ImportError as error:
                     raise MissingExtraError("Azure storage", "azure") from error
-                self._credential = SharedToken(DefaultAzureCredential(logger=_SILENT))
+                self._credential = SharedToken(
+                    DefaultAzureCredential(logger=_SILENT), self._config.retry_seconds
+                )
             return self._credential
 
 
 class SharedToken:
-    """A credential that requests each token once for all clients, and keeps it."""
+    """A credential that requests each token once for all clients, and keeps it.
 
-    def __init__(self, credential: TokenCredential) -> None:
+    Args:
+        credential: the credential that requests the tokens.
+        retry_seconds: longest time to wait for one, see `CredentialRequests`.
+    """
+
+    def __init__(self, credential: TokenCredential, retry_seconds: float = 0.0) -> None:
         self._credential = credential
         self._tokens: dict[object, AccessToken] = {}
-        self._lock = threading.Lock()
+        self._requests: CredentialRequests[AccessToken] = CredentialRequests(retry_seconds)
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token that is valid for at least five more minutes."""
-        if options.get("claims"):  # the service refused the current token
-            return self._credential.get_token(*scopes, **options)
         cache_key = scopes, *sorted(options.items())
-        with self._lock:
-            token = self._tokens.get(cache_key)
-            if token is None or token.expires_on - time.time() < _RENEW_BEFORE_SECONDS:
-                token = self._tokens[cache_key] = self._credential.get_token(*scopes, **options)
+        refused = bool(options.get("claims"))  # the service refused the current token
+
+        def current() -> AccessToken | None:
+            token = None if refused else self._tokens.get(cache_key)
+            fresh = token is not None and token.expires_on - time.time() >= _RENEW_BEFORE_SECONDS
+            return token if fresh else None
+
+        def request() -> AccessToken:
+            token = current()  # requested since the caller looked
+            if token is None:
+                token = self._credential.get_token(*scopes, **options)
+                if not refused:
+                    self._tokens[cache_key] = token
             return token
+
+        return current() or self._requests.run(cache_key, request)
 
     def close(self) -> None:
         """Close the credential's own connections."""

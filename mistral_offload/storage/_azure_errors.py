@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mistral_offload.errors import (
     BlobNotFoundError,
@@ -13,7 +14,12 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from mistral_offload.storage._http_errors import is_untrusted_certificate
+from mistral_offload.storage._http_errors import is_untrusted_certificate, quoted
+from mistral_offload.storage.credential_requests import pending_error
+from mistral_offload.storage.response_form import malformed_error
+
+if TYPE_CHECKING:
+    from azure.core.exceptions import HttpResponseError
 
 
 class Target(NamedTuple):
@@ -25,12 +31,35 @@ class Target(NamedTuple):
     server: str
     """The account's address, as text for an error message."""
     by_connection_string: bool
+    secrets: Collection[str] = ()
+    """Texts that no error may quote."""
 
 
 ErrorKind = type[StorageError | StorageConfigError]
 
 BLOB_EXISTS = frozenset(("BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"))
 """Codes for a create that found a blob. Other 409s and 412s are about leases, tiers or holds."""
+
+_PROTECTED = frozenset(
+    (
+        "BlobArchived",
+        "BlobBeingRehydrated",
+        "BlobImmutableDueToLegalHold",
+        "BlobImmutableDueToPolicy",
+        "LeaseIdMissing",
+        "SnapshotsPresent",
+    )
+)
+
+MAY_HIDE_A_BLOB = _PROTECTED | {
+    "AuthorizationPermissionMismatch",
+    "InvalidBlockList",
+    "UnauthorizedBlobOverwrite",
+}
+"""Codes for a create that may have found a blob, or failed for another reason."""
+
+BLOCKS_ARE_GONE = "InvalidBlockList"
+"""Code for blocks that were discarded because another writer has committed its own."""
 
 _NOT_FOUND = (
     "nothing is stored under this key: it was never written, was deleted, or expired by a "
@@ -51,7 +80,27 @@ _NETWORK = "the storage account does not allow this network, protocol or kind of
 _BUSY = "the server cannot handle the request now: retry later"
 _NAME = "Azure does not allow container_name, prefix or key as they are"
 _ARCHIVED = "the blob is archived: rehydrate it before using it"
-_HELD = "a lease, a snapshot or an immutability policy of the container protects the blob"
+_LEASED = "a lease or a snapshot protects the blob: end the lease, or delete the snapshot"
+_IMMUTABLE = (
+    "an immutability policy protects the blob until its retention ends: it cannot be replaced or "
+    "deleted before"
+)
+_LEGAL_HOLD = "a legal hold protects the blob: it cannot be replaced or deleted until it is removed"
+_NO_OVERWRITE = (
+    "the signature does not allow to replace a blob: it has create ('c') without write ('w')"
+)
+_CUSTOMER_KEY = (
+    "the blob is encrypted with a key that a client supplies with each request, and this package "
+    "has none: rewrite the blob without one, or set the encryption scope of the container"
+)
+_VAULT = (
+    "the storage account's key in Azure Key Vault cannot be used: it must exist and be enabled, "
+    "and the account's identity needs access to it"
+)
+_CHANGED_BLOCKS = (
+    "other writers of the same blob committed their blocks before this one, each time: write it "
+    "again"
+)
 
 _BY_CODE: dict[str, tuple[ErrorKind, str]] = {
     "BlobNotFound": (BlobNotFoundError, _NOT_FOUND),
@@ -78,9 +127,22 @@ _BY_CODE: dict[str, tuple[ErrorKind, str]] = {
     "OutOfRangeInput": (StorageConfigError, _NAME),
     "BlobArchived": (StorageError, _ARCHIVED),
     "BlobBeingRehydrated": (StorageError, _ARCHIVED),
-    "LeaseIdMissing": (StorageError, _HELD),
-    "SnapshotsPresent": (StorageError, _HELD),
-    "BlobImmutableDueToPolicy": (StorageError, _HELD),
+    "LeaseIdMissing": (StorageError, _LEASED),
+    "SnapshotsPresent": (StorageError, _LEASED),
+    "BlobImmutableDueToPolicy": (StorageError, _IMMUTABLE),
+    "ContainerImmutabilityPolicyLocked": (StorageError, _IMMUTABLE),
+    "BlobImmutableDueToLegalHold": (StorageError, _LEGAL_HOLD),
+    "ContainerHasLegalHold": (StorageError, _LEGAL_HOLD),
+    "UnauthorizedBlobOverwrite": (StorageAccessDeniedError, _NO_OVERWRITE),
+    "BlobUsesCustomerSpecifiedEncryption": (StorageError, _CUSTOMER_KEY),
+    "BlobCustomerSpecifiedEncryptionMismatch": (StorageError, _CUSTOMER_KEY),
+    "BlobDoesNotUseCustomerSpecifiedEncryption": (StorageError, _CUSTOMER_KEY),
+    "EncryptionScopeNotFound": (StorageConfigError, _VAULT),
+    "EncryptionScopeDisabled": (StorageConfigError, _VAULT),
+    "KeyVaultEncryptionKeyNotFound": (StorageConfigError, _VAULT),
+    "KeyVaultAccessTokenCannotBeAcquired": (StorageConfigError, _VAULT),
+    "KeyVaultVaultNotFound": (StorageConfigError, _VAULT),
+    "InvalidBlockList": (StorageUnavailableError, _CHANGED_BLOCKS),
     "ServerBusy": (StorageUnavailableError, _BUSY),
     "InternalError": (StorageUnavailableError, _BUSY),
     "OperationTimedOut": (StorageUnavailableError, _BUSY),
@@ -92,18 +154,38 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
     """Return the error of this package for an exception of Azure's SDK, or None for any other."""
     from azure.core.exceptions import AzureError, HttpResponseError
 
+    place: Any = {"provider": "azure", "container": target.container, "key": target.key}
+    known = malformed_error(error, target.server, **place) or pending_error(
+        error,
+        "none of the sources of DefaultAzureCredential has responded. If none is meant to, set "
+        "azure_connection_string, or limit them by AZURE_TOKEN_CREDENTIALS",
+        **place,
+    )
+    if known is not None:
+        return known
     if not isinstance(error, AzureError):
         return None
     if isinstance(error, HttpResponseError) and error.status_code is not None:
         code, status = error_code(error), error.status_code
         kind, text = _classify_response(code, status, target)
-        text = f"{text} ({target.operation}: {code or 'no code'}, HTTP {status})"
+        said = quoted(_server_sentence(error), target.secrets) if code else ""
+        text = f"{text} ({target.operation}: {code or 'no code'}, HTTP {status}{said})"
     else:
         kind, text = _classify_exception(error, target)
         text = f"{text} ({target.operation}: {type(error).__name__})"
     if issubclass(kind, StorageConfigError):
         return kind(f"{text} (azure container {target.container!r}, {target.server})")
-    return kind(text, provider="azure", container=target.container, key=target.key)
+    return kind(text, **place)
+
+
+def _server_sentence(error: HttpResponseError) -> str:
+    """Return the message of an error response; its first line is the server's sentence.
+
+    Without a body, the SDK puts the reason phrase or its own sentence there, which say nothing.
+    """
+    message = error.message.partition("\nRequestId:")[0].partition("\nErrorCode:")[0]
+    own = message == error.reason or message.startswith("Operation returned an invalid status")
+    return "" if own or message == "None" else message
 
 
 def error_code(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +25,10 @@ _ATTRIBUTES = frozenset(
         "doc",  # of a JSONDecodeError: the document, perhaps with a key
     )
 )
+
+
+_SHOWN_CHARACTERS = 300
+"""Characters of a server's sentence that an error shows."""
 
 
 def strip_requests(error: BaseException) -> None:
@@ -63,3 +67,15 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
             yield link
             waiting += (link.__cause__, link.__context__, *link.args)
             waiting += (getattr(link, name, None) for name in ("inner_exception", "reason"))
+
+
+def quoted(sentence: str, secrets: Collection[str] = ()) -> str:
+    """Return the first line of a server's sentence, to add to an error's text, or nothing.
+
+    A sentence that quotes a secret is left out.
+    """
+    lines = sentence.strip().splitlines()
+    if not lines or any(secret in sentence for secret in secrets if secret):
+        return ""
+    line = "".join(character for character in lines[0] if character.isprintable())
+    return f"; the server says: {line[:_SHOWN_CHARACTERS].rstrip('. ')!r}" if line else ""

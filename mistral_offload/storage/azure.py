@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from io import BytesIO
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MistralOffloadError, StorageConfigError, StorageError
@@ -17,9 +17,23 @@ from mistral_offload.storage._azure_client import (
     check_account_url,
     secrets_in,
 )
-from mistral_offload.storage._azure_errors import BLOB_EXISTS, Target, error_code, translate_error
+from mistral_offload.storage._azure_errors import (
+    BLOB_EXISTS,
+    BLOCKS_ARE_GONE,
+    MAY_HIDE_A_BLOB,
+    Target,
+    error_code,
+    translate_error,
+)
 from mistral_offload.storage._http_errors import strip_requests
+from mistral_offload.storage.response_form import MalformedResponseError
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
+
+if TYPE_CHECKING:
+    from azure.storage.blob import ContainerClient
+
+_UPLOADS = 4
+"""Bound of the attempts to replace a blob that other writers replace in blocks as well."""
 
 _REPLACED = ("ConditionNotMet", "TargetConditionNotMet")
 """Codes for a blob that is not the one that was found any more."""
@@ -76,20 +90,53 @@ class AzureStore(BlobStore):
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         self._require_sendable(key)
         with self._clients.lend() as client:
-            from azure.core.exceptions import HttpResponseError
+            if overwrite:
+                self._upload(client, key, data, overwrite=True)
+                return True
+            # Above the size of one request, all of it would be sent before the key is looked at.
+            if len(data) > ONE_REQUEST_BYTES and _exists(client, key):
+                return False
+            return self._create(client, key, data)
 
+    def _create(self, client: ContainerClient, key: str, data: bytes) -> bool:
+        """Write a blob unless the key is taken; return True if it was written."""
+        from azure.core.exceptions import HttpResponseError
+
+        try:
+            self._upload(client, key, data, overwrite=False)
+            return True
+        except HttpResponseError as error:
+            code = error_code(error)
+            if code not in BLOB_EXISTS and code not in MAY_HIDE_A_BLOB:
+                raise
+            strip_requests(error)  # the error refers to itself, and so to the blob
+            refusal = error
+        try:
+            if code in BLOB_EXISTS and len(data) <= SMALLEST_IN_BLOCKS:
+                return False
+            if _exists(client, key):
+                return False
+            if code not in BLOB_EXISTS:
+                raise refusal
+        finally:
+            del refusal  # it refers to this frame, and so to the blob
+        # A server may refuse to create a blob because a writer that died has left blocks of it.
+        self._upload(client, key, data, overwrite=True)
+        return True
+
+    def _upload(self, client: ContainerClient, key: str, data: bytes, *, overwrite: bool) -> None:
+        """Send a blob; once more for each other writer whose blocks took the place of these."""
+        from azure.core.exceptions import HttpResponseError
+
+        for _ in range(_UPLOADS - 1):
             try:
                 client.upload_blob(key, data, length=len(data), overwrite=overwrite)
-                return True
+                return
             except HttpResponseError as error:
-                if overwrite or error_code(error) not in BLOB_EXISTS:
+                if not overwrite or error_code(error) != BLOCKS_ARE_GONE:
                     raise
-                strip_requests(error)  # the error refers to itself, and so to the blob
-            if len(data) <= SMALLEST_IN_BLOCKS or client.get_blob_client(key).exists():
-                return False
-            # A server may refuse to create a blob because a writer that died has left blocks of it.
-            client.upload_blob(key, data, length=len(data), overwrite=True)
-        return True
+                strip_requests(error)
+        client.upload_blob(key, data, length=len(data), overwrite=overwrite)
 
     def _get(self, key: str) -> FetchedBlob:
         self._require_sendable(key)
@@ -149,13 +196,11 @@ class AzureStore(BlobStore):
         with self._clients.lend() as client:
             found = client.list_blobs(name_starts_with=prefix or None, include=["metadata"])
             pages = cast("Any", found).by_page(token)
-            blobs = [
-                BlobStat(blob.name, blob.size, blob.last_modified)
-                for blob in next(pages)
-                # An account with a hierarchical namespace lists its folders as well.
-                if not blob.metadata or blob.metadata.get("hdi_isfolder") != "true"
-            ]
-            return Page(blobs, pages.continuation_token or None)
+            blobs = [_stat_of(blob) for blob in next(pages, ()) if not _is_folder(blob.metadata)]
+            next_token = pages.continuation_token or None
+        if next_token is not None and next_token == token:
+            raise MalformedResponseError("the listing does not end")
+        return Page(blobs, next_token)
 
     def _translate_error(
         self, error: Exception, operation: str, key: str | None
@@ -166,6 +211,7 @@ class AzureStore(BlobStore):
             key,
             self._clients.server,
             by_connection_string=self._config.azure_connection_string is not None,
+            secrets=self._secrets(),
         )
         failure = translate_error(error, target)
         if failure is not None:
@@ -191,3 +237,31 @@ class AzureStore(BlobStore):
                 container=self._container,
                 key=key,
             )
+
+
+def _exists(client: ContainerClient, key: str) -> bool:
+    """Return True if a blob is under the key; False also if that may not be known."""
+    from azure.core.exceptions import HttpResponseError
+
+    try:
+        client.get_blob_client(key).get_blob_properties()
+        return True
+    except HttpResponseError as error:
+        if error.status_code in (401, 403, 404):
+            return False
+        raise
+
+
+def _is_folder(metadata: Mapping[str, str] | None) -> bool:
+    """Return True for a folder, which an account with a hierarchical namespace lists as a blob."""
+    # Names of metadata have no case; the tools that make folders spell this one differently.
+    return any(
+        name.lower() == "hdi_isfolder" and value.lower() == "true"
+        for name, value in (metadata or {}).items()
+    )
+
+
+def _stat_of(blob: Any) -> BlobStat:
+    if not blob.name or blob.size is None or blob.last_modified is None:
+        raise MalformedResponseError("a listed blob has no name, size or time")
+    return BlobStat(blob.name, blob.size, blob.last_modified)

@@ -1,4 +1,8 @@
-"""Blobs in a Google Cloud Storage bucket; one request of its JSON API per operation."""
+"""Blobs in a Google Cloud Storage bucket.
+
+Puts, gets, stats and renewals are requests of its JSON API, one each; listings and deletes go
+through Google's SDK.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import json
 import secrets
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
 
@@ -22,15 +27,25 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from mistral_offload.storage._gcs_client import Connection, connect, endpoint_of
-from mistral_offload.storage._gcs_errors import RefusedError, Target, translate_error
+from mistral_offload.storage._gcs_client import (
+    Connection,
+    connect,
+    endpoint_of,
+    import_sdk,
+    open_operator,
+)
+from mistral_offload.storage._gcs_credentials import token_issuer
+from mistral_offload.storage._gcs_errors import RefusedError, Target, body_of, translate_error
 from mistral_offload.storage._http_errors import strip_requests
+from mistral_offload.storage.credential_requests import CredentialRequests
+from mistral_offload.storage.response_form import checked_form
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 if TYPE_CHECKING:
     from requests import Response
 
-_PAGE_BLOBS = 1000
+    from mistral_offload.storage._gcs_operator import Operator
+
 _BLOB_FIELDS = "name,size,updated,timeCreated"
 _KEPT_FIELDS = (
     "cacheControl",
@@ -49,7 +64,6 @@ _REWRITE_CALLS = 1000
 """Bound of the requests of one rewrite; within one location and storage class it takes one."""
 
 _TIME = TypeAdapter(datetime)
-_PAGE_FIELDS = f"items({_BLOB_FIELDS}),nextPageToken"
 
 
 class GCSStore(BlobStore):
@@ -82,10 +96,13 @@ class GCSStore(BlobStore):
             retry_seconds=config.retry_seconds,
         )
         self._config = config
-        self._timeout = (config.connect_timeout_seconds, config.read_timeout_seconds)
         self._connecting = threading.Lock()
         self._connected: Connection | None = None
-        self._disconnect: weakref.finalize[[], GCSStore] | None = None
+        self._operating: Operator | None = None
+        self._credential_requests: CredentialRequests[Connection] = CredentialRequests(
+            config.retry_seconds
+        )
+        self._disconnects: list[weakref.finalize[[], GCSStore]] = []
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         self._require_sendable(key)
@@ -113,10 +130,22 @@ class GCSStore(BlobStore):
             data=Parts(start.encode(), data, f"\r\n--{boundary}--\r\n".encode()),
             headers={"content-type": f"multipart/related; boundary={boundary}"},
         ) as response:
-            if response.status_code == 412 and not overwrite:
+            try:
+                _require_success(response)
+            except RefusedError as error:
+                if overwrite or not error.may_hide_a_blob:
+                    raise
+                if error.is_plain_conflict:
+                    return False
+                refusal = error
+            else:
+                return True
+        try:
+            if self._exists(key):
                 return False
-            _require_success(response)
-            return True
+            raise refusal
+        finally:
+            del refusal  # it refers to this frame, and so to the blob
 
     def _get(self, key: str) -> FetchedBlob:
         with self._request(
@@ -146,18 +175,28 @@ class GCSStore(BlobStore):
             self._client, "GET", "/storage/v1", {"fields": _BLOB_FIELDS}, key=key
         ) as response:
             _require_success(response)
-            return _stat_of(response.json())
+            return _stat_of(body_of(response))
+
+    def _exists(self, key: str) -> bool:
+        try:
+            self._stat(key)
+        except RefusedError:
+            return False
+        return True
 
     def _renew(self, key: str, before: datetime | None) -> bool:
         with self._request(self._client, "GET", "/storage/v1", {}, key=key) as response:
             _require_success(response)
-            found = response.json()
-        if before is not None and _stat_of(found).modified >= before:
+            found = body_of(response)
+        modified = _stat_of(found).modified
+        if before is not None and modified >= before:
             return False
+        with checked_form():
+            generation = str(found["generation"])
         # The age of an expiry rule counts from the creation, which only a rewrite resets.
         parameters = {
-            "ifGenerationMatch": str(found["generation"]),
-            "ifSourceGenerationMatch": str(found["generation"]),
+            "ifGenerationMatch": generation,
+            "ifSourceGenerationMatch": generation,
         }
         if found.get("kmsKeyName"):
             parameters["destinationKmsKeyName"] = found["kmsKeyName"].partition(_KEY_VERSION)[0]
@@ -169,10 +208,11 @@ class GCSStore(BlobStore):
                 if response.status_code == 412:  # replaced or deleted meanwhile
                     return False
                 _require_success(response)
-                done = response.json()
-            if done.get("done", True):
-                return True
-            parameters["rewriteToken"] = done["rewriteToken"]
+                done = body_of(response)
+            with checked_form():
+                if done.get("done", True):
+                    return True
+                parameters["rewriteToken"] = str(done["rewriteToken"])
         raise StorageUnavailableError(
             f"the rewrite has not ended after {_REWRITE_CALLS} requests",
             provider=self.provider,
@@ -181,44 +221,59 @@ class GCSStore(BlobStore):
         )
 
     def _delete(self, key: str) -> None:
-        with self._request(self._client, "DELETE", "/storage/v1", {}, key=key) as response:
-            if response.status_code != 404:
-                _require_success(response)
+        self._require_sendable(key)
+        self._operator.delete(key)
 
     def _list_page(self, prefix: str, token: str | None) -> Page:
-        parameters = {"prefix": prefix, "maxResults": str(_PAGE_BLOBS), "fields": _PAGE_FIELDS}
-        if token:
-            parameters["pageToken"] = token
-        with self._request(self._client, "GET", "/storage/v1", parameters) as response:
-            _require_success(response)
-            found = response.json()
-            return Page(
-                [_stat_of(item) for item in found.get("items", ())], found.get("nextPageToken")
-            )
+        return self._operator.list_page(prefix, token)
 
     def _translate_error(
         self, error: Exception, operation: str, key: str | None
     ) -> MistralOffloadError | None:
         server = self._connected.server if self._connected else "Google's credentials service"
-        failure = translate_error(error, Target(operation, self._container, key, server))
+        issuer = partial(token_issuer, self._config)
+        target = Target(operation, self._container, key, server, issuer, tuple(self._secrets()))
+        failure = translate_error(error, target)
         if failure is not None:
             strip_requests(error)
         return failure
 
+    def _secrets(self) -> Collection[str]:
+        token = self._connected.credentials.token if self._connected else None
+        return (token,) if token else ()
+
     @property
     def _client(self) -> Connection:
         """Return the store's one session, created on first use and shared by all threads."""
+        connected = self._connected
+        if connected is None or connected.needs_token:
+            import_sdk()  # may take long, which is not the credentials' fault
+            connected = self._credential_requests.run("token", self._connect)
+        return connected
+
+    def _connect(self) -> Connection:
+        """Create the session, or request another token for it; one thread at a time does."""
         if self._connected is None:
-            with self._connecting:
-                if self._connected is None:
-                    connected = connect(self._config)
-                    self._disconnect = weakref.finalize(self, connected.session.close)
-                    self._connected = connected
+            connected = connect(self._config)
+            self._disconnects.append(weakref.finalize(self, connected.session.close))
+            self._connected = connected
+        else:
+            self._connected.request_token()
         return self._connected
 
+    @property
+    def _operator(self) -> Operator:
+        """Return the store's one client of Google's SDK, created on first use."""
+        connected = self._client
+        with self._connecting:
+            if self._operating is None:
+                self._operating = open_operator(self._config, connected)
+                self._disconnects.append(weakref.finalize(self, self._operating.close))
+            return self._operating
+
     def _close_connections(self) -> None:
-        if self._disconnect is not None:
-            self._disconnect()
+        for disconnect in self._disconnects:
+            disconnect()
 
     def _request(
         self,
@@ -246,7 +301,7 @@ class GCSStore(BlobStore):
             method,
             url,
             params=parameters,
-            timeout=self._timeout,
+            timeout=connected.timeout,
             allow_redirects=False,
             **options,
         )
@@ -267,10 +322,11 @@ def _require_success(response: Response) -> None:
         raise RefusedError(response)
 
 
-def _stat_of(item: dict[str, str]) -> BlobStat:
+def _stat_of(item: Any) -> BlobStat:
     # ``updated`` also changes with metadata, which expiry rules do not look at.
-    written = item.get("timeCreated") or item["updated"]
-    return BlobStat(item["name"], int(item["size"]), _TIME.validate_python(written))
+    with checked_form():
+        written = item.get("timeCreated") or item["updated"]
+        return BlobStat(item["name"], int(item["size"]), _TIME.validate_python(written))
 
 
 def _written_at(headers: Mapping[str, str]) -> datetime | None:

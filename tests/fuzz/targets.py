@@ -56,6 +56,7 @@ from mistral_offload.payload.reference import Reference
 from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.converter import read_value
 from mistral_offload.temporal.wire.context_payloads import ContextPayload
+from tests.fuzz.storage_targets import READERS
 
 _DIGEST = "0" * 64
 _KEY = f"temporal-payload/n/e/sha256:{_DIGEST}"
@@ -254,10 +255,12 @@ class Target:
     Attributes:
         read: accepts any bytes.
         seeds: valid bytes.
+        examples: number of new inputs of a plain test.
     """
 
     read: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
+    examples: int = 200
 
 
 def _seeds_of_payloads() -> tuple[bytes, ...]:
@@ -363,4 +366,5 @@ TARGETS: dict[str, Target] = {
             encrypt_marked(_json({"field_type": MARKER, "data": "x"}), _CIPHER) or b"",
         ),
     ),
+    **{name: Target(*reader) for name, reader in READERS.items()},
 }

@@ -28,7 +28,7 @@ def almost(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
 def test_only_errors_of_ours(name: str) -> None:
     target = TARGETS[name]
 
-    @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=target.examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(almost(target.seeds) | st.binary(max_size=300))
     def read(data: bytes) -> None:
         with suppress(MistralOffloadError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +134,10 @@ def test_the_token_may_change_buckets(
         universe_domain = "googleapis.com"
 
         @classmethod
-        def from_service_account_file(cls, path: str, *, scopes: list[str]) -> Any:
+        def from_service_account_info(cls, content: object, *, scopes: list[str]) -> Any:
             from google.auth.credentials import AnonymousCredentials
 
-            asked.append((json.loads(Path(path).read_text()), scopes))
+            asked.append((content, scopes))
             return AnonymousCredentials()
 
     monkeypatch.setattr("google.oauth2.service_account.Credentials", Recorder)

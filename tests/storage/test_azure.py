@@ -17,8 +17,10 @@ from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.errors import (
     BlobNotFoundError,
     MissingExtraError,
+    StorageAccessDeniedError,
     StorageConfigError,
     StorageError,
+    StorageUnavailableError,
 )
 from mistral_offload.limits import MIB
 from mistral_offload.storage import _azure_client, azure
@@ -129,11 +131,70 @@ def test_above_the_limit_of_one_request_a_blob_goes_in_blocks(
     monkeypatch.setattr(azure, "ONE_REQUEST_BYTES", 5 * MIB)
     data = bytes(range(256)) * (12 * MIB // 256)
     assert proxied.put("k", data) is True
-    assert azurite_proxy.counts() == {"PUT": 3 + 1}
+    assert azurite_proxy.counts() == {"HEAD": 1, "PUT": 3 + 1}
+    azurite_proxy.clear()
     assert proxied.put("k", b"x" * 12 * MIB) is False
+    assert azurite_proxy.counts() == {"HEAD": 1}  # and not the whole upload
+    assert proxied.put("k", data, overwrite=True) is True
+    assert azurite_proxy.counts() == {"HEAD": 1, "PUT": 3 + 1}
     azurite_proxy.clear()
     assert proxied.get("k") == data
     assert azurite_proxy.counts() == {"GET": 3}
+
+
+def test_several_writers_replace_a_blob_in_blocks(
+    azurite: Azurite,
+    azurite_container: str,
+    azurite_proxy: CountingProxy,
+    root: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A commit discards the blocks that other writers have sent, so theirs is refused."""
+    monkeypatch.setattr(_azure_client, "ONE_REQUEST_BYTES", MIB)
+    monkeypatch.setattr(_azure_client, "_BLOCK_BYTES", MIB)
+    monkeypatch.setattr(azure, "ONE_REQUEST_BYTES", MIB)
+    data = bytes(3 * MIB)
+    refused = {"fields": {"x-ms-error-code": "InvalidBlockList"}}
+    with proxied_store(azurite, azurite_container, azurite_proxy, root, retry_seconds=0) as store:
+        azurite_proxy.answer("PUT", 400, skip=3, **refused)
+        assert store.put("k", data, overwrite=True) is True
+        assert azurite_proxy.counts() == {"PUT": 2 * (3 + 1)}
+        azurite_proxy.clear()
+        azurite_proxy.answer("PUT", 400, skip=3, **refused)
+        assert store.put("k", data, overwrite=True) is True
+        with Threads() as threads:
+            assert all(threads.map(lambda _: store.put("k", data, overwrite=True), range(3)))
+        assert store.get("k") == data
+        azurite_proxy.clear()
+        azurite_proxy.answer("HEAD", 404)  # the other writer is not done when this one looks
+        azurite_proxy.answer("PUT", 400, skip=3, **refused)
+        assert store.put("k", data) is False  # the other one was faster
+        assert azurite_proxy.counts() == {"HEAD": 2, "PUT": 3 + 1}
+        azurite_proxy.answer("PUT", 400, times=20, **refused)
+        with pytest.raises(StorageUnavailableError, match="InvalidBlockList"):
+            store.put("k", data, overwrite=True)
+
+
+def test_a_signature_that_may_create_but_not_replace(
+    azurite: Azurite, azurite_container: str, root: str
+) -> None:
+    """The service refuses the put of a blob that is there by its permissions, not its condition."""
+    from azure.storage.blob import generate_container_sas
+
+    signature = generate_container_sas(
+        azurite.account_name,
+        azurite_container,
+        account_key=azurite.account_key,
+        permission="rcdl",
+        expiry=datetime.now(timezone.utc) + timedelta(hours=1),
+    )
+    string = f"BlobEndpoint={azurite.url};SharedAccessSignature={signature}"
+    config = azure_config(azurite, azurite_container, root, azure_connection_string=string)
+    with AzureStore(config) as store:
+        assert store.put("k", b"data") is True
+        assert store.put("k", b"data") is False
+        with pytest.raises(StorageAccessDeniedError, match="signature"):
+            store.put("k", b"data", overwrite=True)
 
 
 def test_blocks_of_a_writer_that_died_are_no_blob(
@@ -207,8 +268,12 @@ def test_folders_of_a_hierarchical_namespace_are_no_blobs(
     with azurite.client() as client:
         folder = client.get_blob_client(azurite_container, f"{root}/folder")
         folder.upload_blob(b"", metadata={"hdi_isfolder": "true"})
+        other = client.get_blob_client(azurite_container, f"{root}/other")
+        other.upload_blob(b"", metadata={"Hdi_IsFolder": "True", "owner": "me"})
+        marked = client.get_blob_client(azurite_container, f"{root}/marked")
+        marked.upload_blob(b"", metadata={"hdi_isfolder": "false"})
     proxied.put("folder/k", b"")
-    assert [blob.key for blob in proxied.list()] == ["folder/k"]
+    assert [blob.key for blob in proxied.list()] == ["folder/k", "marked"]
 
 
 def test_a_shared_access_signature_is_enough_and_is_not_told(

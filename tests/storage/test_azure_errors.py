@@ -18,7 +18,7 @@ from mistral_offload.errors import (
     StorageUnavailableError,
 )
 from mistral_offload.limits import MIB
-from mistral_offload.storage._azure_errors import Target, translate_error
+from mistral_offload.storage._azure_errors import MAY_HIDE_A_BLOB, Target, translate_error
 from mistral_offload.storage.azure import AzureStore
 from tests.bounds import PATIENCE_SECONDS
 from tests.servers.azurite import Azurite
@@ -158,6 +158,10 @@ def test_a_busy_server_is_asked_once(
         (409, "BlobBeingRehydrated", StorageError),
         (412, "LeaseIdMissing", StorageError),
         (409, "BlobImmutableDueToPolicy", StorageError),
+        (409, "BlobImmutableDueToLegalHold", StorageError),
+        (403, "UnauthorizedBlobOverwrite", StorageAccessDeniedError),
+        (409, "BlobUsesCustomerSpecifiedEncryption", StorageError),
+        (403, "KeyVaultEncryptionKeyNotFound", StorageConfigError),
         (409, "ContainerBeingDeleted", ContainerNotFoundError),
         (403, "AuthenticationFailed", StorageAccessDeniedError),
         (403, "AuthorizationPermissionMismatch", StorageAccessDeniedError),
@@ -184,7 +188,47 @@ def test_answers_to_a_put_are_told_by_code_and_status(
             assert type(error.value) is expected
             if isinstance(error.value, StorageUnavailableError):
                 assert error.value.retry_after == 7
-        assert len(server.requests) == 1
+        # A refusal that may be about a blob that is there is followed by one HEAD.
+        assert len(server.requests) == (2 if code in MAY_HIDE_A_BLOB else 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected", "match"),
+    [
+        (403, "UnauthorizedBlobOverwrite", StorageAccessDeniedError, r"without write \('w'\)"),
+        (409, "BlobImmutableDueToLegalHold", StorageError, "a legal hold protects"),
+        (409, "BlobImmutableDueToPolicy", StorageError, "an immutability policy protects"),
+        (412, "LeaseIdMissing", StorageError, "a lease or a snapshot protects"),
+    ],
+)
+def test_a_protected_blob_is_there(
+    proxied: AzureStore,
+    azurite_proxy: CountingProxy,
+    status: int,
+    code: str,
+    expected: type[MistralOffloadError],
+    match: str,
+) -> None:
+    assert proxied.put("k", b"data") is True
+    azurite_proxy.clear()
+    azurite_proxy.answer("PUT", status, fields={"x-ms-error-code": code})
+    assert proxied.put("k", b"data") is False
+    assert azurite_proxy.counts() == {"PUT": 1, "HEAD": 1}
+    sentence = b"<Error><Code>%s</Code><Message>Not now.\nRequestId:1</Message></Error>"
+    fields = {"x-ms-error-code": code, "content-type": "application/xml"}
+    for method, use in (
+        ("PUT", lambda: proxied.put("k", b"data", overwrite=True)),
+        ("DELETE", lambda: proxied.delete("k")),
+    ):
+        azurite_proxy.answer(method, status, sentence % code.encode(), fields=fields)
+        with pytest.raises(expected, match=f"{match}.*server says: 'Not now'") as error:
+            use()
+        assert type(error.value) is expected
+    azurite_proxy.clear()
+    azurite_proxy.answer("PUT", status, sentence % code.encode(), fields=fields)
+    with pytest.raises(expected, match=f"{match}.*server says: 'Not now'"):
+        proxied.put("missing", b"data")  # not there, so it was refused
+    assert azurite_proxy.counts() == {"PUT": 1, "HEAD": 1}
 
 
 def test_a_fault_that_passes_is_waited_out(

@@ -7,9 +7,11 @@ import base64
 import gc
 import gzip
 import json
+import logging
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 
 import google_crc32c
@@ -23,7 +25,7 @@ from mistral_offload.errors import (
     StorageError,
 )
 from mistral_offload.limits import MIB
-from mistral_offload.storage import gcs
+from mistral_offload.storage import _gcs_operator
 from mistral_offload.storage.gcs import GCSStore
 from tests.bounds import Threads, wait_until
 from tests.servers.gcs import FakeGCS
@@ -41,14 +43,24 @@ def proxied(
         yield store
 
 
+def lookups(proxy: CountingProxy) -> list[str]:
+    """Return the paths of the requests about the bucket itself, which only the SDK sends."""
+    paths = [request.path for request in proxy.requests]
+    return [path for path in paths if "/o" not in path.partition("?")[0].partition("/b/")[2]]
+
+
+def object_requests(proxy: CountingProxy) -> dict[str, int]:
+    """Return the number of requests about objects, by method."""
+    others = lookups(proxy)
+    return dict(Counter(sent.method for sent in proxy.requests if sent.path not in others))
+
+
 def test_one_request_for_each_operation(proxied: GCSStore, fake_gcs_proxy: CountingProxy) -> None:
     def passed() -> dict[str, int]:
-        counts = dict(fake_gcs_proxy.counts())
+        counts = object_requests(fake_gcs_proxy)
         fake_gcs_proxy.requests.clear()
         return counts
 
-    proxied.delete("warm")
-    assert passed() == {"DELETE": 1}
     for data in (b"data", b""):
         assert proxied.put(f"k{len(data)}", data) is True
         assert proxied.put(f"k{len(data)}", data) is False
@@ -57,8 +69,6 @@ def test_one_request_for_each_operation(proxied: GCSStore, fake_gcs_proxy: Count
         assert proxied.get(f"k{len(data)}") == data
         assert passed() == {"GET": 1}
     assert proxied.stat("k4").size == 4
-    assert passed() == {"GET": 1}
-    assert [blob.key for blob in proxied.list()] == ["k0", "k4"]
     assert passed() == {"GET": 1}
     for missing in (proxied.get, proxied.stat):
         with pytest.raises(BlobNotFoundError):
@@ -69,9 +79,45 @@ def test_one_request_for_each_operation(proxied: GCSStore, fake_gcs_proxy: Count
     assert proxied.put("large", b"other" * MIB * 2) is False  # above 8 MiB the SDK's put would win
     assert passed() == {"POST": 2}
     assert proxied.get("large") == large
+    assert lookups(fake_gcs_proxy) == []
+    assert passed() == {"GET": 1}
+    assert fake_gcs_proxy.connections == 1
+    assert [blob.key for blob in proxied.list()] == ["k0", "k4", "large"]
     assert passed() == {"GET": 1}
     proxied.delete("large")
-    assert fake_gcs_proxy.connections == 1
+    assert passed() == {"DELETE": 1}
+    proxied.delete("missing")
+    assert passed() == {"DELETE": 1}
+    proxied.delete("k0")
+    assert passed() == {"DELETE": 1}
+
+
+def test_the_sdk_does_not_look_the_bucket_up(
+    fake_gcs: FakeGCS, fake_gcs_bucket: str, fake_gcs_proxy: CountingProxy
+) -> None:
+    """By itself it does, in threads of its own, which needs a permission that objects do not."""
+    config = gcs_config(fake_gcs, fake_gcs_bucket, endpoint_url=fake_gcs_proxy.url)
+    with GCSStore(config) as store:
+        store.put("a", b"data")
+        for key in ("a", "missing", "missing"):
+            store.delete(key)
+            assert list(store.list("a")) == []
+    assert lookups(fake_gcs_proxy) == []
+    assert fake_gcs_proxy.counts() == {"POST": 1, "DELETE": 3, "GET": 3}
+
+
+def test_many_deletes_at_once_keep_to_the_connections_of_the_sdk(
+    proxied: GCSStore, fake_gcs_proxy: CountingProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = [f"k{number}" for number in range(40)]
+    with Threads() as threads:
+        threads.map(lambda key: proxied.put(key, b""), keys)
+    fake_gcs_proxy.clear()
+    with caplog.at_level(logging.WARNING):
+        assert proxied.delete_many(keys) == {}
+    assert object_requests(fake_gcs_proxy) == {"DELETE": 40}
+    assert list(proxied.list()) == []
+    assert [record.name for record in caplog.records if "urllib3" in record.name] == []
 
 
 def test_as_many_connections_as_operations_at_once(
@@ -101,8 +147,11 @@ def test_a_dropped_store_gives_its_connections_back(
     fake_gcs: FakeGCS, fake_gcs_bucket: str, fake_gcs_proxy: CountingProxy
 ) -> None:
     store = GCSStore(gcs_config(fake_gcs, fake_gcs_bucket, endpoint_url=fake_gcs_proxy.url))
-    store.delete("k")
+    store.put("k", b"")
     assert fake_gcs_proxy.open_now == 1
+    store.delete("k")
+    assert list(store.list("none")) == []
+    assert fake_gcs_proxy.open_now == 2  # ours, and that of Google's SDK
     gc.disable()
     try:
         del store
@@ -114,7 +163,7 @@ def test_a_dropped_store_gives_its_connections_back(
 def test_a_list_is_read_page_by_page(
     proxied: GCSStore, fake_gcs_proxy: CountingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gcs, "_PAGE_BLOBS", 2)
+    monkeypatch.setattr(_gcs_operator, "_PAGE_BLOBS", 2)
     keys = [f"k{number}" for number in range(5)]
     for key in keys:
         proxied.put(key, b"")
@@ -125,10 +174,10 @@ def test_a_list_is_read_page_by_page(
     fake_gcs_proxy.clear()
     found = proxied.list()
     assert next(found).key == "k0"
-    assert fake_gcs_proxy.counts() == {"GET": 1}
+    assert object_requests(fake_gcs_proxy) == {"GET": 1}
     assert [blob.key for blob in found] == keys[1:]
     assert asyncio.run(listed()) == keys
-    assert fake_gcs_proxy.counts() == {"GET": 6}
+    assert object_requests(fake_gcs_proxy) == {"GET": 6}
 
 
 def test_a_slow_upload_is_not_cut_off_by_the_connect_timeout(

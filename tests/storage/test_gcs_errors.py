@@ -237,7 +237,7 @@ def test_a_fault_that_passes_is_waited_out(
 @pytest.mark.parametrize(
     ("status", "operation", "expected"),
     [
-        (412, "put", None),
+        (412, "put", StorageError),
         (400, "put", StorageError),
         (403, "put", StorageAccessDeniedError),
         (403, "get", StorageAccessDeniedError),
