@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError
+from mistral_offload.storage._s3_responses import check_responses
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
@@ -76,6 +77,9 @@ def connect(config: BlobStorageConfig) -> Connection:
     for operation in _UPLOADS:
         client.meta.events.register(f"before-sign.s3.{operation}", _skip_expect_continue)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
+    if not is_aws(client.meta.endpoint_url):
+        client.meta.events.register("before-sign.s3.DeleteObjects", _leave_checksums_out)
+    check_responses(client)
     for operation in _CONDITIONAL:
         _allow_condition(client, operation)
     secrets: list[str | None] = []
@@ -173,6 +177,13 @@ def _add_condition(params: dict[str, Any], context: dict[str, Any], **_: object)
     condition = context.get(_CONDITION)
     if condition is not None:
         params["headers"]["If-None-Match"] = condition
+
+
+def _leave_checksums_out(request: AWSRequest, **_: object) -> None:
+    """Remove boto3's CRC32, which some servers refuse; Content-MD5 stays."""
+    for name in list(request.headers):
+        if name.lower().startswith(("x-amz-checksum-", "x-amz-sdk-checksum-")):
+            del request.headers[name]
 
 
 def _add_md5(request: AWSRequest, **_: object) -> None:

@@ -25,6 +25,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import StorageConfigError
 from mistral_offload.storage._http_pieces import Pieces, socket_options
+from mistral_offload.storage._s3_responses import require_document
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -105,6 +106,8 @@ class Connections:
         if not request.stream_output:
             with as_botocore_errors(request.url):
                 read_all(found)
+            if request.method != "HEAD":
+                require_document(response.status, response.headers, found.content)
         return found
 
     @contextmanager
