@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _UPLOADS = ("PutObject", "UploadPart")
+_CREDENTIALS_TIMEOUT_SECONDS = 10
 _EMPTY = hashlib.sha256().hexdigest()
 SIGNER = "mistral-offload-s3v4"
 _CONDITIONAL = ("PutObject", "CompleteMultipartUpload")
@@ -39,21 +40,47 @@ def connect(config: BlobStorageConfig) -> Connection:
     Raises:
         MissingExtraError: boto3 is not installed.
         StorageConfigError: boto3 refuses the endpoint, or the CA bundle does not exist.
+        CredentialServiceError, BotoCoreError: there are no credentials.
     """
     try:
         import boto3
+        from botocore.config import Config
         from botocore.credentials import Credentials
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+        from botocore.session import Session
+
+        from mistral_offload.storage._s3_credentials import (
+            as_service_error,
+            watch_credential_services,
+        )
     except ImportError as error:
         raise MissingExtraError("s3 storage", "s3") from error
     if config.ca_bundle is not None and not config.ca_bundle.exists():
         raise StorageConfigError(f"ca_bundle {str(config.ca_bundle)!r} does not exist")
+    core = Session()
+    # For the clients of STS and SSO that give credentials; the store retries.
+    core.set_default_client_config(
+        Config(
+            connect_timeout=config.connect_timeout_seconds,
+            read_timeout=min(config.read_timeout_seconds, _CREDENTIALS_TIMEOUT_SECONDS),
+            retries={"mode": "standard", "total_max_attempts": 1},
+        )
+    )
     session = boto3.Session(
         aws_access_key_id=_revealed(config.aws_access_key_id),
         aws_secret_access_key=_revealed(config.aws_secret_access_key),
         aws_session_token=_revealed(config.aws_session_token),
         region_name=config.region_name,
         profile_name=config.profile_name,
+        botocore_session=core,
     )
+    watch_credential_services(core)
+    try:
+        credentials = session.get_credentials()
+    except (BotoCoreError, ClientError) as error:
+        raise as_service_error(error, config.profile_name, while_connecting=True) or error
+    if credentials is None:
+        raise NoCredentialsError  # now: the client would keep none for ever
 
     def create(endpoint_url: str | None) -> S3Client:
         settings = _settings(config, endpoint_url)
@@ -83,7 +110,6 @@ def connect(config: BlobStorageConfig) -> Connection:
     for operation in _CONDITIONAL:
         _allow_condition(client, operation)
     secrets: list[str | None] = []
-    credentials = session.get_credentials()
     if type(credentials) is Credentials:  # reading those of a role would fetch new ones
         secrets = [credentials.access_key, credentials.secret_key, credentials.token]
     return Connection(client, tuple(secret for secret in secrets if secret))

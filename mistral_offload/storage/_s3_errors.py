@@ -27,6 +27,8 @@ class Target(NamedTuple):
     key: str | None
     server: str
     """Region or endpoint, as text for an error message."""
+    profile: str | None = None
+    """The configured profile, which may name a role."""
 
 
 NOT_FOUND = (
@@ -118,7 +120,12 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
 
-    if isinstance(error, NotS3Error):
+    from mistral_offload.storage._s3_credentials import as_service_error
+
+    if (service_error := as_service_error(error, target.profile)) is not None:
+        kind = StorageUnavailableError if service_error.is_transient else StorageAccessDeniedError
+        text = f"{service_error} ({target.operation})"
+    elif isinstance(error, NotS3Error):
         kind, text = StorageConfigError, f"{_NOT_S3} ({target.operation}: {error})"
     elif isinstance(error, IncompleteResponseError):
         kind = StorageError
@@ -170,7 +177,10 @@ def may_refuse_headers(error: Exception) -> bool:
 
     Servers use many codes for it; so every code counts that does not mean something else.
     """
-    return http_status(error) in (400, 405, 415, 417, 422, 501) and not _has_meaning(error)
+    from mistral_offload.storage._s3_credentials import is_of_credential_service
+
+    refuses = http_status(error) in (400, 405, 415, 417, 422, 501) and not _has_meaning(error)
+    return refuses and not is_of_credential_service(error)
 
 
 def may_lack_operation(error: Exception) -> bool:

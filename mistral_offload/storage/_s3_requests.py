@@ -18,7 +18,7 @@ from mistral_offload._http_dates import parse_http_date
 from mistral_offload.storage._http_pieces import PIECE_BYTES, Pieces
 from mistral_offload.storage._s3_connections import Connections, as_botocore_errors, read_all
 from mistral_offload.storage._s3_multipart import PartReader
-from mistral_offload.storage._s3_responses import is_page, require_object
+from mistral_offload.storage._s3_responses import is_page, require_object, require_written
 from mistral_offload.storage._s3_templates import (
     NotRepeatableError,
     RequestTemplate,
@@ -98,7 +98,7 @@ class SignedRequests:
             headers["If-None-Match"] = request["IfNoneMatch"]
         response = self._send(template, Key, headers, Body)
         if response.status == 200:
-            require_object(response.headers)
+            require_written(response.headers)
             _drain(response)
         elif response.status == 412 and not is_page(response.headers):  # common, and never shown
             _drain(response)
@@ -147,7 +147,7 @@ class SignedRequests:
         response = self._send(template, Key, headers, Body, query)
         if response.status != 200:
             return self._hand_over(response, upload)
-        require_object(response.headers)
+        require_written(response.headers)
         _drain(response)
         return {"ETag": response.headers.get("ETag")}
 

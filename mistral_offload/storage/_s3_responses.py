@@ -27,8 +27,6 @@ _ROOTS = {
 }
 """Root elements of the responses with a document, by operation."""
 
-_OBJECTS = ("GetObject", "HeadObject", "PutObject", "UploadPart")
-
 
 class NotS3Error(Exception):
     """Raised for a response that no S3 server sends; the text says how it differs."""
@@ -49,16 +47,29 @@ def is_page(headers: Mapping[str, Any]) -> bool:
     return kind in _PAGE_TYPES and headers.get("Content-Length") != "0" and not _is_signed(headers)
 
 
+def require_written(headers: Mapping[str, Any]) -> None:
+    """Check the headers of the response to a put.
+
+    Raises:
+        NotS3Error: they are those of a web page, or not those of S3.
+    """
+    _require_any(headers, "ETag")
+
+
 def require_object(headers: Mapping[str, Any]) -> None:
-    """Check the headers of an object that was read, described or written.
+    """Check the headers of an object that was read.
 
     Raises:
         NotS3Error: they are those of a web page, or not those of an object.
     """
+    _require_any(headers, "ETag", "Last-Modified")
+
+
+def _require_any(headers: Mapping[str, Any], *names: str) -> None:
     if is_page(headers):
         raise NotS3Error("it sent a web page")
-    if headers.get("ETag") is None and not _is_signed(headers):
-        raise NotS3Error("its response has no ETag and no header of S3")
+    if all(headers.get(name) is None for name in names) and not _is_signed(headers):
+        raise NotS3Error(f"its response has no {names[0]} and no header of S3")
 
 
 def member_of(found: Mapping[str, Any], name: str) -> Any:
@@ -96,7 +107,7 @@ def require_document(status: int, headers: Mapping[str, Any], body: bytes) -> No
         return
     if body and is_page(headers):
         raise NotS3Error("it sent a web page")
-    if body.strip() and not body.lstrip().startswith((b"<", b"\xef\xbb\xbf<", b"{")):
+    if body.strip() and not body.lstrip().startswith((b"<", b"\xef\xbb\xbf<")):
         raise NotS3Error("it sent no XML")
 
 
@@ -112,7 +123,9 @@ def _check_response(http_response: Any, model: Any, **_: object) -> None:
     operation: str = model.name
     if operation == "HeadObject":
         _require_described(headers)
-    elif operation in _OBJECTS:
+    elif operation in ("PutObject", "UploadPart"):
+        require_written(headers)
+    elif operation == "GetObject":
         require_object(headers)
     elif is_page(headers):
         raise NotS3Error("it sent a web page")

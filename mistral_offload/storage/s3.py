@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import threading
 import weakref
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -43,6 +42,7 @@ from mistral_offload.storage._s3_multipart import (
     upload_all,
 )
 from mistral_offload.storage._s3_responses import member_of, reading_members
+from mistral_offload.storage.single_flight import SingleFlight
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class S3Store(BlobStore):
         self._config = config
         self._dialect = Dialect(self._bucket, conditions=config.conditional_writes)
         self._copies_conditionally = True
-        self._connecting = threading.Lock()
+        self._connecting: SingleFlight[_Connected] = SingleFlight()
         self._connected: _Connected | None = None
         self._disconnect: weakref.finalize[[], S3Store] | None = None
         given = (config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token)
@@ -371,7 +371,8 @@ class S3Store(BlobStore):
     ) -> MistralOffloadError | None:
         endpoint, region = self._config.endpoint_url, self._config.region_name
         server = endpoint or (f"region {region}" if region else "the default region")
-        return translate_error(error, Target(operation, self._bucket, key, server))
+        profile = self._config.profile_name
+        return translate_error(error, Target(operation, self._bucket, key, server, profile))
 
     def _secrets(self) -> Collection[str]:
         return self._known_secrets
@@ -389,13 +390,12 @@ class S3Store(BlobStore):
     @property
     def _connection(self) -> _Connected:
         """Return what is created on first use: creating a client is not thread-safe."""
-        if self._connected is None:
-            with self._connecting:
-                if self._connected is None:
-                    self._connected = self._connect()
-        return self._connected
+        # Those who wait share a failure: each would otherwise wait for the credentials in turn.
+        return self._connected or self._connecting.run("connect", self._connect)
 
     def _connect(self) -> _Connected:
+        if self._connected is not None:
+            return self._connected
         client, secrets = connect(self._config)
         self._known_secrets += secrets
         from mistral_offload.storage._s3_connections import connections_of
@@ -406,6 +406,7 @@ class S3Store(BlobStore):
         connected = _Connected(client, requests)
         # A client has reference cycles, which would keep its sockets open for long.
         self._disconnect = weakref.finalize(self, connected.close)
+        self._connected = connected
         return connected
 
     def _close_connections(self) -> None:
