@@ -78,7 +78,10 @@ def connect(config: BlobStorageConfig) -> Connection:
     try:
         credentials = session.get_credentials()
     except (BotoCoreError, ClientError) as error:
-        raise as_service_error(error, config.profile_name, while_connecting=True) or error
+        failure = as_service_error(error, config.profile_name, while_connecting=True)
+        if failure is None:
+            raise
+        raise failure from error
     if credentials is None:
         raise NoCredentialsError  # now: the client would keep none for ever
 
