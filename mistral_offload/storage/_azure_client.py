@@ -116,10 +116,12 @@ class Clients:
         with self._credential_lock:
             if self._credential is None:
                 try:
-                    from azure.identity import DefaultAzureCredential
+                    from mistral_offload.storage._azure_credentials import DefaultCredential
+
+                    credential = DefaultCredential()
                 except ImportError as error:
                     raise MissingExtraError("Azure storage", "azure") from error
-                self._credential = SharedToken(DefaultAzureCredential())
+                self._credential = SharedToken(credential)
             return self._credential
 
 

@@ -13,6 +13,7 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from mistral_offload.storage._gcs_token_faults import token_fault
 from mistral_offload.storage._http_errors import is_untrusted_certificate
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ def _classify_exception(error: Exception, target: Target) -> tuple[ErrorKind, st
             "no credentials were found: set service_account_path, or provide Google's default "
             "credentials (GOOGLE_APPLICATION_CREDENTIALS, gcloud, a role of the machine)"
         )
+    fault = token_fault(error)
+    if fault is not None:
+        return fault
     if isinstance(error, auth.RefreshError) and not getattr(error, "retryable", False):
         return StorageAccessDeniedError, (
             "the credentials were refused: check that the key is not deleted, that the account is "
