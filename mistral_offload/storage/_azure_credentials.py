@@ -12,10 +12,11 @@ import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError
+from azure.core.exceptions import AzureError
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
+    from azure.identity import DefaultAzureCredential
 
 _METADATA_HOST = "169.254.169.254"
 _TRANSIENT = (408, 410, 429)
@@ -56,20 +57,30 @@ class _Exchange(NamedTuple):
     def is_transient(self) -> bool:
         """True if the service was busy, or did not respond although it must be there."""
         if self.status == 0:
-            return self.host.partition(":")[0] != _METADATA_HOST  # elsewhere there is none
+            return not self.is_metadata  # most machines have no metadata service
+        if self.status == 404 and self.is_metadata:  # while it is being updated
+            return True
         return self.status in _TRANSIENT or self.status >= 500
+
+    @property
+    def is_refusal(self) -> bool:
+        """True if the service refused a token."""
+        if self.status == 403 and self.is_metadata:  # sent by Docker Desktop, which has none
+            return False
+        return self.status >= 400
+
+    @property
+    def is_metadata(self) -> bool:
+        """True for the metadata service of a virtual machine."""
+        return self.host.partition(":")[0] == _METADATA_HOST
 
 
 class DefaultCredential:
     """DefaultAzureCredential with errors that name the service; the store retries."""
 
     def __init__(self) -> None:
-        from azure.identity import DefaultAzureCredential
-
         self._thread = threading.local()
-        self._credential = DefaultAzureCredential(
-            retry_total=0, raw_request_hook=self._note_request, raw_response_hook=self._note
-        )
+        self._credential = self._create()
 
     def get_token(self, *scopes: str, **options: Any) -> AccessToken:
         """Return a token.
@@ -82,21 +93,27 @@ class DefaultCredential:
         self._thread.exchanges = exchanges
         try:
             return self._credential.get_token(*scopes, **options)
-        except ClientAuthenticationError as error:
-            failure = _failure(exchanges)
-            if failure is None:
-                raise
-            failure.__cause__ = error
         except AzureError as error:
             failure = _failure(exchanges)
             if failure is None:
                 raise
             failure.__cause__ = error
+        if failure.is_transient:
+            # MSAL keeps such a response for a minute, and sends no request in that time.
+            self._credential.close()
+            self._credential = self._create()
         raise failure
 
     def close(self) -> None:
         """Close the connections."""
         self._credential.close()
+
+    def _create(self) -> DefaultAzureCredential:
+        from azure.identity import DefaultAzureCredential
+
+        return DefaultAzureCredential(
+            retry_total=0, raw_request_hook=self._note_request, raw_response_hook=self._note
+        )
 
     def _note_request(self, request: Any) -> None:
         self._exchanges().append(_exchange(request.http_request.url, 0, ""))
@@ -123,7 +140,7 @@ def _failure(exchanges: list[_Exchange]) -> CredentialServiceError | None:
                 f"{exchange.service} gave no token: {seen}", is_transient=True
             )
     for exchange in exchanges:
-        if exchange.status >= 400:
+        if exchange.is_refusal:
             about = f"{exchange.code}, HTTP {exchange.status}".removeprefix(", ")
             return CredentialServiceError(
                 f"{exchange.service} refused a token: {about}. Check the identity, its secret, "

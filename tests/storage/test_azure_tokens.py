@@ -76,7 +76,7 @@ def trusted(certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> 
 def opened(
     server: Azurite, container: str, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> AzureStore:
-    monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda: identity)
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda **_: identity)
     config = BlobStorageConfig(
         storage_provider=StorageProvider.AZURE,
         container_name=container,
@@ -113,7 +113,7 @@ def test_a_token_for_another_audience_is_refused(
 
 
 def test_no_identity_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("azure.identity.DefaultAzureCredential", NoIdentity)
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda **_: NoIdentity())
     config = BlobStorageConfig(
         storage_provider=StorageProvider.AZURE,
         container_name="c",
