@@ -106,8 +106,7 @@ class Connections:
         if not request.stream_output:
             with as_botocore_errors(request.url):
                 read_all(found)
-            if request.method != "HEAD":
-                require_document(response.status, response.headers, found.content)
+            require_document(request.method, response.status, response.headers, found.content)
         return found
 
     @contextmanager

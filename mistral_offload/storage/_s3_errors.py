@@ -219,7 +219,8 @@ def _is_error_page(error: Exception) -> bool:
     metadata = response.get("ResponseMetadata", {})
     headers = {name.title(): value for name, value in metadata.get("HTTPHeaders", {}).items()}
     is_client_error = 400 <= http_status(error) < 500 and http_status(error) not in (408, 429)
-    is_head = getattr(error, "operation_name", "") == "HeadObject"
+    # A missing blob has a plain 404, and some servers describe an empty body as a page.
+    is_head = getattr(error, "operation_name", "") == "HeadObject" and http_status(error) != 401
     has_code = error_code(error) not in ("", str(http_status(error)))
     return is_client_error and not is_head and not has_code and is_page(headers)
 

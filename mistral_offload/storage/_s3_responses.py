@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
-_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*\?>\s*|<!--.*?-->\s*)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL)
+_ROOT = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>\s*|<!--.*?-->\s*)*<(?:[\w.-]+:)?([\w.-]+)", re.DOTALL
+)
 
 _ROOTS = {
     "ListObjects": re.compile(r"List\w*Result"),
@@ -97,15 +99,15 @@ def reading_members() -> Generator[None]:
         raise IncompleteResponseError("a number or a time in it cannot be read") from error
 
 
-def require_document(status: int, headers: Mapping[str, Any], body: bytes) -> None:
-    """Check a successful response before botocore parses it as XML.
+def require_document(method: str, status: int, headers: Mapping[str, Any], body: bytes) -> None:
+    """Check a successful response before botocore parses it.
 
     Raises:
         NotS3Error: it is a web page, or other text.
     """
     if not 200 <= status < 300:
         return
-    if body and is_page(headers):
+    if (body or method == "HEAD") and is_page(headers):
         raise NotS3Error("it sent a web page")
     if body.strip() and not body.lstrip().startswith((b"<", b"\xef\xbb\xbf<")):
         raise NotS3Error("it sent no XML")
@@ -127,7 +129,7 @@ def _check_response(http_response: Any, model: Any, **_: object) -> None:
         require_written(headers)
     elif operation == "GetObject":
         require_object(headers)
-    elif is_page(headers):
+    elif http_response.content and is_page(headers):
         raise NotS3Error("it sent a web page")
     elif operation in ("DeleteObject", "AbortMultipartUpload"):
         if http_response.status_code != 204 and not _is_signed(headers):
