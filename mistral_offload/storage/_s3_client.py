@@ -47,6 +47,7 @@ def connect(config: BlobStorageConfig) -> Connection:
         from botocore.config import Config
         from botocore.credentials import Credentials
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+        from botocore.parsers import ResponseParserError
         from botocore.session import Session
 
         from mistral_offload.storage._s3_credentials import (
@@ -77,7 +78,7 @@ def connect(config: BlobStorageConfig) -> Connection:
     watch_credential_services(core)
     try:
         credentials = session.get_credentials()
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
         failure = as_service_error(error, config.profile_name, while_connecting=True)
         if failure is None:
             raise

@@ -16,6 +16,7 @@ from botocore import exceptions
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ContainerProvider, CredentialProvider
 from botocore.httpsession import URLLib3Session
+from botocore.parsers import ResponseParserError
 from botocore.utils import ContainerMetadataFetcher, get_environ_proxies
 
 if TYPE_CHECKING:
@@ -92,6 +93,10 @@ def as_service_error(
         return error
     if isinstance(error, exceptions.ClientError):
         return _refusal(error, profile)
+    if isinstance(error, ResponseParserError) and while_connecting:
+        return CredentialServiceError(
+            "STS or another credential service sent no readable response", is_transient=True
+        )
     if isinstance(error, exceptions.MetadataRetrievalError) or (
         isinstance(error, exceptions.CredentialRetrievalError)
         and error.kwargs.get("provider") in (_CONTAINER, _INSTANCE)

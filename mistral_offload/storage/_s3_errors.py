@@ -132,7 +132,10 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
         text = f"the response of {target.server} is incomplete: {error} ({target.operation})"
     elif isinstance(error, ResponseParserError):
         kind = StorageUnavailableError
-        text = f"the response of {target.server} is cut, or not XML ({target.operation})"
+        text = (
+            f"a response of {target.server}, or of a service that gives credentials, is cut or "
+            f"not XML ({target.operation})"
+        )
     elif isinstance(error, ClientError) and _is_error_page(error):
         kind = StorageConfigError
         status = http_status(error)
