@@ -47,6 +47,7 @@ def connect(config: BlobStorageConfig) -> Connection:
         from botocore.config import Config
         from botocore.credentials import Credentials
         from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+        from botocore.handlers import validate_bucket_name
         from botocore.parsers import ResponseParserError
         from botocore.session import Session
 
@@ -58,6 +59,7 @@ def connect(config: BlobStorageConfig) -> Connection:
         raise MissingExtraError("s3 storage", "s3") from error
     if config.ca_bundle is not None and not config.ca_bundle.exists():
         raise StorageConfigError(f"ca_bundle {str(config.ca_bundle)!r} does not exist")
+    validate_bucket_name({"Bucket": config.bucket_name})  # before credentials are requested
     core = Session()
     # For the clients of STS and SSO that give credentials; the store retries.
     core.set_default_client_config(
@@ -78,6 +80,8 @@ def connect(config: BlobStorageConfig) -> Connection:
     watch_credential_services(core)
     try:
         credentials = session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()  # now: those of a role are requested here
     except (BotoCoreError, ClientError, ResponseParserError) as error:
         failure = as_service_error(error, config.profile_name, while_connecting=True)
         if failure is None:

@@ -128,7 +128,7 @@ def _refusal(error: exceptions.ClientError, profile: str | None) -> CredentialSe
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     role = _configured_role(profile)
     for_role = f" for the role {role}" if role else ""
-    if code in _BUSY or status in (408, 429) or status >= 500:
+    if code in _BUSY or _is_busy(status):
         return CredentialServiceError(
             f"{service} gave no credentials{for_role}: {error.operation_name}: {code}, "
             f"HTTP {status}",
@@ -252,14 +252,14 @@ class _InstanceWitness(CredentialProvider):
             return str(requests.send(request.prepare()).text)
 
         token = send("PUT", "latest/api/token", {"x-aws-ec2-metadata-token-ttl-seconds": "60"})
-        if requests.status >= 500 or requests.status in (408, 429):
+        if _is_busy(requests.status):
             raise _failure(service, requests.status)
         headers = {"x-aws-ec2-metadata-token": token} if requests.status == 200 else {}
         role = send("GET", _ROLES, headers).strip()
-        if requests.status == 404 or (requests.status == 200 and not role):
-            return
-        if requests.status != 200:
+        if _is_busy(requests.status):
             raise _failure(service, requests.status)
+        if requests.status != 200 or not role:  # no role, or the service of another cloud
+            return
         found = send("GET", _ROLES + role.split()[0], headers)
         if requests.status != 200:
             raise _failure(service, requests.status, role)
@@ -277,10 +277,14 @@ class _InstanceWitness(CredentialProvider):
         raise _failure(service, 0, role)
 
 
+def _is_busy(status: int) -> bool:
+    return status in (408, 429) or status >= 500
+
+
 def _failure(service: str, status: int, role: str | None = None) -> CredentialServiceError:
     """Return the error for a service without a proper response; status 0 means none at all."""
     for_role = f" for the role {role}" if role else ""
-    if 400 <= status < 500 and status not in (408, 429):
+    if status >= 400 and not _is_busy(status):
         return CredentialServiceError(
             f"{service} refused credentials{for_role}: HTTP {status}. Check the role that is "
             "attached to this machine, task or pod",
