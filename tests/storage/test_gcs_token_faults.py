@@ -62,6 +62,7 @@ import sys
 import urllib.request
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MistralOffloadError
+from mistral_offload.storage.gcs import GCSStore
 
 config = BlobStorageConfig(
     storage_provider="gcs", bucket_id="b", endpoint_url="https://127.0.0.1:1", retry_seconds=0
@@ -107,6 +108,7 @@ def test_the_metadata_server(tmp_path: Path) -> None:
             [sys.executable, "-c", CHILD, service.url],
             env=environment, capture_output=True, text=True, timeout=50, check=False,
         )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
     refusing, busy = ended.stdout.splitlines()
     assert refusing.startswith("refusing StorageAccessDeniedError Google's metadata server refused")
     assert "HTTP 404" in refusing
