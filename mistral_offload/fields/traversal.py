@@ -105,8 +105,8 @@ def _map(value: Any, name: str, visit: Visit) -> Any:
         )
         if isinstance(value, dict):
             return _copy_with_items(items, changed)
-        return {**items, **changed} if changed else value
-    if isinstance(value, Set | ValuesView | Sequence) and not isinstance(value, _TEXTS):
+        return {**items, **changed} if changed else items
+    if isinstance(items, Set | ValuesView | Sequence) and not isinstance(items, _TEXTS):
         return _map_collection(items, name, visit)
     return _map_dataclass(value, visit) if dataclasses.is_dataclass(value) else value
 
@@ -161,7 +161,7 @@ def _map_collection(value: Collection[Any], name: str, visit: Visit) -> Any:
     if not changed:
         return value
     items = [changed.get(index, item) for index, item in enumerate(value)]
-    return type(value)(items) if isinstance(value, set | frozenset) else items  # type: ignore[call-arg]
+    return type(value)(items) if isinstance(value, set | frozenset) else items
 
 
 def _map_members(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, cast
 
 from mistral_offload.errors import StorageAccessDeniedError, StorageUnavailableError
 
@@ -16,7 +17,7 @@ def token_fault(error: Exception) -> Fault | None:
     """
     from google.auth import exceptions as auth
 
-    if isinstance(error, auth.RefreshError) and error.retryable:
+    if isinstance(error, auth.RefreshError) and cast("Any", error).retryable:
         return StorageUnavailableError, (
             "Google's token service gave no token: it was busy or did not respond"
         )

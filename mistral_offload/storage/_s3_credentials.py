@@ -74,7 +74,9 @@ def watch_credential_services(session: Session) -> None:
     resolver: Any = session.get_component("credential_provider")
     known = {provider.METHOD for provider in resolver.providers}
     if _CONTAINER in known:
-        resolver.insert_before(_CONTAINER, ContainerProvider(fetcher=_ContainerFetcher()))
+        resolver.insert_before(
+            _CONTAINER, ContainerProvider(fetcher=cast("Any", _ContainerFetcher()))
+        )
     if _INSTANCE in known:
         resolver.insert_after(_INSTANCE, _InstanceWitness(session))
 
@@ -147,10 +149,11 @@ def _configured_role(profile: str | None) -> str | None:
     from botocore.session import Session
 
     try:
-        found = cast("Mapping[str, Any]", Session(profile=profile).get_scoped_config())
+        found = cast("Mapping[str, str]", Session(profile=profile).get_scoped_config())
+        role = found.get("role_arn")
     except exceptions.BotoCoreError:
-        found = {}
-    return found.get("role_arn") or os.environ.get("AWS_ROLE_ARN")
+        role = None
+    return role or os.environ.get("AWS_ROLE_ARN")
 
 
 def _is_service_address(address: str) -> bool:
@@ -169,7 +172,9 @@ class _Requests:
     """Sends requests of a metadata service, and keeps the status of the last response."""
 
     def __init__(self, timeout: float, proxies: Mapping[str, str] | None = None) -> None:
-        self._session: Any = URLLib3Session(timeout=timeout, proxies=cast("Any", proxies))
+        self._session: Any = URLLib3Session(
+            timeout=cast("Any", timeout), proxies=cast("Any", proxies)
+        )
         self.status = 0
 
     def send(self, request: Any) -> Any:
@@ -186,7 +191,7 @@ class _ContainerFetcher(ContainerMetadataFetcher):
 
     def __init__(self) -> None:
         self._requests = _Requests(_TIMEOUT_SECONDS)
-        super().__init__(session=cast("Any", self._requests), sleep=lambda _: None)
+        super().__init__(session=cast("Any", self._requests), sleep=cast("Any", lambda _: None))
 
     def retrieve_full_uri(
         self, full_url: str, headers: dict[str, str] | None = None

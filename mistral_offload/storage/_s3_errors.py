@@ -122,6 +122,7 @@ def translate_error(error: Exception, target: Target) -> MistralOffloadError | N
 
     from mistral_offload.storage._s3_credentials import as_service_error
 
+    kind: type[StorageError | StorageConfigError]
     if (service_error := as_service_error(error, target.profile)) is not None:
         kind = StorageUnavailableError if service_error.is_transient else StorageAccessDeniedError
         text = f"{service_error} ({target.operation})"

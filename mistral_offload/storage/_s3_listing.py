@@ -65,10 +65,10 @@ def _request(client: S3Client, bucket: str, prefix: str, place: Place | None) ->
     kind = place.kind if place else ""
     with reading_members():
         if place is not None and kind == "m":
-            return cast("Any", client).list_objects(**request, Marker=place.text)
+            return cast("Mapping[str, Any]", client.list_objects(**request, Marker=place.text))
         if place is not None:
             request[{"t": "ContinuationToken", "a": "StartAfter"}[kind]] = place.text
-        return cast("Any", client).list_objects_v2(**request)
+        return cast("Mapping[str, Any]", client.list_objects_v2(**request))
 
 
 def _blobs(found: Mapping[str, Any]) -> list[BlobStat]:
@@ -99,5 +99,6 @@ def _following(
 def _follows(found: Mapping[str, Any], key: str) -> bool:
     """Return True if every key of a page comes after a key."""
     after = key.encode()
-    keys = (str(entry.get("Key") or "") for entry in found.get("Contents") or [])
+    entries: list[dict[str, Any]] = found.get("Contents") or []
+    keys = (str(entry.get("Key") or "") for entry in entries)
     return all(each.encode() > after for each in keys)

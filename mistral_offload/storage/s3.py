@@ -189,7 +189,8 @@ class S3Store(BlobStore):
             sent = self._requests.upload_part(
                 Key=key, UploadId=upload, PartNumber=part.number, Body=part.data, **sums
             )
-            return {"PartNumber": part.number, "ETag": member_of(sent, "ETag"), **sums}
+            found = {"PartNumber": part.number, "ETag": member_of(sent, "ETag"), **sums}
+            return cast("CompletedPartTypeDef", found)
 
         digest = checksum
         return self._dialect.write(send)
@@ -415,7 +416,8 @@ class S3Store(BlobStore):
 
     def _head(self, key: str) -> dict[str, Any]:
         with reading_members():
-            return cast("Any", self._client.head_object(Bucket=self._bucket, Key=key))
+            found = self._client.head_object(Bucket=self._bucket, Key=key)
+            return cast("dict[str, Any]", found)
 
     def _exists(self, key: str) -> bool:
         try:
