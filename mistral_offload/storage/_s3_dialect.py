@@ -50,10 +50,11 @@ class Dialect:
         """Send a write that has no condition; without the checksum if the server refuses it."""
         from botocore.exceptions import ClientError
 
+        checksum = self.checksums  # another thread may find it out meanwhile
         try:
-            return send(condition=False, checksum=self.checksums)
+            return send(condition=False, checksum=checksum)
         except ClientError as error:
-            if not self.checksums or not may_refuse_headers(error):
+            if not checksum or not may_refuse_headers(error):
                 raise
             return self._send_with_less(send, error, [(False, False)], had_condition=False)
 

@@ -34,7 +34,7 @@ from mistral_offload.storage._s3_errors import (
     translate_code,
     translate_error,
 )
-from mistral_offload.storage._s3_listing import list_page
+from mistral_offload.storage._s3_pages import list_page
 from mistral_offload.storage._s3_multipart import (
     MULTIPART_BYTES,
     Part,

@@ -40,8 +40,8 @@ class Place(NamedTuple):
 def list_page(client: S3Client, bucket: str, prefix: str, token: str | None) -> Page:
     """Request a page of a listing: the first one, or that of the token.
 
-    A server that says that the listing continues, but not how, is asked for what follows the last
-    key: by ListObjectsV2, and by ListObjects if it does not know the former's parameter.
+    If the server says that the listing continues, but not how, the next page is what follows the
+    last key: by ListObjectsV2, or by ListObjects if the server ignores the former's parameter.
 
     Raises:
         IncompleteResponseError: the page lacks a member, or the listing cannot be continued.
@@ -53,7 +53,7 @@ def list_page(client: S3Client, bucket: str, prefix: str, token: str | None) -> 
         found = _request(client, bucket, prefix, place)
     if place is not None and place.kind == "m" and not _follows(found, place.text):
         raise IncompleteResponseError(
-            "the listing goes on, but the server neither says how nor takes the last key"
+            "the listing continues, but the server neither says how nor takes the last key"
         )
     blobs = _blobs(found)
     following = _following(found, blobs, is_first_version=place is not None and place.kind == "m")
@@ -92,7 +92,7 @@ def _following(
     if token and not is_first_version:
         return Place("t", token)
     if not blobs:
-        raise IncompleteResponseError("the listing goes on, but it has no NextContinuationToken")
+        raise IncompleteResponseError("the listing continues, but it has no NextContinuationToken")
     return Place("m" if is_first_version else "a", blobs[-1].key)
 
 
