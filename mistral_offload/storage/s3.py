@@ -34,13 +34,13 @@ from mistral_offload.storage._s3_errors import (
     translate_code,
     translate_error,
 )
-from mistral_offload.storage._s3_pages import list_page
 from mistral_offload.storage._s3_multipart import (
     MULTIPART_BYTES,
     Part,
     split_into_parts,
     upload_all,
 )
+from mistral_offload.storage._s3_pages import list_page
 from mistral_offload.storage._s3_responses import member_of, reading_members
 from mistral_offload.storage.single_flight import SingleFlight
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
