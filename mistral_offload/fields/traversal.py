@@ -107,7 +107,7 @@ def _map(value: Any, name: str, visit: Visit) -> Any:
             return _copy_with_items(items, changed)
         return {**items, **changed} if changed else items
     if isinstance(items, Set | ValuesView | Sequence) and not isinstance(items, _TEXTS):
-        return _map_collection(items, name, visit)
+        return _map_collection(value, name, visit)
     return _map_dataclass(value, visit) if dataclasses.is_dataclass(value) else value
 
 

@@ -184,6 +184,10 @@ class _Requests:
         return response
 
 
+def _no_pause(seconds: float) -> None:
+    pass
+
+
 class _ContainerFetcher(ContainerMetadataFetcher):
     """Requests credentials of a task or pod once; the store retries."""
 
@@ -191,7 +195,7 @@ class _ContainerFetcher(ContainerMetadataFetcher):
 
     def __init__(self) -> None:
         self._requests = _Requests(_TIMEOUT_SECONDS)
-        super().__init__(session=cast("Any", self._requests), sleep=cast("Any", lambda _: None))
+        super().__init__(session=cast("Any", self._requests), sleep=_no_pause)
 
     def retrieve_full_uri(
         self, full_url: str, headers: dict[str, str] | None = None

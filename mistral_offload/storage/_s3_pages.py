@@ -93,6 +93,9 @@ def _following(
         return Place("t", token)
     if not blobs:
         raise IncompleteResponseError("the listing continues, but it has no NextContinuationToken")
+    keys = [blob.key.encode() for blob in blobs]
+    if keys != sorted(keys):  # what follows the last key would not be the rest
+        raise IncompleteResponseError("the listing continues, but it has no token and no order")
     return Place("m" if is_first_version else "a", blobs[-1].key)
 
 

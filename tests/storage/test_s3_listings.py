@@ -49,6 +49,15 @@ def naming_a_token_without_a_page(request: Request) -> object:
     )
 
 
+def without_order(request: Request) -> object:
+    """List a folder before the keys beside it, as SeaweedFS does, and give no token."""
+    page = "".join(f"<Contents><Key>{key}</Key><Size>1</Size><LastModified>2026-05-04T10:00:00Z"
+                   "</LastModified></Contents>" for key in ("k/b/c", "k/a"))  # fmt: skip
+    return request.operation == "list" and request.respond(
+        200, f"<ListBucketResult><IsTruncated>true</IsTruncated>{page}</ListBucketResult>"
+    )
+
+
 def repeating_an_empty_page(request: Request) -> object:
     return request.operation == "list" and request.respond(
         200,
@@ -103,6 +112,7 @@ def test_a_full_page_that_says_nothing_may_not_be_the_last() -> None:
         ignoring_everything,
         naming_a_token_without_a_page,
         repeating_an_empty_page,
+        without_order,
         ignoring_the_prefix,
     ],
 )
