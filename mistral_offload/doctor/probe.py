@@ -14,7 +14,12 @@ from typing import Any, TypeVar
 
 from mistral_offload.doctor.configured_stores import ConfiguredStore
 from mistral_offload.doctor.findings import SharedFacts
-from mistral_offload.errors import BlobNotFoundError, StorageError, StorageUnavailableError
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    StorageConfigError,
+    StorageError,
+    StorageUnavailableError,
+)
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.field_reference import FIELD_ROOT, ContentForm, FieldReference
 from mistral_offload.payload.reference import Reference
@@ -153,9 +158,15 @@ class Probe:
             StorageError: the store fails in any other way than by not finding it.
         """
         try:
-            await self.store.get_async(self.key_of(_ABSENT))
+            found = await self.store.get_async(self.key_of(_ABSENT))
         except BlobNotFoundError:
             return
+        if found != _ABSENT:
+            raise StorageConfigError(
+                f"{self.target.config.description} is not a store: it sends {len(found):,} bytes "
+                "for a blob that was never written. Fix the endpoint, or whatever responds in "
+                "its place"
+            )
 
     async def listed(self) -> set[str]:
         """Return the keys of the probe's blobs that the store lists."""

@@ -99,7 +99,7 @@ class FieldOffloader:
         """Return the value with as many fields offloaded as needed to get below the threshold.
 
         Args:
-            value: anything; fields are found in models, dataclasses, lists, tuples, dictionaries.
+            value: anything; fields are found in models, dataclasses and collections.
             namespace: namespace of the workflow, part of the key.
             run_id: run id of the workflow, part of the key.
 
@@ -129,7 +129,7 @@ class FieldOffloader:
         """Return the value with its fields restored; a blob that several fields use is read once.
 
         Args:
-            value: anything; fields are found in models, dataclasses, lists, tuples, dictionaries.
+            value: anything; fields are found in models, dataclasses and collections.
             lazy: leave the values in the store, to be fetched by ``load()`` of the fields.
 
         Raises:

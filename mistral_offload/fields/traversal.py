@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+    Set,
+    ValuesView,
+)
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -23,15 +32,17 @@ _LEAVES: frozenset[type] = frozenset(
     {NoneType, bool, int, float, complex, str, bytes, bytearray, Decimal, UUID}
     | {date, datetime, time, timedelta}
 )
+_TEXTS = (str, bytes, bytearray, memoryview, range)
 _DEFAULT_NAME = "value"
 
 
 def map_fields(value: Any, visit: Visit) -> Any:
     """Replace each offloadable field in a value by the result of ``visit(name, field)``.
 
-    Fields are visited in a fixed order. Models, dataclasses, lists, tuples and dictionaries that
-    contain a changed field are copied; everything else is shared, and an unchanged value is
-    returned itself. The value of a field is not searched.
+    Fields are visited in a fixed order. Models, dataclasses and collections (lists, tuples, deques,
+    sets, mappings) that contain a changed field are copied; everything else is shared, and an
+    unchanged value is returned itself. The value of a field is not searched, and neither is an
+    iterator, which can be read only once.
 
     Raises:
         PayloadSerializationError: the value contains itself.
@@ -78,7 +89,7 @@ def _map(value: Any, name: str, visit: Visit) -> Any:
     if isinstance(value, BaseModel):
         return _map_model(value, visit)
     items: Any = value
-    if isinstance(value, list):
+    if isinstance(value, list | deque):
         numbered: Any = enumerate(items)
         changed = (
             _map_members(numbered, lambda _: name, visit) if _may_contain_fields(items) else {}
@@ -86,13 +97,17 @@ def _map(value: Any, name: str, visit: Visit) -> Any:
         return _copy_with_items(items, changed)
     if isinstance(value, tuple):
         return _map_tuple(items, name, visit)
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         changed = (
             _map_members(items.items(), lambda _: name, visit)
             if _may_contain_fields(items.values())
             else {}
         )
-        return _copy_with_items(items, changed)
+        if isinstance(value, dict):
+            return _copy_with_items(items, changed)
+        return {**items, **changed} if changed else items
+    if isinstance(items, Set | ValuesView | Sequence) and not isinstance(items, _TEXTS):
+        return _map_collection(value, name, visit)
     return _map_dataclass(value, visit) if dataclasses.is_dataclass(value) else value
 
 
@@ -133,6 +148,20 @@ def _map_tuple(value: tuple[Any, ...], name: str, visit: Visit) -> Any:
     items = [changed.get(index, item) for index, item in enumerate(value)]
     make: Any = getattr(value, "_make", type(value))
     return make(items)
+
+
+def _map_collection(value: Collection[Any], name: str, visit: Visit) -> Any:
+    """Map a set, or another collection without a constructor of its own: as a list if changed.
+
+    A set cannot contain fields, but objects that do, if these compare by identity.
+    """
+    if not _may_contain_fields(value):
+        return value
+    changed = _map_members(enumerate(value), lambda _: name, visit)
+    if not changed:
+        return value
+    items = [changed.get(index, item) for index, item in enumerate(value)]
+    return type(value)(items) if isinstance(value, set | frozenset) else items
 
 
 def _map_members(

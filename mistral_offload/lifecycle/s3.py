@@ -68,7 +68,8 @@ class S3Lifecycle(ReadableLifecycle):
     def _translate_error(self, error: Exception, operation: str) -> MistralOffloadError | None:
         endpoint, region = self.config.endpoint_url, self.config.region_name
         server = endpoint or (f"region {region}" if region else "the default region")
-        return translate_error(error, Target(operation, self.container, None, server))
+        profile = self.config.profile_name
+        return translate_error(error, Target(operation, self.container, None, server, profile))
 
     def _secrets(self) -> Collection[str]:
         return self._known_secrets

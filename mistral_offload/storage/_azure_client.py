@@ -130,12 +130,12 @@ class Clients:
         with self._credential_lock:
             if self._credential is None:
                 try:
-                    from azure.identity import DefaultAzureCredential
+                    from mistral_offload.storage._azure_credentials import DefaultCredential
+
+                    credential = DefaultCredential(_SILENT)
                 except ImportError as error:
                     raise MissingExtraError("Azure storage", "azure") from error
-                self._credential = SharedToken(
-                    DefaultAzureCredential(logger=_SILENT), self._config.retry_seconds
-                )
+                self._credential = SharedToken(credential, self._config.retry_seconds)
             return self._credential
 
 

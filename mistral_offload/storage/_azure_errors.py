@@ -210,6 +210,11 @@ def _classify_response(code: str, status: int, target: Target) -> tuple[ErrorKin
 def _classify_exception(error: Exception, target: Target) -> tuple[ErrorKind, str]:
     from azure.core.exceptions import ClientAuthenticationError
 
+    from mistral_offload.storage._azure_credentials import CredentialServiceError
+
+    if isinstance(error, CredentialServiceError):
+        kind = StorageUnavailableError if error.is_transient else StorageAccessDeniedError
+        return kind, error.message
     if isinstance(error, ClientAuthenticationError):
         if target.by_connection_string:
             return StorageConfigError, "AccountKey in azure_connection_string is not an account key"

@@ -15,6 +15,7 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from mistral_offload.storage._gcs_token_faults import token_fault
 from mistral_offload.storage._http_errors import is_untrusted_certificate, quoted
 from mistral_offload.storage.credential_requests import pending_error
 from mistral_offload.storage.response_form import checked_form, malformed_error
@@ -312,12 +313,15 @@ def _classify_exception(error: Exception, target: Target) -> tuple[ErrorKind, st
         if code:
             said = quoted(f"{code}: {sentence}", target.secrets)
             return StorageAccessDeniedError, f"the credentials were refused by {issuer}{said}"
-        if isinstance(error, auth.RefreshError) and not getattr(error, "retryable", False):
-            return StorageAccessDeniedError, (
-                f"the credentials were refused, or no token was requested from {issuer}: check "
-                "that the key is not deleted, that the account is not disabled, and this machine's "
-                "clock"
-            )
+    fault = token_fault(error)
+    if fault is not None:
+        return fault
+    if isinstance(error, auth.RefreshError) and not getattr(error, "retryable", False):
+        return StorageAccessDeniedError, (
+            f"the credentials were refused, or no token was requested from {target.issuer(True)}: "
+            "check that the key is not deleted, that the account is not disabled, and this "
+            "machine's clock"
+        )
     if isinstance(error, requests.RequestException) and isinstance(error, ValueError):
         # Never sent, or the response is not of this API.
         return StorageConfigError, f"{target.server} is not Google Cloud Storage: fix endpoint_url"

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from mistral_offload._credentials import strip_credential
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError
+from mistral_offload.storage._s3_responses import check_responses
 
 if TYPE_CHECKING:
-    from boto3 import Session
     from botocore.awsrequest import AWSRequest
     from botocore.config import Config
     from mypy_boto3_s3 import S3Client
@@ -27,6 +27,7 @@ _CREDENTIALS = {
 }
 """Attributes of botocore's credentials, and the variables they come from."""
 
+_CREDENTIALS_TIMEOUT_SECONDS = 10
 SIGNER = "mistral-offload-s3v4"
 _CONDITIONAL = ("PutObject", "CompleteMultipartUpload")
 _CONDITION = "mistral-offload-if-none-match"
@@ -47,21 +48,55 @@ def connect(config: BlobStorageConfig) -> Connection:
         MissingExtraError: boto3 is not installed.
         StorageConfigError: boto3 refuses the endpoint, the CA bundle does not exist, or a
             credential contains a character that no HTTP header carries.
+        CredentialServiceError, BotoCoreError: there are no credentials.
     """
     try:
         import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+        from botocore.handlers import validate_bucket_name
+        from botocore.parsers import ResponseParserError
+        from botocore.session import Session
+
+        from mistral_offload.storage._s3_credentials import (
+            as_service_error,
+            watch_credential_services,
+        )
     except ImportError as error:
         raise MissingExtraError("s3 storage", "s3") from error
     if config.ca_bundle is not None and not config.ca_bundle.exists():
         raise StorageConfigError(f"ca_bundle {str(config.ca_bundle)!r} does not exist")
+    validate_bucket_name({"Bucket": config.bucket_name})  # before credentials are requested
+    core = Session()
+    # For the clients of STS and SSO that give credentials; the store retries.
+    core.set_default_client_config(
+        Config(
+            connect_timeout=config.connect_timeout_seconds,
+            read_timeout=min(config.read_timeout_seconds, _CREDENTIALS_TIMEOUT_SECONDS),
+            retries={"mode": "standard", "total_max_attempts": 1},
+        )
+    )
     session = boto3.Session(
         aws_access_key_id=_revealed(config.aws_access_key_id),
         aws_secret_access_key=_revealed(config.aws_secret_access_key),
         aws_session_token=_revealed(config.aws_session_token),
         region_name=config.region_name,
         profile_name=config.profile_name,
+        botocore_session=core,
     )
-    secrets = _prepare_credentials(session)
+    watch_credential_services(core)
+    try:
+        credentials = session.get_credentials()
+        if credentials is not None:
+            credentials.get_frozen_credentials()  # now: those of a role are requested here
+    except (BotoCoreError, ClientError, ResponseParserError) as error:
+        failure = as_service_error(error, config.profile_name, while_connecting=True)
+        if failure is None:
+            raise
+        raise failure from error
+    if credentials is None:
+        raise NoCredentialsError  # now: the client would keep none for ever
+    secrets = _prepare_credentials(credentials)
 
     def create(endpoint_url: str | None) -> S3Client:
         settings = _settings(config, endpoint_url)
@@ -85,13 +120,16 @@ def connect(config: BlobStorageConfig) -> Connection:
     for operation in _UPLOADS:
         client.meta.events.register(f"before-sign.s3.{operation}", _skip_expect_continue)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
+    if not is_aws(client.meta.endpoint_url):
+        client.meta.events.register("before-sign.s3.DeleteObjects", _leave_checksums_out)
+    check_responses(client)
     for operation in _CONDITIONAL:
         _allow_condition(client, operation)
     return Connection(client, secrets)
 
 
-def _prepare_credentials(session: Session) -> tuple[str, ...]:
-    """Remove white space around the credentials that a session has found, and return them.
+def _prepare_credentials(found: Any) -> tuple[str, ...]:
+    """Remove white space around credentials, and return them.
 
     Those that are renewed, such as those of a role, are left alone: reading them would fetch new
     ones.
@@ -101,7 +139,6 @@ def _prepare_credentials(session: Session) -> tuple[str, ...]:
     """
     from botocore.credentials import Credentials
 
-    found: Any = session.get_credentials()
     if type(found) is not Credentials:
         return ()
     for name, variable in _CREDENTIALS.items():
@@ -190,6 +227,13 @@ def _add_condition(params: dict[str, Any], context: dict[str, Any], **_: object)
     condition = context.get(_CONDITION)
     if condition is not None:
         params["headers"]["If-None-Match"] = condition
+
+
+def _leave_checksums_out(request: AWSRequest, **_: object) -> None:
+    """Remove boto3's CRC32, which some servers refuse; Content-MD5 stays."""
+    for name in list(request.headers):
+        if name.lower().startswith(("x-amz-checksum-", "x-amz-sdk-checksum-")):
+            del request.headers[name]
 
 
 def _add_md5(request: AWSRequest, **_: object) -> None:

@@ -26,6 +26,7 @@ from mistral_offload._http_environment import check_proxy
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import StorageConfigError
 from mistral_offload.storage._http_connections import POOLS, socket_options
+from mistral_offload.storage._s3_responses import require_document
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
@@ -107,6 +108,7 @@ class Connections:
         if not request.stream_output:
             with as_botocore_errors(request.url):
                 read_all(found)
+            require_document(request.method, response.status, response.headers, found.content)
         return found
 
     @contextmanager

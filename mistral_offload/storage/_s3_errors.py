@@ -16,6 +16,7 @@ from mistral_offload.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from mistral_offload.storage._s3_responses import IncompleteResponseError, NotS3Error, is_page
 
 
 class Target(NamedTuple):
@@ -26,6 +27,8 @@ class Target(NamedTuple):
     key: str | None
     server: str
     """Region or endpoint, as text for an error message."""
+    profile: str | None = None
+    """The configured profile, which may name a role."""
 
 
 NOT_FOUND = (
@@ -42,6 +45,10 @@ _REGION = (
 _DIGEST = "the server received other bytes than were sent, or the sha256 argument was wrong"
 _BUSY = "the server cannot handle the request now: retry later"
 
+_NOT_S3 = (
+    "this is not an S3 server: fix endpoint_url, or whatever responds in the server's place, such "
+    "as a sign-in page or a proxy"
+)
 _TOO_SKEWED = "RequestTimeTooSkewed"
 _MAX_SKEW_SECONDS = 15 * 60
 
@@ -87,6 +94,13 @@ _BY_CODE: dict[str, tuple[type[StorageError | StorageConfigError], str]] = {
     ),
 }
 
+NOT_IMPLEMENTED = frozenset(("NotImplemented", "MethodNotAllowed", "NotSupported"))
+"""Codes of an operation that the server does not have."""
+
+_ABOUT_THE_BLOB = frozenset(
+    ("EntityTooLarge", "EntityTooSmall", "InvalidPart", "InvalidPartOrder", "KeyTooLongError")
+)
+
 _STATUS_IN_BATCH = {"AccessDenied": 403, "InternalError": 500, "ServiceUnavailable": 503}
 
 _PERMISSION = {
@@ -104,8 +118,30 @@ _PERMISSION = {
 def translate_error(error: Exception, target: Target) -> MistralOffloadError | None:
     """Return the error of this package for an exception of boto3, or None for any other."""
     from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
-    if isinstance(error, ClientError):
+    from mistral_offload.storage._s3_credentials import as_service_error
+
+    kind: type[StorageError | StorageConfigError]
+    if (service_error := as_service_error(error, target.profile)) is not None:
+        kind = StorageUnavailableError if service_error.is_transient else StorageAccessDeniedError
+        text = f"{service_error} ({target.operation})"
+    elif isinstance(error, NotS3Error):
+        kind, text = StorageConfigError, f"{_NOT_S3} ({target.operation}: {error})"
+    elif isinstance(error, IncompleteResponseError):
+        kind = StorageError
+        text = f"the response of {target.server} is incomplete: {error} ({target.operation})"
+    elif isinstance(error, ResponseParserError):
+        kind = StorageUnavailableError
+        text = (
+            f"a response of {target.server}, or of a service that gives credentials, is cut or "
+            f"not XML ({target.operation})"
+        )
+    elif isinstance(error, ClientError) and _is_error_page(error):
+        kind = StorageConfigError
+        status = http_status(error)
+        text = f"{_NOT_S3} ({target.operation}: it sent a web page, HTTP {status})"
+    elif isinstance(error, ClientError):
         code = _TOO_SKEWED if _is_clock_skewed(error) else error_code(error)
         kind, text = _classify_response(code, http_status(error), target)
         text = f"{text} ({target.operation}: {error_code(error)}, HTTP {http_status(error)})"
@@ -140,6 +176,28 @@ def http_status(error: Exception) -> int:
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def may_refuse_headers(error: Exception) -> bool:
+    """Return True for a refusal that may be about a header that the server does not know.
+
+    Servers use many codes for it; so every code counts that does not mean something else.
+    """
+    from mistral_offload.storage._s3_credentials import is_of_credential_service
+
+    refuses = http_status(error) in (400, 405, 415, 417, 422, 501) and not _has_meaning(error)
+    return refuses and not is_of_credential_service(error)
+
+
+def may_lack_operation(error: Exception) -> bool:
+    """Return True for a refusal that may be about an operation that the server does not have."""
+    unknown = http_status(error) in (400, 404, 405, 411, 415, 422, 501)
+    return unknown and (error_code(error) == "NoSuchKey" or not _has_meaning(error))
+
+
+def _has_meaning(error: Exception) -> bool:
+    code = error_code(error)
+    return code not in NOT_IMPLEMENTED and (code in _BY_CODE or code in _ABOUT_THE_BLOB)
+
+
 def _classify_response(
     code: str, status: int, target: Target
 ) -> tuple[type[StorageError | StorageConfigError], str]:
@@ -157,6 +215,18 @@ def _classify_response(
     if status in (408, 409, 429) or status >= 500:
         return StorageUnavailableError, f"{_BUSY}; server: {target.server}"
     return StorageError, "the server refused the request"
+
+
+def _is_error_page(error: Exception) -> bool:
+    """Return True if a refusal is a web page, and not a document of S3."""
+    response = getattr(error, "response", {})
+    metadata = response.get("ResponseMetadata", {})
+    headers = {name.title(): value for name, value in metadata.get("HTTPHeaders", {}).items()}
+    is_client_error = 400 <= http_status(error) < 500 and http_status(error) not in (408, 429)
+    # A missing blob has a plain 404, and some servers describe an empty body as a page.
+    is_head = getattr(error, "operation_name", "") == "HeadObject" and http_status(error) != 401
+    has_code = error_code(error) not in ("", str(http_status(error)))
+    return is_client_error and not is_head and not has_code and is_page(headers)
 
 
 def _is_clock_skewed(error: Exception) -> bool:

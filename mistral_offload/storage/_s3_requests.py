@@ -17,6 +17,7 @@ from botocore.response import StreamingBody
 from mistral_offload._http_dates import parse_http_date
 from mistral_offload.storage._s3_connections import Connections, as_botocore_errors, read_all
 from mistral_offload.storage._s3_multipart import PartReader
+from mistral_offload.storage._s3_responses import is_page, require_object, require_written
 from mistral_offload.storage._s3_templates import (
     NotRepeatableError,
     RequestTemplate,
@@ -88,7 +89,7 @@ class SignedRequests:
             **self._settings,
         )
         template = self._template("PutObject", Key)
-        if template is None:
+        if template is None or "ChecksumSHA256" not in request:
             put()
             return
         headers = {"x-amz-checksum-sha256": request["ChecksumSHA256"]}
@@ -96,8 +97,9 @@ class SignedRequests:
             headers["If-None-Match"] = request["IfNoneMatch"]
         response = self._send(template, Key, headers, Body)
         if response.status == 200:
+            require_written(response.headers)
             _drain(response)
-        elif response.status == 412:  # common, and never shown
+        elif response.status == 412 and not is_page(response.headers):  # common, and never shown
             _drain(response)
             raise ClientError(_precondition_failed(), "PutObject")
         else:
@@ -112,6 +114,7 @@ class SignedRequests:
         response = self._send(template, Key)
         if response.status != 200:
             return _read(self._hand_over(response, get))
+        require_object(response.headers)
         length = cast("Any", response.headers.get("Content-Length"))
         return _read(
             {
@@ -136,15 +139,16 @@ class SignedRequests:
             **request,
         )
         template = self._template("UploadPart", Key)
-        if template is None:
+        if template is None or "ChecksumSHA256" not in request:
             return upload()
         headers = {"x-amz-checksum-sha256": request["ChecksumSHA256"]}
         query = part_query(request["PartNumber"], request["UploadId"])
         response = self._send(template, Key, headers, Body, query)
         if response.status != 200:
             return self._hand_over(response, upload)
+        require_written(response.headers)
         _drain(response)
-        return {"ETag": response.headers["ETag"]}
+        return {"ETag": response.headers.get("ETag")}
 
     def _send(
         self,

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
-import threading
 import weakref
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import (
+    BlobCorruptedError,
     MistralOffloadError,
     StorageConfigError,
     StorageError,
@@ -24,10 +24,13 @@ from mistral_offload.errors import (
     StoreClosedError,
 )
 from mistral_offload.storage._s3_client import connect
+from mistral_offload.storage._s3_dialect import Dialect
 from mistral_offload.storage._s3_errors import (
+    NOT_IMPLEMENTED,
     Target,
     error_code,
     http_status,
+    may_lack_operation,
     translate_code,
     translate_error,
 )
@@ -37,17 +40,19 @@ from mistral_offload.storage._s3_multipart import (
     split_into_parts,
     upload_all,
 )
+from mistral_offload.storage._s3_pages import list_page
+from mistral_offload.storage._s3_responses import member_of, reading_members
+from mistral_offload.storage.single_flight import SingleFlight
 from mistral_offload.storage.store import BlobStat, BlobStore, FetchedBlob, Page
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, ListObjectsV2RequestTypeDef
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
     from mistral_offload.storage._s3_requests import SignedRequests
 
 _logger = logging.getLogger("mistral_offload.storage")
 
-_PAGE_BLOBS = 1000
 _BATCH_KEYS = 1000
 """Keys that one DeleteObjects request may have."""
 
@@ -68,9 +73,6 @@ _KEPT_HEADERS = (
     "BucketKeyEnabled",
 )
 """Members of a HEAD response that a copy has to repeat to keep them."""
-
-_NO_BATCHES = ("NotImplemented", "MethodNotAllowed")
-"""Error codes of servers without DeleteObjects."""
 
 
 class S3Store(BlobStore):
@@ -111,9 +113,9 @@ class S3Store(BlobStore):
         )
         self._bucket = config.bucket_name
         self._config = config
-        self._writes_conditionally = config.conditional_writes
+        self._dialect = Dialect(self._bucket, conditions=config.conditional_writes)
         self._copies_conditionally = True
-        self._connecting = threading.Lock()
+        self._connecting: SingleFlight[_Connected] = SingleFlight()
         self._connected: _Connected | None = None
         self._disconnect: weakref.finalize[[], S3Store] | None = None
         given = (config.aws_access_key_id, config.aws_secret_access_key, config.aws_session_token)
@@ -121,41 +123,27 @@ class S3Store(BlobStore):
 
     def _put(self, key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         digest = bytes.fromhex(sha256) if sha256 else hashlib.sha256(data).digest()
-        checksum = base64.b64encode(digest).decode()
-        put = partial(self._requests.put_object, Key=key, Body=data, ChecksumSHA256=checksum)
-        if overwrite:
-            put()
-            return True
-        if not self._writes_conditionally and self._exists(key):
-            return False
-        return self._create_if_absent(key, put)
 
-    def _create_if_absent(self, key: str, write: Callable[..., object]) -> bool:
-        """Write a blob unless the key is taken; return True if it was written."""
-        if self._writes_conditionally:
-            try:
-                write(IfNoneMatch="*")
-            except self._client.exceptions.ClientError as error:
-                if http_status(error) not in (409, 412, 501):
-                    raise
-                if http_status(error) == 412:
-                    return False
-                # 409: a concurrent writer is at the key, and may still fail. 501: not implemented.
-                if self._exists(key):
-                    return False
-                if http_status(error) == 409:
-                    raise
-            else:
-                return True
-        write()
-        if self._writes_conditionally:
-            self._writes_conditionally = False
-            _logger.warning(
-                "the server of s3 bucket %s does not support conditional writes: each put first "
-                "checks whether the blob exists, and two concurrent writers may both write it",
-                self._bucket,
-            )
-        return True
+        def put(*, condition: bool, checksum: bool) -> None:
+            options: dict[str, str] = {"IfNoneMatch": "*"} if condition else {}
+            if checksum:
+                options["ChecksumSHA256"] = base64.b64encode(digest).decode()
+            elif sha256 and hashlib.sha256(data).digest() != digest:
+                raise BlobCorruptedError(
+                    "the sha256 argument was wrong",
+                    provider=self.provider,
+                    container=self._bucket,
+                    key=key,
+                )
+            self._requests.put_object(Key=key, Body=data, **options)
+
+        if overwrite:
+            self._dialect.write(put)
+            return True
+        exists = partial(self._exists, key)
+        if not self._dialect.conditions and exists():
+            return False
+        return self._dialect.create(put, exists, trusts_refusal=True)
 
     def _write(self, physical_key: str, data: bytes, sha256: str | None, overwrite: bool) -> bool:
         if len(data) <= MULTIPART_BYTES:
@@ -185,38 +173,53 @@ class S3Store(BlobStore):
         return written
 
     def _create_upload(self, key: str) -> str:
-        created = self._client.create_multipart_upload(
-            Bucket=self._bucket, Key=key, ChecksumAlgorithm="SHA256", **self._object_settings()
-        )
-        return created["UploadId"]
+        def create(*, condition: bool, checksum: bool) -> Any:
+            options: Any = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
+            return self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=key, **options, **self._object_settings()
+            )
+
+        return str(member_of(self._dialect.write(create), "UploadId"))
 
     def _upload_part(
         self, key: str, upload: str, part: Part, checksum: str
     ) -> CompletedPartTypeDef:
-        sent = self._requests.upload_part(
-            Key=key,
-            UploadId=upload,
-            PartNumber=part.number,
-            Body=part.data,
-            ChecksumSHA256=checksum,
-        )
-        return {"PartNumber": part.number, "ETag": sent["ETag"], "ChecksumSHA256": checksum}
+        def send(*, condition: bool, checksum: bool) -> CompletedPartTypeDef:
+            sums: Any = {"ChecksumSHA256": digest} if checksum else {}
+            sent = self._requests.upload_part(
+                Key=key, UploadId=upload, PartNumber=part.number, Body=part.data, **sums
+            )
+            found = {"PartNumber": part.number, "ETag": member_of(sent, "ETag"), **sums}
+            return cast("CompletedPartTypeDef", found)
+
+        digest = checksum
+        return self._dialect.write(send)
 
     def _complete_upload(
         self, key: str, upload: str, parts: list[CompletedPartTypeDef], overwrite: bool
     ) -> bool:
-        complete = partial(
-            self._client.complete_multipart_upload,
-            Bucket=self._bucket,
-            Key=key,
-            UploadId=upload,
-            MultipartUpload={"Parts": parts},
-        )
+        def complete(*, condition: bool, checksum: bool) -> object:
+            listed: Any = parts
+            if not checksum:
+                listed = [
+                    {"PartNumber": part.get("PartNumber"), "ETag": part.get("ETag")}
+                    for part in parts
+                ]
+            options: Any = {"IfNoneMatch": "*"} if condition else {}
+            return self._client.complete_multipart_upload(
+                Bucket=self._bucket,
+                Key=key,
+                UploadId=upload,
+                MultipartUpload={"Parts": listed},
+                **options,
+            )
+
         try:
             if overwrite:
-                complete()
+                self._dialect.write(complete)
                 return True
-            return self._create_if_absent(key, complete)
+            exists = partial(self._exists, key)
+            return self._dialect.create(complete, exists, trusts_refusal=False)
         except self._client.exceptions.ClientError as error:
             # An earlier attempt, whose response was lost, has completed it already.
             if error_code(error) != "NoSuchUpload" or not self._exists(key):
@@ -259,14 +262,14 @@ class S3Store(BlobStore):
         return FetchedBlob(*self._requests.get_object(Key=key))
 
     def _stat(self, key: str) -> BlobStat:
-        found = self._client.head_object(Bucket=self._bucket, Key=key)
-        return BlobStat(key, found["ContentLength"], found["LastModified"])
+        found = self._head(key)
+        return BlobStat(key, member_of(found, "ContentLength"), member_of(found, "LastModified"))
 
     def _renew(self, key: str, before: datetime | None) -> bool:
-        found = cast("dict[str, Any]", self._client.head_object(Bucket=self._bucket, Key=key))
-        if before is not None and found["LastModified"] >= before:
+        found = self._head(key)
+        if before is not None and member_of(found, "LastModified") >= before:
             return False
-        if found["ContentLength"] > _COPY_BYTES:
+        if member_of(found, "ContentLength") > _COPY_BYTES:
             raise StorageError(
                 f"{found['ContentLength']:,} bytes cannot be renewed: S3 copies at most "
                 f"{_COPY_BYTES:,} bytes in one request. Put the blob again instead",
@@ -288,7 +291,7 @@ class S3Store(BlobStore):
             "Bucket": self._bucket,
             "Key": key,
             "CopySource": {"Bucket": self._bucket, "Key": key},
-            "CopySourceIfMatch": found["ETag"],
+            "CopySourceIfMatch": member_of(found, "ETag"),
             # S3 refuses a copy onto itself that replaces nothing.
             "MetadataDirective": "REPLACE",
             "Metadata": found.get("Metadata", {}),
@@ -329,6 +332,9 @@ class S3Store(BlobStore):
                 singly |= {keys[physical_key]: physical_key for physical_key in batch}
                 continue
             for physical_key, code in refused.items():
+                if code in NOT_IMPLEMENTED:
+                    singly[keys[physical_key]] = physical_key
+                    continue
                 failure = translate_code(code, Target("delete", self._bucket, physical_key, ""))
                 if isinstance(failure, StorageUnavailableError):
                     singly[keys[physical_key]] = physical_key
@@ -349,32 +355,25 @@ class S3Store(BlobStore):
                 Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True},
             )
         except self._client.exceptions.ClientError as error:
-            if error_code(error) not in _NO_BATCHES:
+            if not may_lack_operation(error):
                 raise
             return None
-        errors = response.get("Errors", ())
+        errors = response.get("Errors") or ()
         refused = {error.get("Key", ""): error.get("Code", "") for error in errors}
+        if not refused.keys() <= set(batch):  # it does not say which
+            return None
         return {key: code for key, code in refused.items() if code != "NoSuchKey"}
 
     def _list_page(self, prefix: str, token: str | None) -> Page:
-        request: ListObjectsV2RequestTypeDef = {
-            "Bucket": self._bucket,
-            "Prefix": prefix,
-            "MaxKeys": _PAGE_BLOBS,
-        }
-        if token:
-            request["ContinuationToken"] = token
-        found = self._client.list_objects_v2(**request)
-        entries = cast("list[dict[str, Any]]", found.get("Contents", []))
-        blobs = [BlobStat(entry["Key"], entry["Size"], entry["LastModified"]) for entry in entries]
-        return Page(blobs, found.get("NextContinuationToken"))
+        return list_page(self._client, self._bucket, prefix, token)
 
     def _translate_error(
         self, error: Exception, operation: str, key: str | None
     ) -> MistralOffloadError | None:
         endpoint, region = self._config.endpoint_url, self._config.region_name
         server = endpoint or (f"region {region}" if region else "the default region")
-        return translate_error(error, Target(operation, self._bucket, key, server))
+        profile = self._config.profile_name
+        return translate_error(error, Target(operation, self._bucket, key, server, profile))
 
     def _secrets(self) -> Collection[str]:
         return self._known_secrets
@@ -392,13 +391,12 @@ class S3Store(BlobStore):
     @property
     def _connection(self) -> _Connected:
         """Return what is created on first use: creating a client is not thread-safe."""
-        if self._connected is None:
-            with self._connecting:
-                if self._connected is None:
-                    self._connected = self._connect()
-        return self._connected
+        # Those who wait share a failure: each would otherwise wait for the credentials in turn.
+        return self._connected or self._connecting.run("connect", self._connect)
 
     def _connect(self) -> _Connected:
+        if self._connected is not None:
+            return self._connected
         client, secrets = connect(self._config)
         self._known_secrets += secrets
         from mistral_offload.storage._s3_connections import connections_of
@@ -409,15 +407,21 @@ class S3Store(BlobStore):
         connected = _Connected(client, requests)
         # A client has reference cycles, which would keep its sockets open for long.
         self._disconnect = weakref.finalize(self, connected.close)
+        self._connected = connected
         return connected
 
     def _close_connections(self) -> None:
         if self._disconnect is not None:
             self._disconnect()
 
+    def _head(self, key: str) -> dict[str, Any]:
+        with reading_members():
+            found = self._client.head_object(Bucket=self._bucket, Key=key)
+            return cast("dict[str, Any]", found)
+
     def _exists(self, key: str) -> bool:
         try:
-            self._client.head_object(Bucket=self._bucket, Key=key)
+            self._head(key)
         except self._client.exceptions.ClientError as error:
             if http_status(error) in (403, 404):  # without s3:ListBucket, a missing key is a 403
                 return False

@@ -40,6 +40,7 @@ from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
 from mistral_offload.storage import telemetry
 from mistral_offload.storage.error_cause import sanitize_cause
 from mistral_offload.storage.executor import StoreExecutor
+from mistral_offload.storage.listing_guard import ListingGuard
 from mistral_offload.storage.prefix import KeyPrefix
 from mistral_offload.storage.retries import RetryPolicy, requested_pause
 
@@ -283,13 +284,16 @@ class BlobStore(StoreExecutor, ABC):
 
     async def list_async(self, prefix: str = "") -> AsyncIterator[BlobStat]:
         """Async form of `list`; one hop to the store's own threads per page."""
-        page = await self.run_async(self._fetch_page, prefix, None)
+        guard = self._guard(prefix)
+        token: str | None = None
         while True:
+            page = await self.run_async(self._fetch_page, prefix, token)
+            guard.check([blob.key for blob in page.blobs], page.next_token)
             for blob in page.blobs:
                 yield self._with_logical_key(blob)
-            if page.next_token is None:
+            token = page.next_token
+            if token is None:
                 return
-            page = await self.run_async(self._fetch_page, prefix, page.next_token)
 
     def require_storable(self, key: str) -> None:
         """Check that a key is short enough for this store; makes no request.
@@ -439,10 +443,15 @@ class BlobStore(StoreExecutor, ABC):
             "list", physical_prefix or None, partial(self._list_page, physical_prefix, token)
         )
 
+    def _guard(self, prefix: str) -> ListingGuard:
+        return ListingGuard(self.provider, self._container, self._prefix.physical_prefix(prefix))
+
     def _iterate_pages(self, prefix: str) -> Iterator[BlobStat]:
+        guard = self._guard(prefix)
         token: str | None = None
         while True:
             page = self._fetch_page(prefix, token)
+            guard.check([blob.key for blob in page.blobs], page.next_token)
             yield from map(self._with_logical_key, page.blobs)
             token = page.next_token
             if token is None:

@@ -15,6 +15,7 @@ from mistral_offload.errors import (
     MistralOffloadError,
     StorageAccessDeniedError,
     StorageCheckError,
+    StorageConfigError,
 )
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
@@ -134,9 +135,14 @@ def _probe_read_or_write(store: BlobStore, key: str) -> None:
 
 def _probe_read(store: BlobStore, key: str) -> None:
     try:
-        store.get(key)
+        found = store.get(key)
     except BlobNotFoundError:
         return
+    if found != _PROBE:
+        raise StorageConfigError(
+            f"{store} is not a store: it sends {len(found):,} bytes for a blob that was never "
+            "written. Fix the endpoint, or whatever responds in its place"
+        )
 
 
 def _describe(problems: Mapping[str, MistralOffloadError]) -> str:

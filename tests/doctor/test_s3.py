@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from mistral_offload.config import BlobStorageConfig
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Outcome, examine
+from tests.servers.almost_s3 import AlmostS3, Request
 from tests.servers.proxy import CountingProxy
 from tests.servers.scripted import ScriptedServer
 from tests.servers.seaweed import Seaweed
@@ -163,10 +167,28 @@ async def test_no_right_to_delete(
     assert "s3:DeleteObject" in str(finding.remedy)
 
 
+async def test_a_web_page_is_no_store(local_platform: LocalPlatform) -> None:
+    headers = {"Content-Type": "text/html", "ETag": '"1"'}
+    for status in (200, 404):
+        page = partial(Request.respond, status=status, body="<!DOCTYPE html>", headers=headers)
+        with AlmostS3(page) as server:
+            config = BlobStorageConfig(
+                bucket_name="b",
+                endpoint_url=server.url,
+                region_name="r",
+                aws_access_key_id=SecretStr("AK"),
+                aws_secret_access_key=SecretStr("secret"),
+            )
+            findings = await findings_of(settings_for(local_platform, payloads=config))
+        finding = findings["payload_store.reach"]
+        assert finding.outcome is FAILED
+        assert "not an S3 server" in finding.detail
+
+
 async def test_a_server_that_ignores_the_condition(
     seaweed: Seaweed, bucket: str, seaweed_proxy: CountingProxy, local_platform: LocalPlatform
 ) -> None:
-    seaweed_proxy.answer("PUT", 200, skip=1)  # the second one, of the same blob
+    seaweed_proxy.answer("PUT", 200, skip=1, fields={"ETag": '"e"'})  # of the same blob
     config = s3_config(seaweed, bucket, endpoint_url=seaweed_proxy.url)
     findings = await findings_of(settings_for(local_platform, payloads=config))
     finding = findings["payload_store.create_if_absent"]

@@ -113,7 +113,7 @@ def test_a_token_for_another_audience_is_refused(
 
 
 def test_no_identity_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("azure.identity.DefaultAzureCredential", NoIdentity)
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda **_: NoIdentity())
     config = BlobStorageConfig(
         storage_provider=StorageProvider.AZURE,
         container_name="c",

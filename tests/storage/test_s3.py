@@ -18,7 +18,7 @@ import pytest
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import MissingExtraError, StorageConfigError, StorageError
-from mistral_offload.storage import _s3_client, s3
+from mistral_offload.storage import _s3_client, _s3_pages, s3
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.protection import ALWAYS, protection
 from mistral_offload.storage.s3 import S3Store
@@ -216,7 +216,7 @@ def test_a_slow_upload_is_not_cut_off_by_the_connect_timeout(
 def test_a_list_is_read_page_by_page(
     proxied: S3Store, seaweed_proxy: CountingProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s3, "_PAGE_BLOBS", 2)
+    monkeypatch.setattr(_s3_pages, "_PAGE_BLOBS", 2)
     keys = [f"k{number}" for number in range(5)]
     for key in keys:
         proxied.put(key, b"")

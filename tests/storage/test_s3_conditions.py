@@ -66,7 +66,7 @@ def test_a_blob_that_is_there_when_the_refusal_comes_stays(
 def test_a_refusal_of_something_else_is_an_error(
     refusing: S3Store, seaweed_proxy: CountingProxy
 ) -> None:
-    seaweed_proxy.answer("PUT", 501, NOT_IMPLEMENTED)
+    seaweed_proxy.answer("PUT", 501, NOT_IMPLEMENTED, times=3)
     with pytest.raises(StorageConfigError, match="NotImplemented, HTTP 501"):
         refusing.put("k", b"data")
     seaweed_proxy.clear()

@@ -291,7 +291,7 @@ def test_a_hook_that_answers_requests_answers_all_of_them(
 
     def simulate(request: AWSPreparedRequest, **_: object) -> AWSResponse:
         answered.append(request.method)
-        return empty_response(request.url, {})
+        return empty_response(request.url, {"ETag": '"e"'})
 
     caplog.set_level(logging.DEBUG, "mistral_offload.storage")
     store = hooked("before-send", simulate)
@@ -405,7 +405,7 @@ def test_credentials_are_renewed(
         "    'Expiration': (now + datetime.timedelta(seconds=60)).isoformat()}))\n"
     )
     profile(f"credential_process = {sys.executable} {script}\n")
-    seaweed_proxy.answer("PUT", 200, times=3)
+    seaweed_proxy.answer("PUT", 200, times=3, fields={"ETag": '"e"'})
     config = BlobStorageConfig(
         bucket_name="b", endpoint_url=seaweed_proxy.url, region_name="eu-west-3"
     )

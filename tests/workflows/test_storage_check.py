@@ -19,6 +19,7 @@ from mistral_offload.storage import MemoryStore
 from mistral_offload.workflows import WorkerSettings, storage_check
 from mistral_offload.workflows.storage_check import check_stores, warn_of_unknown_namespace
 from tests.bounds import in_background, until
+from tests.servers.almost_s3 import AlmostS3
 from tests.servers.process import free_ports
 from tests.servers.seaweed import Seaweed
 from tests.workflows import recordings
@@ -235,3 +236,35 @@ async def test_the_start_is_logged_once(
     (line,) = [r.getMessage() for r in caplog.records if r.name == "mistral_offload.worker"]
     assert "activity fields: from 1,048,576 bytes on, to s3 'b', prefix 'team'" in line
     assert "SECRET" not in line
+
+
+PAGE = {
+    "Content-Type": "text/html",
+    "ETag": '"1"',
+    "Last-Modified": "Mon, 04 May 2026 10:00:00 GMT",
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (200, PAGE, "<!DOCTYPE html><title>Sign in</title>"),
+        (404, PAGE, "<!DOCTYPE html><title>Not found</title>"),
+        (200, {}, ""),
+        (200, {**PAGE, "Content-Type": "application/json"}, '{"status": "up"}'),
+    ],
+    ids=["a page", "a page for what is missing", "nothing", "an API that serves every address"],
+)
+async def test_a_server_that_is_no_store_stops_the_worker(
+    status: int, headers: dict[str, str], body: str
+) -> None:
+    with AlmostS3(lambda request: request.respond(status, body, headers)) as server:
+        config = group(
+            bucket_name="b",
+            endpoint_url=server.url,
+            region_name="r",
+            aws_access_key_id="AK",
+            aws_secret_access_key="secret",
+        )
+        with pytest.raises(StorageCheckError, match="is not a"):
+            await check_stores(settings(temporal_payload_offloading=config), **BOTH)
