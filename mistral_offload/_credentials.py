@@ -58,10 +58,12 @@ def strip_credential(
     found = (_UNSENDABLE if spaces else _SPACE_OR_UNSENDABLE).search(stripped)
     if found is not None:
         position = found.start() + 1 + len(text) - len(text.lstrip(_WHITE_SPACE))
-        raise error_class(
+        problem = error_class(
             f"{setting} cannot be used: character {position} is {_described(found[0])}, which does "
             "not belong there. Copy the value again, without quotes and line breaks"
         )
+        del text, stripped, found  # error trackers show local variables
+        raise problem
     return stripped
 
 

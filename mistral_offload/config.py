@@ -84,6 +84,7 @@ class Config(BaseModel):
                 return
             except ValidationError as error:
                 problem = self.error_class(_summary(type(self).__name__, error))
+            del values  # error trackers show local variables
             raise problem  # outside of the except block, or pydantic's error would show the values
 
 

@@ -142,11 +142,13 @@ def _prepare_credentials(found: Any) -> tuple[str, ...]:
     if type(found) is not Credentials:
         return ()
     for name, variable in _CREDENTIALS.items():
-        text: str | None = getattr(found, name)
-        if text:
+        if getattr(found, name):  # in no local variable, which error trackers show
             setting = variable if found.method == "env" else f"{variable.lower()} of the profile"
-            text = strip_credential(text, setting, error_class=StorageConfigError)
-            setattr(found, name, text)
+            setattr(
+                found,
+                name,
+                strip_credential(getattr(found, name), setting, error_class=StorageConfigError),
+            )
     return tuple(filter(None, (found.access_key, found.secret_key, found.token)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def test_a_busy_service_is_transient_and_is_requested_again(
 ) -> None:
     with CredentialService(give_token, [fault] * 2) as service:
         managed(service)
-        credential = DefaultCredential()
+        credential = DefaultCredential(logging.getLogger("silent"))
         for attempt in (1, 2):
             with pytest.raises(CredentialServiceError) as failed:
                 credential.get_token(SCOPE)

@@ -145,6 +145,9 @@ def azure(monkeypatch: pytest.MonkeyPatch, service: Service) -> BlobStore:
     class Identity:
         get_token = staticmethod(service.request)
 
+        def close(self) -> None:
+            pass
+
     monkeypatch.setattr("azure.identity.DefaultAzureCredential", lambda **_: Identity())
     config = BlobStorageConfig(
         storage_provider=StorageProvider.AZURE,

@@ -307,7 +307,7 @@ SECRET = "secret-that-nobody-may-see"
     [
         ("AKIDNOBODYKNOWS", SECRET, StorageAccessDeniedError),
         (f"{SECRET}\nsecond-line", SECRET, StorageConfigError),
-        (f"{SECRET}”", SECRET, StorageAccessDeniedError),
+        (f"{SECRET}”", SECRET, StorageConfigError),
     ],
 )
 def test_no_secret_is_shown(
@@ -326,7 +326,7 @@ def test_no_secret_of_the_environment_is_shown(
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKID")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", f"token-{SECRET}\n")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", f"token-{SECRET}\nmore")
     caught = _caught(seaweed.endpoint_url)
     assert type(caught) is StorageConfigError
     assert SECRET not in shown(caught)
@@ -335,8 +335,12 @@ def test_no_secret_of_the_environment_is_shown(
 def _caught(endpoint_url: str, *keys: str) -> MistralOffloadError:
     names = ("aws_access_key_id", "aws_secret_access_key")
     given: dict[str, Any] = dict(zip(names, keys, strict=False))
-    store = S3Store(BlobStorageConfig(bucket_name="b", endpoint_url=endpoint_url, **given))
-    del given, keys
+    try:
+        store = S3Store(BlobStorageConfig(bucket_name="b", endpoint_url=endpoint_url, **given))
+    except MistralOffloadError as error:
+        return error
+    finally:
+        del given, keys
     assert SECRET not in repr(store)
     try:
         store.get("k")
