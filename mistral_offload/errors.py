@@ -463,17 +463,33 @@ class WorkflowFailedError(WorkflowError):
     """The execution ended without a result: failed, canceled, terminated or timed out.
 
     Attributes:
-        reason: the platform's error message, or None when it sent none.
+        reason: message of the original failure, which an activity or a child may have raised; None
+            when the platform sent none. Decoded if it was encrypted and this client has the keys.
+        failure_type: type of that failure, such as the exception's class; None when it is unknown.
+        causes: type and message of each exception that the failure was raised from, as far as the
+            platform sends them.
     """
 
-    def __init__(self, *, execution_id: str, status: str | None, reason: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        execution_id: str,
+        status: str | None,
+        reason: str | None,
+        failure_type: str | None = None,
+        causes: tuple[tuple[str | None, str], ...] = (),
+    ) -> None:
         cause = reason or "the platform gave no reason"
+        if failure_type and status == "FAILED":
+            cause = f"{failure_type}: {cause}"
         super().__init__(
             f"execution {execution_id!r} ended with status {status}: {cause}",
             execution_id=execution_id,
             status=status,
         )
         self.reason = reason
+        self.failure_type = failure_type
+        self.causes = causes
 
 
 class WorkflowTimeoutError(WorkflowError, TimeoutError):

@@ -30,6 +30,8 @@ MEMBERS = {
     "headers": {"x": "y"},
     "execution_id": "e",
     "status": "FAILED",
+    "failure_type": "TornPageError",
+    "causes": (("OSError", "disk full"),),
 }
 
 

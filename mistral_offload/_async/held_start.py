@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mistral_offload import _synchronization
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload.api import endpoints
-from mistral_offload.api.completion import execution_error, has_completed
+from mistral_offload.api.completion import has_completed
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_start import identify_start, may_have_arrived, started_before
 from mistral_offload.api.held_requests import held_timeout_ms
@@ -148,7 +148,7 @@ class AsyncHeldStart:
         sent = await self._http_async.send_async(operation, self._path, body=body, options=once)
         response = sent.response
         if not response.is_success and response.status_code != _CONFLICT:
-            error = execution_error(response)
+            error = await self._http_async.execution_error_async(operation, response)
             if isinstance(error, WorkflowTimeoutError):
                 return StartedExecution(error.execution_id)
             if error is not None:

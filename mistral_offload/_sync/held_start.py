@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/held_start.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 5898fb02ff9f0877
+# sha256 of the rest: 6cfd8e48e47eaecb
 
 """The start of an execution whose result is wanted, if possible in the same response."""
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from mistral_offload import _synchronization
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload.api import endpoints
-from mistral_offload.api.completion import execution_error, has_completed
+from mistral_offload.api.completion import has_completed
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_start import identify_start, may_have_arrived, started_before
 from mistral_offload.api.held_requests import held_timeout_ms
@@ -152,7 +152,7 @@ class SyncHeldStart:
         sent = self._http.send(operation, self._path, body=body, options=once)
         response = sent.response
         if not response.is_success and response.status_code != _CONFLICT:
-            error = execution_error(response)
+            error = self._http.execution_error(operation, response)
             if isinstance(error, WorkflowTimeoutError):
                 return StartedExecution(error.execution_id)
             if error is not None:

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 05de62ba87e98669
+# sha256 of the rest: ddf773579cce9866
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -18,7 +18,9 @@ from mistral_offload import _synchronization
 from mistral_offload._event_loops import is_exiting
 from mistral_offload._forks import ProcessBound
 from mistral_offload.api.body import RawJSON, render_body
+from mistral_offload.api.completion import execution_error, read_execution_error
 from mistral_offload.api.connection import CallOptions, Connection
+from mistral_offload.api.failures import find_in_failure, mark_unreadable
 from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -27,6 +29,7 @@ from mistral_offload.api.request_inputs import (
     render_inline_input,
 )
 from mistral_offload.api.response_body import limit_body
+from mistral_offload.api.response_values import EncodedValue
 from mistral_offload.api.responses import (
     connection_error,
     exit_error,
@@ -38,7 +41,13 @@ from mistral_offload.api.responses import (
 )
 from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
 from mistral_offload.api.unset import UNSET
-from mistral_offload.errors import MistralOffloadError, PayloadError, StorageError
+from mistral_offload.errors import (
+    APIConnectionError,
+    MistralOffloadError,
+    PayloadError,
+    StorageError,
+    WorkflowError,
+)
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import dump_named_json
@@ -206,10 +215,23 @@ class SyncHttp:
         Raises:
             PayloadError, StorageError: a value cannot be decoded, and the operation is not lenient.
         """
-        if operation.find_encoded is None:
-            return
+        if operation.find_encoded is not None:
+            values = operation.find_encoded(document)
+            self._decode_values(operation, values)
+
+    def execution_error(
+        self, operation: Operation[Any], response: httpx.Response
+    ) -> WorkflowError | None:
+        """Return the error of the execution itself that an error response reports, or None."""
+        members = read_execution_error(response)
+        if members is None:
+            return None
+        self._decode_values(operation, find_in_failure(members))
+        return execution_error(response, members)
+
+    def _decode_values(self, operation: Operation[Any], values: Iterable[EncodedValue]) -> None:
         encoder = self._connection.encoder
-        for value in operation.find_encoded(document):
+        for value in values:
             # Without payload settings, an envelope with nothing to decode is the user's own value.
             if not (value.needs_decoding or encoder.is_configured):
                 continue
@@ -219,6 +241,9 @@ class SyncHttp:
                 else:
                     value.replace(encoder.decode_value(value.payload))
             except (PayloadError, StorageError) as error:
+                if value.in_failure:
+                    mark_unreadable(value, error)
+                    continue
                 if not operation.lenient:
                     raise
                 _logger.warning("%s: a value was left encoded: %s", operation.name, error)
