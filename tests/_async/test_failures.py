@@ -72,10 +72,11 @@ async def failed_with(failure: Any, *, held: bool = False, **settings: Any) -> W
         else [httpx.Response(200, json=body)]
     )
     client = make_client(Recording(responses), namespace="n", **settings)
-    with pytest.raises(WorkflowFailedError) as caught:
-        if held:
-            await client.workflows.execute_workflow_and_wait_async("w", "e-1")
-        else:
+    if held:
+        with pytest.raises(WorkflowFailedError) as caught:
+            await client.workflows.execute_workflow_and_wait_async("w")
+    else:
+        with pytest.raises(WorkflowFailedError) as caught:
             await client.workflows.wait_for_workflow_completion_async("e-1")
     return caught.value
 

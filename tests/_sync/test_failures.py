@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_failures.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: eb52c358787bd29b
+# sha256 of the rest: ed98930884374e12
 
 """The original failure of an execution: its type, its message, and those of its causes."""
 
@@ -76,10 +76,11 @@ def failed_with(failure: Any, *, held: bool = False, **settings: Any) -> Workflo
         else [httpx.Response(200, json=body)]
     )
     client = make_client(Recording(responses), namespace="n", **settings)
-    with pytest.raises(WorkflowFailedError) as caught:
-        if held:
-            client.workflows.execute_workflow_and_wait("w", "e-1")
-        else:
+    if held:
+        with pytest.raises(WorkflowFailedError) as caught:
+            client.workflows.execute_workflow_and_wait("w")
+    else:
+        with pytest.raises(WorkflowFailedError) as caught:
             client.workflows.wait_for_workflow_completion("e-1")
     return caught.value
 
