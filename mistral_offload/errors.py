@@ -321,7 +321,22 @@ class StoreClosedError(StorageError):
 
 
 class APIConnectionError(MistralOffloadError):
-    """The platform sent no response: the connection failed or broke."""
+    """The platform sent no response: the connection failed or broke.
+
+    Attributes:
+        attempts: number of times the request was sent, or 0 if it is not known.
+        seconds: time from the first attempt to the end of the last one, pauses included.
+    """
+
+    attempts: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.attempts:
+            return text
+        noun = "attempt" if self.attempts == 1 else "attempts"
+        return f"{text}; gave up after {self.attempts} {noun} in {self.seconds:.1f} s"
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):

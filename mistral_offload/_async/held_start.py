@@ -8,7 +8,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from mistral_offload import _synchronization
-from mistral_offload._async.http import AsyncHttp
+from mistral_offload._async.http import AsyncHttp, warn_of_retry
 from mistral_offload.api import endpoints
 from mistral_offload.api.completion import has_completed
 from mistral_offload.api.connection import CallOptions
@@ -95,7 +95,8 @@ class AsyncHeldStart:
         http, given = self._http_async, self._start.given
         retries = http.retry_config(endpoints.EXECUTE_WORKFLOW, self._start.options)
         longest = retries.backoff.max_elapsed_time / 1000
-        deadline = time.monotonic() + longest
+        began = time.monotonic()
+        deadline = began + longest
         may_have_started = False
         unheld: Exception | None = None
         for attempt in count(1):
@@ -127,7 +128,11 @@ class AsyncHeldStart:
                 unheld, seconds = failure, 0.0
                 deadline = time.monotonic() + pause + longest
             elif retries.strategy == "none" or not retryable or time.monotonic() + pause > deadline:
+                if isinstance(failure, APIConnectionError):
+                    failure.attempts, failure.seconds = attempt, time.monotonic() - began
                 raise failure
+            if attempt == 1 and not unheld:
+                warn_of_retry(endpoints.EXECUTE_WORKFLOW, failure, deadline - time.monotonic())
             await _synchronization.sleep_async(pause)
             if arrived and (found := await self._find_after_async(failure)):
                 if unheld is not None:

@@ -35,7 +35,7 @@ from mistral_offload.api.responses import (
     to_model,
     unsendable_error,
 )
-from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
+from mistral_offload.api.retries import BackoffStrategy, RetryConfig, limit_connect, pause_seconds
 from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import (
     APIConnectionError,
@@ -56,6 +56,24 @@ _CONCURRENT_ENCODINGS = 4
 _MOST_REDIRECTS = 20
 
 _logger = logging.getLogger("mistral_offload")
+
+
+def warn_of_retry(
+    operation: Operation[Any], outcome: SendResult | Exception, seconds: float
+) -> None:
+    """Log a warning before the first retry of a request.
+
+    Args:
+        operation: the operation.
+        outcome: the response that is retried, or the error.
+        seconds: time left for retries.
+    """
+    text = str(outcome)
+    if isinstance(outcome, APIConnectionError):
+        text = str(outcome.args[0])
+    elif isinstance(outcome, SendResult):
+        text = f"{operation.name}: HTTP {outcome.response.status_code}"
+    _logger.warning("%s; retrying for up to %.0f s", text, max(seconds, 0))
 
 
 class SendResult(NamedTuple):
@@ -133,12 +151,15 @@ class AsyncHttp:
             client, operation, path=path, query=query, body=content, options=options
         )
         retries = self._connection.retry_config(operation, options)
-        deadline = time.monotonic() + retries.backoff.max_elapsed_time / 1000
+        started = time.monotonic()
+        deadline = started + retries.backoff.max_elapsed_time / 1000
         attempt = 0
         while True:
             attempt += 1
             outcome: SendResult | MistralOffloadError
             retryable, headers = False, None
+            if attempt > 1:
+                limit_connect(request, deadline - time.monotonic())
             try:
                 response = await _send_once_async(client, request)
                 streams = is_stream(operation, response)
@@ -148,8 +169,11 @@ class AsyncHttp:
             except httpx.LocalProtocolError:
                 outcome = unsendable_error(operation)
             except httpx.TransportError as error:
-                outcome = connection_error(operation, request, error)
+                outcome = connection_error(
+                    operation, request, error, own_client=self._given_client is None
+                )
                 outcome.__cause__ = error
+                outcome.attempts, outcome.seconds = attempt, time.monotonic() - started
                 retryable = is_retryable(operation, retries, error)
             except RuntimeError as error:
                 if not is_exiting():
@@ -164,6 +188,8 @@ class AsyncHttp:
                 if isinstance(outcome, MistralOffloadError):
                     raise outcome
                 return outcome
+            if attempt == 1:
+                warn_of_retry(operation, outcome, deadline - time.monotonic())
             await _synchronization.sleep_async(pause)
 
     @property

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/held_start.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 6cfd8e48e47eaecb
+# sha256 of the rest: 18107e0d4ecdee78
 
 """The start of an execution whose result is wanted, if possible in the same response."""
 
@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from mistral_offload import _synchronization
-from mistral_offload._sync.http import SyncHttp
+from mistral_offload._sync.http import SyncHttp, warn_of_retry
 from mistral_offload.api import endpoints
 from mistral_offload.api.completion import has_completed
 from mistral_offload.api.connection import CallOptions
@@ -99,7 +99,8 @@ class SyncHeldStart:
         http, given = self._http, self._start.given
         retries = http.retry_config(endpoints.EXECUTE_WORKFLOW, self._start.options)
         longest = retries.backoff.max_elapsed_time / 1000
-        deadline = time.monotonic() + longest
+        began = time.monotonic()
+        deadline = began + longest
         may_have_started = False
         unheld: Exception | None = None
         for attempt in count(1):
@@ -131,7 +132,11 @@ class SyncHeldStart:
                 unheld, seconds = failure, 0.0
                 deadline = time.monotonic() + pause + longest
             elif retries.strategy == "none" or not retryable or time.monotonic() + pause > deadline:
+                if isinstance(failure, APIConnectionError):
+                    failure.attempts, failure.seconds = attempt, time.monotonic() - began
                 raise failure
+            if attempt == 1 and not unheld:
+                warn_of_retry(endpoints.EXECUTE_WORKFLOW, failure, deadline - time.monotonic())
             _synchronization.sleep(pause)
             if arrived and (found := self._find_after(failure)):
                 if unheld is not None:

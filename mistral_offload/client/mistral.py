@@ -11,7 +11,7 @@ import httpx
 from mistral_offload import _forks
 from mistral_offload._async.client import AsyncMistral
 from mistral_offload._sync.client import SyncMistral
-from mistral_offload.api.connection import Connection
+from mistral_offload.api.connection import Connection, require_api_key
 from mistral_offload.api.retries import RetryConfig
 from mistral_offload.limits import DEFAULT_HOLD_SECONDS, DEFAULT_MAX_RESPONSE_BYTES
 
@@ -119,6 +119,8 @@ class Mistral(AsyncMistral, SyncMistral):
                 encryption=workflow_payload_encryption,
                 compression=workflow_payload_compression,
             )
+        if api_key is None and client is None and async_client is None:
+            require_api_key()
         self._connection = Connection(
             api_key=api_key,
             server=server,
