@@ -177,6 +177,9 @@ class AsyncHeldStart:
         except ConflictError:
             raise
         except (APIConnectionError, APIError) as error:
+            if isinstance(failure, APIConnectionError):
+                failure.attempts += error.attempts if isinstance(error, APIConnectionError) else 1
+                failure.seconds = time.monotonic() - self._began
             raise failure from error
 
     async def _find_async(self) -> StartedExecution | None:

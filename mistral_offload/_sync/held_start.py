@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/held_start.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 18107e0d4ecdee78
+# sha256 of the rest: 55a29bcbb0f93a2d
 
 """The start of an execution whose result is wanted, if possible in the same response."""
 
@@ -179,6 +179,9 @@ class SyncHeldStart:
         except ConflictError:
             raise
         except (APIConnectionError, APIError) as error:
+            if isinstance(failure, APIConnectionError):
+                failure.attempts += error.attempts if isinstance(error, APIConnectionError) else 1
+                failure.seconds = time.monotonic() - self._began
             raise failure from error
 
     def _find(self) -> StartedExecution | None:

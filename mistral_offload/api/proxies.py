@@ -32,9 +32,10 @@ def _is_direct(host: str) -> bool:
 
 
 def _masked(address: str) -> str:
-    """Return an address with asterisks instead of a password."""
+    """Return an address with asterisks instead of a password, or of a user name alone."""
     start, separator, server = address.rpartition("@")
     if not separator:
         return address
     scheme, slashes, credentials = start.rpartition("://")
-    return f"{scheme}{slashes}{credentials.partition(':')[0]}:***@{server}"
+    user, colon, _ = credentials.partition(":")  # without a colon, it may be a token
+    return f"{scheme}{slashes}{user + colon if colon else ''}***@{server}"
