@@ -74,6 +74,21 @@ def check_container(field: str, provider: str, name: str) -> None:
         )
 
 
+def check_address(field: str, url: str | None) -> None:
+    """Refuse a URL of a server without http or https, or without a host.
+
+    Raises:
+        StorageConfigError: the URL cannot be used; the text shows nothing of it.
+    """
+    if not url:
+        return
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise StorageConfigError(
+            f"{field} is not an http(s) address: write {field}='https://host' or 'http://host:port'"
+        )
+
+
 def check_connection_string(text: str) -> None:
     """Refuse what Azure's SDK would refuse in a connection string; no error shows its text.
 

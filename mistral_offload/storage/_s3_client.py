@@ -118,24 +118,6 @@ def is_aws(endpoint_url: str) -> bool:
     return (urlsplit(endpoint_url).hostname or "").endswith(_AWS_DOMAINS)
 
 
-def check_endpoint(endpoint_url: str | None) -> None:
-    """Refuse an endpoint that is not an http(s) address, or that contains a password.
-
-    Raises:
-        StorageConfigError: the endpoint cannot be used.
-    """
-    if endpoint_url is None:
-        return
-    parts = urlsplit(endpoint_url)
-    if parts.username is not None or parts.password is not None:
-        raise StorageConfigError(
-            "endpoint_url must not contain a user name or password: credentials go into "
-            "aws_access_key_id and aws_secret_access_key"
-        )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise StorageConfigError(f"endpoint_url {endpoint_url!r} is not an http(s) address")
-
-
 def _revealed(secret: SecretStr | None) -> str | None:
     return secret.get_secret_value() if secret else None
 

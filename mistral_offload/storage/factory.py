@@ -10,10 +10,9 @@ from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from mistral_offload._config_arguments import require_config
-from mistral_offload._storage_values import check_connection_string
+from mistral_offload._storage_values import check_address, check_connection_string
 from mistral_offload.config import BlobStorageConfig, StorageProvider
 from mistral_offload.errors import MissingExtraError, StorageConfigError
-from mistral_offload.storage._s3_client import check_endpoint
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
 from mistral_offload.storage.store import BlobStore
@@ -115,7 +114,7 @@ def require_usable(config: BlobStorageConfig) -> None:
 
             endpoint_of(each)
         elif each.storage_provider is StorageProvider.S3:
-            check_endpoint(each.endpoint_url)
+            check_address("endpoint_url", each.endpoint_url)
 
 
 def _is_installed(module: str) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.errors import (
@@ -22,7 +23,7 @@ from mistral_offload.errors import (
     StorageUnavailableError,
     StoreClosedError,
 )
-from mistral_offload.storage._s3_client import check_endpoint, connect
+from mistral_offload.storage._s3_client import connect
 from mistral_offload.storage._s3_errors import (
     Target,
     error_code,
@@ -101,7 +102,7 @@ class S3Store(BlobStore):
     def __init__(self, config: BlobStorageConfig) -> None:
         if not config.bucket_name:
             raise StorageConfigError("an S3 store needs bucket_name")
-        check_endpoint(config.endpoint_url)
+        _check_endpoint(config.endpoint_url)
         super().__init__(
             config.bucket_name,
             prefix=config.prefix,
@@ -373,6 +374,8 @@ class S3Store(BlobStore):
     ) -> MistralOffloadError | None:
         endpoint, region = self._config.endpoint_url, self._config.region_name
         server = endpoint or (f"region {region}" if region else "the default region")
+        if endpoint is None and self._connected is not None:
+            server = f"{self._connected.client.meta.endpoint_url} ({server})"
         return translate_error(error, Target(operation, self._bucket, key, server))
 
     def _secrets(self) -> Collection[str]:
@@ -438,3 +441,16 @@ def _in_batches(keys: Iterable[str]) -> Iterator[list[str]]:
     rest = iter(keys)
     while batch := list(islice(rest, _BATCH_KEYS)):
         yield batch
+
+
+def _check_endpoint(endpoint_url: str | None) -> None:
+    if endpoint_url is None:
+        return
+    parts = urlsplit(endpoint_url)
+    if parts.username is not None or parts.password is not None:
+        raise StorageConfigError(
+            "endpoint_url must not contain a user name or password: credentials go into "
+            "aws_access_key_id and aws_secret_access_key"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise StorageConfigError(f"endpoint_url {endpoint_url!r} is not an http(s) address")
