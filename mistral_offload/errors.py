@@ -51,7 +51,7 @@ for an area, and the narrow classes to recover from a particular condition::
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 __all__ = [
@@ -180,7 +180,16 @@ class PayloadTooLargeError(PayloadError):
 
 
 class PayloadSerializationError(PayloadError, TypeError):
-    """A value cannot be written as JSON."""
+    """A value cannot be written as JSON.
+
+    Attributes:
+        path: names of the members, and positions in lists, on the way to what cannot be written;
+            empty if it is the value itself, or if it is not known.
+    """
+
+    def __init__(self, message: str, *, path: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.path = tuple(path)
 
 
 class KeyTooLongError(PayloadError, ValueError):

@@ -31,6 +31,7 @@ MEMBERS = {
     "execution_id": "e",
     "status": "FAILED",
     "failure_type": "TornPageError",
+    "path": ("title",),
     "causes": (("OSError", "disk full"),),
 }
 
