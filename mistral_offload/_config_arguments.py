@@ -21,12 +21,11 @@ def require_config(value: object, kind: type[Config], setting: str) -> None:
     """
     if value is None or isinstance(value, kind):
         return
+    given = type(value).__name__
     if isinstance(value, BlobStorageConfig) and "storage_config" in kind.model_fields:
         line = f"{setting}={kind.__name__}(storage_config=BlobStorageConfig(…))"
     elif isinstance(value, Mapping):
         line = f"{setting}={kind.__name__}(**settings), where settings is your dict"
     else:
         line = f"{setting}={kind.__name__}(…)"
-    raise ConfigurationError(
-        f"{setting} must be a {kind.__name__}, not a {type(value).__name__}: write {line}"
-    )
+    raise ConfigurationError(f"{setting} must be a {kind.__name__}, not a {given}: write {line}")
