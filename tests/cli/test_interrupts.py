@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from tests.bounds import PATIENCE_SECONDS, kill, output_of, start
+from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line, start
 
 from .command import command_line
 
@@ -115,8 +115,7 @@ def test_threads_that_never_end_do_not_hold_a_command(waiting: str) -> None:
         text=True,
     )
     try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "waiting\n"
+        assert read_line(process) == "waiting\n"
         code, err = interrupt(process)
     finally:
         kill(process)

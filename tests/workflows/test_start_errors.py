@@ -11,6 +11,7 @@ import pytest
 
 from mistral_offload.errors import ConfigurationError, MissingExtraError
 from mistral_offload.workflows import WorkerSettings, run_worker
+from tests.bounds import within
 
 WORKER = """
 import asyncio, sys
@@ -86,6 +87,6 @@ raise ConfigurationError("of the program itself")
 async def test_a_caller_catches_the_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
     with pytest.raises(ConfigurationError, match="at least one workflow"):
-        await run_worker([], settings=WorkerSettings())
+        await within(run_worker([], settings=WorkerSettings()))
     assert not issubclass(ConfigurationError, SystemExit)
     assert issubclass(MissingExtraError, ConfigurationError)
