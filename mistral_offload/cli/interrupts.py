@@ -36,6 +36,14 @@ def ended_by_interrupts() -> Generator[None]:
     interrupted = threading.Event()
     threading.Thread(target=_watch, args=(receiver, interrupted), daemon=True).start()
     code: object = INTERRUPTED
+    report = sys.unraisablehook
+
+    def report_unless_interrupted(unraisable: sys.UnraisableHookArgs) -> None:
+        # An event loop that was interrupted while it was made fails again in its finalizer.
+        if not interrupted.is_set():
+            report(unraisable)
+
+    sys.unraisablehook = report_unless_interrupted
     try:
         yield
         code = 0
@@ -48,6 +56,7 @@ def ended_by_interrupts() -> Generator[None]:
     finally:
         if interrupted.is_set():
             _end(code if _ends_by_itself.is_set() else INTERRUPTED)
+        sys.unraisablehook = report
         signal.set_wakeup_fd(previous)
         os.close(sender)
 
