@@ -18,6 +18,7 @@ INTERRUPTED = 130
 """Exit code of an interrupted command: 128 and the number of SIGINT, as of shells."""
 
 _GRACE_SECONDS = 1.0
+_NOTICE_SECONDS = 1.0
 _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 _ends_by_itself = threading.Event()
@@ -39,8 +40,9 @@ def ended_by_interrupts() -> Generator[None]:
     report = sys.unraisablehook
 
     def report_unless_interrupted(unraisable: sys.UnraisableHookArgs) -> None:
-        # An event loop that was interrupted while it was made fails again in its finalizer.
-        if not interrupted.is_set():
+        # An event loop that was interrupted while it was made fails again in its finalizer. The
+        # thread that is told of the signal may not have run yet.
+        if not interrupted.wait(_NOTICE_SECONDS):
             report(unraisable)
 
     sys.unraisablehook = report_unless_interrupted
