@@ -41,7 +41,7 @@ def ended_by_interrupts() -> Generator[None]:
 
     def report_unless_interrupted(unraisable: sys.UnraisableHookArgs) -> None:
         # An event loop that was interrupted while it was made fails again in its finalizer. The
-        # thread that is told of the signal may not have run yet.
+        # thread that receives the signal may not have run yet.
         if not interrupted.wait(_NOTICE_SECONDS):
             report(unraisable)
 
