@@ -24,6 +24,9 @@ from typing_extensions import Self
 
 from mistral_offload._credentials import shown_url, strip_credential
 from mistral_offload._deferred_models import DEFER_BUILD
+from mistral_offload._sizes import ByteSize
+from mistral_offload._storage_values import check_container, check_prefix
+from mistral_offload._suggestions import did_you_mean
 from mistral_offload.errors import (
     BlobNotFoundError,
     ConfigurationError,
@@ -83,7 +86,7 @@ class Config(BaseModel):
                 super().__init__(**values)
                 return
             except ValidationError as error:
-                problem = self.error_class(_summary(type(self).__name__, error))
+                problem = self.error_class(_summary(type(self), error))
             del values  # error trackers show local variables
             raise problem  # outside of the except block, or pydantic's error would show the values
 
@@ -208,11 +211,11 @@ class BlobStorageConfig(Config):
         description="Age in seconds from which a blob that is read, or put again, becomes new to "
         "the bucket's expiry rules; 0 switches renewal off.",
     )
-    cache_memory_bytes: int = Field(default=DEFAULT_CACHE_MEMORY_BYTES, ge=0)
+    cache_memory_bytes: ByteSize = Field(default=DEFAULT_CACHE_MEMORY_BYTES, ge=0)
     cache_directory: Path | None = Field(
         default=None, description="Disk cache shared by the processes of one machine."
     )
-    cache_directory_bytes: int = Field(default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0)
+    cache_directory_bytes: ByteSize = Field(default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0)
 
     read_also: tuple[BlobStorageConfig, ...] = Field(
         default=(),
@@ -260,6 +263,8 @@ class BlobStorageConfig(Config):
                     f"{name} must not contain a backslash, which some servers take for a slash: "
                     "separate the parts of a prefix by /"
                 )
+        check_prefix(self.prefix or "")
+        check_container(needed, provider.value, str(getattr(self, needed)))
         if provider is StorageProvider.AZURE and not (
             bool(self.azure_connection_string) ^ bool(self.azure_storage_account_url)
         ):
@@ -309,8 +314,8 @@ class PayloadOffloadingConfig(Config):
     """
 
     storage_config: BlobStorageConfig
-    min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
-    history_min_size_bytes: int = Field(default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0)
+    min_size_bytes: ByteSize = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
+    history_min_size_bytes: ByteSize = Field(default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0)
     allow_other_namespaces: bool = Field(
         default=False,
         description="Let a worker read blobs of every namespace in the store, not only of its own.",
@@ -336,7 +341,7 @@ class FieldOffloadingConfig(Config):
     """
 
     storage_config: BlobStorageConfig
-    min_size_bytes: int = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
+    min_size_bytes: ByteSize = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
 
 
 class LostBlobConfig(Config):
@@ -475,16 +480,26 @@ class PayloadCompressionConfig(Config):
         ConfigurationError: a level or size is out of range.
     """
 
-    min_size_bytes: int = Field(default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES, ge=0)
+    min_size_bytes: ByteSize = Field(default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES, ge=0)
     algorithm_config: ZstdConfig = Field(default_factory=ZstdConfig)
-    max_decompressed_bytes: int = Field(default=DEFAULT_DECOMPRESSED_LIMIT_BYTES, ge=1)
+    max_decompressed_bytes: ByteSize = Field(default=DEFAULT_DECOMPRESSED_LIMIT_BYTES, ge=1)
 
 
-def _summary(name: str, error: ValidationError) -> str:
+def _summary(kind: type[Config], error: ValidationError) -> str:
     """Return the problems as ``location: message``, without any value."""
     problems: list[str] = []
     for item in error.errors(include_input=False, include_url=False):
         location = ".".join(str(part) for part in item["loc"])
-        text = item["msg"].removeprefix("Value error, ")
+        text = item["msg"].removeprefix("Value error, ").removeprefix("BlobStorageConfig: ")
+        if item["type"] == "extra_forbidden":
+            names = _field_names(kind, item["loc"][:-1])
+            text = f"there is no such field{did_you_mean(str(item['loc'][-1]), names)}"
         problems.append(f"{location}: {text}" if location else text)
-    return f"{name}: " + "; ".join(problems)
+    return f"{kind.__name__}: " + "; ".join(problems)
+
+
+def _field_names(kind: type[Config], location: tuple[int | str, ...]) -> list[str]:
+    """Return the names of the fields of a configuration, or of the one at a location within."""
+    field = location[0] if location else None
+    inner = {"storage_config": BlobStorageConfig, "read_also": BlobStorageConfig}
+    return list(inner.get(str(field), kind).model_fields)

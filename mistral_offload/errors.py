@@ -51,7 +51,7 @@ for an area, and the narrow classes to recover from a particular condition::
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 __all__ = [
@@ -180,7 +180,16 @@ class PayloadTooLargeError(PayloadError):
 
 
 class PayloadSerializationError(PayloadError, TypeError):
-    """A value cannot be written as JSON."""
+    """A value cannot be written as JSON.
+
+    Attributes:
+        path: names of the members, and positions in lists, on the way to what cannot be written;
+            empty if it is the value itself, or if it is not known.
+    """
+
+    def __init__(self, message: str, *, path: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.path = tuple(path)
 
 
 class KeyTooLongError(PayloadError, ValueError):
@@ -321,7 +330,22 @@ class StoreClosedError(StorageError):
 
 
 class APIConnectionError(MistralOffloadError):
-    """The platform sent no response: the connection failed or broke."""
+    """The platform sent no response: the connection failed or broke.
+
+    Attributes:
+        attempts: number of times the request was sent, or 0 if it is not known.
+        seconds: time from the first attempt to the end of the last one, pauses included.
+    """
+
+    attempts: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if not self.attempts:
+            return text
+        noun = "attempt" if self.attempts == 1 else "attempts"
+        return f"{text}; gave up after {self.attempts} {noun} in {self.seconds:.1f} s"
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
@@ -463,17 +487,33 @@ class WorkflowFailedError(WorkflowError):
     """The execution ended without a result: failed, canceled, terminated or timed out.
 
     Attributes:
-        reason: the platform's error message, or None when it sent none.
+        reason: message of the original failure, which an activity or a child may have raised; None
+            when the platform sent none. Decoded if it was encrypted and this client has the keys.
+        failure_type: type of that failure, such as the exception's class; None when it is unknown.
+        causes: type and message of each exception that the failure was raised from, as far as the
+            platform sends them.
     """
 
-    def __init__(self, *, execution_id: str, status: str | None, reason: str | None) -> None:
+    def __init__(
+        self,
+        *,
+        execution_id: str,
+        status: str | None,
+        reason: str | None,
+        failure_type: str | None = None,
+        causes: tuple[tuple[str | None, str], ...] = (),
+    ) -> None:
         cause = reason or "the platform gave no reason"
+        if failure_type and status == "FAILED":
+            cause = f"{failure_type}: {cause}"
         super().__init__(
             f"execution {execution_id!r} ended with status {status}: {cause}",
             execution_id=execution_id,
             status=status,
         )
         self.reason = reason
+        self.failure_type = failure_type
+        self.causes = causes
 
 
 class WorkflowTimeoutError(WorkflowError, TimeoutError):

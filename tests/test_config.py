@@ -38,7 +38,10 @@ from mistral_offload.limits import MIB
         ),
         ({"bucket_name": "b", "aws_access_key_id": "AKIA"}, "go together"),
         ({"storage_provider": "S3", "bucket_name": "b"}, "storage_provider"),
-        ({"bucket_name": "b", "bucket": "b"}, "bucket: Extra inputs"),
+        (
+            {"bucket_name": "b", "bucket": "b"},
+            "bucket: .*mean bucket_id or bucket_name",
+        ),
         ({"bucket_name": "b", "prefix": "a\\b"}, "prefix must not contain a backslash"),
         ({"bucket_name": "a\\b"}, "bucket_name must not contain a backslash"),
         ({"storage_provider": "gcs", "bucket_id": "a\\b"}, "bucket_id must not contain"),

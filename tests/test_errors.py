@@ -30,6 +30,9 @@ MEMBERS = {
     "headers": {"x": "y"},
     "execution_id": "e",
     "status": "FAILED",
+    "failure_type": "TornPageError",
+    "path": ("title",),
+    "causes": (("OSError", "disk full"),),
 }
 
 

@@ -8,9 +8,9 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from mistral_offload import _synchronization
-from mistral_offload._async.http import AsyncHttp
+from mistral_offload._async.http import AsyncHttp, warn_of_retry
 from mistral_offload.api import endpoints
-from mistral_offload.api.completion import execution_error, has_completed
+from mistral_offload.api.completion import has_completed
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_start import identify_start, may_have_arrived, started_before
 from mistral_offload.api.held_requests import held_timeout_ms
@@ -95,7 +95,8 @@ class AsyncHeldStart:
         http, given = self._http_async, self._start.given
         retries = http.retry_config(endpoints.EXECUTE_WORKFLOW, self._start.options)
         longest = retries.backoff.max_elapsed_time / 1000
-        deadline = time.monotonic() + longest
+        began = time.monotonic()
+        deadline = began + longest
         may_have_started = False
         unheld: Exception | None = None
         for attempt in count(1):
@@ -127,7 +128,11 @@ class AsyncHeldStart:
                 unheld, seconds = failure, 0.0
                 deadline = time.monotonic() + pause + longest
             elif retries.strategy == "none" or not retryable or time.monotonic() + pause > deadline:
+                if isinstance(failure, APIConnectionError):
+                    failure.attempts, failure.seconds = attempt, time.monotonic() - began
                 raise failure
+            if attempt == 1 and not unheld:
+                warn_of_retry(endpoints.EXECUTE_WORKFLOW, failure, deadline - time.monotonic())
             await _synchronization.sleep_async(pause)
             if arrived and (found := await self._find_after_async(failure)):
                 if unheld is not None:
@@ -148,7 +153,7 @@ class AsyncHeldStart:
         sent = await self._http_async.send_async(operation, self._path, body=body, options=once)
         response = sent.response
         if not response.is_success and response.status_code != _CONFLICT:
-            error = execution_error(response)
+            error = await self._http_async.execution_error_async(operation, response)
             if isinstance(error, WorkflowTimeoutError):
                 return StartedExecution(error.execution_id)
             if error is not None:
@@ -172,6 +177,9 @@ class AsyncHeldStart:
         except ConflictError:
             raise
         except (APIConnectionError, APIError) as error:
+            if isinstance(failure, APIConnectionError):
+                failure.attempts += error.attempts if isinstance(error, APIConnectionError) else 1
+                failure.seconds = time.monotonic() - self._began
             raise failure from error
 
     async def _find_async(self) -> StartedExecution | None:

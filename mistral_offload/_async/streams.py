@@ -136,7 +136,7 @@ class AsyncEventStream(Generic[T]):
                     self._note_cut()
             except httpx.TransportError as error:
                 operation, request = self._call.operation, self._response.request
-                raise connection_error(operation, request, error) from error
+                raise connection_error(operation, request, error, own_client=False) from error
             else:
                 self._frames = self._read_frames(chunk)
 

@@ -13,7 +13,6 @@ from mistral_offload._async.catalog import AsyncCatalog
 from mistral_offload._async.held_start import AsyncHeldStart
 from mistral_offload.api import endpoints
 from mistral_offload.api.completion import (
-    execution_error,
     has_completed,
     poll_pauses,
     still_running_error,
@@ -350,12 +349,10 @@ class AsyncWorkflows(AsyncCatalog):
             return await self._adopt_async(
                 execution_id, body["wait_for_result"], body["timeout_seconds"], options
             )
-        if (
-            body["wait_for_result"]
-            and not response.is_success
-            and (error := execution_error(response))
-        ):
-            raise error
+        if body["wait_for_result"] and not response.is_success:
+            error = await self._http_async.execution_error_async(operation, response)
+            if error is not None:
+                raise error
         return await self._http_async.read_async(operation, response)
 
     async def _adopt_async(

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/held_start.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 5898fb02ff9f0877
+# sha256 of the rest: 55a29bcbb0f93a2d
 
 """The start of an execution whose result is wanted, if possible in the same response."""
 
@@ -12,9 +12,9 @@ from itertools import count
 from typing import Any, NamedTuple
 
 from mistral_offload import _synchronization
-from mistral_offload._sync.http import SyncHttp
+from mistral_offload._sync.http import SyncHttp, warn_of_retry
 from mistral_offload.api import endpoints
-from mistral_offload.api.completion import execution_error, has_completed
+from mistral_offload.api.completion import has_completed
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_start import identify_start, may_have_arrived, started_before
 from mistral_offload.api.held_requests import held_timeout_ms
@@ -99,7 +99,8 @@ class SyncHeldStart:
         http, given = self._http, self._start.given
         retries = http.retry_config(endpoints.EXECUTE_WORKFLOW, self._start.options)
         longest = retries.backoff.max_elapsed_time / 1000
-        deadline = time.monotonic() + longest
+        began = time.monotonic()
+        deadline = began + longest
         may_have_started = False
         unheld: Exception | None = None
         for attempt in count(1):
@@ -131,7 +132,11 @@ class SyncHeldStart:
                 unheld, seconds = failure, 0.0
                 deadline = time.monotonic() + pause + longest
             elif retries.strategy == "none" or not retryable or time.monotonic() + pause > deadline:
+                if isinstance(failure, APIConnectionError):
+                    failure.attempts, failure.seconds = attempt, time.monotonic() - began
                 raise failure
+            if attempt == 1 and not unheld:
+                warn_of_retry(endpoints.EXECUTE_WORKFLOW, failure, deadline - time.monotonic())
             _synchronization.sleep(pause)
             if arrived and (found := self._find_after(failure)):
                 if unheld is not None:
@@ -152,7 +157,7 @@ class SyncHeldStart:
         sent = self._http.send(operation, self._path, body=body, options=once)
         response = sent.response
         if not response.is_success and response.status_code != _CONFLICT:
-            error = execution_error(response)
+            error = self._http.execution_error(operation, response)
             if isinstance(error, WorkflowTimeoutError):
                 return StartedExecution(error.execution_id)
             if error is not None:
@@ -174,6 +179,9 @@ class SyncHeldStart:
         except ConflictError:
             raise
         except (APIConnectionError, APIError) as error:
+            if isinstance(failure, APIConnectionError):
+                failure.attempts += error.attempts if isinstance(error, APIConnectionError) else 1
+                failure.seconds = time.monotonic() - self._began
             raise failure from error
 
     def _find(self) -> StartedExecution | None:

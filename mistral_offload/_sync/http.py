@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 05de62ba87e98669
+# sha256 of the rest: 64f0b480617b62ab
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -18,7 +18,9 @@ from mistral_offload import _synchronization
 from mistral_offload._event_loops import is_exiting
 from mistral_offload._forks import ProcessBound
 from mistral_offload.api.body import RawJSON, render_body
+from mistral_offload.api.completion import execution_error, read_execution_error
 from mistral_offload.api.connection import CallOptions, Connection
+from mistral_offload.api.failures import find_in_failure, mark_unreadable
 from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -27,6 +29,7 @@ from mistral_offload.api.request_inputs import (
     render_inline_input,
 )
 from mistral_offload.api.response_body import limit_body
+from mistral_offload.api.response_values import EncodedValue
 from mistral_offload.api.responses import (
     connection_error,
     exit_error,
@@ -36,9 +39,15 @@ from mistral_offload.api.responses import (
     to_model,
     unsendable_error,
 )
-from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
+from mistral_offload.api.retries import BackoffStrategy, RetryConfig, limit_connect, pause_seconds
 from mistral_offload.api.unset import UNSET
-from mistral_offload.errors import MistralOffloadError, PayloadError, StorageError
+from mistral_offload.errors import (
+    APIConnectionError,
+    MistralOffloadError,
+    PayloadError,
+    StorageError,
+    WorkflowError,
+)
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import dump_named_json
@@ -51,6 +60,24 @@ _CONCURRENT_ENCODINGS = 4
 _MOST_REDIRECTS = 20
 
 _logger = logging.getLogger("mistral_offload")
+
+
+def warn_of_retry(
+    operation: Operation[Any], outcome: SendResult | Exception, seconds: float
+) -> None:
+    """Log a warning before the first retry of a request.
+
+    Args:
+        operation: the operation.
+        outcome: the response that is retried, or the error.
+        seconds: time left for retries.
+    """
+    text = str(outcome)
+    if isinstance(outcome, APIConnectionError):
+        text = str(outcome.args[0])
+    elif isinstance(outcome, SendResult):
+        text = f"{operation.name}: HTTP {outcome.response.status_code}"
+    _logger.warning("%s; retrying for up to %.0f s", text, max(seconds, 0))
 
 
 class SendResult(NamedTuple):
@@ -128,12 +155,15 @@ class SyncHttp:
             client, operation, path=path, query=query, body=content, options=options
         )
         retries = self._connection.retry_config(operation, options)
-        deadline = time.monotonic() + retries.backoff.max_elapsed_time / 1000
+        started = time.monotonic()
+        deadline = started + retries.backoff.max_elapsed_time / 1000
         attempt = 0
         while True:
             attempt += 1
             outcome: SendResult | MistralOffloadError
             retryable, headers = False, None
+            if attempt > 1:
+                limit_connect(request, deadline - time.monotonic())
             try:
                 response = _send_once(client, request)
                 streams = is_stream(operation, response)
@@ -143,8 +173,11 @@ class SyncHttp:
             except httpx.LocalProtocolError:
                 outcome = unsendable_error(operation)
             except httpx.TransportError as error:
-                outcome = connection_error(operation, request, error)
+                outcome = connection_error(
+                    operation, request, error, own_client=self._given_client is None
+                )
                 outcome.__cause__ = error
+                outcome.attempts, outcome.seconds = attempt, time.monotonic() - started
                 retryable = is_retryable(operation, retries, error)
             except RuntimeError as error:
                 if not is_exiting():
@@ -159,6 +192,8 @@ class SyncHttp:
                 if isinstance(outcome, MistralOffloadError):
                     raise outcome
                 return outcome
+            if attempt == 1:
+                warn_of_retry(operation, outcome, deadline - time.monotonic())
             _synchronization.sleep(pause)
 
     @property
@@ -206,10 +241,23 @@ class SyncHttp:
         Raises:
             PayloadError, StorageError: a value cannot be decoded, and the operation is not lenient.
         """
-        if operation.find_encoded is None:
-            return
+        if operation.find_encoded is not None:
+            values = operation.find_encoded(document)
+            self._decode_values(operation, values)
+
+    def execution_error(
+        self, operation: Operation[Any], response: httpx.Response
+    ) -> WorkflowError | None:
+        """Return the error of the execution itself that an error response reports, or None."""
+        members = read_execution_error(response)
+        if members is None:
+            return None
+        self._decode_values(operation, find_in_failure(members))
+        return execution_error(response, members)
+
+    def _decode_values(self, operation: Operation[Any], values: Iterable[EncodedValue]) -> None:
         encoder = self._connection.encoder
-        for value in operation.find_encoded(document):
+        for value in values:
             # Without payload settings, an envelope with nothing to decode is the user's own value.
             if not (value.needs_decoding or encoder.is_configured):
                 continue
@@ -219,6 +267,9 @@ class SyncHttp:
                 else:
                     value.replace(encoder.decode_value(value.payload))
             except (PayloadError, StorageError) as error:
+                if value.in_failure:
+                    mark_unreadable(value, error)
+                    continue
                 if not operation.lenient:
                     raise
                 _logger.warning("%s: a value was left encoded: %s", operation.name, error)

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 5229c5d37c6b79e6
+# sha256 of the rest: bf3ed0ec4da11004
 
 """Streams of events and log records, read as they arrive."""
 
@@ -140,7 +140,7 @@ class SyncEventStream(Generic[T]):
                     self._note_cut()
             except httpx.TransportError as error:
                 operation, request = self._call.operation, self._response.request
-                raise connection_error(operation, request, error) from error
+                raise connection_error(operation, request, error, own_client=False) from error
             else:
                 self._frames = self._read_frames(chunk)
 

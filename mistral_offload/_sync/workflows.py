@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 4efc7d36c3fe1688
+# sha256 of the rest: a8643fcd75d64bec
 
 """``client.workflows``: start workflows and wait for their results."""
 
@@ -17,7 +17,6 @@ from mistral_offload._sync.catalog import SyncCatalog
 from mistral_offload._sync.held_start import SyncHeldStart
 from mistral_offload.api import endpoints
 from mistral_offload.api.completion import (
-    execution_error,
     has_completed,
     poll_pauses,
     still_running_error,
@@ -352,12 +351,10 @@ class SyncWorkflows(SyncCatalog):
             return self._adopt(
                 execution_id, body["wait_for_result"], body["timeout_seconds"], options
             )
-        if (
-            body["wait_for_result"]
-            and not response.is_success
-            and (error := execution_error(response))
-        ):
-            raise error
+        if body["wait_for_result"] and not response.is_success:
+            error = self._http.execution_error(operation, response)
+            if error is not None:
+                raise error
         return self._http.read(operation, response)
 
     def _adopt(

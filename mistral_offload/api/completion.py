@@ -9,6 +9,7 @@ from typing import Any, cast
 import httpx
 
 from mistral_offload._backoff import backoff_pauses
+from mistral_offload.api.failures import read_failures
 from mistral_offload.api.models import ExecutionStatus, WorkflowExecutionResponse
 from mistral_offload.errors import (
     PayloadDecodeError,
@@ -44,18 +45,19 @@ def has_completed(execution: WorkflowExecutionResponse) -> bool:
         return True
     if execution.status in _RUNNING_STATUSES:
         return False
-    raise WorkflowFailedError(
-        execution_id=execution.execution_id,
-        status=_status_text(execution.status),
-        reason=_failure_message(execution.model_extra or {}, execution.result),
+    raise _failed_error(
+        execution.execution_id,
+        _status_text(execution.status),
+        execution.model_extra or {},
+        execution.result,
     )
 
 
-def execution_error(response: httpx.Response) -> WorkflowError | None:
-    """Return the error of the execution itself that an error response reports, or None.
+def read_execution_error(response: httpx.Response) -> dict[str, Any] | None:
+    """Return the body of an error response if it describes an execution, else None.
 
     The platform sends such a response to a start request with ``wait_for_result``. None means that
-    the body describes no execution: the request itself failed.
+    the request itself failed.
     """
     try:
         body = load_json(response.content)
@@ -64,18 +66,22 @@ def execution_error(response: httpx.Response) -> WorkflowError | None:
     if not isinstance(body, dict):
         return None
     members = cast("dict[str, Any]", body)
-    execution_id, status = members.get("execution_id"), members.get("status")
-    if not isinstance(execution_id, str):
-        return None
+    return members if isinstance(members.get("execution_id"), str) else None
+
+
+def execution_error(response: httpx.Response, members: dict[str, Any]) -> WorkflowError | None:
+    """Return the error of the execution itself that an error response reports, or None.
+
+    Args:
+        response: the response.
+        members: its body, with decoded failures; see `read_execution_error`.
+    """
+    execution_id, status = str(members["execution_id"]), members.get("status")
     if response.status_code == _REQUEST_TIMEOUT:
         return still_running_error(execution_id, "after the platform ended the request (HTTP 408)")
     if not isinstance(status, str):
         return None
-    return WorkflowFailedError(
-        execution_id=execution_id,
-        status=status,
-        reason=_failure_message(members, members.get("detail")),
-    )
+    return _failed_error(execution_id, status, members, members.get("detail"))
 
 
 def still_running_error(execution_id: str, limit: str) -> WorkflowTimeoutError:
@@ -102,13 +108,20 @@ def poll_pauses(interval: float | None) -> Iterator[float]:
     )
 
 
-def _failure_message(members: dict[str, Any], fallback: Any) -> str | None:
-    failure = members.get("failure")
-    if isinstance(failure, dict):
-        message = cast("dict[str, Any]", failure).get("message")
-        if isinstance(message, str):
-            return message
-    return fallback if isinstance(fallback, str) else None
+def _failed_error(
+    execution_id: str, status: str | None, members: dict[str, Any], fallback: Any
+) -> WorkflowFailedError:
+    failures = read_failures(members)
+    message, kind = failures[0] if failures else (None, None)
+    if message is None and isinstance(fallback, str):
+        message = fallback
+    return WorkflowFailedError(
+        execution_id=execution_id,
+        status=status,
+        reason=message,
+        failure_type=kind,
+        causes=tuple((cause.type, cause.message or "") for cause in failures[1:]),
+    )
 
 
 def _status_text(status: ExecutionStatus | str | None) -> str | None:

@@ -42,6 +42,8 @@ _ACCEPTED_CODINGS = "gzip, deflate"
 """Content codings that are read; others can turn a few bytes into gigabytes in a single step."""
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
+_KEY_VARIABLES = ("MISTRAL_API_KEY", "MISTRAL_SA_TOKEN_PATH")
+
 USER_AGENT = f"mistral-offload/{__version__} python/{platform.python_version()}"
 
 
@@ -153,13 +155,20 @@ class Connection:
     def retry_config(self, operation: Operation[object], options: CallOptions) -> RetryConfig:
         """Return the call's retries, else the client's, else the default of the operation.
 
-        By default only idempotent operations are retried.
+        By default only idempotent operations are retried, for 30 s or for ``timeout_ms`` if that
+        is given and shorter.
         """
         if "retries" in options:
             return options["retries"] or NO_RETRIES
         if self._retries is not None:
             return self._retries
-        return DEFAULT_RETRIES if operation.idempotent else NO_RETRIES
+        if not operation.idempotent:
+            return NO_RETRIES
+        timeout_ms = options.get("timeout_ms") or self._timeout_ms
+        backoff = DEFAULT_RETRIES.backoff
+        if not timeout_ms or timeout_ms >= backoff.max_elapsed_time:
+            return DEFAULT_RETRIES
+        return replace(DEFAULT_RETRIES, backoff=replace(backoff, max_elapsed_time=timeout_ms))
 
     def _authorization(self) -> str | None:
         """Return the Authorization header: key given, else token file, else MISTRAL_API_KEY."""
@@ -175,6 +184,19 @@ class Connection:
                 return None
             key = strip_credential(key, "MISTRAL_API_KEY")
         return key if key.lower().startswith("bearer ") else f"Bearer {key}"
+
+
+def require_api_key() -> None:
+    """Check that a variable of the environment provides the API key; reads no file.
+
+    Raises:
+        ConfigurationError: none does.
+    """
+    if not any(os.environ.get(name) for name in _KEY_VARIABLES):
+        raise ConfigurationError(
+            f"there is no API key: write Mistral(api_key=…), or set {' or '.join(_KEY_VARIABLES)}. "
+            "The local platform of mistral-offload dev prints the key it accepts"
+        )
 
 
 def read_service_account_token(path: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar, cast
 
-from mistral_offload.api import models, request_inputs, response_values
+from mistral_offload.api import failures, models, request_inputs, response_values
 from mistral_offload.api.operation import EVENT_STREAM, Operation
 
 T = TypeVar("T")
@@ -89,7 +89,7 @@ EXECUTE_REGISTRATION: Final = _post(
 
 GET_EXECUTION: Final = _get(
     "executions.get_workflow_execution", _EXECUTION, models.WorkflowExecutionResponse,
-    find_encoded=response_values.find_in_result,
+    find_encoded=failures.find_in_execution,
 )  # fmt: skip
 SIGNAL_EXECUTION: Final = _post(
     "executions.signal_workflow_execution", f"{_EXECUTION}/signals", models.SignalWorkflowResponse,

@@ -25,6 +25,7 @@ class EncodedValue:
     Attributes:
         payload: the value as it arrived, with its encoding options.
         patches: JSON patches whose values are encrypted one by one; they replace ``payload``.
+        in_failure: True for the texts of a failure, which stay encoded if they cannot be decoded.
     """
 
     _container: Any = field(repr=False)
@@ -32,11 +33,12 @@ class EncodedValue:
     payload: EncodedPayload = field(repr=False)
     patches: list[Any] | None = field(default=None, repr=False)
     _in_event: bool = False
+    in_failure: bool = False
 
     @property
     def needs_decoding(self) -> bool:
         """True when the payload has encoding options; an envelope may also hold plain JSON."""
-        return bool(self.payload.options)
+        return self.in_failure or bool(self.payload.options)
 
     def replace(self, value: Any) -> None:
         """Put the decoded value into the document."""

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from pydantic import ValidationError as PydanticValidationError
 
 from mistral_offload.api.operation import EVENT_STREAM, Operation
+from mistral_offload.api.proxies import describe_proxy
 from mistral_offload.api.retries import RetryConfig
 from mistral_offload.api.sse import EventTooLargeError, Frame
 from mistral_offload.errors import (
@@ -143,16 +144,32 @@ def event_too_large(
 
 
 def connection_error(
-    operation: Operation[Any], request: httpx.Request, error: httpx.TransportError
+    operation: Operation[Any],
+    request: httpx.Request,
+    error: httpx.TransportError,
+    *,
+    own_client: bool,
 ) -> APIConnectionError:
-    """Return the error for a request without a response; its URL is shown without secrets."""
+    """Return the error for a request without a response; its URL is shown without secrets.
+
+    Args:
+        operation: the operation.
+        request: the request.
+        error: httpx's error.
+        own_client: True if the HTTP client was not given by the caller, so that a proxy comes from
+            the environment.
+    """
     error_class = (
         APITimeoutError if isinstance(error, httpx.TimeoutException) else APIConnectionError
     )
     url = request.url.copy_with(query=None, username=None, password=None)
+    server = url.copy_with(path="/")
+    found = describe_proxy(str(server)) if own_client else None
+    proxy = f"the proxy {found}" if found else "any proxy"
     return error_class(
-        f"{operation.name}: no response from {request.method} {url}: check the URL, the network "
-        f"and any proxy ({type(error).__name__}: {error or 'no details'})"
+        f"{operation.name}: no response from {request.method} {url}: check server_url "
+        f"{str(server).rstrip('/')!r}, the network and {proxy} "
+        f"({type(error).__name__}: {error or 'no details'})"
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import httpx
+
 from mistral_offload._backoff import backoff_pause
 from mistral_offload._http_dates import seconds_until
 
@@ -72,6 +74,23 @@ DEFAULT_RETRIES = RetryConfig(
     )
 )
 """Default for idempotent operations; all others are sent once."""
+
+
+_SHORTEST_CONNECT_SECONDS = 1.0
+
+
+def limit_connect(request: httpx.Request, left: float) -> None:
+    """Let a retry connect no longer than the time left for retries, so that it bounds an outage.
+
+    Args:
+        request: the request; its connect timeout is shortened.
+        left: seconds left for retries.
+    """
+    timeout = dict(request.extensions.get("timeout", {}))
+    given = timeout.get("connect")
+    longest = max(left, _SHORTEST_CONNECT_SECONDS)
+    timeout["connect"] = longest if given is None else min(given, longest)
+    request.extensions["timeout"] = timeout
 
 
 def pause_seconds(

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from mistral_offload.cli.json_output import write_json
-from mistral_offload.errors import ConfigurationError, MissingExtraError, MistralOffloadError
+from mistral_offload.cli.interrupts import ended_by_interrupts
+
+if TYPE_CHECKING:
+    from mistral_offload.errors import MistralOffloadError
 
 
 def main() -> None:
     """Run the command line; the entry point of the console script.
 
     Exit codes: 0 success; 1 failure; 2 the command cannot work as given (a wrong option, a wrong
-    setting, a package that is not installed).
+    setting, a package that is not installed); 130 interrupted by Ctrl-C.
 
     With ``--json``, an error is also printed on stdout as a JSON document.
     """
+    with ended_by_interrupts():
+        _run()
+
+
+def _run() -> None:
+    # Imported here, and not above, so that Ctrl-C meanwhile prints no traceback.
+    from mistral_offload.errors import ConfigurationError, MissingExtraError, MistralOffloadError
+
     try:
         from mistral_offload.cli.app import app
     except ModuleNotFoundError as error:
@@ -33,6 +43,8 @@ def main() -> None:
 
 def _fail(error: MistralOffloadError, code: int) -> NoReturn:
     """Print an error without a traceback, since its message states the remedy, and exit."""
+    from mistral_offload.cli.json_output import write_json
+
     if "--json" in sys.argv:  # not parsed, since the options may be what is wrong
         write_json({"error": {"type": type(error).__name__, "message": str(error)}})
     sys.stderr.write(f"mistral-offload: {error}\n")

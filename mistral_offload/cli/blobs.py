@@ -18,7 +18,12 @@ from mistral_offload.cleanup.usage import Usage, UsageReport, add_up
 from mistral_offload.cli.blobs_gc import gc
 from mistral_offload.cli.blobs_renew import renew
 from mistral_offload.cli.output import JsonOption, Output, aged, sized
-from mistral_offload.cli.settings import ConfigOption, load_settings
+from mistral_offload.cli.settings import (
+    ConfigOption,
+    WaitOption,
+    load_settings,
+    temporal_connection,
+)
 from mistral_offload.errors import ConfigurationError, StorageError
 
 if TYPE_CHECKING:
@@ -107,6 +112,7 @@ def rm(
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Skip the confirmation.")] = False,
+    wait: WaitOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -118,7 +124,7 @@ def rm(
     """
     output = Output(as_json)
     failures: dict[str, StorageError] = {}
-    plan = asyncio.run(_plan(load_settings(config), execution, run_id or [], key or []))
+    plan = asyncio.run(_plan(load_settings(config), execution, run_id or [], key or [], wait))
     if plan.open_ids and not while_running:
         raise ConfigurationError(
             "nothing was deleted: executions that may need these blobs are still running: "
@@ -139,14 +145,17 @@ def rm(
 
 
 async def _plan(
-    settings: WorkerSettings, execution: str, run_ids: list[str], keys: list[str]
+    settings: WorkerSettings,
+    execution: str,
+    run_ids: list[str],
+    keys: list[str],
+    wait: float | None,
 ) -> ErasurePlan:
     from mistral_offload.cleanup.erasure import plan_erasure
     from mistral_offload.cleanup.temporal_executions import TemporalExecutions
-    from mistral_offload.environment.temporal_client import open_temporal_client
 
     inventory = Inventory.of(settings, read_also=True)
-    async with open_temporal_client(settings) as client:
+    async with temporal_connection(settings, wait) as client:
         temporal = TemporalExecutions(client)
         return await plan_erasure(inventory, temporal, execution, run_ids, keys=keys)
 

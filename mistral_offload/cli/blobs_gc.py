@@ -16,7 +16,12 @@ from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.retention import Decision, Rules, choose_retention
 from mistral_offload.cleanup.usage import Usage
 from mistral_offload.cli.output import JsonOption, Output, sized
-from mistral_offload.cli.settings import ConfigOption, load_settings
+from mistral_offload.cli.settings import (
+    ConfigOption,
+    WaitOption,
+    load_settings,
+    temporal_connection,
+)
 
 if TYPE_CHECKING:
     from mistral_offload.cleanup.garbage_collection import CollectionReport
@@ -71,6 +76,7 @@ def gc(
             "an earlier run or a child of one it still knows.",
         ),
     ] = False,
+    wait: WaitOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -104,6 +110,7 @@ def gc(
                 delete=delete,
                 allow_empty_namespace=allow_empty_namespace,
                 advance=advance,
+                wait=wait,
             )
         )
     output.show(
@@ -120,13 +127,13 @@ async def _collect(
     delete: bool,
     allow_empty_namespace: bool,
     advance: Callable[[int], None],
+    wait: float | None,
 ) -> tuple[Rules, CollectionReport]:
     from mistral_offload.cleanup.garbage_collection import collect_garbage
     from mistral_offload.cleanup.temporal_executions import TemporalExecutions
-    from mistral_offload.environment.temporal_client import open_temporal_client
 
     inventory = Inventory.of(settings)
-    async with open_temporal_client(settings) as client:
+    async with temporal_connection(settings, wait) as client:
         temporal = TemporalExecutions(client)
         rules = make_rules(temporal.namespace, await temporal.retention())
         report = await collect_garbage(

@@ -12,7 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mistral_offload.cli.output import JsonOption, Output, sized
-from mistral_offload.cli.settings import ConfigOption, load_settings
+from mistral_offload.cli.settings import (
+    ConfigOption,
+    WaitOption,
+    load_settings,
+    temporal_connection,
+)
 from mistral_offload.errors import BlobNotFoundError, ConfigurationError, MistralOffloadError
 
 if TYPE_CHECKING:
@@ -73,6 +78,7 @@ def renew(
     min_age_days: Annotated[
         float, typer.Option(min=0, help="Leave blobs written within this many days.")
     ] = 1,
+    wait: WaitOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -102,6 +108,7 @@ def renew(
                 renew=do_renew,
                 min_age=timedelta(days=min_age_days),
                 advance=advance,
+                wait=wait,
             )
         )
     output.show(
@@ -120,14 +127,14 @@ async def _renew(
     renew: bool,
     min_age: timedelta,
     advance: Callable[[int], None],
+    wait: float | None,
 ) -> _Report:
     from mistral_offload._gather import gather_or_cancel
-    from mistral_offload.environment.temporal_client import open_temporal_client
     from mistral_offload.inspection.inspector import Inspector
     from mistral_offload.inspection.standing_inputs import ReferenceReader
 
     inspector = Inspector(settings)
-    async with open_temporal_client(settings) as client:
+    async with temporal_connection(settings, wait) as client:
         reader = ReferenceReader(client, inspector, advance=advance)
         found = await reader.read(inputs=inputs, open_executions=open_executions)
         report = _Report(client.namespace, found)

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from mistral_offload._credentials import read_credential, strip_credential
+from mistral_offload.cli.interrupts import end_by_itself
 from mistral_offload.cli.output import JsonOption, Output
 from mistral_offload.cli.settings import ConfigOption, load_settings
 from mistral_offload.errors import ConfigurationError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 TOKEN_VARIABLE = "MISTRAL_OFFLOAD_CODEC_TOKEN"  # noqa: S105 - the name of a variable
 
-_STOP_SECONDS = 3
+_STOP_SECONDS = 1
 _SHORTEST_TOKEN = 16
 
 
@@ -114,6 +115,7 @@ def _serve(app: ASGIApp, listener: socket.socket) -> None:
     from mistral_offload.codecserver.http_server import server_config
 
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    end_by_itself()
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn stops, then raises the signal again
         signal.signal(number, signal.default_int_handler)
     config = server_config(app, stop_seconds=_STOP_SECONDS)

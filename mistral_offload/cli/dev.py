@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from mistral_offload.cli.interrupts import end_by_itself
 from mistral_offload.cli.settings import ConfigOption, load_settings
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def dev(
     """
     from mistral_offload.devserver import LocalPlatform
 
+    end_by_itself()
     if log_level is not None:
         logging.basicConfig(level=log_level.name)
     # SIGINT as well, since a shell's background jobs start with it ignored.

@@ -10,7 +10,12 @@ import typer
 
 from mistral_offload.cli.output import JsonOption, Output
 from mistral_offload.cli.output_file import Destination
-from mistral_offload.cli.settings import ConfigOption, load_settings
+from mistral_offload.cli.settings import (
+    ConfigOption,
+    WaitOption,
+    load_settings,
+    temporal_connection,
+)
 from mistral_offload.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,6 +66,7 @@ def inspect(
     largest_mb: Annotated[
         int, typer.Option(min=1, help="Largest blob to read, stored and unpacked, in MB.")
     ] = 1_000,
+    wait: WaitOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -103,7 +109,7 @@ def inspect(
         if not isinstance(parsed, ExecutionTarget):
             found = await _inspect_value(inspector, parsed)
             return ValueReport(found, window, _write(destination, found, window))
-        history = await _read_history(settings, parsed.execution_id, run_id)
+        history = await _read_history(settings, parsed.execution_id, run_id, wait)
         if event is None:
             with output.progress("checking blobs") as advance:
                 return HistoryReport(await inspect_execution(inspector, history, advance=advance))
@@ -136,11 +142,12 @@ async def _inspect_value(inspector: Inspector, target: KeyTarget | PayloadConten
     return await inspector.inspect_key(target.key)
 
 
-async def _read_history(settings: WorkerSettings, execution_id: str, run_id: str | None) -> History:
-    from mistral_offload.environment.temporal_client import open_temporal_client
+async def _read_history(
+    settings: WorkerSettings, execution_id: str, run_id: str | None, wait: float | None
+) -> History:
     from mistral_offload.inspection.history import read_history
 
-    async with open_temporal_client(settings) as client:
+    async with temporal_connection(settings, wait) as client:
         return await read_history(client, execution_id, run_id)
 
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+    from typing import TypeAlias
+
+    from temporalio.client import Client
+
     from mistral_offload.environment.settings import WorkerSettings
+
+    Connection: TypeAlias = AbstractAsyncContextManager[Client]
 
 ConfigOption = Annotated[
     Path | None,
@@ -22,6 +29,28 @@ ConfigOption = Annotated[
         help="File with the worker's variables, NAME=value per line; overrides the environment.",
     ),
 ]
+
+
+WaitOption = Annotated[
+    float | None,
+    typer.Option(
+        "--wait",
+        min=0.1,
+        metavar="SECONDS",
+        show_default="4",
+        help="Wait this long for a platform, and for Temporal, that do not respond.",
+    ),
+]
+
+
+def temporal_connection(settings: WorkerSettings, wait: float | None) -> Connection:
+    """Connect to Temporal as `open_temporal_client` does, and wait for it as ``--wait`` says."""
+    from mistral_offload.environment.temporal_client import (
+        COMMAND_WAIT_SECONDS,
+        open_temporal_client,
+    )
+
+    return open_temporal_client(settings, timeout_seconds=wait or COMMAND_WAIT_SECONDS)
 
 
 def load_settings(config: Path | None) -> WorkerSettings:

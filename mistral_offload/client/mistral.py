@@ -11,7 +11,7 @@ import httpx
 from mistral_offload import _forks
 from mistral_offload._async.client import AsyncMistral
 from mistral_offload._sync.client import SyncMistral
-from mistral_offload.api.connection import Connection
+from mistral_offload.api.connection import Connection, require_api_key
 from mistral_offload.api.retries import RetryConfig
 from mistral_offload.limits import DEFAULT_HOLD_SECONDS, DEFAULT_MAX_RESPONSE_BYTES
 
@@ -67,8 +67,10 @@ class Mistral(AsyncMistral, SyncMistral):
     Raises:
         ValueError: ``server`` is not one of the three names, ``hold_seconds`` is negative, or
             ``max_response_bytes`` is not positive.
-        MissingExtraError: encryption or compression is configured, but its packages are not
-            installed.
+        MissingExtraError: a store, encryption or compression is configured, but its packages are
+            not installed.
+        ConfigurationError: there is no API key: none is given, neither variable is set, and no
+            ``client`` or ``async_client`` that could send one; or a payload setting cannot be used.
     """
 
     def __init__(
@@ -94,17 +96,31 @@ class Mistral(AsyncMistral, SyncMistral):
             raise ValueError(f"max_response_bytes must be positive, not {max_response_bytes}")
         encoder = None
         if (
-            workflow_payload_offloading
-            or workflow_payload_encryption
-            or workflow_payload_compression
+            workflow_payload_offloading is not None
+            or workflow_payload_encryption is not None
+            or workflow_payload_compression is not None
         ):
+            from mistral_offload._config_arguments import require_config
+            from mistral_offload.config import (
+                PayloadCompressionConfig,
+                PayloadEncryptionConfig,
+                PayloadOffloadingConfig,
+            )
             from mistral_offload.payload.encoder import PayloadEncoder
 
+            for given, kind, name in (
+                (workflow_payload_offloading, PayloadOffloadingConfig, "offloading"),
+                (workflow_payload_encryption, PayloadEncryptionConfig, "encryption"),
+                (workflow_payload_compression, PayloadCompressionConfig, "compression"),
+            ):
+                require_config(given, kind, f"workflow_payload_{name}")
             encoder = PayloadEncoder(
                 workflow_payload_offloading,
                 encryption=workflow_payload_encryption,
                 compression=workflow_payload_compression,
             )
+        if api_key is None and client is None and async_client is None:
+            require_api_key()
         self._connection = Connection(
             api_key=api_key,
             server=server,

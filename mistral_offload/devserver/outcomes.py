@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from temporalio.api.common.v1 import Payloads
+from google.protobuf.json_format import MessageToDict
+from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import TimeoutType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
@@ -17,10 +18,18 @@ class Reason:
 
     message: str
     type: str
+    encoded: Payload | None = None
+    """Message and stack trace as the worker has encoded them; ``message`` says only that."""
+    cause: Reason | None = None
 
-    def as_json(self) -> dict[str, str]:
-        """Return the ``failure`` member of a response."""
-        return {"message": self.message, "type": self.type}
+    def as_json(self) -> dict[str, Any]:
+        """Return the ``failure`` member of a response; encoded texts as Temporal writes them."""
+        members: dict[str, Any] = {"message": self.message, "type": self.type}
+        if self.encoded is not None:
+            members["encodedAttributes"] = MessageToDict(self.encoded)
+        if self.cause is not None:
+            members["cause"] = self.cause.as_json()
+        return members
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,12 @@ def failure_reason(failure: Failure) -> Reason:
         named = TimeoutType.Name(failure.timeout_failure_info.timeout_type)
     else:
         named = ""
-    return Reason(failure.message or named or "failed", named or _KINDS.get(kind, "Failure"))
+    return Reason(
+        failure.message or named or "failed",
+        named or _KINDS.get(kind, "Failure"),
+        failure.encoded_attributes if failure.HasField("encoded_attributes") else None,
+        failure_reason(failure.cause) if failure.HasField("cause") else None,
+    )
 
 
 def _closing_reason(status: str, attributes: Any) -> Reason | None:

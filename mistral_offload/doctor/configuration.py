@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Awaitable, Callable, Iterable
-from difflib import get_close_matches
+from collections.abc import Awaitable, Callable
 
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.doctor.configured_stores import FIELD_VARIABLES, PAYLOAD_VARIABLES
 from mistral_offload.doctor.findings import Check, Verdict, ok, warning
 from mistral_offload.environment.settings import WorkerSettings
+from mistral_offload.environment.variable_names import describe_misspelt
 from mistral_offload.limits import (
     INLINE_LIMIT_BYTES,
     PAYLOAD_LIMIT_BYTES,
@@ -18,9 +17,6 @@ from mistral_offload.limits import (
 from mistral_offload.payload.encoder import describe_thresholds
 
 _ENCRYPTION_VARIABLES = "TEMPORAL_PAYLOAD_ENCRYPTION"
-_COMPRESSION_VARIABLES = "TEMPORAL_PAYLOAD_COMPRESSION"
-_GROUPS = (PAYLOAD_VARIABLES, FIELD_VARIABLES, _ENCRYPTION_VARIABLES, _COMPRESSION_VARIABLES)
-_MIN_SIMILARITY = 0.8
 
 
 class SettingsChecks:
@@ -118,24 +114,10 @@ class SettingsChecks:
         return ok(f"platform {settings.server_url}, task queue {settings.task_queue!r}{skipped}")
 
     def _variables(self) -> Verdict:
-        misspelt = find_misspelt(os.environ)
+        misspelt = self._settings.misspelt_variables()
         if not misspelt:
             return ok("no misspelt names found")
-        return warning(
-            f"not a setting, so ignored: {', '.join(sorted(misspelt))}",
-            "; ".join(f"rename to {misspelt[name]}" for name in sorted(misspelt)),
-        )
-
-
-def find_misspelt(names: Iterable[str]) -> dict[str, str]:
-    """Return variables whose group looks like a misspelt one, each with the correct name."""
-    found: dict[str, str] = {}
-    for name in names:
-        first, separator, rest = name.upper().partition("__")
-        if separator and first not in _GROUPS:
-            for group in get_close_matches(first, _GROUPS, n=1, cutoff=_MIN_SIMILARITY):
-                found[name] = f"{group}__{rest}"
-    return found
+        return warning(*describe_misspelt(misspelt))
 
 
 def _check_thresholds(

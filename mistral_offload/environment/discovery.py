@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from mistral_offload._credentials import shown_url
+from mistral_offload.api.connection import CallOptions
 from mistral_offload.environment.platform_api import Platform, WhoAmIResponse
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import ConfigurationError
@@ -32,10 +33,17 @@ class TemporalAddress:
     tls: bool
 
 
-async def find_temporal(settings: WorkerSettings, platform: Platform | None) -> TemporalAddress:
+async def find_temporal(
+    settings: WorkerSettings, platform: Platform | None, options: CallOptions | None = None
+) -> TemporalAddress:
     """Return the address of Temporal, requesting from the platform what the settings leave open.
 
     A platform without the ``whoami`` route (404) leaves the settings and their defaults.
+
+    Args:
+        settings: the worker's settings.
+        platform: requests to the platform; None to use the settings alone.
+        options: `CallOptions` of the request.
 
     Raises:
         APIConnectionError: the platform sent no response.
@@ -44,7 +52,7 @@ async def find_temporal(settings: WorkerSettings, platform: Platform | None) -> 
     """
     whoami = None
     if platform is not None and not (settings.temporal_server_url and settings.temporal_namespace):
-        whoami = await platform.whoami()
+        whoami = await platform.whoami(options)
         if whoami is None:
             _logger.warning(
                 "%s does not provide the address of Temporal (whoami: 404); using the worker's "

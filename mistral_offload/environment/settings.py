@@ -6,15 +6,18 @@ group can be one variable with a JSON object. An empty value or ``null`` means u
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from dotenv import dotenv_values
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     create_model,
@@ -25,6 +28,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from typing_extensions import Self
 
 from mistral_offload._credentials import check_url, strip_credential
+from mistral_offload._sizes import ByteSize
+from mistral_offload._suggestions import did_you_mean
 from mistral_offload.api.connection import read_service_account_token
 from mistral_offload.config import (
     BlobStorageConfig,
@@ -36,6 +41,7 @@ from mistral_offload.config import (
     PayloadOffloadingConfig,
     ZstdConfig,
 )
+from mistral_offload.environment.variable_names import find_misspelt, names_of, siblings
 from mistral_offload.errors import ConfigurationError, StorageConfigError
 from mistral_offload.limits import (
     DEFAULT_FIELD_MIN_SIZE_BYTES,
@@ -108,8 +114,8 @@ else:
 class OffloadingVariables(_Group):
     """``TEMPORAL_PAYLOAD_OFFLOADING__…``; offloading is on when ``STORAGE_CONFIG`` is set."""
 
-    min_size_bytes: int = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
-    history_min_size_bytes: int = Field(default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0)
+    min_size_bytes: ByteSize = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
+    history_min_size_bytes: ByteSize = Field(default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0)
     allow_other_namespaces: bool = False
     storage_config: StorageVariables | None = None
 
@@ -117,7 +123,7 @@ class OffloadingVariables(_Group):
 class FieldOffloadingVariables(_Group):
     """``ACTIVITY_ATTRIBUTES_OFFLOADING__…``; offloading is on when ``STORAGE_CONFIG`` is set."""
 
-    min_size_bytes: int = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
+    min_size_bytes: ByteSize = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
     storage_config: StorageVariables | None = None
 
 
@@ -160,6 +166,8 @@ class WorkerSettings(BaseSettings):
     )
     kubernetes_service_host: str | None = None
 
+    _variable_file: Path = PrivateAttr(default=Path(".env"))
+
     if not TYPE_CHECKING:  # type checkers see the signature that pydantic derives
 
         def __init__(self, **values: Any) -> None:
@@ -186,6 +194,14 @@ class WorkerSettings(BaseSettings):
         if url is not None and "@" in url:
             raise ValueError("must not contain a user name or a password: set TEMPORAL_API_KEY")
         return url
+
+    def misspelt_variables(self) -> dict[str, str]:
+        """Return variables that are ignored because their group is misspelt, with correct names.
+
+        Looks at the environment, and at the file that these settings were read from.
+        """
+        in_file = dotenv_values(self._variable_file) if self._variable_file.is_file() else {}
+        return find_misspelt({*os.environ, *in_file}, list(names_of(WorkerSettings)))
 
     @property
     def task_queue(self) -> str:
@@ -305,7 +321,9 @@ class FileSettings(WorkerSettings):
             ConfigurationError: variables are invalid; the message names all of them and shows no
                 value.
         """
-        return cls(_env_file=path)  # pyright: ignore[reportCallIssue] - of pydantic-settings
+        settings = cls(_env_file=path)  # pyright: ignore[reportCallIssue] - of pydantic-settings
+        settings._variable_file = path
+        return settings
 
     @classmethod
     def settings_customise_sources(
@@ -334,7 +352,9 @@ def _describe(error: ValidationError) -> str:
             parts[1::2] = [f"{variable}__{field.upper()}" for field in parts[1::2]]
             problems.append("".join(parts))
         elif item["type"] == "extra_forbidden":
-            problems.append(f"{variable}: unknown variable")
+            group, name, others = siblings(variable, names_of(WorkerSettings))
+            suggestion = did_you_mean(name, others, start=group)
+            problems.append(f"{variable}: unknown variable{suggestion}")
         elif item["type"] in ("model_type", "model_attributes_type"):
             problems.append(f"{variable}: not a JSON object")
         else:

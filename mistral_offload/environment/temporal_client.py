@@ -22,6 +22,8 @@ from temporalio.runtime import (
 )
 
 from mistral_offload._backoff import backoff_pauses
+from mistral_offload.api.connection import CallOptions
+from mistral_offload.api.retries import BackoffStrategy, RetryConfig
 from mistral_offload.config import LostBlobConfig
 from mistral_offload.environment.discovery import TemporalAddress, find_temporal
 from mistral_offload.environment.platform_api import Platform
@@ -31,12 +33,15 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.activity_handles import ActivityHandleOwners
 from mistral_offload.temporal.converter import data_converter
 
+COMMAND_WAIT_SECONDS: Final = 4.0
+"""Time for which a command waits for the platform, and then for Temporal, unless told otherwise."""
+
 SETTLING_SECONDS: Final = 0.2
 """Pause before the interpreter ends: right after a Temporal call it can crash (sdk-python #300)."""
 
 _WORKER_CONNECT_SECONDS = 30.0
-_COMMAND_CONNECT_SECONDS = 5.0
 _LONGEST_PAUSE_SECONDS = 4.0
+_SHORTEST_ATTEMPT_SECONDS = 1.0
 
 
 async def connect(
@@ -63,25 +68,29 @@ async def connect(
     """
     deadline = time.monotonic() + timeout_seconds
     for pause in backoff_pauses(first=0.25, factor=2, longest=_LONGEST_PAUSE_SECONDS):
+        connecting = Client.connect(
+            address.target,
+            namespace=address.namespace,
+            # Given explicitly: by default Temporal's client turns TLS on for any API key.
+            tls=address.tls,
+            api_key=token,
+            data_converter=data_converter(
+                encoder, lost_blobs=lost_blobs, namespace=address.namespace
+            ),
+            interceptors=[ActivityHandleOwners(address.namespace)],
+            identity=identity,
+            runtime=_runtime(),
+        )
+        # A server that accepts connections and sends nothing would hold an attempt without end.
+        left = max(deadline - time.monotonic(), _SHORTEST_ATTEMPT_SECONDS)
         try:
-            return await Client.connect(
-                address.target,
-                namespace=address.namespace,
-                # Given explicitly: by default Temporal's client turns TLS on for any API key.
-                tls=address.tls,
-                api_key=token,
-                data_converter=data_converter(
-                    encoder, lost_blobs=lost_blobs, namespace=address.namespace
-                ),
-                interceptors=[ActivityHandleOwners(address.namespace)],
-                identity=identity,
-                runtime=_runtime(),
-            )
-        except RuntimeError as error:
+            return await asyncio.wait_for(connecting, left)
+        except (RuntimeError, asyncio.TimeoutError) as error:
             if time.monotonic() + pause > deadline:
+                reason = str(error) or f"no response within {left:.1f} s"
                 raise APIConnectionError(
                     f"no connection to Temporal at {address.target} (TLS "
-                    f"{'on' if address.tls else 'off'}): {error}"
+                    f"{'on' if address.tls else 'off'}): {reason}"
                 ) from error
         await asyncio.sleep(pause)
     raise AssertionError("backoff_pauses is infinite")
@@ -89,7 +98,7 @@ async def connect(
 
 @asynccontextmanager
 async def open_temporal_client(
-    settings: WorkerSettings, *, timeout_seconds: float = _COMMAND_CONNECT_SECONDS
+    settings: WorkerSettings, *, timeout_seconds: float = COMMAND_WAIT_SECONDS
 ) -> AsyncGenerator[Client]:
     """Connect to the Temporal of the worker's settings, or the one the platform names.
 
@@ -97,14 +106,14 @@ async def open_temporal_client(
 
     Args:
         settings: the worker's settings.
-        timeout_seconds: total seconds for all attempts to connect.
+        timeout_seconds: seconds to wait for the platform, and then for Temporal.
 
     Raises:
         APIConnectionError: the platform or Temporal did not respond.
         APIError: the platform returned an error.
         ConfigurationError: an address is invalid.
     """
-    address = await locate_temporal(settings)
+    address = await locate_temporal(settings, timeout_seconds=timeout_seconds)
     try:
         yield await connect(
             address,
@@ -117,8 +126,14 @@ async def open_temporal_client(
         await asyncio.sleep(SETTLING_SECONDS)
 
 
-async def locate_temporal(settings: WorkerSettings) -> TemporalAddress:
+async def locate_temporal(
+    settings: WorkerSettings, *, timeout_seconds: float = COMMAND_WAIT_SECONDS
+) -> TemporalAddress:
     """Return the address of Temporal; request it from the platform if the settings are incomplete.
+
+    Args:
+        settings: the worker's settings.
+        timeout_seconds: seconds to wait for the platform.
 
     Raises:
         APIConnectionError: the platform did not respond.
@@ -129,9 +144,18 @@ async def locate_temporal(settings: WorkerSettings) -> TemporalAddress:
         return await find_temporal(settings, None)
     platform = Platform(settings)
     try:
-        return await find_temporal(settings, platform)
+        return await find_temporal(settings, platform, _bounded(timeout_seconds))
     finally:
         await platform.close()
+
+
+def _bounded(seconds: float) -> CallOptions:
+    """Return options of a request that is given up after some seconds, retries included."""
+    # Half of the time for retries, and half for the last attempt.
+    half = max(1, int(seconds * 500))
+    return CallOptions(
+        retries=RetryConfig(backoff=BackoffStrategy(max_elapsed_time=half)), timeout_ms=half
+    )
 
 
 @cache

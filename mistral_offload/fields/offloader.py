@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pydantic_core import to_json
 
+from mistral_offload._config_arguments import require_config
 from mistral_offload._cpu_threads import run_in_cpu_thread_async
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.config import FieldOffloadingConfig
@@ -84,6 +85,7 @@ class FieldOffloader:
         blob_codec: FieldBlobCodec | None = None,
     ) -> None:
         self._config = config
+        require_config(config, FieldOffloadingConfig, "config")
         self._blobs = None if config is None else LazyCache(config.storage_config, store)
         self._blob_codec = blob_codec
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from mistral_offload._config_arguments import require_config
 from mistral_offload._cpu_threads import run_in_cpu_thread_async
 from mistral_offload.config import (
     PayloadCompressionConfig,
@@ -77,6 +78,7 @@ class PayloadEncoder:
 
     Raises:
         MissingExtraError: a package that the configuration needs is not installed.
+        ConfigurationError: an argument is not a configuration of its class.
     """
 
     def __init__(
@@ -88,6 +90,9 @@ class PayloadEncoder:
         store: BlobStore | None = None,
         largest_bytes: int | None = None,
     ) -> None:
+        require_config(offloading, PayloadOffloadingConfig, "offloading")
+        require_config(encryption, PayloadEncryptionConfig, "encryption")
+        require_config(compression, PayloadCompressionConfig, "compression")
         self._description = _describe(offloading, encryption, compression)
         self._offloader = (
             None

@@ -69,7 +69,7 @@ def hold_json(value: object) -> bytes | HeldText:
 
 
 def dump_named_json(value: object, name: str) -> bytes:
-    """Write a value as `dump_json` does; errors begin with its name.
+    """Write an input as `dump_json` does; errors begin with its name, their paths with ``input``.
 
     Raises:
         PayloadSerializationError: see `dump_json`.
@@ -77,7 +77,10 @@ def dump_named_json(value: object, name: str) -> bytes:
     try:
         return dump_json(value)
     except PayloadSerializationError as error:
-        raise PayloadSerializationError(f"{name}: {error}") from error.__cause__
+        path, text = format_path(error.path), str(error)
+        if path:
+            text = text.replace(f"{path}: ", f"input.{path}: ", 1)
+        raise PayloadSerializationError(f"{name}: {text}", path=error.path) from error.__cause__
 
 
 def load_json(data: bytes | str) -> Any:
@@ -138,7 +141,7 @@ def _unwritable(value: object, error: Exception) -> PayloadSerializationError:
             return too_deep([*path, member.name, *inner], len(path) + 1 + depth)
     where = f": {format_path(path)}" if path else ""
     return PayloadSerializationError(
-        f"a {type(value).__name__} cannot be written as JSON{where}: {error}"
+        f"a {type(value).__name__} cannot be written as JSON{where}: {error}", path=path
     )
 
 

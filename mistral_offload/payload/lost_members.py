@@ -199,7 +199,8 @@ def _lost_number(
     name = "this type" if owner is None else owner.__name__
     return PayloadSerializationError(
         f"{_where(path)}{value} would arrive as null, because {name} writes NaN and infinity that "
-        'way. Set ser_json_inf_nan="constants" in its model_config (ConfigDict), or use None'
+        'way. Set ser_json_inf_nan="constants" in its model_config (ConfigDict), or use None',
+        path=path,
     )
 
 
@@ -207,7 +208,8 @@ def _lost_secret(value: object, path: Sequence[str]) -> PayloadSerializationErro
     return PayloadSerializationError(
         f"{_where(path)}a {type(value).__name__} is written as asterisks, and its value would be "
         "lost. To send the value, give the field a serializer that returns get_secret_value(), or "
-        "use EncryptedStrField with payload encryption"
+        "use EncryptedStrField with payload encryption",
+        path=path,
     )
 
 

@@ -76,7 +76,8 @@ def too_deep(path: list[str], depth: int | None = None) -> PayloadSerializationE
     levels = depth or f"more than {MAX_JSON_DEPTH}"
     where = f"{format_path(path)}: " if path else ""
     return PayloadSerializationError(
-        f"{where}the JSON is nested {levels} levels deep; readers accept at most {MAX_JSON_DEPTH}"
+        f"{where}the JSON is nested {levels} levels deep; readers accept at most {MAX_JSON_DEPTH}",
+        path=path,
     )
 
 
@@ -84,7 +85,8 @@ def _too_long(path: list[str], digits: int) -> PayloadSerializationError:
     where = f"{format_path(path)}: " if path else ""
     return PayloadSerializationError(
         f"{where}an integer has {digits:,} digits; readers accept at most {MAX_INTEGER_DIGITS:,}. "
-        "Send it as text"
+        "Send it as text",
+        path=path,
     )
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
+from importlib.util import find_spec
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
+from mistral_offload._config_arguments import require_config
+from mistral_offload._storage_values import check_address, check_connection_string
 from mistral_offload.config import BlobStorageConfig, StorageProvider
-from mistral_offload.errors import StorageConfigError
+from mistral_offload.errors import MissingExtraError, StorageConfigError
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.cache_directory import CacheDirectory
 from mistral_offload.storage.store import BlobStore
@@ -32,6 +37,7 @@ def open_store(config: BlobStorageConfig) -> BlobStore:
     Raises:
         StorageConfigError: a setting is missing or cannot be used.
     """
+    require_config(config, BlobStorageConfig, "config")
     key = (config, os.getpid())
     with _lock:
         store = _stores.get(key)
@@ -65,6 +71,59 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
                 renew_after_seconds=config.renew_after_seconds,
             )
         return cache
+
+
+class _Extra(NamedTuple):
+    """What a provider needs: packages by their modules, and the extra that installs them."""
+
+    purpose: str
+    name: str
+    modules: tuple[str, ...]
+
+
+_EXTRAS = {
+    StorageProvider.S3: _Extra("s3 storage", "s3", ("boto3", "tenacity")),
+    StorageProvider.AZURE: _Extra("Azure storage", "azure", ("azure.storage.blob", "tenacity")),
+    StorageProvider.GCS: _Extra(
+        "Google Cloud Storage", "gcs", ("google.auth", "requests", "tenacity")
+    ),
+}
+
+
+def require_usable(config: BlobStorageConfig) -> None:
+    """Check what can be known of a configuration without a request and without its SDK.
+
+    Raises:
+        MissingExtraError: the packages of the provider are not installed.
+        StorageConfigError: an address cannot be used.
+    """
+    for each in (config, *config.read_also):
+        extra = _EXTRAS.get(each.storage_provider)
+        if extra is not None and not all(map(_is_installed, extra.modules)):
+            raise MissingExtraError(extra.purpose, extra.name)
+        if each.azure_connection_string and each.storage_provider is StorageProvider.AZURE:
+            check_connection_string(each.azure_connection_string.get_secret_value())
+        elif each.storage_provider is StorageProvider.AZURE:
+            from mistral_offload.storage._azure_client import check_account_url
+
+            if not _is_installed("azure.identity"):
+                raise MissingExtraError(_EXTRAS[StorageProvider.AZURE].purpose, "azure")
+            check_account_url(each.azure_storage_account_url or "")
+        elif each.storage_provider is StorageProvider.GCS:
+            from mistral_offload.storage._gcs_client import endpoint_of
+
+            endpoint_of(each)
+        elif each.storage_provider is StorageProvider.S3:
+            check_address("endpoint_url", each.endpoint_url)
+
+
+def _is_installed(module: str) -> bool:
+    if module in sys.modules:
+        return True
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that contains it
+        return False
 
 
 def _create_store(config: BlobStorageConfig) -> BlobStore:

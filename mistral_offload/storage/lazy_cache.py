@@ -7,7 +7,7 @@ import threading
 from mistral_offload import _forks
 from mistral_offload.config import BlobStorageConfig
 from mistral_offload.storage.cache import BlobCache
-from mistral_offload.storage.factory import open_cache
+from mistral_offload.storage.factory import open_cache, require_usable
 from mistral_offload.storage.store import BlobStore
 
 
@@ -17,11 +17,17 @@ class LazyCache:
     Args:
         config: the storage to open.
         store: used instead of opening ``config``, with a cache of its own.
+
+    Raises:
+        MissingExtraError: the packages of the configured provider are not installed.
+        StorageConfigError: a setting cannot be used.
     """
 
     def __init__(self, config: BlobStorageConfig | None, store: BlobStore | None = None) -> None:
         if config is None and store is None:
             raise ValueError("a configuration or a store is needed")
+        if config is not None and store is None:
+            require_usable(config)
         self._config = config
         self._opens = store is None
         self._lock = threading.Lock()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Literal
+from typing import Literal, get_args
 
 from mistral_offload.errors import (
     BlobNotFoundError,
@@ -87,7 +87,7 @@ class MemoryStore(BlobStore):
                 for all of them.
 
         Raises:
-            ValueError: ``call`` is less than 1.
+            ValueError: there is no such operation, or ``call`` is less than 1.
         """
         self._add_fault(_Fault(operation, call, error=error))
 
@@ -117,6 +117,9 @@ class MemoryStore(BlobStore):
             self._faults.clear()
 
     def _add_fault(self, fault: _Fault) -> None:
+        if fault.operation not in get_args(Operation):
+            known = ", ".join(get_args(Operation))
+            raise ValueError(f"a store has no operation {fault.operation!r}, only {known}")
         if fault.call is not None and fault.call < 1:
             raise ValueError(f"call is counted from 1, not {fault.call}")
         with self._state_lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mistral_offload._storage_values import check_prefix
+
 
 class KeyPrefix:
     """A path put before every logical key to give the physical key, segment by segment.
@@ -9,9 +11,13 @@ class KeyPrefix:
     ``data``, ``data/`` and ``/data`` are the same prefix: the key ``a/b`` is stored as
     ``data/a/b``. The prefix is always added, also to a key that happens to begin with the same
     text.
+
+    Raises:
+        StorageConfigError: the prefix has a segment ``.`` or ``..``, or is an address.
     """
 
     def __init__(self, prefix: str | None) -> None:
+        check_prefix(prefix or "")
         self._given = prefix or ""
         self._text = "".join(f"{segment}/" for segment in (prefix or "").split("/") if segment)
 

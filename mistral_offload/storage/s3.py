@@ -372,6 +372,8 @@ class S3Store(BlobStore):
     ) -> MistralOffloadError | None:
         endpoint, region = self._config.endpoint_url, self._config.region_name
         server = endpoint or (f"region {region}" if region else "the default region")
+        if endpoint is None and self._connected is not None:
+            server = f"{self._connected.client.meta.endpoint_url} ({server})"
         profile = self._config.profile_name
         return translate_error(error, Target(operation, self._bucket, key, server, profile))
 

@@ -16,6 +16,7 @@ from temporalio.converter import (
     StorageDriverStoreContext,
 )
 
+from mistral_offload._config_arguments import require_config
 from mistral_offload._gather import gather_or_cancel
 from mistral_offload.config import BlobStorageConfig, LostBlobConfig
 from mistral_offload.errors import (
@@ -71,6 +72,7 @@ class BlobStorageDriver(StorageDriver):
     ) -> None:
         if (config is None) == (store is None):
             raise ConfigurationError("BlobStorageDriver needs either a configuration or a store")
+        require_config(config, BlobStorageConfig, "config")
         self._blobs = LazyCache(config, store)
         self._name = name
         self._lost_blobs = lost_blobs

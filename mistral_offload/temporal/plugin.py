@@ -22,6 +22,7 @@ from temporalio.worker import (
 )
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from mistral_offload._config_arguments import require_config
 from mistral_offload.config import LostBlobConfig, PayloadOffloadingConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -88,6 +89,7 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
     ) -> None:
         if (config is None) == (encoder is None):
             raise ConfigurationError("OffloadPlugin needs either a configuration or an encoder")
+        require_config(config, PayloadOffloadingConfig, "config")
         self._encoder = encoder or PayloadEncoder(config)
         self._lost_blobs = lost_blobs
         self._adds_contexts = add_contexts

@@ -22,6 +22,7 @@ from mistral_offload.environment.discovery import TemporalAddress, find_temporal
 from mistral_offload.environment.platform_api import Platform
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.environment.temporal_client import SETTLING_SECONDS, connect
+from mistral_offload.environment.variable_names import describe_misspelt
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.fields.interceptor import FieldInterceptor
 from mistral_offload.fields.offloader import FieldOffloader
@@ -44,6 +45,7 @@ from mistral_offload.workflows.registration import WorkerRegistration, describe_
 from mistral_offload.workflows.registry import by_name, registry
 from mistral_offload.workflows.shutdown import stop_signals
 from mistral_offload.workflows.storage_check import check_stores, warn_of_unknown_namespace
+from mistral_offload.workflows.uncaught_errors import shown_without_traceback
 
 T = TypeVar("T")
 
@@ -110,79 +112,83 @@ async def run_worker(
         client: HTTP client for the requests to the platform; not closed.
 
     Raises:
-        ConfigurationError: settings are invalid, or a workflow or activity cannot be run.
+        ConfigurationError: settings are invalid, or a workflow or activity cannot be run. If no
+            caller catches it, the program ends with its message, without a traceback.
         StorageCheckError: a configured store cannot be used.
         EventLoopError: no asyncio event loop runs, for example under trio.
         APIConnectionError: the platform or Temporal did not respond during the start.
         APIError: the platform refused a request.
     """
     require_event_loop("use asyncio.run(run_worker(…)), under trio in a thread: Temporal needs it")
-    settings = settings or WorkerSettings()
-    definitions = _unique_definitions(definition_of(cls) for cls in workflows)
-    selected = list(by_name(registry.all() if activities is None else activities).values())
-    specs = [describe_workflow(found, task_queue=settings.task_queue) for found in definitions]
-    for activity in selected:
-        activity.check()
-    _configure_logging()
-    name = worker_name or f"{socket.gethostname()}-{os.getpid()}"
-    own_payloads, own_fields = encoder is None, fields is None
-    encoder = encoder or settings.payload_encoder()
-    fields = fields or FieldOffloader(settings.field_offloading, blob_codec=encoder)
-    lost_blobs = settings.lost_blob_config
+    with shown_without_traceback():
+        settings = settings or WorkerSettings()
+        definitions = _unique_definitions(definition_of(cls) for cls in workflows)
+        selected = list(by_name(registry.all() if activities is None else activities).values())
+        specs = [describe_workflow(found, task_queue=settings.task_queue) for found in definitions]
+        for activity in selected:
+            activity.check()
+        _configure_logging()
+        if misspelt := settings.misspelt_variables():
+            _logger.warning("Variables of the environment: %s; %s", *describe_misspelt(misspelt))
+        name = worker_name or f"{socket.gethostname()}-{os.getpid()}"
+        own_payloads, own_fields = encoder is None, fields is None
+        encoder = encoder or settings.payload_encoder()
+        fields = fields or FieldOffloader(settings.field_offloading, blob_codec=encoder)
+        lost_blobs = settings.lost_blob_config
 
-    async with AsyncExitStack() as stack:
-        stop = stack.enter_context(stop_signals())
-        platform = None
-        if register:
-            platform = Platform(settings, client)
-            stack.push_async_callback(platform.close)
+        async with AsyncExitStack() as stack:
+            stop = stack.enter_context(stop_signals())
+            platform = None
+            if register:
+                platform = Platform(settings, client)
+                stack.push_async_callback(platform.close)
 
-        async def start() -> tuple[TemporalAddress, Client]:
-            if settings.check_storage_on_start:
-                await check_stores(settings, payloads=own_payloads, fields=own_fields)
-            address = await find_temporal(settings, platform)
-            if settings.check_storage_on_start:
-                await warn_of_unknown_namespace(
-                    settings, address.namespace, payloads=own_payloads, fields=own_fields
+            async def start() -> tuple[TemporalAddress, Client]:
+                if settings.check_storage_on_start:
+                    await check_stores(settings, payloads=own_payloads, fields=own_fields)
+                address = await find_temporal(settings, platform)
+                if settings.check_storage_on_start:
+                    await warn_of_unknown_namespace(
+                        settings, address.namespace, payloads=own_payloads, fields=own_fields
+                    )
+                token = settings.temporal_token(tls=address.tls)
+                return address, await connect(
+                    address, encoder=encoder, lost_blobs=lost_blobs, token=token, identity=name
                 )
-            token = settings.temporal_token(tls=address.tls)
-            return address, await connect(
-                address, encoder=encoder, lost_blobs=lost_blobs, token=token, identity=name
+
+            started = await _run_until(stop, start())
+            if started is None:
+                return
+            address, temporal = started
+            stack.push_async_callback(asyncio.sleep, SETTLING_SECONDS)
+            await stack.enter_async_context(worker_lifespan(temporal))
+            registration = None
+            if platform is not None:
+                registration = WorkerRegistration(
+                    platform, specs, worker_name=name, location=locate(settings)
+                )
+                await _run_until(stop, registration.register())
+            threads = stack.enter_context(_activity_threads(selected, options))
+            worker = _make_worker(
+                worker_client(temporal),
+                settings.task_queue,
+                definitions,
+                selected,
+                threads,
+                FieldInterceptor(fields, lost_blobs=lost_blobs),
+                options,
             )
+            hold_outgoing_data(worker)
+            _log_start(name, address, settings, encoder, fields, definitions, selected)
 
-        started = await _run_until(stop, start())
-        if started is None:
-            return
-        address, temporal = started
-        stack.push_async_callback(asyncio.sleep, SETTLING_SECONDS)
-        await stack.enter_async_context(worker_lifespan(temporal))
-        registration = None
-        if platform is not None:
-            registration = WorkerRegistration(
-                platform, specs, worker_name=name, location=locate(settings)
-            )
-            await _run_until(stop, registration.register())
-        threads = stack.enter_context(_activity_threads(selected, options))
-        worker = _make_worker(
-            worker_client(temporal),
-            settings.task_queue,
-            definitions,
-            selected,
-            threads,
-            FieldInterceptor(fields, lost_blobs=lost_blobs),
-            options,
-        )
-        hold_outgoing_data(worker)
-        _log_start(name, address, settings, encoder, fields, definitions, selected)
+            def renew_token() -> None:
+                token = settings.temporal_token(tls=address.tls)
+                if token != temporal.api_key:
+                    temporal.api_key = token
 
-        def renew_token() -> None:
-            token = settings.temporal_token(tls=address.tls)
-            if token != temporal.api_key:
-                temporal.api_key = token
-
-        heartbeats = registration.keep_alive(renew_token) if registration else None
-        timeout = options.deadlock_timeout or settings.workflow_deadlock_timeout
-        await _serve(worker, timeout, heartbeats, stop)
+            heartbeats = registration.keep_alive(renew_token) if registration else None
+            timeout = options.deadlock_timeout or settings.workflow_deadlock_timeout
+            await _serve(worker, timeout, heartbeats, stop)
 
 
 @contextmanager

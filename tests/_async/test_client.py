@@ -311,7 +311,8 @@ async def test_failed_workflow_carries_the_platforms_message() -> None:
     with pytest.raises(WorkflowFailedError, match="page 7 is torn") as caught:
         await client.workflows.execute_workflow_and_wait_async("w")
     assert (caught.value.execution_id, caught.value.status) == ("e-1", "FAILED")
-    assert caught.value.reason == "page 7 is torn"
+    assert (caught.value.reason, caught.value.failure_type) == ("page 7 is torn", "Torn")
+    assert "FAILED: Torn: page 7 is torn" in str(caught.value)
 
 
 async def test_failed_workflow_within_the_request() -> None:

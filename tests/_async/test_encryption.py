@@ -181,6 +181,9 @@ async def test_nothing_readable_is_left_anywhere(
         with pytest.raises(WorkflowFailedError) as refused:
             await run_async("refused", text=MARKER, fails=MARKER)
 
+    assert failed.value.failure_type == "ApplicationError"
+    assert failed.value.reason == f"said {MARKER[::-1]}"
+
     histories = [
         temporal.history_data(f"{stack.worker.deployment}-{name}")
         for name in ("good", "failed", "refused")

@@ -31,12 +31,15 @@ class Login(pydantic.BaseModel):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        (Login(user="u"), "password: a SecretStr"),
+        (Login(user="u"), "input.password: a SecretStr"),
         (
             Login(user="u", password=pydantic.SecretStr(""), rate=math.nan),
-            "rate: nan would arrive as null",
+            "input.rate: nan would arrive as null",
         ),
-        ({"n": [10**5000]}, "n.0: an integer has 5,001 digits"),
+        ({"title": object()}, "cannot be written as JSON: input.title: "),
+        ({"rows": [{"b": "x"}, {"b": {1, object()}}]}, "JSON: input.rows.1.b."),
+        ([{"a": "\ud800"}], "JSON: input.0.a: "),
+        ({"n": [10**5000]}, "input.n.0: an integer has 5,001 digits"),
     ],
 )
 async def test_an_input_that_would_be_lost_is_refused(

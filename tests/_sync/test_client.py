@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_client.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 2c412473fb05d585
+# sha256 of the rest: 6b1d43b94888ff4d
 
 """Client behaviour with large values, lost responses, refusals and failures."""
 
@@ -311,7 +311,8 @@ def test_failed_workflow_carries_the_platforms_message() -> None:
     with pytest.raises(WorkflowFailedError, match="page 7 is torn") as caught:
         client.workflows.execute_workflow_and_wait("w")
     assert (caught.value.execution_id, caught.value.status) == ("e-1", "FAILED")
-    assert caught.value.reason == "page 7 is torn"
+    assert (caught.value.reason, caught.value.failure_type) == ("page 7 is torn", "Torn")
+    assert "FAILED: Torn: page 7 is torn" in str(caught.value)
 
 
 def test_failed_workflow_within_the_request() -> None:

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_encryption.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 7aa55556bc481b45
+# sha256 of the rest: 77b95c885bbd2945
 
 """Encryption and compression in a client, and end to end on real servers."""
 
@@ -182,6 +182,9 @@ def test_nothing_readable_is_left_anywhere(
             run("failed", text=MARKER, fails=True)
         with pytest.raises(WorkflowFailedError) as refused:
             run("refused", text=MARKER, fails=MARKER)
+
+    assert failed.value.failure_type == "ApplicationError"
+    assert failed.value.reason == f"said {MARKER[::-1]}"
 
     histories = [
         temporal.history_data(f"{stack.worker.deployment}-{name}")

@@ -133,6 +133,13 @@ class TestResults:
         assert (state["status"], state["result"]) == ("COMPLETED", 0)
 
 
+DISK_FULL = {
+    "message": "disk full",
+    "type": "DiskError",
+    "cause": {"message": "an inner cause", "type": "OSError"},
+}
+
+
 class TestOutcomes:
     async def test_completed(self, api: httpx.AsyncClient) -> None:
         execution_id = await start(api, "echo", encoded_input=envelope(b"x", "encrypted"))
@@ -146,7 +153,7 @@ class TestOutcomes:
     async def test_failed(self, api: httpx.AsyncClient) -> None:
         state = await until_ended(api, await start(api, "fail"))
         assert (state["status"], state["result"]) == ("FAILED", None)
-        assert state["failure"] == {"message": "disk full", "type": "DiskError"}
+        assert state["failure"] == DISK_FULL
 
     async def test_failed_while_the_client_waits(self, api: httpx.AsyncClient) -> None:
         execution_id = new_id()
@@ -158,7 +165,7 @@ class TestOutcomes:
             "detail": "disk full",
             "execution_id": execution_id,
             "status": "FAILED",
-            "failure": {"message": "disk full", "type": "DiskError"},
+            "failure": DISK_FULL,
         }
 
     async def test_still_running_after_the_timeout(self, api: httpx.AsyncClient) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from mistral_offload.doctor.configuration import find_misspelt
 from mistral_offload.doctor.expiry import evaluate_expiry
 from mistral_offload.doctor.machine import check_cache_directory
 from mistral_offload.doctor.speed import evaluate_clock
@@ -71,21 +70,6 @@ def test_expiry(rules: list[ExpiryRule], retention: float | None, outcome: str, 
 def test_remedies_of_expiry(rule: ExpiryRule, retention: int, remedy: str) -> None:
     verdict = evaluate_expiry(START, [rule], retention=timedelta(days=retention))
     assert verdict.remedy == remedy
-
-
-def test_misspelt_variables() -> None:
-    names = [
-        "TEMPORAL_PAYLOAD_OFLOADING__STORAGE_CONFIG__BUCKET_NAME",
-        "temporal_payload_encrypton__main_key",
-        "TEMPORAL_PAYLOAD_OFFLOADING__MIN_SIZE_BYTES",
-        "TEMPORAL_PAYLOAD_COMPRESSION",
-        "OTHER__THING",
-        "PATH",
-    ]
-    assert find_misspelt(names) == {
-        names[0]: "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__BUCKET_NAME",
-        names[1]: "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY",
-    }
 
 
 def check_directory(path: Path, *, size: int = 1000, may_write: bool = True) -> tuple[str, str]:
