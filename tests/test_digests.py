@@ -7,12 +7,11 @@ import os
 import signal
 import threading
 import warnings
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mistral_offload import _digests
-from tests.bounds import PATIENCE_SECONDS
+from tests.bounds import PATIENCE_SECONDS, Threads
 
 LARGE = bytes(300_000)
 
@@ -24,7 +23,7 @@ class Counted:
         self.most = 0
         self._running = 0
         self._lock = threading.Lock()
-        self._full = threading.Barrier(together)
+        self._full = threading.Barrier(together, timeout=PATIENCE_SECONDS)
 
     def sha256(self, data: bytes) -> object:
         with self._lock:
@@ -43,8 +42,8 @@ def test_as_many_threads_hash_at_a_time_as_there_are_places(
     counted = Counted(together=2)
     monkeypatch.setattr(_digests, "hashlib", counted)
     monkeypatch.setattr(_digests, "_places", threading.Semaphore(2))
-    with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(_digests.sha256_hex, [LARGE] * 8))
+    with Threads() as threads:
+        found = threads.map(_digests.sha256_hex, [LARGE] * 8)
     assert set(found) == {hashlib.sha256(LARGE).hexdigest()}
     assert counted.most == 2
 

@@ -12,6 +12,8 @@ try:
     from mistral_offload.devserver.errors import LocalPlatformError
     from mistral_offload.devserver.platform import LocalPlatform
     from mistral_offload.devserver.temporal_server import DEFAULT_NAMESPACE, TemporalServer
+except MissingExtraError as error:  # of the codec server, whose HTTP parts are used here
+    raise MissingExtraError("the local platform", "dev") from error
 except ModuleNotFoundError as error:
     if (error.name or "").startswith("mistral_offload"):
         raise

@@ -55,13 +55,11 @@ def waiting(requests: CredentialRequests[Any], service: Service) -> list[Excepti
         except Exception as error:
             caught.append(error)
 
-    callers = [threading.Thread(target=call, args=(number,)) for number in range(CALLERS)]
-    for caller in callers:
-        caller.start()
-    wait_until(lambda: service.requests == 1)
-    service.released.set()
-    for caller in callers:
-        caller.join(PATIENCE_SECONDS)
+    with Threads() as callers:
+        for number in range(CALLERS):
+            callers.submit(call, number)
+        wait_until(lambda: service.requests == 1)
+        service.released.set()
     return caught
 
 
@@ -204,11 +202,9 @@ def test_a_refusal_serves_all_who_wait(
             except Exception as error:
                 caught.append(error)
 
-        callers = [threading.Thread(target=put, args=(number,)) for number in range(CALLERS)]
-        for caller in callers:
-            caller.start()
-        wait_until(lambda: service.requests == 1)
-        service.released.set()
-        for caller in callers:
-            caller.join(PATIENCE_SECONDS)
+        with Threads() as callers:
+            for number in range(CALLERS):
+                callers.submit(put, number)
+            wait_until(lambda: service.requests == 1)
+            service.released.set()
         assert [type(error) for error in caught] == [StorageAccessDeniedError] * CALLERS

@@ -18,6 +18,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
     give_attempt_back,
 )
 from tests import temporal_bounds
+from tests.bounds import within
 from tests.temporal_bounds import result_of, running
 
 
@@ -31,7 +32,7 @@ async def cancelled_in_the_first_attempt() -> int:
         for _ in range(3):
             await asyncio.sleep(0)
             giving_back.cancel()
-        raise await giving_back
+        raise await within(giving_back)
     return info.attempt
 
 

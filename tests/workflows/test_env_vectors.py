@@ -30,6 +30,7 @@ DIFFERENCES = Differences(
         "bare/min_size_bytes_fills_in": "variables without the group's name do not leak in",
         "activity/only_min_size": "the size alone enables nothing",
         "payload/only_min_size": "the size alone enables nothing",
+        "payload/size_not_a_number": "a size may have a unit, as 1MB",
         "payload/prefix_empty": "an empty text is unset, as everywhere",
         "named_storages/*": "named storages are not part of this package",
     }
@@ -109,6 +110,9 @@ def check_difference(name: str, settings: WorkerSettings) -> None:
     elif name == "compression/level":
         assert settings.payload_compression is not None
         assert settings.payload_compression.algorithm_config.level == 7
+    elif name == "payload/size_not_a_number":
+        assert offloading is not None
+        assert offloading.min_size_bytes == 1_000_000
     elif name == "payload/prefix_empty":
         assert offloading is not None
         assert offloading.storage_config.prefix is None
