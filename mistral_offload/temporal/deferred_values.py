@@ -22,6 +22,9 @@ from mistral_offload.temporal.worker_scope import is_worker_before_activity
 
 _Decode: TypeAlias = Callable[[], Coroutine[Any, Any, list[Any]]]
 
+_MOST_COPIES = 256
+"""Number of contexts that a converter keeps its copies for."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedValue:
@@ -68,23 +71,37 @@ class WorkerDataConverter(DataConverter):
     """The data converter of a worker that has `ActivityTransfers`.
 
     Attributes:
+        keeps_copies: True if a copy depends on its context alone, so that it can be used again.
+            Temporal makes a copy for the same context about ten times for each activity.
         for_activity: True if the payloads are those of an activity.
     """
 
+    keeps_copies: bool = field(default=False, repr=False, compare=False)
     for_activity: bool = field(default=False, repr=False, compare=False)
+    _copies: dict[SerializationContext, Any] = field(
+        init=False, default_factory=dict[SerializationContext, Any], repr=False, compare=False
+    )
 
     @classmethod
-    def of(cls, converter: DataConverter) -> Self:
+    def of(cls, converter: DataConverter, *, keeps_copies: bool = False) -> Self:
         """Return a converter with the settings of another one."""
         settings = [each.name for each in fields(converter) if each.init]
-        return cls(**{name: getattr(converter, name) for name in settings})
+        values: dict[str, Any] = {name: getattr(converter, name) for name in settings}
+        return cls(**values, keeps_copies=keeps_copies)
 
     def with_context(self, context: SerializationContext) -> Self:
         """Return a copy for the payloads of one workflow or activity."""
+        kept: Self | None = self._copies.get(context)
+        if kept is not None:
+            return kept
         other = super().with_context(context)
         if other is not self:
             is_activity = isinstance(context, ActivitySerializationContext)
             object.__setattr__(other, "for_activity", is_activity)
+        if self.keeps_copies:
+            if len(self._copies) >= _MOST_COPIES:
+                self._copies.clear()
+            self._copies[context] = other
         return other
 
     async def encode(self, values: Sequence[Any]) -> list[Payload]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -82,11 +82,19 @@ class MessageEncoder:
     Args:
         encoder: its properties; it is not called.
         encode_payload: encodes one payload.
+        needs_encoding: returns False for a payload that encoding, with an offloading floor in
+            bytes, leaves as it is.
     """
 
-    def __init__(self, encoder: PayloadEncoder, encode_payload: EncodePayload) -> None:
+    def __init__(
+        self,
+        encoder: PayloadEncoder,
+        encode_payload: EncodePayload,
+        needs_encoding: Callable[[PayloadParts, int | None], bool],
+    ) -> None:
         self._encoder = encoder
         self._encode_payload = encode_payload
+        self._needs_encoding = needs_encoding
         self._messages: WeakKeyDictionary[asyncio.Task[Any], _Message] = WeakKeyDictionary()
         self._began: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()
         self._lost: frozenset[Capability] | None = None
@@ -154,14 +162,7 @@ class MessageEncoder:
                 budget = None
             result_of = None if in_workflow_task or not owner.stays_in_history else owner
             floor = self._floor(parts, budget, result_of=result_of)
-            encoded = await gather_or_cancel(
-                [
-                    self._encode_entry(found[1], floor)
-                    if found
-                    else self._encode_payload(payload, owner, floor=floor)
-                    for payload, found in zip(parts, entries, strict=True)
-                ]
-            )
+            encoded = await self._encode_list(parts, entries, owner, floor)
             encoded = await self._fit_list(parts, entries, encoded, owner)
             if budget is not None:
                 unplanned = zip(encoded, entries, strict=True)
@@ -172,6 +173,28 @@ class MessageEncoder:
         if error is not None:
             raise error
         return encoded
+
+    async def _encode_list(
+        self,
+        payloads: Sequence[PayloadParts],
+        entries: Sequence[tuple[Batch, OutboxEntry] | None],
+        owner: PayloadOwner,
+        floor: int | None,
+    ) -> list[Payload]:
+        """Encode the payloads that need it; no coroutine is made for the others."""
+        encoded: list[Payload | None] = []
+        encodings: list[Coroutine[Any, Any, Payload]] = []
+        for payload, found in zip(payloads, entries, strict=True):
+            is_kept = found[1].is_kept if found else not self._needs_encoding(payload, floor)
+            encoded.append(to_message(payload) if is_kept else None)
+            if not is_kept:
+                encodings.append(
+                    self._encode_entry(found[1], floor)
+                    if found
+                    else self._encode_payload(payload, owner, floor=floor)
+                )
+        others = iter(await gather_or_cancel(encodings)) if encodings else iter(())
+        return [next(others) if each is None else each for each in encoded]
 
     def _remedy(self, owner: PayloadOwner) -> str:
         return NAMESPACE_REMEDY if self._encoder.offloads and owner.context is None else REMEDY
@@ -219,6 +242,9 @@ class MessageEncoder:
         for entry, floor in zip(batch.entries, floors, strict=True):
             if entry.is_replayed or (has_own_codec and entry.own_encoding is None):
                 continue
+            if not self._needs_encoding(entry.payload, floor):
+                entry.is_kept = True
+                continue
             with protection(self._protected_since(entry)):
                 encoding = asyncio.ensure_future(
                     self._encode_payload(entry.payload, entry.owner, floor=floor)
@@ -255,6 +281,8 @@ class MessageEncoder:
 
         Compression changes the order of sizes, which a floor cannot foresee.
         """
+        if list_size(encoded) <= INLINE_LIMIT_BYTES:
+            return encoded
         smallest_first = sorted(range(len(encoded)), key=lambda index: len(encoded[index].data))
         while smallest_first and list_size(encoded) > INLINE_LIMIT_BYTES:
             index = smallest_first.pop()
