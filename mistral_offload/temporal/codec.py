@@ -186,6 +186,13 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             own_codec=self._own_codec,
         )
 
+    def needs_decoding(self, payloads: Sequence[Payload]) -> bool:
+        """Return False if `decode` is certain to return the payloads as they are."""
+        return self._own_codec is not None or any(
+            carries_context(payload) or has_transforms(payload) or is_large(payload)
+            for payload in payloads
+        )
+
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decode payloads from the server.
 
@@ -203,7 +210,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             StorageError: a blob is missing, damaged or could not be read.
         """
         self._message_encoder.note_task()
-        if self._own_codec is None and not any(map(self._needs_decoding, payloads)):
+        if not self.needs_decoding(payloads):
             return list(payloads)
         # Determined here, because several payloads are decoded in separate asyncio tasks.
         caller = current_caller(for_worker=self._is_for_worker)
@@ -253,10 +260,6 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             return to_message(payload, encoded.data)
         written = replace(parts, data=encoded.data, options=encoded.options).to_payload()
         return _with_size(written, encoded, payload, owner)
-
-    def _needs_decoding(self, payload: Payload) -> bool:
-        """Return False if `decode` is certain to return the payload as it is."""
-        return carries_context(payload) or has_transforms(payload) or is_large(payload)
 
     async def _decode_for(self, caller: Caller, payload: Payload) -> Payload:
         try:

@@ -18,6 +18,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import ActivitySerializationContext, DataConverter, SerializationContext
 from typing_extensions import Self
 
+from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.worker_scope import is_worker_before_activity
 
 _Decode: TypeAlias = Callable[[], Coroutine[Any, Any, list[Any]]]
@@ -117,8 +118,22 @@ class WorkerDataConverter(DataConverter):
     async def decode(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None
     ) -> list[Any]:
-        """Decode values; defer it for an activity that is about to run."""
+        """Decode values; defer it for an activity that is about to run, unless it is no work.
+
+        Heartbeat details have no type hints; they are always deferred, because Temporal calls an
+        error of their decoding final.
+        """
         decode = super().decode
+        if type_hints is not None and self._is_decoded(payloads):
+            return await decode(payloads, type_hints)
         if payloads and self.for_activity and is_worker_before_activity():
             return DeferredValues(payloads, lambda: decode(payloads, type_hints))
         return await decode(payloads, type_hints)
+
+    def _is_decoded(self, payloads: Sequence[Payload]) -> bool:
+        codec = self.payload_codec
+        return (
+            self.external_storage is None
+            and isinstance(codec, OffloadingCodec)
+            and not codec.needs_decoding(payloads)
+        )

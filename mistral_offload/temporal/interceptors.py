@@ -129,7 +129,9 @@ class _ActivityContext(ActivityInboundInterceptor):
         # Heartbeat details replace each other, and are not part of the history.
         set_outcome_floor(None)
         try:
-            result = await super().execute_activity(replace(input, args=arguments))
+            if arguments is not input.args:
+                input = replace(input, args=arguments)
+            result = await super().execute_activity(input)
         finally:
             if info.workflow_id:  # else the result is read by clients
                 set_outcome_floor(received_floor(input.headers))

@@ -154,6 +154,7 @@ class MessageEncoder:
             encoded = await gather_or_cancel(
                 [self._encode_payload(each, owner, offload=False) for each in parts]
             )
+            size = list_size(encoded)
         else:
             budget = None
             if in_workflow_task:
@@ -161,14 +162,21 @@ class MessageEncoder:
             if owner.is_local:  # arguments of a local activity, which stay in the worker
                 budget = None
             result_of = None if in_workflow_task or not owner.stays_in_history else owner
-            floor = self._floor(parts, budget, result_of=result_of)
-            encoded = await self._encode_list(parts, entries, owner, floor)
-            encoded = await self._fit_list(parts, entries, encoded, owner)
-            if budget is not None:
+            size = list_size(parts)  # found once: a protobuf message is written for it
+            floor = self._floor(parts, size, budget, result_of=result_of)
+            encoded, is_kept = await self._encode_list(parts, entries, owner, floor)
+            if not is_kept:
+                size = list_size(encoded)
+            if size > INLINE_LIMIT_BYTES:
+                encoded = await self._fit_list(parts, entries, encoded, owner)
+                size = list_size(encoded)
+            if budget is not None and not any(entries):
+                budget.reserve([size])
+            elif budget is not None and not all(entries):
                 unplanned = zip(encoded, entries, strict=True)
                 budget.add([each for each, found in unplanned if found is None])
-        if in_workflow_task:  # an error would only make Temporal retry the task
-            return encoded
+        if in_workflow_task or size <= INLINE_LIMIT_BYTES:
+            return encoded  # in a workflow task an error would only make Temporal retry it
         error = size_error(encoded, remedy=self._remedy(owner))
         if error is not None:
             raise error
@@ -180,8 +188,11 @@ class MessageEncoder:
         entries: Sequence[tuple[Batch, OutboxEntry] | None],
         owner: PayloadOwner,
         floor: int | None,
-    ) -> list[Payload]:
-        """Encode the payloads that need it; no coroutine is made for the others."""
+    ) -> tuple[list[Payload], bool]:
+        """Encode the payloads that need it; return True as well if none does.
+
+        No coroutine is made for the others.
+        """
         encoded: list[Payload | None] = []
         encodings: list[Coroutine[Any, Any, Payload]] = []
         for payload, found in zip(payloads, entries, strict=True):
@@ -194,7 +205,7 @@ class MessageEncoder:
                     else self._encode_payload(payload, owner, floor=floor)
                 )
         others = iter(await gather_or_cancel(encodings)) if encodings else iter(())
-        return [next(others) if each is None else each for each in encoded]
+        return [next(others) if each is None else each for each in encoded], not encodings
 
     def _remedy(self, owner: PayloadOwner) -> str:
         return NAMESPACE_REMEDY if self._encoder.offloads and owner.context is None else REMEDY
@@ -202,11 +213,12 @@ class MessageEncoder:
     def _floor(
         self,
         payloads: Sequence[PayloadParts],
+        size: int,
         budget: MessageBudget | None,
         *,
         result_of: PayloadOwner | None,
     ) -> int | None:
-        floors = [list_floor(payloads)]
+        floors = [list_floor(payloads) if size > INLINE_LIMIT_BYTES else None]
         if result_of is not None:
             floors.append(outcome_floor(lambda: self._encoder.history_floor_bytes))
         if budget is not None:
@@ -223,11 +235,14 @@ class MessageEncoder:
 
         None if sizes cannot be added up with the installed temporalio.
         """
-        if Capability.MESSAGE_SIZES in await self.lost_capabilities():
+        lost = await self.lost_capabilities() if self._lost is None else self._lost
+        if Capability.MESSAGE_SIZES in lost:
             return None
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - workers encode in tasks
-        message = self._messages.setdefault(task, _Message())
+        message = self._messages.get(task)
+        if message is None:
+            message = self._messages[task] = _Message()
         for found in entries:
             if found is not None:
                 batch = found[0]
@@ -281,8 +296,6 @@ class MessageEncoder:
 
         Compression changes the order of sizes, which a floor cannot foresee.
         """
-        if list_size(encoded) <= INLINE_LIMIT_BYTES:
-            return encoded
         smallest_first = sorted(range(len(encoded)), key=lambda index: len(encoded[index].data))
         while smallest_first and list_size(encoded) > INLINE_LIMIT_BYTES:
             index = smallest_first.pop()
