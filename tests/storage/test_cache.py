@@ -10,6 +10,7 @@ import stat
 import threading
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,14 @@ def test_the_digest_of_a_blob_in_memory_is_known(monkeypatch: pytest.MonkeyPatch
     digests = {data: put(cache, data) for data in (b"blob", b"other", b"b10b")}
     hashed: list[bytes] = []
     sha256 = hashlib.sha256
-    monkeypatch.setattr(hashlib, "sha256", lambda data: hashed.append(data) or sha256(data))
-    for data in digests:
-        assert cache.digest_of(bytes(bytearray(data))) == digests[data]
+
+    def hash_noted(data: bytes) -> Any:
+        hashed.append(data)
+        return sha256(data)
+
+    monkeypatch.setattr(hashlib, "sha256", hash_noted)
+    for data, digest in digests.items():
+        assert cache.digest_of(bytes(bytearray(data))) == digest
     assert hashed == [b"blob", b"other"]  # no longer in memory
 
 
