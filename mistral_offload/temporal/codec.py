@@ -225,7 +225,7 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
 
     def _needs_encoding(self, payload: PayloadParts, floor: int | None) -> bool:
         """Return False if `_encode` is certain to return the payload as it is."""
-        return carries_context(payload) or self._encoder.changes(len(payload.data), floor=floor)
+        return carries_context(payload) or self._encoder.changes(data_size(payload), floor=floor)
 
     async def _encode(
         self,
