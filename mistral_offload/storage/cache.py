@@ -108,7 +108,7 @@ class BlobCache:
         cached = self._memory.get(self._keys_by_size.get(len(data), ""))
         if cached is not None and cached.digest is not None and cached.data == data:
             return cached.digest
-        return hashlib.sha256(data).hexdigest()
+        return sha256_hex(data)
 
     def put(self, key: str, data: bytes, digest: str) -> bool:
         """Store a blob unless it is known to be stored; renew an old one.

@@ -10,7 +10,6 @@ import stat
 import threading
 import weakref
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -55,13 +54,12 @@ def test_the_digest_of_a_blob_in_memory_is_known(monkeypatch: pytest.MonkeyPatch
     cache = BlobCache(MemoryStore(), memory_bytes=8)
     digests = {data: put(cache, data) for data in (b"blob", b"other", b"b10b")}
     hashed: list[bytes] = []
-    sha256 = hashlib.sha256
 
-    def hash_noted(data: bytes) -> Any:
+    def hash_noted(data: bytes) -> str:
         hashed.append(data)
-        return sha256(data)
+        return digest_of(data)
 
-    monkeypatch.setattr(hashlib, "sha256", hash_noted)
+    monkeypatch.setattr("mistral_offload.storage.cache.sha256_hex", hash_noted)
     for data, digest in digests.items():
         assert cache.digest_of(bytes(bytearray(data))) == digest
     assert hashed == [b"blob", b"other"]  # no longer in memory
