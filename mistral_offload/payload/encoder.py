@@ -146,6 +146,15 @@ class PayloadEncoder:
         """Text for a log: the configured steps, without keys or credentials."""
         return self._description
 
+    def changes(self, size: int, *, floor: int | None = None) -> bool:
+        """Return False if `encode` is certain to return a payload as it is.
+
+        Args:
+            size: size of the payload in bytes.
+            floor: as for `encode`.
+        """
+        return self._encrypts_or_compresses or self._offloader_for(size, None, floor) is not None
+
     def encode(
         self,
         data: bytes | HeldText,

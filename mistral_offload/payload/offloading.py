@@ -81,11 +81,10 @@ class Offloader:
             KeyTooLongError: see `key_error`.
             StorageError: the blob could not be written.
         """
-        reference = Reference.of(
-            blob, namespace=context.namespace, execution_id=context.execution_id
-        )
+        cache = self._blobs.open()
+        reference = Reference(context.namespace, context.execution_id, cache.digest_of(blob))
         if write:
-            self._blobs.open().put(reference.key, blob, reference.digest)
+            cache.put(reference.key, blob, reference.digest)
         return reference.to_json()
 
     def key_error(self, context: BlobContext) -> KeyTooLongError | None:

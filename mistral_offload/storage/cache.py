@@ -89,6 +89,7 @@ class BlobCache:
         self._lock = threading.Lock()
         self._memory: OrderedDict[str, _CachedBlob] = OrderedDict()
         self._memory_used = 0
+        self._keys_by_size: dict[int, str] = {}
         self._known: OrderedDict[str, float] = OrderedDict()
         self._damaged: set[str] = set()
         self._slow_reads = SlowReads()
@@ -96,6 +97,18 @@ class BlobCache:
         self._writing: SingleFlight[bool] = SingleFlight()
         self._renewal = Renewal(store, renew_after_seconds)
         self._evidence = StoreEvidence()
+
+    def digest_of(self, data: bytes) -> str:
+        """Return the SHA-256 of data in hex.
+
+        It is not computed for data that is equal to the blob of its size that came into memory
+        last, such as a value that is sent on unchanged. A comparison takes a tenth of the time.
+        """
+        # Without the lock, which a forked child may find held; an outdated blob is not equal.
+        cached = self._memory.get(self._keys_by_size.get(len(data), ""))
+        if cached is not None and cached.digest is not None and cached.data == data:
+            return cached.digest
+        return sha256_hex(data)
 
     def put(self, key: str, data: bytes, digest: str) -> bool:
         """Store a blob unless it is known to be stored; renew an old one.
@@ -357,9 +370,12 @@ class BlobCache:
                 self._memory_used -= len(replaced.data)
             self._memory[key] = _CachedBlob(data, digest, is_own)
             self._memory_used += len(data)
+            self._keys_by_size[len(data)] = key
             while self._memory_used > self._memory_bytes:
-                _, dropped = self._memory.popitem(last=False)
+                old_key, dropped = self._memory.popitem(last=False)
                 self._memory_used -= len(dropped.data)
+                if self._keys_by_size.get(len(dropped.data)) == old_key:
+                    del self._keys_by_size[len(dropped.data)]
 
 
 class _CachedBlob(NamedTuple):

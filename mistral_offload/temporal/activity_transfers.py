@@ -67,12 +67,13 @@ class _ActivityTransfers(ActivityInboundInterceptor):
         details = info.heartbeat_details
         if isinstance(details, DeferredValues):
             self._heartbeats.resume_from(details.payloads)
-        async with self._heartbeats.keep_alive(info):
-            arguments = await _decode_arguments(input.args)
-            if isinstance(details, DeferredValues):
-                details[:] = await _decode_details(details)
+        if isinstance(details, DeferredValues) or _are_deferred(input.args):
+            async with self._heartbeats.keep_alive(info):
+                input = replace(input, args=await _decode_arguments(input.args))
+                if isinstance(details, DeferredValues):
+                    details[:] = await _decode_details(details)
         try:
-            result = await super().execute_activity(replace(input, args=arguments))
+            result = await super().execute_activity(input)
         except BaseException:
             await self._heartbeats.flush()
             raise
@@ -87,6 +88,11 @@ class _ActivityTransfers(ActivityInboundInterceptor):
         return await self._converter.with_context(_context(temporalio.activity.info())).encode(
             values
         )
+
+
+def _are_deferred(args: Sequence[Any]) -> bool:
+    # By type, not by isinstance, which would use a lost value: its failure is raised later.
+    return type(args) is DeferredValues or (len(args) == 1 and type(args[0]) is DeferredValues)
 
 
 async def _decode_arguments(args: Sequence[Any]) -> Sequence[Any]:

@@ -42,7 +42,7 @@ from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasti
 from mistral_offload.temporal.outbound.message_encoder import MessageEncoder
 from mistral_offload.temporal.outbound.own_codec import OwnCodec
 from mistral_offload.temporal.outbound.sdk_internals import REPLAYER_NAMESPACE, Capability
-from mistral_offload.temporal.parsed_values import parse_ahead
+from mistral_offload.temporal.parsed_values import is_large, parse_ahead
 from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
     has_metadata_form,
@@ -57,6 +57,7 @@ from mistral_offload.temporal.wire.held_payload import (
 )
 from mistral_offload.temporal.wire.owner import PayloadOwner
 from mistral_offload.temporal.wire.plain_payloads import (
+    has_transforms,
     holds_json,
     is_encoded,
     is_left_alone,
@@ -110,11 +111,13 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         self._owner = PayloadOwner.unowned(namespace)
         self._source: str | None = None
         self._is_for_worker = False
-        self._message_encoder = MessageEncoder(encoder, self._encode)
+        self._message_encoder = MessageEncoder(encoder, self._encode, self._needs_encoding)
 
     def with_context(self, context: SerializationContext) -> Self:
         """Return a copy of this codec for the payloads of one workflow or activity."""
-        other = copy(self)
+        # Called often; `copy.copy` takes three times as long.
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
         owner = PayloadOwner.of(context)
         other._owner = PayloadOwner.unowned(self._namespace) if owner.is_unowned else owner
         other._source = None
@@ -141,6 +144,11 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
     def encodes_with(self, encoder: PayloadEncoder) -> bool:
         """Return True if this codec was made with an encoder, and not with an equal one."""
         return self._encoder is encoder
+
+    @property
+    def has_own_codec(self) -> bool:
+        """True if the application's own codec is applied, too."""
+        return self._own_codec is not None
 
     @property
     def is_for_worker(self) -> bool:
@@ -178,6 +186,13 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             own_codec=self._own_codec,
         )
 
+    def needs_decoding(self, payloads: Sequence[Payload]) -> bool:
+        """Return False if `decode` is certain to return the payloads as they are."""
+        return self._own_codec is not None or any(
+            carries_context(payload) or has_transforms(payload) or is_large(payload)
+            for payload in payloads
+        )
+
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Decode payloads from the server.
 
@@ -195,6 +210,8 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
             StorageError: a blob is missing, damaged or could not be read.
         """
         self._message_encoder.note_task()
+        if not self.needs_decoding(payloads):
+            return list(payloads)
         # Determined here, because several payloads are decoded in separate asyncio tasks.
         caller = current_caller(for_worker=self._is_for_worker)
         decoded = await gather_or_cancel(
@@ -205,6 +222,10 @@ class OffloadingCodec(PayloadCodec, WithSerializationContext):
         if caller is not Caller.WORKER:
             return decoded
         return [await parse_ahead(payload, self._source) for payload in decoded]
+
+    def _needs_encoding(self, payload: PayloadParts, floor: int | None) -> bool:
+        """Return False if `_encode` is certain to return the payload as it is."""
+        return carries_context(payload) or self._encoder.changes(data_size(payload), floor=floor)
 
     async def _encode(
         self,

@@ -27,7 +27,7 @@ from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.codec import OffloadingCodec
-from mistral_offload.temporal.converter import ContextCompositeConverter
+from mistral_offload.temporal.converter import context_chain
 from mistral_offload.temporal.failures.failure_converter import (
     OffloadingFailureConverter,
     failure_converter_class,
@@ -69,7 +69,10 @@ def composed_converter(
     return replace(
         given,
         payload_converter_class=tracking(
-            _value_converter(given), encoder, has_own_codec=given.payload_codec is not None
+            _value_converter(given),
+            encoder,
+            has_own_codec=given.payload_codec is not None,
+            is_adopted=given.payload_converter_class not in _REPLACED,
         ),
         payload_codec=OffloadingCodec(
             encoder, lost_blobs, namespace=namespace, own_codec=given.payload_codec
@@ -111,7 +114,7 @@ class AdoptedConverter(PayloadConverter, WithSerializationContext):
 
     def __init__(self, inner: PayloadConverter) -> None:
         self._inner = inner
-        self._contexts = ContextCompositeConverter()
+        self._contexts = context_chain()
 
     def with_context(self, context: SerializationContext) -> Self:
         """Return a copy of this converter for the payloads of one workflow or activity."""
@@ -142,7 +145,7 @@ class AdoptedConverter(PayloadConverter, WithSerializationContext):
 def _value_converter(given: DataConverter) -> Callable[[], PayloadConverter]:
     inner = given.payload_converter_class
     if inner in _REPLACED:
-        return ContextCompositeConverter
+        return context_chain
     return lambda: AdoptedConverter(inner())
 
 

@@ -27,8 +27,10 @@ from temporalio.converter import (
 
 from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import PayloadDecodeError
+from mistral_offload.limits import SMALLEST_OFFLOADED_BYTES
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.payload.held_text import bytes_of, size_of
 from mistral_offload.payload.jsontext import dump_json, hold_json
 from mistral_offload.payload.own_output import validate_json
 from mistral_offload.payload.parsed_reader import Mismatch
@@ -37,7 +39,12 @@ from mistral_offload.temporal.codec import OffloadingCodec
 from mistral_offload.temporal.failures.failure_converter import failure_converter_class
 from mistral_offload.temporal.failures.lost_payloads import raise_failure, read_failure
 from mistral_offload.temporal.outbound.tracking_converter import tracking
-from mistral_offload.temporal.parsed_values import note_unused, take_parsed, without_parsed
+from mistral_offload.temporal.parsed_values import (
+    ParsedValue,
+    note_unused,
+    take_parsed,
+    without_parsed,
+)
 from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
     read_context_payload,
@@ -123,10 +130,13 @@ class PlainJSONConverter(PydanticJSONPlainPayloadConverter):
             pydantic.ValidationError: the payload is not JSON, or not of the type.
         """
         reader = _reader(Any if type_hint is None else type_hint)
-        try:
-            return _read_parsed(reader, payload)
-        except Mismatch:
-            return validate_json(reader.adapter, payload.data)
+        parsed = take_parsed(payload)
+        if parsed is not None:
+            try:
+                return _read_parsed(reader, parsed)
+            except Mismatch:
+                pass
+        return validate_json(reader.adapter, payload.data)
 
 
 class ContextCompositeConverter(CompositePayloadConverter):
@@ -159,6 +169,11 @@ class ContextCompositeConverter(CompositePayloadConverter):
         return super().from_payloads(given, type_hints)
 
 
+def context_chain() -> ContextCompositeConverter:
+    """Return the chain that all data converters share; making one takes longer than to use it."""
+    return _CHAIN
+
+
 def data_converter(
     encoder: PayloadEncoder | None = None,
     *,
@@ -183,7 +198,7 @@ def data_converter(
     """
     encoder = encoder or PayloadEncoder()
     return DataConverter(
-        payload_converter_class=tracking(ContextCompositeConverter, encoder),
+        payload_converter_class=tracking(context_chain, encoder),
         payload_codec=OffloadingCodec(encoder, lost_blobs, namespace=namespace),
         failure_converter_class=failure_converter_class(
             offloads=encoder.offloads, encrypts=encoder.encrypts_whole, lost_blobs=lost_blobs
@@ -202,10 +217,13 @@ def read_value(payload: Payload, type_hint: Any = None) -> Any:
         PayloadDecodeError: the payload is malformed, still encoded, or of another type.
     """
     reader = _reader(type_hint)
-    try:
-        return _read_parsed(reader, payload)
-    except Mismatch:
-        return reader.read(_value_json(payload))
+    parsed = take_parsed(payload)
+    if parsed is not None:
+        try:
+            return _read_parsed(reader, parsed)
+        except Mismatch:
+            pass
+    return reader.read(_value_json(payload))
 
 
 def read_with(reader: ValueReader, payload: Payload) -> Any:
@@ -243,10 +261,7 @@ def json_of(payload: Payload) -> bytes | None:
     return b"null" if encoding == b"binary/null" else None
 
 
-def _read_parsed(reader: ValueReader, payload: Payload) -> Any:
-    parsed = take_parsed(payload)
-    if parsed is None:
-        raise Mismatch
+def _read_parsed(reader: ValueReader, parsed: ParsedValue) -> Any:
     try:
         return reader.parsed.read(parsed.value)
     except Mismatch:
@@ -258,7 +273,10 @@ def _as_payload(metadata: Mapping[str, bytes], value: object) -> Payload:
     if not is_holding():
         return Payload(metadata=metadata, data=dump_json(value))
     # The caller is a `TrackingConverter`, which expects both.
-    return cast("Payload", HeldPayload(metadata, hold_json(value)))
+    text = hold_json(value)
+    if size_of(text) < SMALLEST_OFFLOADED_BYTES:
+        return Payload(metadata=metadata, data=bytes_of(text))
+    return cast("Payload", HeldPayload(metadata, text))
 
 
 def _value_json(payload: Payload) -> bytes:

@@ -62,6 +62,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
 from mistral_offload.temporal.failures.lost_value import require_delivered, unmasked
 from mistral_offload.temporal.outbound.history_growth import (
     FLOOR_HEADER,
+    HistoryGrowth,
     current_history,
     parse_floor,
     received_floor,
@@ -128,7 +129,9 @@ class _ActivityContext(ActivityInboundInterceptor):
         # Heartbeat details replace each other, and are not part of the history.
         set_outcome_floor(None)
         try:
-            result = await super().execute_activity(replace(input, args=arguments))
+            if arguments is not input.args:
+                input = replace(input, args=arguments)
+            result = await super().execute_activity(input)
         finally:
             if info.workflow_id:  # else the result is read by clients
                 set_outcome_floor(received_floor(input.headers))
@@ -164,7 +167,15 @@ class _OwnContext:
 
     def __init__(self) -> None:
         self._context: PayloadContext | None = None
+        self._history: HistoryGrowth | None = None
         self.floor_header: Payload | None = None
+
+    @property
+    def history(self) -> HistoryGrowth:
+        """The history of the run; to be used inside the workflow."""
+        if self._history is None:
+            self._history = current_history()
+        return self._history
 
     def receive(self, arguments: Any) -> None:
         """Take over the context that came with the input."""
@@ -225,7 +236,7 @@ class _WorkflowContext(WorkflowInboundInterceptor):
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
         require_delivered(input.args)
-        current_history().check()
+        self._own.history.check()
         handler = _signal_handler(input.signal)
         arguments = without_empty(input.args, handler) if handler else input.args
         with unmasked():
@@ -261,7 +272,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         self._own = own
 
     def start_activity(self, input: StartActivityInput) -> temporalio.workflow.ActivityHandle[Any]:
-        with current_history().calling(input.headers) as call:
+        with self._own.history.calling(input.headers) as call:
             arguments = self._own.wrap_arguments(input.args, with_token=True)
             if arguments is not input.args or call.headers is not input.headers:
                 input = replace(input, args=arguments, headers=call.headers)
@@ -273,7 +284,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         self,
         input: StartLocalActivityInput,
     ) -> temporalio.workflow.ActivityHandle[Any]:
-        with current_history().calling(input.headers, is_local=True) as call:
+        with self._own.history.calling(input.headers, is_local=True) as call:
             arguments = self._own.wrap_arguments(input.args, with_token=True)
             handle = super().start_local_activity(
                 replace(input, args=arguments, headers=call.headers)
@@ -285,7 +296,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
         self,
         input: StartChildWorkflowInput,
     ) -> temporalio.workflow.ChildWorkflowHandle[Any, Any]:
-        with current_history().calling(input.headers) as call:
+        with self._own.history.calling(input.headers) as call:
             arguments = self._own.wrap_arguments(input.args)
             handle = await super().start_child_workflow(
                 replace(input, args=arguments, headers=call.headers)
@@ -296,7 +307,7 @@ class _OutboundContext(WorkflowOutboundInterceptor):
     async def start_nexus_operation(
         self, input: StartNexusOperationInput[Any, Any]
     ) -> temporalio.workflow.NexusOperationHandle[Any]:
-        with current_history().calling({}) as call:
+        with self._own.history.calling({}) as call:
             floor = call.headers.get(FLOOR_HEADER)
             if floor is not None:
                 headers = {**(input.headers or {}), FLOOR_HEADER: floor.data.decode()}

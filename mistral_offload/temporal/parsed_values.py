@@ -20,8 +20,8 @@ from temporalio.api.common.v1 import Payload
 from mistral_offload._cpu_threads import run_in_cpu_thread_async
 from mistral_offload.temporal.wire.context_payloads import carries_context, has_metadata_form
 
-PARSED_FROM_BYTES = 128 * 1024
-"""Smaller payloads are parsed where they are read."""
+PARSED_FROM_BYTES = 256 * 1024
+"""Smaller payloads are parsed where they are read: another thread would cost more than it saves."""
 
 _LARGE_KINDS = (b'"', b"[", b"{")
 """First bytes of the JSON that can be large: texts, arrays and objects."""
@@ -49,6 +49,11 @@ _of_tasks: WeakKeyDictionary[asyncio.Task[Any], list[ParsedValue]] = WeakKeyDict
 _unused: set[str | None] = set()
 
 
+def is_large(payload: Payload) -> bool:
+    """Return True if a payload has the size from which its data is parsed ahead."""
+    return payload.ByteSize() >= PARSED_FROM_BYTES
+
+
 async def parse_ahead(payload: Payload, source: str | None) -> Payload:
     """Return a decoded payload marked as parsed, if it is large and its data is useful that way.
 
@@ -57,7 +62,7 @@ async def parse_ahead(payload: Payload, source: str | None) -> Payload:
         source: the kind of payload, such as the type of the activity whose result it is.
     """
     task = asyncio.current_task()
-    if task is None or source in _unused or payload.ByteSize() < PARSED_FROM_BYTES:
+    if task is None or source in _unused or not is_large(payload):
         return payload
     is_json = (
         has_metadata_form(payload)

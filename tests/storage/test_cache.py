@@ -50,6 +50,29 @@ def test_what_was_written_is_neither_read_nor_written_again() -> None:
     assert dict(store.requests) == {("put", digest): 1}
 
 
+def test_the_digest_of_a_blob_in_memory_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = BlobCache(MemoryStore(), memory_bytes=8)
+    digests = {data: put(cache, data) for data in (b"blob", b"other", b"b10b")}
+    hashed: list[bytes] = []
+
+    def hash_noted(data: bytes) -> str:
+        hashed.append(data)
+        return digest_of(data)
+
+    monkeypatch.setattr("mistral_offload.storage.cache.sha256_hex", hash_noted)
+    for data, digest in digests.items():
+        assert cache.digest_of(bytes(bytearray(data))) == digest
+    assert hashed == [b"blob", b"other"]  # no longer in memory
+
+
+def test_a_digest_that_was_not_verified_is_not_believed() -> None:
+    store = MemoryStore()
+    store.put("key", b"blob")
+    cache = BlobCache(store)
+    cache.get("key", None)
+    assert cache.digest_of(b"blob") == digest_of(b"blob")
+
+
 def test_what_was_read_is_known_to_be_stored() -> None:
     store = MemoryStore()
     digest = digest_of(b"blob")

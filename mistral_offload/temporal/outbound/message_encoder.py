@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -82,11 +82,19 @@ class MessageEncoder:
     Args:
         encoder: its properties; it is not called.
         encode_payload: encodes one payload.
+        needs_encoding: returns False for a payload that encoding, with an offloading floor in
+            bytes, leaves as it is.
     """
 
-    def __init__(self, encoder: PayloadEncoder, encode_payload: EncodePayload) -> None:
+    def __init__(
+        self,
+        encoder: PayloadEncoder,
+        encode_payload: EncodePayload,
+        needs_encoding: Callable[[PayloadParts, int | None], bool],
+    ) -> None:
         self._encoder = encoder
         self._encode_payload = encode_payload
+        self._needs_encoding = needs_encoding
         self._messages: WeakKeyDictionary[asyncio.Task[Any], _Message] = WeakKeyDictionary()
         self._began: WeakKeyDictionary[asyncio.Task[Any], float] = WeakKeyDictionary()
         self._lost: frozenset[Capability] | None = None
@@ -146,6 +154,7 @@ class MessageEncoder:
             encoded = await gather_or_cancel(
                 [self._encode_payload(each, owner, offload=False) for each in parts]
             )
+            size = list_size(encoded)
         else:
             budget = None
             if in_workflow_task:
@@ -153,25 +162,50 @@ class MessageEncoder:
             if owner.is_local:  # arguments of a local activity, which stay in the worker
                 budget = None
             result_of = None if in_workflow_task or not owner.stays_in_history else owner
-            floor = self._floor(parts, budget, result_of=result_of)
-            encoded = await gather_or_cancel(
-                [
-                    self._encode_entry(found[1], floor)
-                    if found
-                    else self._encode_payload(payload, owner, floor=floor)
-                    for payload, found in zip(parts, entries, strict=True)
-                ]
-            )
-            encoded = await self._fit_list(parts, entries, encoded, owner)
-            if budget is not None:
+            size = list_size(parts)  # found once: a protobuf message is written for it
+            floor = self._floor(parts, size, budget, result_of=result_of)
+            encoded, is_kept = await self._encode_list(parts, entries, owner, floor)
+            if not is_kept:
+                size = list_size(encoded)
+            if size > INLINE_LIMIT_BYTES:
+                encoded = await self._fit_list(parts, entries, encoded, owner)
+                size = list_size(encoded)
+            if budget is not None and not any(entries):
+                budget.reserve([size])
+            elif budget is not None and not all(entries):
                 unplanned = zip(encoded, entries, strict=True)
                 budget.add([each for each, found in unplanned if found is None])
-        if in_workflow_task:  # an error would only make Temporal retry the task
-            return encoded
+        if in_workflow_task or size <= INLINE_LIMIT_BYTES:
+            return encoded  # in a workflow task an error would only make Temporal retry it
         error = size_error(encoded, remedy=self._remedy(owner))
         if error is not None:
             raise error
         return encoded
+
+    async def _encode_list(
+        self,
+        payloads: Sequence[PayloadParts],
+        entries: Sequence[tuple[Batch, OutboxEntry] | None],
+        owner: PayloadOwner,
+        floor: int | None,
+    ) -> tuple[list[Payload], bool]:
+        """Encode the payloads that need it; return True as well if none does.
+
+        No coroutine is made for the others.
+        """
+        encoded: list[Payload | None] = []
+        encodings: list[Coroutine[Any, Any, Payload]] = []
+        for payload, found in zip(payloads, entries, strict=True):
+            is_kept = found[1].is_kept if found else not self._needs_encoding(payload, floor)
+            encoded.append(to_message(payload) if is_kept else None)
+            if not is_kept:
+                encodings.append(
+                    self._encode_entry(found[1], floor)
+                    if found
+                    else self._encode_payload(payload, owner, floor=floor)
+                )
+        others = iter(await gather_or_cancel(encodings)) if encodings else iter(())
+        return [next(others) if each is None else each for each in encoded], not encodings
 
     def _remedy(self, owner: PayloadOwner) -> str:
         return NAMESPACE_REMEDY if self._encoder.offloads and owner.context is None else REMEDY
@@ -179,11 +213,12 @@ class MessageEncoder:
     def _floor(
         self,
         payloads: Sequence[PayloadParts],
+        size: int,
         budget: MessageBudget | None,
         *,
         result_of: PayloadOwner | None,
     ) -> int | None:
-        floors = [list_floor(payloads)]
+        floors = [list_floor(payloads) if size > INLINE_LIMIT_BYTES else None]
         if result_of is not None:
             floors.append(outcome_floor(lambda: self._encoder.history_floor_bytes))
         if budget is not None:
@@ -200,11 +235,14 @@ class MessageEncoder:
 
         None if sizes cannot be added up with the installed temporalio.
         """
-        if Capability.MESSAGE_SIZES in await self.lost_capabilities():
+        lost = await self.lost_capabilities() if self._lost is None else self._lost
+        if Capability.MESSAGE_SIZES in lost:
             return None
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - workers encode in tasks
-        message = self._messages.setdefault(task, _Message())
+        message = self._messages.get(task)
+        if message is None:
+            message = self._messages[task] = _Message()
         for found in entries:
             if found is not None:
                 batch = found[0]
@@ -218,6 +256,9 @@ class MessageEncoder:
         floors = batch.plan(equal_shares=self._encoder.compresses)
         for entry, floor in zip(batch.entries, floors, strict=True):
             if entry.is_replayed or (has_own_codec and entry.own_encoding is None):
+                continue
+            if not self._needs_encoding(entry.payload, floor):
+                entry.is_kept = True
                 continue
             with protection(self._protected_since(entry)):
                 encoding = asyncio.ensure_future(

@@ -97,6 +97,7 @@ class OutboxEntry:
         context: Temporal's serialization context of the payload.
         own_encoding: the task of the application's own codec, which replaces the payload.
         encoding: the future of the encoded payload, once the batch is planned.
+        is_kept: True when the batch is planned, and the payload needs no encoding.
     """
 
     payload: PayloadParts
@@ -107,6 +108,7 @@ class OutboxEntry:
     context: SerializationContext | None = None
     own_encoding: asyncio.Future[None] | None = None
     encoding: asyncio.Future[Payload] | None = None
+    is_kept: bool = False
 
 
 @dataclass(eq=False)

@@ -44,7 +44,13 @@ from mistral_offload.temporal.outbound.sdk_internals import (
     workflow_entered,
 )
 from mistral_offload.temporal.outbound.size_budget import unencoded_size_error, unstorable_error
-from mistral_offload.temporal.wire.held_payload import holding, to_message
+from mistral_offload.temporal.wire.held_payload import (
+    PayloadParts,
+    data_size,
+    holding,
+    is_holding,
+    to_message,
+)
 from mistral_offload.temporal.wire.owner import PayloadOwner
 
 
@@ -61,12 +67,14 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
             in a message is then unknown here.
 
     Attributes:
+        is_adopted: True if the inner converter is the application's, which may take a context.
         holds_data: True if every payload of a command goes to an `OffloadingCodec` as it is. Small
             stand-ins then take the place of large ones; see `Outbox.record`. The application's
             own codec would get them, so it has no effect together with one.
     """
 
     holds_data = False
+    is_adopted = True
 
     def __init__(
         self, inner: PayloadConverter, encoder: PayloadEncoder, *, has_own_codec: bool = False
@@ -85,7 +93,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         other._context = context
         if self._run.own is None:
             self._run.own = context
-        if isinstance(self._inner, WithSerializationContext):
+        if self.is_adopted and isinstance(self._inner, WithSerializationContext):
             other._inner = self._inner.with_context(context)
         return other
 
@@ -100,10 +108,9 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         """
         require_delivered(values)
         offloads, in_workflow = self._encoder.offloads, temporalio.workflow.in_workflow()
-        holds = self.holds_data and offloads and not self._has_own_codec
+        holds = self.holds_data and offloads and in_workflow and not self._has_own_codec
         try:
-            with holding(holds and converts_command()):
-                payloads = self._inner.to_payloads(values)
+            payloads = self._converted(values, holds=holds and converts_command())
         except PayloadSerializationError as refusal:
             if not in_workflow:
                 raise
@@ -124,7 +131,7 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
                 raise as_failure(error)
         if not offloads:
             return payloads
-        if all(payload.ByteSize() < SMALLEST_OFFLOADED_BYTES for payload in payloads):
+        if all(map(_is_small, payloads)):
             return [to_message(payload) for payload in payloads]
         owner = self._owner()
         unstorable = self._unstorable_error(payloads, owner)
@@ -133,6 +140,12 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         # Arguments of local activities stay in the worker.
         floor = None if owner.is_local else outcome_floor(self._run.history.floor)
         return self._run.outbox.record(payloads, owner, floor=floor, context=self._context)
+
+    def _converted(self, values: Sequence[Any], *, holds: bool) -> list[Payload]:
+        if not holds and not is_holding():  # as almost always
+            return self._inner.to_payloads(values)
+        with holding(holds):
+            return self._inner.to_payloads(values)
 
     def _owner(self) -> PayloadOwner:
         context, own = self._context, self._run.own
@@ -197,6 +210,14 @@ class TrackingConverter(PayloadConverter, WithSerializationContext):
         return not isinstance(context, WorkflowSerializationContext) or context != self._run.own
 
 
+def _is_small(payload: PayloadParts) -> bool:
+    """Return True if a payload is too small to be offloaded."""
+    return (
+        data_size(payload) < SMALLEST_OFFLOADED_BYTES
+        and payload.ByteSize() < SMALLEST_OFFLOADED_BYTES
+    )
+
+
 def _is_typed_memo(payload: Payload, hint: type | None) -> bool:
     """Return True for a memo that a workflow reads as a type.
 
@@ -239,11 +260,27 @@ class _Run:
 
 
 def tracking(
-    inner: Callable[[], PayloadConverter], encoder: PayloadEncoder, *, has_own_codec: bool = False
+    inner: Callable[[], PayloadConverter],
+    encoder: PayloadEncoder,
+    *,
+    has_own_codec: bool = False,
+    is_adopted: bool = False,
 ) -> type[PayloadConverter]:
-    """Make a `TrackingConverter` class that Temporal can instantiate without arguments."""
+    """Make a `TrackingConverter` class that Temporal can instantiate without arguments.
+
+    Temporal does so several times for each activation.
+
+    Args:
+        inner: returns the inner converter of an instance.
+        encoder: see `TrackingConverter`.
+        has_own_codec: see `TrackingConverter`.
+        is_adopted: see `TrackingConverter.is_adopted`.
+    """
+    adopted = is_adopted
 
     class Tracking(TrackingConverter):
+        is_adopted = adopted
+
         def __init__(self) -> None:
             super().__init__(inner(), encoder, has_own_codec=has_own_codec)
 
@@ -262,6 +299,11 @@ def hold_data(converter: type[PayloadConverter]) -> None:
     """Let a class made by `separate_class` return stand-ins; see `TrackingConverter.holds_data`."""
     if _tracks(converter):
         converter.holds_data = True
+
+
+def takes_contexts(converter: type[PayloadConverter]) -> bool:
+    """Return True if a context may change how values are converted, and not only what is sent."""
+    return not _tracks(converter) or converter.is_adopted
 
 
 def _tracks(converter: type[PayloadConverter]) -> TypeGuard[type[TrackingConverter]]:

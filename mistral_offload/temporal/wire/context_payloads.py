@@ -111,7 +111,11 @@ def read_context(payload: PayloadParts) -> PayloadContext | None:
     Raises:
         PayloadDecodeError: the payload claims to carry a context, but does not.
     """
-    return split_context_payload(payload)[0].context if carries_context(payload) else None
+    if not carries_context(payload):
+        return None
+    if has_execution(payload.metadata):
+        return read_metadata(payload.metadata)  # without a copy of the data
+    return read_context_payload(payload).context
 
 
 def _read_nested(data: bytes) -> ContextPayload | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from temporalio.converter import (
     ActivitySerializationContext,
@@ -36,15 +37,10 @@ class PayloadOwner:
     def of(cls, context: SerializationContext) -> PayloadOwner:
         """Derive the owner from a serialization context."""
         if isinstance(context, WorkflowSerializationContext):
-            return cls(PayloadContext(context.namespace, context.workflow_id))
+            return _workflow_owner(context.namespace, context.workflow_id)
         if isinstance(context, ActivitySerializationContext):
-            execution_id = context.workflow_id or context.activity_id
-            owner = PayloadContext(context.namespace, execution_id) if execution_id else None
-            return cls(
-                owner,
-                context.is_local,
-                is_activity=True,
-                stays_in_history=bool(context.workflow_id),
+            return _activity_owner(
+                context.namespace, context.workflow_id, context.activity_id, context.is_local
             )
         return cls()
 
@@ -69,3 +65,29 @@ class PayloadOwner:
         if context.namespace or self.context is None:
             return context
         return PayloadContext(self.context.namespace, context.execution_id)
+
+
+# One workflow has many payloads.
+@lru_cache(256)
+def _workflow_owner(namespace: str, workflow_id: str) -> PayloadOwner:
+    return PayloadOwner(PayloadContext(namespace, workflow_id))
+
+
+def _activity_owner(
+    namespace: str, workflow_id: str | None, activity_id: str | None, is_local: bool
+) -> PayloadOwner:
+    execution_id = workflow_id or activity_id
+    # The activity does not matter where its workflow is known.
+    return _execution_owner(namespace, execution_id, is_local, bool(workflow_id))
+
+
+@lru_cache(256)
+def _execution_owner(
+    namespace: str, execution_id: str | None, is_local: bool, has_workflow: bool
+) -> PayloadOwner:
+    return PayloadOwner(
+        PayloadContext(namespace, execution_id) if execution_id else None,
+        is_local,
+        is_activity=True,
+        stays_in_history=has_workflow,
+    )

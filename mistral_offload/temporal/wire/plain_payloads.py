@@ -43,6 +43,11 @@ def is_recorded(payload: PayloadParts) -> bool:
     return is_encoded(payload) and _ORIGINAL in payload.metadata
 
 
+def has_transforms(payload: PayloadParts) -> bool:
+    """Return True if a payload's metadata says that its data is transformed in any way."""
+    return OPTIONS_KEY in payload.metadata or is_encoded(payload)
+
+
 def is_left_alone(payload: PayloadParts) -> bool:
     """Return True for a memo that is marked as never encoded."""
     return bool(payload.metadata.get(_UNENCODED_MEMO)) and not is_encoded(payload)
