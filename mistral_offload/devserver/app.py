@@ -20,6 +20,7 @@ from temporalio.service import RPCError
 from mistral_offload.codecserver.access import HostCheck, carries_token
 from mistral_offload.codecserver.http_server import BodyLimit
 from mistral_offload.devserver.event_stream import EventStreamRoutes
+from mistral_offload.devserver.execution_events import ExecutionEvents
 from mistral_offload.devserver.execution_routes import ExecutionRoutes
 from mistral_offload.devserver.executions import Executions
 from mistral_offload.devserver.histories import Histories
@@ -30,6 +31,8 @@ from mistral_offload.devserver.refusals import (
     not_supported,
 )
 from mistral_offload.devserver.registry import Registry
+from mistral_offload.devserver.report_routes import ReportRoutes
+from mistral_offload.devserver.reported_events import ReportedEvents
 from mistral_offload.devserver.request_bodies import largest_body
 from mistral_offload.devserver.run_routes import RunRoutes
 from mistral_offload.devserver.schedule_routes import ScheduleRoutes
@@ -63,13 +66,15 @@ def create_app(
         host_names: names and addresses, beside the loopback ones, that requests may be sent to.
     """
     executions, histories = Executions(client), Histories(client)
-    registry, namespace = Registry(), client.namespace
+    registry, reports, namespace = Registry(), ReportedEvents(), client.namespace
+    events = ExecutionEvents(executions, histories, reports, stopping)
     return Starlette(
         routes=[
             *WorkerRoutes(registry, namespace, temporal).routes(),
+            *ReportRoutes(reports).routes(),
             *RunRoutes(executions, histories, registry).routes(),
             *ExecutionRoutes(executions, histories, registry, namespace, stopping).routes(),
-            *EventStreamRoutes(executions, histories, namespace, stopping).routes(),
+            *EventStreamRoutes(executions, events, reports, namespace, stopping).routes(),
             *ScheduleRoutes(Schedules(client), registry, namespace).routes(),
             # Last, since these paths begin with a workflow's name, which can be any word.
             *WorkflowRoutes(executions, registry, namespace, stopping).routes(),

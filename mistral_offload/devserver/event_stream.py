@@ -1,155 +1,233 @@
-"""Streams the events of an execution as server-sent events, from Temporal's growing history."""
+"""Routes that show events: of one execution, and of all executions whose workers report."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.service import RPCError
 
 from mistral_offload.devserver.bounded_wait import wait_for
-from mistral_offload.devserver.events import EventTranslator, event_id, write_json
+from mistral_offload.devserver.event_frames import (
+    KEEP_ALIVE,
+    ShownEvent,
+    error_frame,
+    of_report,
+)
+from mistral_offload.devserver.events import write_json
+from mistral_offload.devserver.execution_events import ExecutionEvents, Position
 from mistral_offload.devserver.executions import Executions
-from mistral_offload.devserver.histories import Histories
-from mistral_offload.devserver.outcomes import outcome_of
-from mistral_offload.devserver.refusals import Refusal, invalid, refusal_for
+from mistral_offload.devserver.refusals import Refusal, invalid, not_supported, refusal_for
+from mistral_offload.devserver.reported_events import EventReport, ReportedEvents
 from mistral_offload.devserver.request_bodies import read_query
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_KEEP_ALIVE_SECONDS = 15.0
+_ANY = "*"
 
 
 class StreamQuery(BaseModel):
-    """Selects the events to send."""
+    """Selects the events of an execution to send."""
 
     event_source: Literal["DATABASE", "LIVE", "HYBRID"] | None = None
     last_event_id: str | None = None
 
 
-@dataclass(frozen=True)
-class _Position:
-    """The position from which a stream continues: in a run, after an event."""
+class EventsQuery(BaseModel):
+    """Selects the events to send, of all executions; ``*`` is any."""
 
-    run_id: str
-    after: int = 0
+    scope: Literal["activity", "workflow", "*"] = "*"
+    activity_name: str = _ANY
+    activity_id: str = _ANY
+    workflow_name: str = _ANY
+    workflow_exec_id: str = _ANY
+    root_workflow_exec_id: str = _ANY
+    parent_workflow_exec_id: str = _ANY
+    stream: str = _ANY
+    start_seq: Annotated[int, Field(ge=0)] = 0
+    workflow_event_types: list[str] = []
+
+    def selects(self, report: EventReport) -> bool:
+        """Return True if an event is to be sent."""
+        pairs = (
+            (self.activity_name, report.activity_name),
+            (self.activity_id, report.activity_id),
+            (self.workflow_name, report.workflow_name),
+            (self.workflow_exec_id, report.execution_id),
+            (self.root_workflow_exec_id, report.root_execution_id),
+            (self.parent_workflow_exec_id, report.parent_execution_id),
+            (self.stream, f"workflow:{report.execution_id}"),
+        )
+        return (
+            all(wanted in (_ANY, given) for wanted, given in pairs)
+            and self.scope in (_ANY, report.event_type.partition("_")[0].lower())
+            and (not self.workflow_event_types or report.event_type in self.workflow_event_types)
+        )
+
+
+class ListQuery(BaseModel):
+    """Selects the events to list."""
+
+    root_workflow_exec_id: str | None = None
+    workflow_exec_id: str | None = None
+    workflow_run_id: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    cursor: str | None = None
 
 
 class EventStreamRoutes:
-    """The route of an execution's event stream."""
+    """The routes of event lists and event streams.
+
+    The events of an execution are shown whether its worker reports them or not. Where several
+    executions are meant, only reported events are shown.
+    """
 
     def __init__(
         self,
         executions: Executions,
-        histories: Histories,
+        events: ExecutionEvents,
+        reports: ReportedEvents,
         namespace: str,
         stopping: asyncio.Event,
     ) -> None:
         self._executions = executions
-        self._histories = histories
+        self._events = events
+        self._reports = reports
         self._namespace = namespace
         self._stopping = stopping
 
     def routes(self) -> list[Route]:
         """Return the routes for the app."""
-        return [Route("/v1/workflows/executions/{execution_id}/stream", self.stream)]
+        return [
+            Route("/v1/workflows/executions/{execution_id}/stream", self.stream),
+            Route("/v1/workflows/events/stream", self.stream_all),
+            Route("/v1/workflows/events/list", self.list),
+        ]
 
     async def stream(self, request: Request) -> Response:
         """Stream past and future events until the execution has ended."""
         query = read_query(StreamQuery, request.query_params.multi_items())
         execution_id: str = request.path_params["execution_id"]
         position = await self._start_position(execution_id, query)
-        frames = self._frames(execution_id, position, wait=query.event_source != "DATABASE")
-        return StreamingResponse(
-            frames, media_type="text/event-stream", headers={"cache-control": "no-store"}
-        )
+        shown = self._events.read(execution_id, position, wait=query.event_source != "DATABASE")
+        return self._response(shown)
 
-    async def _start_position(self, execution_id: str, query: StreamQuery) -> _Position:
+    async def stream_all(self, request: Request) -> Response:
+        """Stream reported events, those kept first, until the client closes the stream."""
+        given = request.query_params.multi_items()
+        for name, _ in given:
+            if name not in EventsQuery.model_fields:
+                raise not_supported("the filter", name)
+        query = read_query(EventsQuery, given)
+        after = max(0, query.start_seq - 1)
+        if last_id := request.headers.get("last-event-id"):
+            last = self._reports.find(last_id)
+            if last is None:
+                raise invalid(("header", "last-event-id"), "not a kept event", "value_error")
+            after = last.sequence
+        return self._response(self._follow(after, query))
+
+    async def list(self, request: Request) -> Response:
+        """Return a page of events, oldest first."""
+        query = read_query(ListQuery, request.query_params.multi_items())
+        shown = [event async for event in self._listed(query)]
+        start = 0
+        if query.cursor is not None:
+            ids = [event.id for event in shown]
+            if query.cursor not in ids:
+                raise invalid(("query", "cursor"), "not a cursor of this list", "value_error")
+            start = ids.index(query.cursor) + 1
+        page = shown[start : start + query.limit]
+        more = start + query.limit < len(shown)
+        return _page_response(page, page[-1].id if more else None)
+
+    async def _listed(self, query: ListQuery) -> AsyncIterator[ShownEvent]:
+        if query.workflow_exec_id is None:
+            for event in self._reports.after(0):
+                if _is_listed(query, event.report):
+                    yield of_report(event)
+            return
+        try:
+            info = await self._executions.describe(query.workflow_exec_id)
+        except Refusal:  # no such execution, and so no events
+            return
+        start = Position(info.first_run_id or info.execution.run_id)
+        async for shown in self._events.read(query.workflow_exec_id, start, wait=False):
+            if shown is None or query.workflow_run_id not in (None, shown.run_id):
+                continue
+            if query.root_workflow_exec_id in (None, shown.context["root_workflow_exec_id"]):
+                yield shown
+
+    async def _start_position(self, execution_id: str, query: StreamQuery) -> Position:
         if query.last_event_id:
+            reported = self._reports.find(query.last_event_id)
+            if reported is not None and reported.report.execution_id == execution_id:
+                return Position(reported.report.run_id, after_report=reported.sequence)
             run_id, _, number = query.last_event_id.rpartition(":")
             if not run_id or not _NUMBER.fullmatch(number):
                 loc = ("query", "last_event_id")
                 raise invalid(loc, "not the id of an event", "value_error")
             await self._executions.describe(execution_id, run_id)
-            return _Position(run_id, int(number))
+            return Position(run_id, int(number))
         info = await self._executions.describe(execution_id)
         if query.event_source == "LIVE":
-            return _Position(info.execution.run_id, info.history_length)
-        return _Position(info.first_run_id or info.execution.run_id)
+            run_id, length = info.execution.run_id, info.history_length
+            return Position(run_id, length, self._reports.last_sequence)
+        return Position(info.first_run_id or info.execution.run_id)
 
-    async def _frames(
-        self, execution_id: str, start: _Position, *, wait: bool
-    ) -> AsyncIterator[str]:
-        try:
-            position: _Position | None = start
-            while position is not None:
-                run_id = position.run_id
-                info = await self._executions.describe(execution_id, run_id)
-                translator = EventTranslator(info)
-                last: HistoryEvent | None = None
-                async for event in self._events(execution_id, run_id, wait=wait):
-                    if event is None:
-                        yield ": still running\n\n"
-                        continue
-                    last = event
-                    members = translator.translate(event)
-                    if members is not None and event.event_id > position.after:
-                        yield self._frame(run_id, event, members)
-                position = _next_run(last)
-        except (Refusal, RPCError) as error:
-            refusal = error if isinstance(error, Refusal) else refusal_for(error)
-            members = {"error": str(refusal.body["detail"]), "reason": "internal_error"}
-            yield f"event: error\ndata: {write_json(members)}\n\n"
-
-    async def _events(
-        self, execution_id: str, run_id: str, *, wait: bool
-    ) -> AsyncIterator[HistoryEvent | None]:
-        """Yield the events of a run, and None after each poll without new events."""
-        token = b""
+    async def _follow(self, after: int, query: EventsQuery) -> AsyncIterator[ShownEvent | None]:
         while True:
-            events, token = await wait_for(
-                self._histories.page(execution_id, run_id, token, wait=wait),
+            change = self._reports.change
+            for event in self._reports.after(after):
+                after = event.sequence
+                if query.selects(event.report):
+                    yield of_report(event)
+            if not await wait_for(
+                _within(change),
                 None,
                 stopping=self._stopping,
                 timeout_refusal=Refusal(408, "timed out"),
-            )
-            for event in events:
-                yield event
-            if not token:
-                return
-            if not events:
+            ):
                 yield None
 
-    def _frame(self, run_id: str, event: HistoryEvent, members: dict[str, object]) -> str:
-        payload = {
-            "stream": f"workflow:{members['workflow_exec_id']}",
-            "data": members,
-            "workflow_context": {
-                "namespace": self._namespace,
-                "workflow_name": members["workflow_name"],
-                "workflow_exec_id": members["workflow_exec_id"],
-                "parent_workflow_exec_id": members["parent_workflow_exec_id"],
-                "root_workflow_exec_id": members["root_workflow_exec_id"],
-            },
-            "broker_sequence": event.event_id,
-            "timestamp": event.event_time.ToJsonString(),
-        }
-        name = event_id(run_id, event)
-        return f"id: {name}\nevent: {members['event_type']}\ndata: {write_json(payload)}\n\n"
+    def _response(self, shown: AsyncIterator[ShownEvent | None]) -> Response:
+        return StreamingResponse(
+            self._frames(shown),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store"},
+        )
+
+    async def _frames(self, shown: AsyncIterator[ShownEvent | None]) -> AsyncIterator[str]:
+        try:
+            async for event in shown:
+                yield KEEP_ALIVE if event is None else event.frame(self._namespace)
+        except (Refusal, RPCError) as error:
+            yield error_frame(error if isinstance(error, Refusal) else refusal_for(error))
 
 
-def _next_run(last: HistoryEvent | None) -> _Position | None:
-    """Return the start of the run that the last event of a run continues as, if any."""
-    if last is None:
-        return None
+def _is_listed(query: ListQuery, report: EventReport) -> bool:
+    return query.workflow_run_id in (None, report.run_id) and query.root_workflow_exec_id in (
+        None,
+        report.root_execution_id,
+    )
+
+
+def _page_response(page: list[ShownEvent], cursor: str | None) -> Response:
+    shown = ",".join(event.text for event in page)
+    text = f'{{"events":[{shown}],"next_cursor":{write_json(cursor)}}}'
+    return Response(text, media_type="application/json")
+
+
+async def _within(change: asyncio.Event) -> bool:
+    """Wait for a change; return False after a while without one."""
     try:
-        next_run_id = outcome_of(last).next_run_id
-    except ValueError:
-        return None
-    return _Position(next_run_id) if next_run_id else None
+        await asyncio.wait_for(change.wait(), _KEEP_ALIVE_SECONDS)
+    except asyncio.TimeoutError:
+        return False
+    return True

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from google.protobuf.json_format import MessageToDict, ParseDict
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import ResetReapplyExcludeType
+from temporalio.api.enums.v1 import HistoryEventFilterType, ResetReapplyExcludeType
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
@@ -17,6 +17,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from mistral_offload.devserver.outcomes import find_outcome
 from mistral_offload.devserver.payloads import render_result
 from mistral_offload.devserver.refusals import Refusal, unknown_execution
 from mistral_offload.devserver.request_bodies import ResetBody
@@ -72,6 +73,30 @@ class Histories:
                 raise
             raise unknown_execution(execution_id) from error
         return list(page.history.events), page.next_page_token
+
+    async def last_event(
+        self, execution_id: str, run_id: str, *, wait: bool
+    ) -> HistoryEvent | None:
+        """Return the event that ends a run; None if it is still running.
+
+        With ``wait``, waits for it.
+        """
+        close = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
+        request = GetWorkflowExecutionHistoryRequest(
+            namespace=self._namespace,
+            execution=WorkflowExecution(workflow_id=execution_id, run_id=run_id),
+            wait_new_event=wait,
+            history_event_filter_type=close,
+            skip_archival=True,
+        )
+        while True:  # each poll ends without an event if the run is still running after a while
+            page = await self._service.get_workflow_execution_history(request)
+            events = page.history.events
+            if events and find_outcome(events[-1]) is not None:
+                return events[-1]
+            if not wait:
+                return None
+            request.next_page_token = page.next_page_token
 
     async def reset(self, execution_id: str, body: ResetBody) -> None:
         """Reset an execution to an event of its latest run.

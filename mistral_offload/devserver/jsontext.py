@@ -35,6 +35,39 @@ def split_members(text: str) -> dict[str, str]:
         at = _expect(",", text, at)
 
 
+def split_elements(text: str, *, most: int) -> list[str]:
+    """Split a JSON list into its elements, as they are in the text.
+
+    Args:
+        text: the list.
+        most: the most elements to split.
+
+    Raises:
+        ValueError: the text is not one JSON list.
+        OverflowError: it has more elements than ``most``.
+    """
+    elements: list[str] = []
+    at = _expect("[", text, 0)
+    if text[at : at + 1] == "]":
+        at += 1
+    else:
+        while True:
+            if len(elements) == most:
+                raise OverflowError(most)
+            start = at
+            _, at = _scan(text, start)
+            elements.append(text[start:at])
+            at = _skip(text, at)
+            if text[at : at + 1] == "]":
+                at += 1
+                break
+            at = _expect(",", text, at)
+    at = _skip(text, at)
+    if at != len(text):
+        raise json.JSONDecodeError("Extra data", text, at)
+    return elements
+
+
 def compact(text: str) -> str:
     """Remove whitespace between the tokens of JSON; numbers and strings keep their spelling."""
     parts = _STRING.split(text)

@@ -68,6 +68,11 @@ def outcome_of(event: HistoryEvent) -> ExecutionOutcome:
     )
 
 
+def find_outcome(event: HistoryEvent) -> ExecutionOutcome | None:
+    """Return the outcome from an event of a run; None if it does not end the run."""
+    return outcome_of(event) if event.WhichOneof("attributes") in _CLOSING else None
+
+
 def failure_reason(failure: Failure) -> Reason:
     """Return the innermost informative failure: those of activities and children wrap a cause."""
     while failure.HasField("cause") and failure.WhichOneof("failure_info") in _WRAPPERS:

@@ -22,6 +22,13 @@ T = TypeVar("T")
 _LARGEST_BYTES = 16 * MIB
 """Bound of a body; the largest payload is 2 MiB, and base64 makes that a third more."""
 
+_LARGEST_REPORT_BYTES = 64 * MIB
+"""Bound of reported events: a worker reports values whole, however large."""
+
+EVENT_PATHS = tuple(
+    f"/{version}/workflows/events{batch}" for version in ("v1", "v2") for batch in ("", "/batch")
+)
+
 _PARSED_IN_LOOP_BYTES = 64 * 1024
 
 Status = Literal[
@@ -170,7 +177,7 @@ class RunsQuery(BaseModel):
 
 def largest_body(path: str) -> int:
     """Return the most bytes of a request's body, by the path."""
-    return _LARGEST_BYTES
+    return _LARGEST_REPORT_BYTES if path in EVENT_PATHS else _LARGEST_BYTES
 
 
 async def parsed(parse: Callable[[bytes], T], request: Request) -> T:

@@ -33,6 +33,9 @@ DEFAULT_NAMESPACE = "mistral-workflows"
 
 _START_SECONDS = 30.0
 _SAVE_SECONDS = 8.0
+_SEARCH_ATTRIBUTES = ("OtelTraceId",)
+"""Those that workers of the official SDK set on every run."""
+
 _STOP_SECONDS = 0.3
 _PAUSE_SECONDS = 0.01
 _SHOWN_LOG_BYTES = 4096
@@ -175,6 +178,8 @@ class TemporalServer:
         command += [str(binary), "server", "start-dev"]
         command += ["--ip", self.ip, "--port", str(self.port)]
         command += ["--namespace", self.namespace, "--log-level", self._log_level]
+        for name in _SEARCH_ATTRIBUTES:
+            command += ["--search-attribute", f"{name}=Keyword"]
         if self._db is not None:
             command += ["--db-filename", str(self._db)]
         if not self._ui:

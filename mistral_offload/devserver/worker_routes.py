@@ -27,7 +27,6 @@ class WorkerRoutes:
             Route("/v1/workflows/workers/whoami", self.whoami),
             Route("/v1/workflows/register", self.register, methods=["POST"]),
             Route("/v1/workflows/workers/heartbeat", self.heartbeat, methods=["POST"]),
-            *(Route(path, self.ignore, methods=["POST"]) for path in _REPORTS),
         ]
 
     async def whoami(self, request: Request) -> Response:
@@ -67,17 +66,3 @@ class WorkerRoutes:
         """Record a worker's heartbeat; the response says whether it must register again."""
         known = self._registry.heartbeat(await parsed(partial(read_body, HeartbeatBody), request))
         return JSONResponse({"all_active": known})
-
-    async def ignore(self, request: Request) -> Response:
-        """Accept and discard the events that the official worker reports from its workflows."""
-        async for _ in request.stream():
-            pass  # an event can be larger than any payload, so it is not kept in memory
-        return JSONResponse({})
-
-
-_REPORTS = (
-    "/v1/workflows/executions/register",
-    "/v2/workflows/workers/event-route-token",
-    "/v2/workflows/events",
-    "/v2/workflows/events/batch",
-)

@@ -278,7 +278,6 @@ async def test_unknown_members_are_ignored(api: httpx.AsyncClient) -> None:
         ("GET", "/v1/workflows/deployments"),
         ("PUT", "/v1/workflows/echo"),
         ("PUT", "/v1/workflows/archive"),
-        ("GET", "/v1/workflows/events/stream"),
         ("GET", "/v1/workflows/echo/metrics"),
     ],
 )

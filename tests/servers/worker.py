@@ -47,6 +47,7 @@ class WorkerProcess:
         script: Path = EXAMPLE,
         deployment: str | None = None,
         environment: Mapping[str, str] | None = None,
+        python: Path | str = sys.executable,
     ) -> None:
         self.storage = dict(storage)
         self.deployment = deployment or f"tests-{uuid.uuid4().hex[:8]}"
@@ -58,7 +59,7 @@ class WorkerProcess:
             return bool(httpx.get(known, headers=headers).json()["workflows"])
 
         self._process = ServerProcess(
-            [sys.executable, os.fspath(script)],
+            [python, script],
             ready=registered,
             timeout=50,
             environment={

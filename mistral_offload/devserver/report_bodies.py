@@ -1,0 +1,128 @@
+"""Bodies of workers' reports: registrations of runs, and events."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from pydantic import Field
+
+from mistral_offload.devserver.jsontext import compact, split_elements, split_members
+from mistral_offload.devserver.refusals import Refusal, invalid
+from mistral_offload.devserver.reported_events import EventReport
+from mistral_offload.devserver.request_bodies import Body, read_body, split_body
+
+_MOST_EVENTS = 1000
+_Name = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class RunBody(Body):
+    """A run that a worker announces."""
+
+    temporal_workflow_id: _Name
+    temporal_run_id: _Name
+    workflow_name: _Name
+    task_queue: _Name
+    execution_token_hash: _Name
+    temporal_parent_workflow_id: str | None = None
+    temporal_root_workflow_id: str | None = None
+    search_key_metadata: dict[str, str | None] = Field(default_factory=dict)
+
+
+class RouteTokenBody(Body):
+    """A request for a token with which the events of a run are sent."""
+
+    workflow_exec_id: _Name
+    workflow_run_id: _Name
+    execution_token: str | None = None
+
+
+class SearchKeysBody(Body):
+    """Search keys to set on a run."""
+
+    temporal_run_id: _Name
+    search_key_metadata: dict[str, str | None]
+
+
+class SearchKeysRemovalBody(Body):
+    """Search keys to remove from a run."""
+
+    temporal_run_id: _Name
+    keys: list[str]
+
+
+class _EventHead(Body):
+    """The members of an event that select it; the others are passed on as they are."""
+
+    event_id: _Name
+    event_timestamp: int
+    event_type: _Name
+    root_workflow_exec_id: _Name
+    parent_workflow_exec_id: str | None = None
+    workflow_exec_id: _Name
+    workflow_run_id: _Name
+    workflow_name: _Name
+
+
+def read_event(raw: bytes) -> list[EventReport]:
+    """Parse the body ``{"event": …}``.
+
+    Raises:
+        Refusal: it is not JSON, or a member is missing or has the wrong type (422).
+    """
+    return [_read(_member(raw, "event"))]
+
+
+def read_events(raw: bytes) -> list[EventReport]:
+    """Parse the body ``{"events": […]}``.
+
+    Raises:
+        Refusal: as `read_event`; also if there are too many events (413).
+    """
+    text = _member(raw, "events")
+    try:
+        texts = split_elements(text, most=_MOST_EVENTS)
+    except OverflowError:
+        raise Refusal(413, f"more than {_MOST_EVENTS:,} events in one request") from None
+    except ValueError as error:
+        raise invalid(("body", "events"), "Input should be a valid list", "list_type") from error
+    return [_read(each) for each in texts]
+
+
+def _member(raw: bytes, name: str) -> str:
+    text = split_body(raw).get(name)
+    if text is None:
+        raise invalid(("body", name), "Field required", "missing")
+    return text
+
+
+def _read(text: str) -> EventReport:
+    members = split_body(text.encode())
+    try:
+        attributes = split_members(members.pop("attributes", ""))
+    except ValueError as error:
+        loc = ("body", "event", "attributes")
+        raise invalid(loc, "Input should be a valid dictionary", "dict_type") from error
+    known = {name: members[name] for name in _EventHead.model_fields if name in members}
+    rendered = ",".join(f"{json.dumps(name)}:{value}" for name, value in known.items())
+    head = read_body(_EventHead, f"{{{rendered}}}".encode())
+    is_activity = head.event_type.startswith("ACTIVITY_")
+    return EventReport(
+        event_id=head.event_id,
+        event_type=head.event_type,
+        timestamp_ns=head.event_timestamp,
+        workflow_name=head.workflow_name,
+        execution_id=head.workflow_exec_id,
+        run_id=head.workflow_run_id,
+        root_execution_id=head.root_workflow_exec_id,
+        parent_execution_id=head.parent_workflow_exec_id,
+        activity_name=_text(attributes.get("activity_name")) if is_activity else None,
+        activity_id=_text(attributes.get("task_id")) if is_activity else None,
+        text=compact(text),
+    )
+
+
+def _text(value: str | None) -> str | None:
+    if value is None or not value.startswith('"'):
+        return None
+    return str(json.loads(value))

@@ -1,0 +1,195 @@
+"""An unchanged official worker and client on the local platform."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mistral_offload import Mistral
+from mistral_offload.devserver import LocalPlatform
+from mistral_offload.errors import EncryptionNotConfiguredError
+from tests.bounds import PATIENCE_SECONDS
+from tests.servers.worker import WorkerProcess
+
+# The first of these tests may install the official packages.
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+
+HERE = Path(__file__).parent
+KEY = "8f" * 32
+INTERNAL = "__internal__"
+
+
+def run_client(python: Path, platform: LocalPlatform, *arguments: str) -> Any:
+    ended = subprocess.run(
+        [python, HERE / "client.py", *arguments],
+        env={**os.environ, **platform.environment()},
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+@pytest.fixture(scope="module")
+def worker(local_platform: LocalPlatform, worker_python: Path) -> Iterator[WorkerProcess]:
+    script = HERE / "worker.py"
+    worker = WorkerProcess(local_platform, {}, script=script, python=worker_python)
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture(scope="module")
+def told(local_platform: LocalPlatform, worker: WorkerProcess, client_python: Path) -> Any:
+    """Everything that the official client got."""
+    return run_client(client_python, local_platform, worker.deployment)
+
+
+def kinds(events: list[dict[str, Any]]) -> list[str]:
+    """Return the types of events, without those of the SDK's own activities."""
+    return [
+        event["event_type"]
+        for event in events
+        if not str(event["attributes"].get("activity_name", "")).startswith(INTERNAL)
+    ]
+
+
+def shown(frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [frame["data"]["data"] for frame in frames]
+
+
+ECHO = [
+    "WORKFLOW_EXECUTION_STARTED",
+    "ACTIVITY_TASK_STARTED",
+    "ACTIVITY_TASK_COMPLETED",
+    "WORKFLOW_EXECUTION_COMPLETED",
+]
+
+
+def test_every_event_is_streamed_as_it_was_reported(told: Any) -> None:
+    for name in ("echo", "large"):
+        told_of = told[name]
+        events = shown(told_of["frames"])
+        assert kinds(events) == ECHO
+        assert len(events) == 8  # with the SDK's own activities
+        for frame, event in zip(told_of["frames"], events, strict=True):
+            assert (frame["id"], frame["event"]) == (event["event_id"], event["event_type"])
+            context = frame["data"]["workflow_context"]
+            assert context["workflow_exec_id"] == told_of["execution_id"]
+        sequence = [frame["data"]["broker_sequence"] for frame in told_of["frames"]]
+        assert sequence == sorted(sequence)
+        assert told_of["status"] == "COMPLETED"
+        text = told_of["result"]["text"]
+        assert events[6]["attributes"]["result"]["value"] == {"text": text}
+    assert len(told["large"]["result"]["text"]) == 300_000
+
+
+def test_the_list_has_the_same_events(told: Any) -> None:
+    for name in ("echo", "large", "parent", "failure", "task", "countdown"):
+        assert told[name]["events"] == shown(told[name]["frames"])
+
+
+def test_a_stream_goes_on_after_any_event(told: Any) -> None:
+    frames = told["echo"]["frames"]
+    for number, rest in enumerate(told["rest"], start=1):
+        assert rest == frames[number:]
+
+
+def test_a_tree_of_executions(told: Any) -> None:
+    root = told["parent"]["execution_id"]
+    tree = told["tree"]
+    assert {event["root_workflow_exec_id"] for event in tree} == {root}
+    assert {event["workflow_name"] for event in tree} == {"official-parent", "official-echo"}
+    assert {event["parent_workflow_exec_id"] for event in tree} == {None, root}
+
+
+def test_the_stream_of_all_executions(told: Any) -> None:
+    events = shown(told["live"])
+    assert kinds(events) == ["WORKFLOW_EXECUTION_COMPLETED"] * 2
+    assert [event["workflow_exec_id"] for event in events] == [
+        told[name]["execution_id"] for name in ("echo", "large")
+    ]
+
+
+def test_a_failure(told: Any) -> None:
+    assert told["failure"]["status"] == "FAILED"
+    events = shown(told["failure"]["frames"])
+    failed = ["ACTIVITY_TASK_FAILED", "WORKFLOW_EXECUTION_FAILED"]
+    assert kinds(events) == [*ECHO[:2], *failed]
+    (activity,) = (event for event in events if event["event_type"] == "ACTIVITY_TASK_FAILED")
+    assert "no x" in activity["attributes"]["failure"]["message"]
+
+
+def test_a_custom_task(told: Any) -> None:
+    events = shown(told["task"]["frames"])
+    tasks = [event for event in events if event["event_type"].startswith("CUSTOM_TASK")]
+    steps = ["CUSTOM_TASK_IN_PROGRESS"] * (len(tasks) - 2)
+    assert kinds(tasks) == ["CUSTOM_TASK_STARTED", *steps, "CUSTOM_TASK_COMPLETED"]
+    assert tasks[-1]["attributes"]["payload"]["value"] == {"log": "xxxx"}
+
+
+def test_runs_that_continue_as_new(told: Any) -> None:
+    """No worker reports that a run is continued; Temporal's history says so."""
+    events = shown(told["countdown"]["frames"])
+    continued = ["WORKFLOW_EXECUTION_STARTED", "WORKFLOW_EXECUTION_CONTINUED_AS_NEW"]
+    assert kinds(events) == [*continued, *continued, ECHO[0], ECHO[-1]]
+    assert len({event["workflow_run_id"] for event in events}) == 3
+
+
+def test_a_termination_which_no_worker_reports(told: Any) -> None:
+    events = shown(told["terminated"]["frames"])
+    assert kinds(events) == ["WORKFLOW_EXECUTION_STARTED", "WORKFLOW_EXECUTION_FAILED"]
+
+
+def test_signals_queries_and_updates(told: Any) -> None:
+    talk = told["talk"]
+    assert talk["updated"] == {"text": "heard update"}
+    assert talk["queried"] == {"text": "hello signal update"}
+    assert talk["result"] == {"text": "hello signal update end"}
+    assert talk["frames"][-2] == "WORKFLOW_EXECUTION_COMPLETED"
+
+
+def test_our_client_reads_the_same_events(told: Any, local_platform: LocalPlatform) -> None:
+    with Mistral(local_platform.api_key, server_url=local_platform.server_url) as client:
+        execution_id = told["task"]["execution_id"]
+        listed = client.workflows.events.get_workflow_events_iter(workflow_exec_id=execution_id)
+        assert [event.event_id for event in listed] == [
+            frame["id"] for frame in told["task"]["frames"]
+        ]
+        with client.workflows.executions.stream(execution_id) as stream:
+            assert [frame.id for frame in stream] == [
+                frame["id"] for frame in told["task"]["frames"]
+            ]
+
+
+def test_v1_routes_and_encrypted_events(
+    local_platform: LocalPlatform, worker_python: Path, client_python: Path
+) -> None:
+    worker = WorkerProcess(
+        local_platform,
+        {},
+        script=HERE / "worker.py",
+        python=worker_python,
+        environment={
+            "EVENTS_API_VERSION": "v1",
+            "TEMPORAL_PAYLOAD_ENCRYPTION__MODE": "full",
+            "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY": KEY,
+        },
+    )
+    try:
+        echo = run_client(client_python, local_platform, worker.deployment, KEY)["echo"]
+    finally:
+        worker.stop()
+    events = shown(echo["frames"])
+    assert kinds(events) == ECHO
+    assert echo["result"] == {"text": "HI"}
+    assert events[6]["attributes"]["result"]["value"] == {"text": "HI"}
+    without_key = Mistral(local_platform.api_key, server_url=local_platform.server_url)
+    with without_key, pytest.raises(EncryptionNotConfiguredError):
+        without_key.workflows.events.get_workflow_events(workflow_exec_id=echo["execution_id"])
