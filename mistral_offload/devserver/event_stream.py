@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Literal
@@ -80,6 +81,14 @@ class ListQuery(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     cursor: str | None = None
 
+    def selects(self, report: EventReport) -> bool:
+        """Return True if an event is to be listed."""
+        return (
+            self.root_workflow_exec_id in (None, report.root_execution_id)
+            and self.workflow_exec_id in (None, report.execution_id)
+            and self.workflow_run_id in (None, report.run_id)
+        )
+
 
 class EventStreamRoutes:
     """The routes of event lists and event streams.
@@ -114,7 +123,14 @@ class EventStreamRoutes:
         """Stream past and future events until the execution has ended."""
         query = read_query(StreamQuery, request.query_params.multi_items())
         execution_id: str = request.path_params["execution_id"]
-        position = await self._start_position(execution_id, query)
+        try:
+            position = await self._start_position(execution_id, query)
+        except Refusal:
+            # Temporal forgets an execution earlier than this platform does its reports.
+            kept = self._kept(ListQuery(workflow_exec_id=execution_id))
+            if query.last_event_id or not kept:
+                raise
+            return self._response(_each(kept))
         shown = self._events.read(execution_id, position, wait=query.event_source != "DATABASE")
         return self._response(shown)
 
@@ -148,14 +164,13 @@ class EventStreamRoutes:
         return _page_response(page, page[-1].id if more else None)
 
     async def _listed(self, query: ListQuery) -> AsyncIterator[ShownEvent]:
-        if query.workflow_exec_id is None:
-            for event in self._reports.after(0):
-                if _is_listed(query, event.report):
-                    yield of_report(event)
-            return
-        try:
-            info = await self._executions.describe(query.workflow_exec_id)
-        except Refusal:  # no such execution, and so no events
+        info = None
+        if query.workflow_exec_id is not None:
+            with contextlib.suppress(Refusal):  # unknown to Temporal
+                info = await self._executions.describe(query.workflow_exec_id)
+        if info is None or query.workflow_exec_id is None:
+            for event in self._kept(query):
+                yield event
             return
         start = Position(info.first_run_id or info.execution.run_id)
         async for shown in self._events.read(query.workflow_exec_id, start, wait=False):
@@ -163,6 +178,9 @@ class EventStreamRoutes:
                 continue
             if query.root_workflow_exec_id in (None, shown.context["root_workflow_exec_id"]):
                 yield shown
+
+    def _kept(self, query: ListQuery) -> list[ShownEvent]:
+        return [of_report(each) for each in self._reports.after(0) if query.selects(each.report)]
 
     async def _start_position(self, execution_id: str, query: StreamQuery) -> Position:
         if query.last_event_id:
@@ -211,11 +229,9 @@ class EventStreamRoutes:
             yield error_frame(error if isinstance(error, Refusal) else refusal_for(error))
 
 
-def _is_listed(query: ListQuery, report: EventReport) -> bool:
-    return query.workflow_run_id in (None, report.run_id) and query.root_workflow_exec_id in (
-        None,
-        report.root_execution_id,
-    )
+async def _each(events: list[ShownEvent]) -> AsyncIterator[ShownEvent]:
+    for event in events:
+        yield event
 
 
 def _page_response(page: list[ShownEvent], cursor: str | None) -> Response:

@@ -136,17 +136,3 @@ async def test_bad_queries(bare: httpx.AsyncClient, query: dict[str, Any]) -> No
     response = await bare.get("/v1/workflows", params=query)
     assert response.status_code == 422
     assert response.json()["detail"][0]["loc"][0] == "query"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/v1/workflows/executions/register",
-        "/v2/workflows/workers/event-route-token",
-        "/v2/workflows/events",
-        "/v2/workflows/events/batch",
-    ],
-)
-async def test_reports_of_the_official_worker(bare: httpx.AsyncClient, path: str) -> None:
-    response = await bare.post(path, content=b'{"event": "' + b"x" * 5_000_000 + b'"}')
-    assert (response.status_code, response.json()) == (200, {})
