@@ -18,6 +18,7 @@ EXEMPT = {
     "faults/on_a_full_disk.py": "a program; test_disks bounds it",
     "faults/soak/load.py": "a program that bounds each of its workflows",
     "faults/soak/readers.py": "a program that bounds each of its workflows",
+    "official/client.py": "a program that bounds itself; test_local_platform bounds it, too",
     "temporal/lookups.py": "activities, which Temporal bounds",
     "workers/unfinished.py": "a program; test_worker_activations bounds it",
     "typing/api.py": "only type checkers read it",

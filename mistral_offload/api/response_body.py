@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
@@ -45,7 +45,7 @@ class _BoundedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
         self._size = 0
         names = response.headers.get("content-encoding", "").lower().split(",")
         self._codings = [name.strip() for name in names if name.strip() not in ("", "identity")]
-        self._decompressor: Any = None
+        self._unpack: Callable[[bytes], Iterator[bytes]] | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         self._check_head()
@@ -80,16 +80,14 @@ class _BoundedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
     def _decompress(self, chunk: bytes) -> Iterator[bytes]:
-        if self._decompressor is None and chunk:
-            self._decompressor = zlib.decompressobj(_window(self._codings[0], chunk))
-        while chunk and not self._decompressor.eof:
-            try:
-                piece = self._decompressor.decompress(chunk, _STEP_BYTES)
-            except zlib.error as error:
-                raise self._invalid(f"sent a body that is not {self._codings[0]}") from error
-            chunk = self._decompressor.unconsumed_tail
-            if piece:
-                yield piece
+        if not chunk:
+            return
+        if self._unpack is None:
+            self._unpack = _unpacker(_window(self._codings[0], chunk))
+        try:
+            yield from self._unpack(chunk)
+        except zlib.error as error:
+            raise self._invalid(f"sent a body that is not {self._codings[0]}") from error
 
     def _check_size(self, size: int) -> None:
         if self._limit is not None and size > self._limit:
@@ -108,6 +106,20 @@ class _BoundedBody(httpx.SyncByteStream, httpx.AsyncByteStream):
             body="",
             headers=self._response.headers,
         )
+
+
+def _unpacker(window: int) -> Callable[[bytes], Iterator[bytes]]:
+    """Return a function that decompresses the next bytes in steps of bounded size."""
+    decompressor = zlib.decompressobj(window)
+
+    def unpack(chunk: bytes) -> Iterator[bytes]:
+        while chunk and not decompressor.eof:
+            piece = decompressor.decompress(chunk, _STEP_BYTES)
+            chunk = decompressor.unconsumed_tail
+            if piece:
+                yield piece
+
+    return unpack
 
 
 def _window(coding: str, chunk: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import cast
 
 from google.protobuf.json_format import MessageToJson, ParseDict, ParseError
 from starlette.requests import Request
@@ -46,7 +47,7 @@ async def read_payloads(request: Request, options: CodecServerOptions) -> list[P
 def _parse(body: bytes, max_payloads: int) -> list[Payload]:
     try:
         document = json.loads(body)
-        given = document["payloads"] if document else []
+        given = cast("list[object]", document["payloads"] if document else [])
         if len(given) > max_payloads:
             raise Refusal(413, f"{len(given):,} payloads exceed the limit of {max_payloads:,}")
         return list(ParseDict(document, Payloads()).payloads)

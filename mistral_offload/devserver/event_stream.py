@@ -116,7 +116,7 @@ class EventStreamRoutes:
         return [
             Route("/v1/workflows/executions/{execution_id}/stream", self.stream),
             Route("/v1/workflows/events/stream", self.stream_all),
-            Route("/v1/workflows/events/list", self.list),
+            Route("/v1/workflows/events/list", self.list_events),
         ]
 
     async def stream(self, request: Request) -> Response:
@@ -149,7 +149,7 @@ class EventStreamRoutes:
             after = last.sequence
         return self._response(self._follow(after, query))
 
-    async def list(self, request: Request) -> Response:
+    async def list_events(self, request: Request) -> Response:
         """Return a page of events, oldest first."""
         query = read_query(ListQuery, request.query_params.multi_items())
         shown = [event async for event in self._listed(query)]

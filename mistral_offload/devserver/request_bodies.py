@@ -85,7 +85,7 @@ class HandlerBody(Body):
 class BatchBody(Body):
     """The executions of a batch operation."""
 
-    execution_ids: list[str]
+    execution_ids: Annotated[list[str], Field(max_length=1000)]
 
 
 class ResetBody(Body):

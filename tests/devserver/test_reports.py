@@ -199,6 +199,12 @@ async def test_events_are_shown_in_their_own_spelling(bare: httpx.AsyncClient) -
         assert r'[1.10,12345678901234567890123,"\u00e9\n \n"]' in response.text
 
 
+async def test_telemetry_is_accepted(bare: httpx.AsyncClient) -> None:
+    for kind in ("logs", "traces"):
+        response = await bare.post(f"/telemetry/v1/{kind}", content=b"any")
+        assert (response.status_code, response.content) == (200, b"")
+
+
 def report(number: int, size: int = 10) -> EventReport:
     return EventReport(
         event_id=f"e{number}",
@@ -240,7 +246,7 @@ def test_the_oldest_events_are_dropped() -> None:
 
 
 async def read_frames(
-    api: httpx.AsyncClient, count: int, headers: dict[str, str] | None = None, **query: Any
+    api: httpx.AsyncClient, count: int, headers: dict[str, str], /, **query: Any
 ) -> list[str]:
     """Return the ids of the first frames in the stream of all executions."""
     found: list[str] = []
@@ -274,7 +280,7 @@ async def test_the_stream_of_all_executions(bare: httpx.AsyncClient) -> None:
     ]
     ids = [each["event_id"] for each in events]
     tree = {"root_workflow_exec_id": root}
-    following = asyncio.create_task(read_frames(bare, 5, **tree))
+    following = asyncio.create_task(read_frames(bare, 5, {}, **tree))
     await asyncio.sleep(0.1)
     for each in events:
         await post(bare, each)
@@ -291,7 +297,7 @@ async def test_the_stream_of_all_executions(bare: httpx.AsyncClient) -> None:
         ({"workflow_event_types": ["CUSTOM_TASK_STARTED", "ACTIVITY_TASK_STARTED"]}, [1, 2]),
     ]
     for query, expected in selections:
-        found = await within(read_frames(bare, len(expected), **tree, **query))
+        found = await within(read_frames(bare, len(expected), {}, **tree, **query))
         assert found == [ids[number] for number in expected]
     for number in range(4):
         headers = {"last-event-id": ids[number]}

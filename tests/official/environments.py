@@ -99,6 +99,7 @@ def _find_python() -> str:
 def _install(interpreter: str, folder: Path, requirements: tuple[str, ...]) -> None:
     uv = shutil.which("uv")
     python = folder / "bin" / "python"
+    commands: list[list[str | Path]]
     if uv is not None:
         commands = [[uv, "venv", "--quiet", "--python", interpreter, folder]]
         commands += [[uv, "pip", "install", "--quiet", "--python", python, *requirements]]
