@@ -11,7 +11,6 @@
 #   one call: 5,000,000 bytes of the redirect were read and kept, none of the final body
 #   one by one: 0 bytes of the redirect were kept
 set -euo pipefail
-
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"

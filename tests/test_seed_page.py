@@ -143,7 +143,8 @@ MODEL, TRANSCRIBE, WORKFLOW, LARGE_CONTEXT, CLIENT = python_blocks()
 
 @pytest.fixture(scope="module")
 def platform() -> Iterator[LocalPlatform]:
-    with LocalPlatform() as platform:
+    (key,) = re.findall(r'api_key="(.+?)"', CLIENT)
+    with LocalPlatform(api_key=key) as platform:
         yield platform
 
 

@@ -48,8 +48,12 @@ def test_sigterm_and_chosen_ports() -> None:
             sock.bind(("127.0.0.1", 0))
         port, temporal_port = one.getsockname()[1], other.getsockname()[1]
     with Dev(
-        "--port", str(port), "--temporal-port", str(temporal_port), "--namespace", "acme"
+        *("--port", str(port), "--temporal-port", str(temporal_port)),
+        *("--namespace", "acme", "--api-key", "of-a-team"),
     ) as dev:
+        assert dev.environment["MISTRAL_API_KEY"] == "of-a-team"
+        url = f"{dev.server_url}/v1/workflows/workers/whoami"
+        assert httpx.get(url, headers={"authorization": "Bearer another"}).status_code == 401
         assert dev.environment["SERVER_URL"] == f"http://127.0.0.1:{port}"
         assert dev.temporal_address == f"127.0.0.1:{temporal_port}"
         assert send(dev, "GET", "/v1/workflows/workers/whoami").json()["namespace"] == "acme"

@@ -96,6 +96,7 @@ def test_a_platform_killed_while_clients_wait(tmp_path: Path, recorder: Recorder
     """One client polls, the other waits in one request; both continue when the platform is back."""
     port, temporal_port = free_ports(2)
     arguments = ["--port", str(port), "--temporal-port", str(temporal_port)]
+    arguments += ["--api-key", "same-after-the-restart"]
     arguments += ["--db", str(tmp_path / "temporal.db")]
     text = make_text(2, SIZE)
     with Dev(*arguments) as dev, Threads() as threads:
