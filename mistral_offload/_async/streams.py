@@ -27,6 +27,8 @@ from mistral_offload.errors import APIConnectionError, StreamDisconnectedError
 
 T = TypeVar("T")
 
+_NO_CONTENT = 204
+
 _logger = logging.getLogger("mistral_offload")
 
 
@@ -177,17 +179,27 @@ class AsyncEventStream(Generic[T]):
         self._attempts += 1
         pause = pause_seconds(self._backoff, self._attempts, None)
         await _synchronization.sleep_async(max(pause, self._retry_seconds))
-        self._attach(await _request_async(self._http, self._call.resume_after(self._last_id)))
+        call = self._call.resume_after(self._last_id)
+        response = await _request_async(self._http, call, is_reconnect=True)
+        if response.status_code == _NO_CONTENT:
+            await response.aclose()  # the stream stays closed
+        else:
+            self._attach(response)
 
 
-async def _request_async(http: AsyncHttp, call: StreamCall[T]) -> httpx.Response:
+async def _request_async(
+    http: AsyncHttp, call: StreamCall[T], *, is_reconnect: bool = False
+) -> httpx.Response:
     """Request a stream and check that the response is one.
+
+    By the standard, the platform ends reconnects by a response without content.
 
     Raises:
         APIError, APIConnectionError: the platform returned an error, or sent no response.
     """
     sent = await http.send_async(call.operation, call.path, query=call.query, options=call.options)
-    check_stream(call.operation, sent.response)
+    if not (is_reconnect and sent.response.status_code == _NO_CONTENT):
+        check_stream(call.operation, sent.response)
     return sent.response
 
 

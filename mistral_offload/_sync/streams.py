@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: bf3ed0ec4da11004
+# sha256 of the rest: 0878d3ebc4ea1615
 
 """Streams of events and log records, read as they arrive."""
 
@@ -30,6 +30,8 @@ from mistral_offload.api.stream_calls import StreamCall, is_error, parse_frame
 from mistral_offload.errors import APIConnectionError, StreamDisconnectedError
 
 T = TypeVar("T")
+
+_NO_CONTENT = 204
 
 _logger = logging.getLogger("mistral_offload")
 
@@ -181,17 +183,25 @@ class SyncEventStream(Generic[T]):
         self._attempts += 1
         pause = pause_seconds(self._backoff, self._attempts, None)
         _synchronization.sleep(max(pause, self._retry_seconds))
-        self._attach(_request(self._http, self._call.resume_after(self._last_id)))
+        call = self._call.resume_after(self._last_id)
+        response = _request(self._http, call, is_reconnect=True)
+        if response.status_code == _NO_CONTENT:
+            response.close()  # the stream stays closed
+        else:
+            self._attach(response)
 
 
-def _request(http: SyncHttp, call: StreamCall[T]) -> httpx.Response:
+def _request(http: SyncHttp, call: StreamCall[T], *, is_reconnect: bool = False) -> httpx.Response:
     """Request a stream and check that the response is one.
+
+    By the standard, the platform ends reconnects by a response without content.
 
     Raises:
         APIError, APIConnectionError: the platform returned an error, or sent no response.
     """
     sent = http.send(call.operation, call.path, query=call.query, options=call.options)
-    check_stream(call.operation, sent.response)
+    if not (is_reconnect and sent.response.status_code == _NO_CONTENT):
+        check_stream(call.operation, sent.response)
     return sent.response
 
 

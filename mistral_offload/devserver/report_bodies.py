@@ -13,7 +13,8 @@ from mistral_offload.devserver.reported_events import EventReport
 from mistral_offload.devserver.request_bodies import Body, read_body, split_body
 
 _MOST_EVENTS = 1000
-_Name = Annotated[str, Field(min_length=1, max_length=1000)]
+# Ids and types become lines of a stream.
+_Name = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00\r\n]+$")]
 
 
 class RunBody(Body):

@@ -363,3 +363,16 @@ async def test_a_compressed_stream_is_read_as_it_arrives() -> None:
     with pytest.raises(APIConnectionError):
         await read_all_async(await client.workflows.executions.stream_async("e"), frames)
     assert [frame.id for frame in frames] == ["1", "2"]
+
+
+async def test_a_response_without_content_ends_reconnects(pauses: list[float]) -> None:
+    first = [event(1), httpx.ReadError("reset")]
+    client, recording = client_of(opened(Chunks(first)), httpx.Response(204))
+    stream = await client.workflows.executions.stream_async("e", reconnect=True)
+    assert len(await read_all_async(stream)) == 1
+    assert await read_all_async(stream) == []
+    assert len(recording.requests) == 2
+
+    client, _ = client_of(httpx.Response(204))
+    with pytest.raises(ResponseValidationError):
+        await client.workflows.executions.stream_async("e", reconnect=True)

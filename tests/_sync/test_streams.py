@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 28b77fa8b56c6440
+# sha256 of the rest: 6e625be29d649df7
 
 """Streams that break, end, or are no longer read."""
 
@@ -361,3 +361,16 @@ def test_a_compressed_stream_is_read_as_it_arrives() -> None:
     with pytest.raises(APIConnectionError):
         read_all(client.workflows.executions.stream("e"), frames)
     assert [frame.id for frame in frames] == ["1", "2"]
+
+
+def test_a_response_without_content_ends_reconnects(pauses: list[float]) -> None:
+    first = [event(1), httpx.ReadError("reset")]
+    client, recording = client_of(opened(Chunks(first)), httpx.Response(204))
+    stream = client.workflows.executions.stream("e", reconnect=True)
+    assert len(read_all(stream)) == 1
+    assert read_all(stream) == []
+    assert len(recording.requests) == 2
+
+    client, _ = client_of(httpx.Response(204))
+    with pytest.raises(ResponseValidationError):
+        client.workflows.executions.stream("e", reconnect=True)
