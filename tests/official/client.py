@@ -17,7 +17,7 @@ from mistralai.extra.workflows.encoding import (
     configure_workflow_encoding,
 )
 
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 55
 
 
 class Session:
@@ -124,6 +124,46 @@ class Session:
         await executions.terminate_workflow_execution_async(execution_id=execution_id)
         return {"frames": await frames}
 
+    async def fill_in(self) -> dict[str, object]:
+        """Give an interactive execution the input that it waits for."""
+        execution_id = await self.start("official-form", {"text": "name"})
+        executions = self.client.workflows.executions
+        frames = asyncio.create_task(self.frames(execution_id))
+        pending: list[dict[str, object]] = []
+        while not pending:
+            queried = await executions.query_workflow_execution_async(
+                execution_id=execution_id, name="__get_pending_inputs", input={}
+            )
+            pending = queried.result["pending_inputs"]
+        await executions.update_workflow_execution_async(
+            execution_id=execution_id,
+            name="__submit_input",
+            input={"task_id": pending[0]["task_id"], "input": {"text": "Ada"}},
+        )
+        kinds = [frame["event"] for frame in await frames]
+        state = await executions.get_workflow_execution_async(execution_id=execution_id)
+        return {"frames": kinds, "label": pending[0]["label"], "result": state.result}
+
+    async def schedule(self) -> dict[str, object]:
+        """Run a workflow by a schedule, at once."""
+        schedules = self.client.workflows.schedules
+        created = await schedules.schedule_workflow_async(
+            schedule={"input": {"text": "hi"}, "cron_expressions": ["0 0 1 1 *"]},
+            workflow_identifier="official-echo",
+            deployment_name=self.deployment,
+        )
+        await schedules.trigger_schedule_async(schedule_id=created.schedule_id)
+        found: list[dict[str, object]] = []
+        while not found:
+            found = [
+                event
+                for event in await self.events(limit=1000)
+                if event["schedule_id"] == created.schedule_id
+                and event["event_type"] == "WORKFLOW_EXECUTION_COMPLETED"
+            ]
+        await schedules.unschedule_workflow_async(schedule_id=created.schedule_id)
+        return {"events": found}
+
 
 async def scenario(session: Session) -> dict[str, object]:
     """Run everything once."""
@@ -149,6 +189,8 @@ async def scenario(session: Session) -> dict[str, object]:
         "countdown": await session.run("official-countdown", {"number": 2}),
         "talk": await session.talk(),
         "terminated": await session.terminate(),
+        "form": await session.fill_in(),
+        "schedule": await session.schedule(),
     }
 
 

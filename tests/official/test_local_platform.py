@@ -155,6 +155,19 @@ def test_signals_queries_and_updates(told: Any) -> None:
     assert talk["frames"][-2] == "WORKFLOW_EXECUTION_COMPLETED"
 
 
+def test_an_interactive_workflow(told: Any) -> None:
+    form = told["form"]
+    assert form["label"] == "name"
+    assert form["result"] == {"text": "got Ada"}
+    tasks = [kind for kind in form["frames"] if kind.startswith("CUSTOM_TASK")]
+    assert tasks == ["CUSTOM_TASK_STARTED", "CUSTOM_TASK_COMPLETED"]
+
+
+def test_a_schedule(told: Any) -> None:
+    (completed,) = told["schedule"]["events"]
+    assert completed["attributes"]["result"]["value"] == {"text": "HI"}
+
+
 def test_our_client_reads_the_same_events(told: Any, local_platform: LocalPlatform) -> None:
     with Mistral(local_platform.api_key, server_url=local_platform.server_url) as client:
         execution_id = told["task"]["execution_id"]

@@ -116,5 +116,15 @@ class Talk:
         return Text(text=" ".join(self.said))
 
 
+@workflows.workflow.define(name="official-form")
+class Form(workflows.InteractiveWorkflow):
+    """Waits for a form that somebody fills in."""
+
+    @workflows.workflow.entrypoint
+    async def run(self, given: Text) -> Text:
+        filled = await self.wait_for_input(Text, label=given.text)
+        return Text(text=f"got {filled.text}")
+
+
 if __name__ == "__main__":
-    asyncio.run(workflows.run_worker([Echo, Parent, Failure, Task, Countdown, Talk]))
+    asyncio.run(workflows.run_worker([Echo, Parent, Failure, Task, Countdown, Talk, Form]))
