@@ -22,6 +22,7 @@ from benchmarks import (
     machine,
     payload_steps,
     peers,
+    providers,
     report,
     scaling,
     small_payloads,
@@ -35,6 +36,7 @@ from benchmarks.session import Session
 
 GROUPS: dict[str, Callable[[Session], list[Table]]] = {
     "transfers": transfers.measure,
+    "providers": providers.measure,
     "concurrency": concurrency.measure,
     "cache": cached.measure,
     "workflows": workflow_runs.measure,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks import targets
@@ -60,9 +61,13 @@ def _row(
     memory: dict[str, Peaks],
 ) -> Row:
     stalls: dict[str, list[float]] = {way.way: [] for way in ways}
-    batch = _putting if operation == "put" else _getting
     lines = race(
-        [batch(way, at_once, stalls[way.way]) for way in ways],
+        [
+            _putting(way, at_once, stalls[way.way])
+            if operation == "put"
+            else _getting(way, at_once, stalls[way.way], clear=session.server.clear)
+            for way in ways
+        ],
         rounds,
         session.server.cpu_seconds,
         warm_up=at_once == min(_ROUNDS) or not session.quick,
@@ -104,10 +109,17 @@ def _putting(transfers: Transfers, at_once: int, stalls: list[float]) -> Way:
     return Way(transfers.way, lambda: asyncio.run(put()))
 
 
-def _getting(transfers: Transfers, at_once: int, stalls: list[float]) -> Way:
-    names = [f"get/{next(_numbers)}" for _ in range(at_once)]
-    for name in names:
-        transfers.put(name, json_of(_SIZE))
+def _getting(
+    transfers: Transfers, at_once: int, stalls: list[float], clear: Callable[[], None]
+) -> Way:
+    names: list[str] = []
+
+    def before() -> None:
+        # Other blobs for each round: one that is read again after a while stays in memory.
+        clear()
+        names[:] = [f"get/{next(_numbers)}" for _ in range(at_once)]
+        for name in names:
+            transfers.put(name, json_of(_SIZE))
 
     async def get() -> list[bytes]:
         async with watched_loop(stalls):
@@ -117,4 +129,4 @@ def _getting(transfers: Transfers, at_once: int, stalls: list[float]) -> Way:
         if found != [json_of(_SIZE)] * at_once:
             raise BenchmarkError(f"{transfers.way} read other bytes than were written")
 
-    return Way(transfers.way, lambda: asyncio.run(get()), after=check)
+    return Way(transfers.way, lambda: asyncio.run(get()), before=before, after=check)

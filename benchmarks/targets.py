@@ -13,6 +13,7 @@ _FLOOR_FROM = MEGABYTE
 _NAIVE = 20.0
 _NAIVE_SIZE = 100_000
 _STALL_MS = 20.0
+_SDK_CPU = 1.1
 _PEAK = 1.1
 _LINEAR = 1.15
 
@@ -41,6 +42,11 @@ def little_cpu(operation: str, size: int, floor: Line, hashed: Line) -> Target |
     if megabytes not in limits:
         return None
     return at_most(f"CPU by {line.way}", line.cpu_ratio or 0.0, limits[megabytes], "x")
+
+
+def near_sdk_cpu(sdk: Line) -> Target:
+    """Bound our CPU time to that of a provider's own SDK."""
+    return at_most(f"CPU by {sdk.way}", sdk.cpu_ratio or 0.0, _SDK_CPU, "x")
 
 
 def far_from_naive(size: int, naive: Line) -> Target | None:

@@ -82,7 +82,7 @@ def row(
 ) -> Row:
     """Measure one operation with one size, in several ways; ours is the first."""
     data = json_of(size)
-    made = [(_putting if operation == "put" else _getting)(way, data) for way in ways]
+    made = [(putting if operation == "put" else getting)(way, data) for way in ways]
     lines = race(made, rounds, session.server.cpu_seconds)
     lines = [replace(line, peak_mb=memory.get((operation, line.way, size))) for line in lines]
     # Requests from Rust are not seen by `traffic`.
@@ -105,7 +105,8 @@ def _targets(operation: str, size: int, lines: list[Line]) -> list[Target]:
     return [target for target in wanted if target is not None]
 
 
-def _putting(transfers: Transfers, data: bytes) -> Way:
+def putting(transfers: Transfers, data: bytes) -> Way:
+    """Return a way to put these bytes, under another name each time."""
     name = ""
 
     def before() -> None:
@@ -130,7 +131,8 @@ def _putting(transfers: Transfers, data: bytes) -> Way:
     return way
 
 
-def _getting(transfers: Transfers, data: bytes) -> Way:
+def getting(transfers: Transfers, data: bytes) -> Way:
+    """Return a way to get these bytes, from another blob each time."""
     name = ""
 
     def before() -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from obstore.store import S3Store
 
 from benchmarks.servers import Bucket
-from mistral_offload.config import PayloadOffloadingConfig
+from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded_payload import EncodedPayload
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -30,6 +30,14 @@ class Transfers(Protocol):
         ...
 
 
+class Place(Protocol):
+    """A bucket that our way can be configured for."""
+
+    def storage(self, **settings: object) -> BlobStorageConfig:
+        """Return its storage config, with further ``settings``."""
+        ...
+
+
 class Ours:
     """`PayloadEncoder.encode` and ``decode``: bytes of JSON to a reference and back.
 
@@ -38,7 +46,7 @@ class Ours:
 
     way = "mistral-offload"
 
-    def __init__(self, bucket: Bucket, **settings: object) -> None:
+    def __init__(self, bucket: Place, **settings: object) -> None:
         storage = bucket.storage(**{"cache_memory_bytes": 0, **settings})
         self.encoder = PayloadEncoder(PayloadOffloadingConfig(storage_config=storage))
         self._payloads: dict[str, EncodedPayload] = {}

@@ -58,6 +58,11 @@ class Azurite:
             directory=self._directory,
         )
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
+
     def connection_string(self, *, url: str | None = None, key: str | None = None) -> str:
         """Return a connection string as from the portal; ``url`` replaces the account's URL."""
         return (

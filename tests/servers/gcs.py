@@ -28,6 +28,11 @@ class FakeGCS:
         command += ["-backend", "memory", "-log-level", "warn"]
         self._process = ServerProcess(command, ready=lambda: accepts_connections(self.port))
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
+
     def make_bucket(self) -> str:
         """Create a bucket with a unique name; return the name."""
         name = f"bucket-{uuid.uuid4().hex[:12]}"
