@@ -111,8 +111,9 @@ def measure(session: Session) -> list[Table]:
                 gets.append(_row(emulator, "get", size, rounds))
     notes = (
         "The call of the SDK, of one client whose connection is open, alone and with a SHA-256 of "
-        "the bytes: we compute the digest in the key for a put, and check it for a get. Azurite and fake-gcs-server "
-        "hold the blobs in memory; their own time says nothing about the real services."
+        "the bytes: we compute the digest in the key for a put, and check it for a get. Azurite "
+        "and fake-gcs-server hold the blobs in memory; their own time says nothing about the real "
+        "services."
     )
     return [Table("Azure and Google, one at a time", [*puts, *gets], notes)]
 

@@ -83,24 +83,48 @@ class _LargeBodies(_Base):
         waiting = [part for part in self._unsent if len(part)]
         self._unsent.clear()
         connected: socket.socket = cast("Any", self.sock)
-        if type(connected) is socket.socket and hasattr(connected, "sendmsg"):
+        if sys.platform == "linux" and type(connected) is socket.socket:
             _send_plain(connected, waiting)
         elif waiting:
             _send_in_pieces(connected, waiting)
 
 
 def _send_plain(connected: socket.socket, parts: list[memoryview]) -> None:
-    """Send all parts; each call sends as much as there is room for, which is progress."""
+    """Send all parts; the timeout limits the time in which the server acknowledges nothing.
+
+    Each call sends as much as there is room for. A full buffer has room again when a third of it is
+    acknowledged, more than a megabyte, which may take a slow uplink longer than the timeout.
+    """
+    unacknowledged = _unacknowledged_bytes(connected)
     while parts:
-        sent = connected.sendmsg(parts)
+        try:
+            sent = connected.sendmsg(parts)
+        except TimeoutError:
+            before, unacknowledged = unacknowledged, _unacknowledged_bytes(connected)
+            if unacknowledged >= before:
+                raise
+            continue
         while parts and sent >= len(parts[0]):
             sent -= len(parts.pop(0))
-        if sent:
+        if parts:
             parts[0] = parts[0][sent:]
+            unacknowledged = _unacknowledged_bytes(connected)
+
+
+def _unacknowledged_bytes(connected: socket.socket) -> int:
+    """Return the bytes in the kernel's send buffer, sent or not, on Linux."""
+    import fcntl
+    import termios
+
+    found = fcntl.ioctl(connected.fileno(), termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(found, sys.byteorder)
 
 
 def _send_in_pieces(connected: socket.socket, parts: list[memoryview]) -> None:
-    """Send all parts over TLS, whose sockets take one part at a time and all of it."""
+    """Send all parts; the timeout limits the time that each piece takes.
+
+    For TLS, whose sockets take one part at a time and all of it, and for other systems than Linux.
+    """
     *small, last = parts
     head = b"".join([*small, last[:_SMALL_BYTES]])
     connected.sendall(head)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -102,3 +105,64 @@ def test_parts_that_fill_the_socket_are_sent_to_the_end() -> None:
         manager.clear()
         listener.close()
     assert b"".join(listener.packets).partition(b"\r\n\r\n")[2] == whole
+
+
+class SlowConnection:
+    """A connection to a server that reads nothing but what ``on_timeout`` reads of it."""
+
+    def __init__(self) -> None:
+        self.timeouts = 0
+        self.received = bytearray()
+        self.reads = True
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self._sender = socket.create_connection(server.getsockname())
+            self._receiver, _ = server.accept()
+        self._sender.settimeout(0.01)
+        self._receiver.settimeout(PATIENCE_SECONDS)
+
+    def fileno(self) -> int:
+        return self._sender.fileno()
+
+    def sendmsg(self, parts: list[memoryview]) -> int:
+        try:
+            return self._sender.sendmsg(parts)
+        except TimeoutError:
+            self.timeouts += 1
+            if self.reads:
+                self._read_until_acknowledged()
+            raise
+
+    def _read_until_acknowledged(self) -> None:
+        from mistral_offload.storage._http_connections import _unacknowledged_bytes
+
+        before = _unacknowledged_bytes(self._sender)
+        while _unacknowledged_bytes(self._sender) >= before:
+            self.received += self._receiver.recv(64 * KIB)
+
+    def finish(self) -> bytes:
+        self._sender.close()
+        while piece := self._receiver.recv(1024 * KIB):
+            self.received += piece
+        return bytes(self.received)
+
+    def close(self) -> None:
+        self._sender.close()
+        self._receiver.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems send in pieces")
+def test_a_timeout_ends_a_request_only_if_nothing_was_acknowledged() -> None:
+    from mistral_offload.storage._http_connections import _send_plain
+
+    data = random.Random(1).randbytes(20_000 * KIB)
+    with contextlib.closing(SlowConnection()) as slow:
+        sender: Any = slow
+        _send_plain(sender, [memoryview(b"head"), memoryview(data)])
+        assert slow.timeouts > 1
+        assert slow.finish() == b"head" + data
+    with contextlib.closing(SlowConnection()) as stuck:
+        stuck.reads = False
+        sender = stuck
+        with pytest.raises(TimeoutError):
+            _send_plain(sender, [memoryview(data)])
+        assert stuck.timeouts == 1
