@@ -11,6 +11,7 @@ from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport, RequestsTransport
 
 from mistral_offload.storage._http_pool import PooledAdapter
+from mistral_offload.storage._http_variables import VariablesSession
 
 _WITH_BODY = (200, 206)
 
@@ -24,7 +25,7 @@ class WholeBodyTransport(HttpTransport[Any, Any]):
     """
 
     def __init__(self, *, connect_timeout: float, read_timeout: float) -> None:
-        session = requests.Session()
+        session = VariablesSession()
         for scheme in ("https://", "http://"):
             session.mount(scheme, PooledAdapter(1))
         self._wrapped: HttpTransport[Any, Any] = RequestsTransport(

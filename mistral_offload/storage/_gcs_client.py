@@ -73,15 +73,14 @@ def connect(config: BlobStorageConfig, *, scope: str = OBJECTS_SCOPE) -> Connect
         StorageConfigError: the key file or another setting cannot be used.
     """
     import_sdk()
-    from google.auth.transport.requests import AuthorizedSession
-
+    from mistral_offload.storage._gcs_session import TokenSession
     from mistral_offload.storage._http_pool import PooledAdapter
     from mistral_offload.storage._http_variables import check_variables
 
     check_variables(endpoint_of(config) or _DEFAULT_SERVER)
     with usable_credentials(config):
         credentials = _credentials(config, scope)
-    session: Any = cast("Any", AuthorizedSession)(credentials)
+    session: Any = cast("Any", TokenSession)(credentials)
     for scheme in ("http://", "https://"):
         session.mount(scheme, PooledAdapter(config.connections))
     session.configure_mtls_channel()  # no effect unless the machine has client certificates

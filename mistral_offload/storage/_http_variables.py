@@ -1,4 +1,4 @@
-"""Checks of the proxy and certificate variables that ``requests`` reads, for Azure and Google.
+"""The proxy and certificate variables that ``requests`` reads, for Azure and Google.
 
 Imported where a client is created, so that importing a store imports no SDK.
 """
@@ -10,9 +10,12 @@ import ssl
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies, getproxies_environment
 
+from requests import Session
+from requests.sessions import merge_setting
 from requests.utils import get_environ_proxies, select_proxy
 
 from mistral_offload._http_environment import check_proxy
@@ -20,6 +23,42 @@ from mistral_offload.errors import StorageConfigError
 
 _SOCKS_SCHEMES = ("socks4", "socks4a", "socks5", "socks5h")
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
+if TYPE_CHECKING:
+    _Base = Session
+else:
+    _Base = object
+
+
+class ReadsVariables(_Base):
+    """Applies the variables to each request, as every session of ``requests`` does.
+
+    ``requests`` itself decodes all variables of the process twice for each request, to find those
+    of proxies: 0.1 to 0.2 ms. Here it does so only if there are any.
+    """
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """Return the settings of one request."""
+        if proxies or not self.trust_env or _may_have_proxies():
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if verify is True or verify is None:
+            verify = next(filter(None, map(os.environ.get, _CERTIFICATES)), verify)
+        settings = {"proxies": proxies, "stream": stream, "verify": verify, "cert": cert}
+        merge = cast("Any", merge_setting)
+        return {name: merge(value, getattr(self, name)) for name, value in settings.items()}
+
+
+class VariablesSession(ReadsVariables, Session):
+    """A plain session."""
+
+
+def _may_have_proxies() -> bool:
+    """Return False if no variable, and no setting of the system, names a proxy."""
+    if getproxies is not getproxies_environment:  # Windows and macOS have other places
+        return True
+    return any(name[-6:].lower() == "_proxy" for name in os.environ)
 
 
 def check_variables(server: str) -> None:
