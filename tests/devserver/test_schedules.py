@@ -42,6 +42,8 @@ async def trigger(api: httpx.AsyncClient, path: str) -> dict[str, Any]:
 
     async def has_started() -> bool:
         recent[:] = (await read(api, path))["recent_executions"]
+        if not recent:  # each read is a query, of which Temporal keeps only a few
+            await asyncio.sleep(0.1)
         return bool(recent)
 
     await until(has_started)

@@ -56,7 +56,12 @@ async def test_a_worker_reads_nothing_it_wrote(temporal_target: str, cached_work
     store = MemoryStore()
     client = await connect(temporal_target, encoder_for(store))
     await run_chain(client, max_cached_workflows=cached_workflows)
-    assert made(store) == {"put": STEPS + 1}
+    assert made(store).keys() == {"put"}
+    assert len(store.requests) == STEPS + 1
+    # A worker that keeps no run knows from the server's times since when it is open. A task that
+    # was delivered late makes this too short, and then one value is sent again to be sure.
+    repeated = made(store).total() - len(store.requests)
+    assert repeated <= (0 if cached_workflows else 1)
 
 
 async def test_another_worker_reads_each_blob_once_and_writes_nothing(
