@@ -332,11 +332,12 @@ class AsyncHttp:
 async def _send_once_async(client: AsyncClient, request: httpx.Request) -> httpx.Response:
     """Send a request and follow redirects; return the response with its body unread.
 
-    httpx would read the body of each redirect in full, however large.
+    httpx would read the body of each redirect in full, however large. A redirect after which httpx
+    would send another method, a GET in place of a POST, is not followed.
     """
     response = await client.send(request, stream=True, follow_redirects=False)
     for _ in range(_MOST_REDIRECTS):
-        if response.next_request is None:
+        if response.next_request is None or response.next_request.method != request.method:
             break
         await response.aclose()
         response = await client.send(response.next_request, stream=True, follow_redirects=False)

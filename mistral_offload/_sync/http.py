@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 64f0b480617b62ab
+# sha256 of the rest: 37963dfd84cb9cd6
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -334,11 +334,12 @@ class SyncHttp:
 def _send_once(client: Client, request: httpx.Request) -> httpx.Response:
     """Send a request and follow redirects; return the response with its body unread.
 
-    httpx would read the body of each redirect in full, however large.
+    httpx would read the body of each redirect in full, however large. A redirect after which httpx
+    would send another method, a GET in place of a POST, is not followed.
     """
     response = client.send(request, stream=True, follow_redirects=False)
     for _ in range(_MOST_REDIRECTS):
-        if response.next_request is None:
+        if response.next_request is None or response.next_request.method != request.method:
             break
         response.close()
         response = client.send(response.next_request, stream=True, follow_redirects=False)

@@ -222,6 +222,9 @@ def _api_error(
     response: httpx.Response,
     problem: str = "failed",
 ) -> APIError:
+    if problem == "failed" and (redirect := response.next_request) is not None:
+        url = redirect.url.copy_with(query=None, username=None, password=None, fragment=None)
+        problem = f"was redirected to {url}: set server_url to the address of the platform itself"
     request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
     suffix = f" (request id {request_id})" if request_id else ""
     return error_class(

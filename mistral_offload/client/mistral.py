@@ -57,7 +57,8 @@ class Mistral(AsyncMistral, SyncMistral):
             are polled for, and all of them once the platform, or a proxy in front of it, has
             proved not to support this. 0 switches it off.
         max_response_bytes: most bytes of one response after decompression, and of one event of a
-            stream; 64 MiB by default. Blobs are read from the store and do not count.
+            stream, also with a unit as in ``"1MiB"``; 64 MiB by default. Blobs are read from the
+            store and do not count.
         workflow_payload_offloading: the store for large inputs and results, and the size from
             which inputs are offloaded. Default: no offloading.
         workflow_payload_encryption: encryption keys and mode. Default: no encryption.
@@ -66,7 +67,7 @@ class Mistral(AsyncMistral, SyncMistral):
 
     Raises:
         ValueError: ``server`` is not one of the three names, ``hold_seconds`` is negative, or
-            ``max_response_bytes`` is not positive.
+            ``max_response_bytes`` is no size or not positive.
         MissingExtraError: a store, encryption or compression is configured, but its packages are
             not installed.
         ConfigurationError: there is no API key: none is given, neither variable is set, and no
@@ -85,13 +86,17 @@ class Mistral(AsyncMistral, SyncMistral):
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
         hold_seconds: float = DEFAULT_HOLD_SECONDS,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+        max_response_bytes: int | str = DEFAULT_MAX_RESPONSE_BYTES,
         workflow_payload_offloading: PayloadOffloadingConfig | None = None,
         workflow_payload_encryption: PayloadEncryptionConfig | None = None,
         workflow_payload_compression: PayloadCompressionConfig | None = None,
     ) -> None:
         if not hold_seconds >= 0:
             raise ValueError(f"hold_seconds must be 0 or more, not {hold_seconds}")
+        if isinstance(max_response_bytes, str):
+            from mistral_offload._sizes import require_size
+
+            max_response_bytes = require_size(max_response_bytes, "max_response_bytes")
         if not max_response_bytes > 0:
             raise ValueError(f"max_response_bytes must be positive, not {max_response_bytes}")
         encoder = None
