@@ -16,7 +16,7 @@ from mistral_offload._forks import ProcessBound
 from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.completion import execution_error, read_execution_error
 from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.failures import find_in_failure, mark_unreadable
+from mistral_offload.api.failures import describe_failure, find_in_failure, mark_unreadable
 from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -227,7 +227,10 @@ class AsyncHttp:
             APIError: the response is an error, or its body is not what the operation returns.
             PayloadError, StorageError: a value could not be decoded.
         """
-        document = parse_json(operation, response)
+        reason = (
+            None if response.is_success else await self._encoded_reason_async(operation, response)
+        )
+        document = parse_json(operation, response, reason)
         await self.decode_async(operation, document)
         return to_model(operation, response, document)
 
@@ -250,6 +253,20 @@ class AsyncHttp:
             return None
         await self._decode_values_async(operation, find_in_failure(members))
         return execution_error(response, members)
+
+    async def _encoded_reason_async(
+        self, operation: Operation[Any], response: httpx.Response
+    ) -> str | None:
+        """Return type and message of a failure in an error response if a worker encoded them.
+
+        Workers do so under full encryption, also for failures of queries and updates.
+        """
+        members = read_execution_error(response)
+        encoded = [] if members is None else list(find_in_failure(members))
+        if members is None or not encoded:
+            return None
+        await self._decode_values_async(operation, encoded)
+        return describe_failure(members)
 
     async def _decode_values_async(
         self, operation: Operation[Any], values: Iterable[EncodedValue]
