@@ -38,5 +38,23 @@ def parse_size(value: Any) -> Any:
     return int(size)
 
 
+def require_size(text: str, name: str) -> int:
+    """Return the bytes of a size written as digits or with a unit.
+
+    Args:
+        text: the size.
+        name: name of the setting, for the error.
+
+    Raises:
+        ValueError: the text is no size.
+    """
+    try:
+        return int(parse_size(text))
+    except ValueError:
+        raise ValueError(
+            f"{name} {text!r} is not a size: give bytes, or a unit as in 500kB, 1.5MB or 1MiB"
+        ) from None
+
+
 ByteSize = Annotated[int, BeforeValidator(parse_size)]
 """A size in bytes; a text with a unit is accepted as well."""

@@ -16,7 +16,7 @@ from mistral_offload._forks import ProcessBound
 from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.completion import execution_error, read_execution_error
 from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.failures import find_in_failure, mark_unreadable
+from mistral_offload.api.failures import describe_failure, find_in_failure, mark_unreadable
 from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -227,7 +227,10 @@ class AsyncHttp:
             APIError: the response is an error, or its body is not what the operation returns.
             PayloadError, StorageError: a value could not be decoded.
         """
-        document = parse_json(operation, response)
+        reason = (
+            None if response.is_success else await self._encoded_reason_async(operation, response)
+        )
+        document = parse_json(operation, response, reason)
         await self.decode_async(operation, document)
         return to_model(operation, response, document)
 
@@ -250,6 +253,20 @@ class AsyncHttp:
             return None
         await self._decode_values_async(operation, find_in_failure(members))
         return execution_error(response, members)
+
+    async def _encoded_reason_async(
+        self, operation: Operation[Any], response: httpx.Response
+    ) -> str | None:
+        """Return type and message of a failure in an error response if a worker encoded them.
+
+        Workers do so under full encryption, also for failures of queries and updates.
+        """
+        members = read_execution_error(response)
+        encoded = [] if members is None else list(find_in_failure(members))
+        if members is None or not encoded:
+            return None
+        await self._decode_values_async(operation, encoded)
+        return describe_failure(members)
 
     async def _decode_values_async(
         self, operation: Operation[Any], values: Iterable[EncodedValue]
@@ -332,11 +349,12 @@ class AsyncHttp:
 async def _send_once_async(client: AsyncClient, request: httpx.Request) -> httpx.Response:
     """Send a request and follow redirects; return the response with its body unread.
 
-    httpx would read the body of each redirect in full, however large.
+    httpx would read the body of each redirect in full, however large. A redirect after which httpx
+    would send another method, a GET in place of a POST, is not followed.
     """
     response = await client.send(request, stream=True, follow_redirects=False)
     for _ in range(_MOST_REDIRECTS):
-        if response.next_request is None:
+        if response.next_request is None or response.next_request.method != request.method:
             break
         await response.aclose()
         response = await client.send(response.next_request, stream=True, follow_redirects=False)

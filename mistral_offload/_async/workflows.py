@@ -18,12 +18,13 @@ from mistral_offload.api.completion import (
     still_running_error,
 )
 from mistral_offload.api.connection import CallOptions
-from mistral_offload.api.execution_start import identify_start
+from mistral_offload.api.execution_start import identify_start, started_before
 from mistral_offload.api.models import (
     WorkflowExecutionResponse,
     WorkflowExecutionSyncResponse,
 )
 from mistral_offload.api.operation import Operation
+from mistral_offload.api.responses import parse_json, to_model
 from mistral_offload.api.unset import UNSET, Unset
 from mistral_offload.errors import WorkflowTimeoutError
 
@@ -83,7 +84,7 @@ class AsyncWorkflows(AsyncCatalog):
             PayloadTooLargeError: the input is over the platform's limit and no offloading is
                 configured; nothing was sent.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
-            ConflictError: an execution with the given id exists already.
+            ConflictError: an execution with the given id exists already, from before this call.
             WorkflowFailedError: with ``wait_for_result``, the execution ended without a result.
             WorkflowTimeoutError: with ``wait_for_result``, the execution is still running after
                 ``timeout_seconds``.
@@ -341,10 +342,15 @@ class AsyncWorkflows(AsyncCatalog):
         options: CallOptions,
     ) -> ExecuteResult:
         """Send a start request with an execution id and a trace context that retries keep."""
+        began = time.monotonic()
         execution_id, given, body, options = identify_start(path, body, options)
         sent = await self._http_async.send_async(operation, path, body=body, options=options)
         response = sent.response
-        if response.status_code == _CONFLICT and sent.attempts > 1 and not given:
+        if (
+            response.status_code == _CONFLICT
+            and sent.attempts > 1
+            and not (given and await self._existed_async(execution_id, began, options))
+        ):
             # An earlier attempt arrived and its response was lost: the execution is this call's.
             return await self._adopt_async(
                 execution_id, body["wait_for_result"], body["timeout_seconds"], options
@@ -354,6 +360,28 @@ class AsyncWorkflows(AsyncCatalog):
             if error is not None:
                 raise error
         return await self._http_async.read_async(operation, response)
+
+    async def _existed_async(self, execution_id: str, began: float, options: CallOptions) -> bool:
+        """Return True unless an execution is known to have started after the call began.
+
+        Args:
+            execution_id: id of the execution.
+            began: time of the monotonic clock at which the call began.
+            options: options of the call.
+        """
+        operation = endpoints.GET_EXECUTION
+        sent = await self._http_async.send_async(
+            operation,
+            {"execution_id": execution_id},
+            query={"include_search_keys": False},
+            options=options,
+        )
+        if not sent.response.is_success:
+            return True
+        document = parse_json(operation, sent.response)
+        execution = to_model(operation, sent.response, document)
+        elapsed = time.monotonic() - began
+        return started_before(execution.start_time, sent.response.headers.get("date"), elapsed)
 
     async def _adopt_async(
         self,

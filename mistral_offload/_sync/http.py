@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 64f0b480617b62ab
+# sha256 of the rest: ad1cfdcddae19109
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -20,7 +20,7 @@ from mistral_offload._forks import ProcessBound
 from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.completion import execution_error, read_execution_error
 from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.failures import find_in_failure, mark_unreadable
+from mistral_offload.api.failures import describe_failure, find_in_failure, mark_unreadable
 from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -231,7 +231,8 @@ class SyncHttp:
             APIError: the response is an error, or its body is not what the operation returns.
             PayloadError, StorageError: a value could not be decoded.
         """
-        document = parse_json(operation, response)
+        reason = None if response.is_success else self._encoded_reason(operation, response)
+        document = parse_json(operation, response, reason)
         self.decode(operation, document)
         return to_model(operation, response, document)
 
@@ -254,6 +255,18 @@ class SyncHttp:
             return None
         self._decode_values(operation, find_in_failure(members))
         return execution_error(response, members)
+
+    def _encoded_reason(self, operation: Operation[Any], response: httpx.Response) -> str | None:
+        """Return type and message of a failure in an error response if a worker encoded them.
+
+        Workers do so under full encryption, also for failures of queries and updates.
+        """
+        members = read_execution_error(response)
+        encoded = [] if members is None else list(find_in_failure(members))
+        if members is None or not encoded:
+            return None
+        self._decode_values(operation, encoded)
+        return describe_failure(members)
 
     def _decode_values(self, operation: Operation[Any], values: Iterable[EncodedValue]) -> None:
         encoder = self._connection.encoder
@@ -334,11 +347,12 @@ class SyncHttp:
 def _send_once(client: Client, request: httpx.Request) -> httpx.Response:
     """Send a request and follow redirects; return the response with its body unread.
 
-    httpx would read the body of each redirect in full, however large.
+    httpx would read the body of each redirect in full, however large. A redirect after which httpx
+    would send another method, a GET in place of a POST, is not followed.
     """
     response = client.send(request, stream=True, follow_redirects=False)
     for _ in range(_MOST_REDIRECTS):
-        if response.next_request is None:
+        if response.next_request is None or response.next_request.method != request.method:
             break
         response.close()
         response = client.send(response.next_request, stream=True, follow_redirects=False)

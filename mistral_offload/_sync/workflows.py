@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: a8643fcd75d64bec
+# sha256 of the rest: 963f14455cabf9a7
 
 """``client.workflows``: start workflows and wait for their results."""
 
@@ -22,12 +22,13 @@ from mistral_offload.api.completion import (
     still_running_error,
 )
 from mistral_offload.api.connection import CallOptions
-from mistral_offload.api.execution_start import identify_start
+from mistral_offload.api.execution_start import identify_start, started_before
 from mistral_offload.api.models import (
     WorkflowExecutionResponse,
     WorkflowExecutionSyncResponse,
 )
 from mistral_offload.api.operation import Operation
+from mistral_offload.api.responses import parse_json, to_model
 from mistral_offload.api.unset import UNSET, Unset
 from mistral_offload.errors import WorkflowTimeoutError
 
@@ -87,7 +88,7 @@ class SyncWorkflows(SyncCatalog):
             PayloadTooLargeError: the input is over the platform's limit and no offloading is
                 configured; nothing was sent.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
-            ConflictError: an execution with the given id exists already.
+            ConflictError: an execution with the given id exists already, from before this call.
             WorkflowFailedError: with ``wait_for_result``, the execution ended without a result.
             WorkflowTimeoutError: with ``wait_for_result``, the execution is still running after
                 ``timeout_seconds``.
@@ -343,10 +344,15 @@ class SyncWorkflows(SyncCatalog):
         options: CallOptions,
     ) -> ExecuteResult:
         """Send a start request with an execution id and a trace context that retries keep."""
+        began = time.monotonic()
         execution_id, given, body, options = identify_start(path, body, options)
         sent = self._http.send(operation, path, body=body, options=options)
         response = sent.response
-        if response.status_code == _CONFLICT and sent.attempts > 1 and not given:
+        if (
+            response.status_code == _CONFLICT
+            and sent.attempts > 1
+            and not (given and self._existed(execution_id, began, options))
+        ):
             # An earlier attempt arrived and its response was lost: the execution is this call's.
             return self._adopt(
                 execution_id, body["wait_for_result"], body["timeout_seconds"], options
@@ -356,6 +362,28 @@ class SyncWorkflows(SyncCatalog):
             if error is not None:
                 raise error
         return self._http.read(operation, response)
+
+    def _existed(self, execution_id: str, began: float, options: CallOptions) -> bool:
+        """Return True unless an execution is known to have started after the call began.
+
+        Args:
+            execution_id: id of the execution.
+            began: time of the monotonic clock at which the call began.
+            options: options of the call.
+        """
+        operation = endpoints.GET_EXECUTION
+        sent = self._http.send(
+            operation,
+            {"execution_id": execution_id},
+            query={"include_search_keys": False},
+            options=options,
+        )
+        if not sent.response.is_success:
+            return True
+        document = parse_json(operation, sent.response)
+        execution = to_model(operation, sent.response, document)
+        elapsed = time.monotonic() - began
+        return started_before(execution.start_time, sent.response.headers.get("date"), elapsed)
 
     def _adopt(
         self,

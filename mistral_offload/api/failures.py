@@ -72,6 +72,12 @@ def read_failures(members: Mapping[str, Any]) -> list[Failure]:
     return [Failure(_message(link), _type(link)) for link in links]
 
 
+def describe_failure(members: Mapping[str, Any]) -> str | None:
+    """Return type and message of the original failure in a response body; None if it has none."""
+    found = read_failures(members)
+    return ": ".join(filter(None, (found[0].type, found[0].message))) if found else None
+
+
 def _links(failure: Any) -> Iterator[dict[str, Any]]:
     for _ in range(_MOST_LINKS):
         if not isinstance(failure, dict):

@@ -48,15 +48,23 @@ _ERROR_CLASSES: dict[int, type[APIError]] = {
 }
 
 
-def parse_json(operation: Operation[Any], response: httpx.Response) -> Any:
+def parse_json(
+    operation: Operation[Any], response: httpx.Response, reason: str | None = None
+) -> Any:
     """Return the JSON of a successful response, or None when the operation has no response body.
+
+    Args:
+        operation: the operation.
+        response: the response.
+        reason: decoded reason of an error response, for the error.
 
     Raises:
         APIError: the response is an error; the subclass depends on its status.
         ResponseValidationError: the response is a success, but its body is not JSON.
     """
     if not response.is_success:
-        raise _api_error(_error_class(response.status_code), operation, response)
+        problem = f"failed: {reason}" if reason else "failed"
+        raise _api_error(_error_class(response.status_code), operation, response, problem)
     if operation.returns is type(None):
         return None
     if "json" not in response.headers.get("content-type", "").lower():
@@ -222,6 +230,9 @@ def _api_error(
     response: httpx.Response,
     problem: str = "failed",
 ) -> APIError:
+    if problem == "failed" and (redirect := response.next_request) is not None:
+        url = redirect.url.copy_with(query=None, username=None, password=None, fragment=None)
+        problem = f"was redirected to {url}: set server_url to the address of the platform itself"
     request_id = response.headers.get("x-request-id") or response.headers.get("request-id")
     suffix = f" (request id {request_id})" if request_id else ""
     return error_class(

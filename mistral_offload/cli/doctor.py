@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mistral_offload.cli.output import JsonOption, Output
-from mistral_offload.cli.settings import ConfigOption, load_settings
+from mistral_offload.cli.settings import ConfigOption, load_settings, parse_size_option
 from mistral_offload.errors import ConfigurationError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -36,7 +36,14 @@ def doctor(
     timeout: Annotated[
         float, typer.Option(min=0.1, help="Time limit of a check, in seconds.")
     ] = 10,
-    size: Annotated[int, typer.Option(min=1, help="Bytes to send for throughput.")] = 8_000_000,
+    size: Annotated[
+        int,
+        typer.Option(
+            parser=parse_size_option,
+            metavar="SIZE",
+            help="Bytes to send for throughput; with a unit as in 64MB.",
+        ),
+    ] = 8_000_000,
 ) -> None:
     """Check everything a worker relies on: settings, stores, platform, Temporal, versions.
 

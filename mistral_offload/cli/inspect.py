@@ -14,6 +14,7 @@ from mistral_offload.cli.settings import (
     ConfigOption,
     WaitOption,
     load_settings,
+    parse_size_option,
     temporal_connection,
 )
 from mistral_offload.errors import ConfigurationError
@@ -48,7 +49,14 @@ def inspect(
         int | None,
         typer.Option(min=1, help="For an event with several payloads: show only this one."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many bytes.")] = 8_000,
+    limit: Annotated[
+        int,
+        typer.Option(
+            parser=parse_size_option,
+            metavar="SIZE",
+            help="Show at most this many bytes; with a unit as in 1MB.",
+        ),
+    ] = 8_000,
     full: Annotated[bool, typer.Option("--full", help="Show the whole value.")] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Show or write the bytes as stored, not decoded.")

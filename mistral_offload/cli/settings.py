@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mistral_offload._sizes import require_size
+
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from typing import TypeAlias
@@ -41,6 +43,21 @@ WaitOption = Annotated[
         help="Wait this long for a platform, and for Temporal, that do not respond.",
     ),
 ]
+
+
+def parse_size_option(text: str | int) -> int:
+    """Return the bytes of an option, given as a number or with a unit; at least 1.
+
+    Raises:
+        typer.BadParameter: the text is no size, or 0.
+    """
+    try:
+        size = require_size(str(text), "the value")
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if size < 1:
+        raise typer.BadParameter("the size must be at least 1 byte")
+    return size
 
 
 def temporal_connection(settings: WorkerSettings, wait: float | None) -> Connection:

@@ -13,6 +13,7 @@ from mistral_offload._async.client import AsyncMistral
 from mistral_offload._sync.client import SyncMistral
 from mistral_offload.api.connection import Connection, require_api_key
 from mistral_offload.api.retries import RetryConfig
+from mistral_offload.errors import ConfigurationError
 from mistral_offload.limits import DEFAULT_HOLD_SECONDS, DEFAULT_MAX_RESPONSE_BYTES
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ class Mistral(AsyncMistral, SyncMistral):
             are polled for, and all of them once the platform, or a proxy in front of it, has
             proved not to support this. 0 switches it off.
         max_response_bytes: most bytes of one response after decompression, and of one event of a
-            stream; 64 MiB by default. Blobs are read from the store and do not count.
+            stream, also with a unit as in ``"1MiB"``; 64 MiB by default. Blobs are read from the
+            store and do not count.
         workflow_payload_offloading: the store for large inputs and results, and the size from
             which inputs are offloaded. Default: no offloading.
         workflow_payload_encryption: encryption keys and mode. Default: no encryption.
@@ -66,11 +68,12 @@ class Mistral(AsyncMistral, SyncMistral):
 
     Raises:
         ValueError: ``server`` is not one of the three names, ``hold_seconds`` is negative, or
-            ``max_response_bytes`` is not positive.
+            ``max_response_bytes`` is no size or not positive.
         MissingExtraError: a store, encryption or compression is configured, but its packages are
             not installed.
         ConfigurationError: there is no API key: none is given, neither variable is set, and no
-            ``client`` or ``async_client`` that could send one; or a payload setting cannot be used.
+            ``client`` or ``async_client`` that could send one; an argument has another type, or a
+            payload setting cannot be used.
     """
 
     def __init__(
@@ -85,13 +88,30 @@ class Mistral(AsyncMistral, SyncMistral):
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
         hold_seconds: float = DEFAULT_HOLD_SECONDS,
-        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
+        max_response_bytes: int | str = DEFAULT_MAX_RESPONSE_BYTES,
         workflow_payload_offloading: PayloadOffloadingConfig | None = None,
         workflow_payload_encryption: PayloadEncryptionConfig | None = None,
         workflow_payload_compression: PayloadCompressionConfig | None = None,
     ) -> None:
+        _check_kinds(
+            server_url=(server_url, str, "a text"),
+            timeout_ms=(timeout_ms, (int, float), "a number of milliseconds"),
+            retry_config=(retry_config, RetryConfig, "a RetryConfig, as RetryConfig('none')"),
+            hold_seconds=(hold_seconds, (int, float), "a number of seconds"),
+        )
+        if isinstance(client, httpx.AsyncClient) or isinstance(async_client, httpx.Client):
+            raise ConfigurationError(
+                "client takes an httpx.Client, and async_client an httpx.AsyncClient"
+            )
+        if timeout_ms is not None and not timeout_ms >= 0:
+            raise ConfigurationError(f"timeout_ms must not be negative, and is {timeout_ms}")
         if not hold_seconds >= 0:
             raise ValueError(f"hold_seconds must be 0 or more, not {hold_seconds}")
+        if isinstance(max_response_bytes, str):
+            from mistral_offload._sizes import require_size
+
+            max_response_bytes = require_size(max_response_bytes, "max_response_bytes")
+        _check_kinds(max_response_bytes=(max_response_bytes, (int, float), "a size"))
         if not max_response_bytes > 0:
             raise ValueError(f"max_response_bytes must be positive, not {max_response_bytes}")
         encoder = None
@@ -164,3 +184,17 @@ class Mistral(AsyncMistral, SyncMistral):
     def events(self) -> Events:
         """Events of executions: the same as ``workflows.events``."""
         return self.workflows.events
+
+
+def _check_kinds(**arguments: tuple[object, type | tuple[type, ...], str]) -> None:
+    """Check the type of arguments that would otherwise fail only with the first request.
+
+    Args:
+        arguments: for each name the value, which may be None, its types, and a text for them.
+
+    Raises:
+        ConfigurationError: a value has another type.
+    """
+    for name, (value, kinds, text) in arguments.items():
+        if value is not None and not isinstance(value, kinds):
+            raise ConfigurationError(f"{name} must be {text}, not {type(value).__name__}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from botocore.session import Session
 
 _CONTAINER = "container-role"
+_PROCESS = "custom-process"
 _INSTANCE = "iam-role"
 _METADATA_URL = "http://169.254.169.254/"
 _METADATA_URL_IPV6 = "http://[fd00:ec2::254]/"
@@ -72,7 +73,9 @@ class CredentialServiceError(Exception):
 def watch_credential_services(session: Session) -> None:
     """Let the default chain of a session raise `CredentialServiceError` for a service's fault."""
     resolver: Any = session.get_component("credential_provider")
-    known = {provider.METHOD for provider in resolver.providers}
+    known = {provider.METHOD: provider for provider in resolver.providers}
+    if _PROCESS in known:
+        resolver.insert_before(_PROCESS, _CheckedProcess(known[_PROCESS]))
     if _CONTAINER in known:
         resolver.insert_before(
             _CONTAINER, ContainerProvider(fetcher=cast("Any", _ContainerFetcher()))
@@ -166,6 +169,41 @@ def _is_service_address(address: str) -> bool:
 def _server(address: str) -> str:
     parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+class _CheckedProcess(CredentialProvider):
+    """Reports a ``credential_process`` that cannot be run, or whose output cannot be read.
+
+    Args:
+        provider: botocore's provider, which raises errors of Python for both.
+    """
+
+    METHOD = "mistral-offload-process"
+
+    def __init__(self, provider: CredentialProvider) -> None:
+        super().__init__()
+        self._provider: Any = provider
+
+    def load(self) -> Any:
+        """Return the credentials; None without a ``credential_process``.
+
+        Raises:
+            CredentialServiceError: the program cannot be run, or its output is not the JSON that
+                AWS prescribes.
+        """
+        try:
+            return self._provider.load()
+        except OSError as error:
+            name = f" {error.filename!r}" if isinstance(error.filename, str) else ""
+            failure = f"the program{name} cannot be run ({error.strerror})"
+        except (ValueError, AttributeError, TypeError):  # their text and members quote the output
+            failure = "its line cannot be read, or its output is not the JSON that AWS prescribes"
+        # Outside of the except block, which would set __context__: that holds the output.
+        raise CredentialServiceError(
+            f"credential_process gave no credentials: {failure}. Fix it in the AWS config file, or "
+            "set other credentials",
+            is_transient=False,
+        )
 
 
 class _Requests:

@@ -1,4 +1,4 @@
-"""Uncaught configuration errors of a worker: the message on stderr, without a traceback."""
+"""Uncaught errors of a worker's set-up: the message on stderr, without a traceback."""
 
 from __future__ import annotations
 
@@ -7,12 +7,25 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
 
-from mistral_offload.errors import ConfigurationError
+from mistral_offload.errors import (
+    APIConnectionError,
+    AuthenticationError,
+    ConfigurationError,
+    PermissionDeniedError,
+)
+
+_OF_THE_SET_UP = (
+    ConfigurationError,
+    APIConnectionError,
+    AuthenticationError,
+    PermissionDeniedError,
+)
+"""Errors of settings, of a platform that is not there, and of a key that it does not accept."""
 
 
 @contextmanager
 def shown_without_traceback() -> Generator[None]:
-    """Let the interpreter print only the message of a `ConfigurationError` raised in the block.
+    """Let the interpreter print only the message of an error of the set-up raised in the block.
 
     The error is raised as ever, so a caller can catch it. Only if no caller does, and it ends the
     program, its message replaces the traceback, which would show nothing of the caller's. A program
@@ -20,7 +33,7 @@ def shown_without_traceback() -> Generator[None]:
     """
     try:
         yield
-    except ConfigurationError as error:
+    except _OF_THE_SET_UP as error:
         if sys.excepthook is sys.__excepthook__:
             sys.excepthook = _excepthook
         error.__dict__[_MARK] = True
@@ -33,7 +46,7 @@ _MARK = "_shown_without_traceback"
 def _excepthook(
     kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    if isinstance(error, ConfigurationError) and error.__dict__.get(_MARK):
+    if isinstance(error, _OF_THE_SET_UP) and error.__dict__.get(_MARK):
         sys.stderr.write(f"{kind.__name__}: {error}\n")
     else:
         sys.__excepthook__(kind, error, trace)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from mistral_offload import BlobStorageConfig, PayloadEncryptionConfig, PayloadOffloadingConfig
-from mistral_offload.errors import WorkflowFailedError
+from mistral_offload.errors import BadRequestError, WorkflowFailedError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded_payload import EncodedPayload
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -142,3 +142,27 @@ async def test_texts_that_are_not_encrypted_need_no_keys() -> None:
     payload = PayloadEncoder().encode_value(TORN, None)
     failure = {"message": "Encoded failure", "encodedAttributes": as_temporal_json(payload)}
     assert (await failed_with(failure)).reason == "page 7 is torn"
+
+
+@pytest.mark.parametrize("encode", [as_temporal_json, as_envelope])
+@pytest.mark.parametrize("keys", [FULL, OTHER])
+async def test_encrypted_texts_of_a_failed_query_and_update(
+    encode: Any, keys: PayloadEncryptionConfig
+) -> None:
+    failure = chain(encode, PayloadEncoder(encryption=FULL), None)
+    body = {"detail": "Encoded failure", "execution_id": "e-1", "failure": failure}
+    recording = Recording([httpx.Response(400, json=body)])
+    client = make_client(recording, namespace="n", workflow_payload_encryption=keys)
+    executions = client.workflows.executions
+    for call, arguments in (
+        (executions.query_workflow_execution_async, {}),
+        (executions.update_workflow_execution_async, {"input": {"page": 7}}),
+    ):
+        with pytest.raises(BadRequestError) as caught:
+            await call("e-1", name="page", **arguments)
+        if keys is FULL:
+            assert "failed: TornPageError: page 7 is torn: HTTP 400" in str(caught.value)
+        else:
+            assert "failed: TornPageError: Encoded failure (its text cannot" in str(caught.value)
+            assert "retired_keys" in str(caught.value)
+            assert "torn" not in str(caught.value)

@@ -1,12 +1,14 @@
 # Generated from tests/_async/test_client.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 6b1d43b94888ff4d
+# sha256 of the rest: 5b791059996b453f
 
 """Client behaviour with large values, lost responses, refusals and failures."""
 
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from httpx import Client
 
 from mistral_offload import Mistral, RetryConfig, _synchronization
+from mistral_offload.api.models import WorkflowExecutionResponse
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.errors import (
     APIConnectionError,
@@ -205,7 +208,36 @@ def test_conflict_with_an_id_of_the_callers_is_an_error(pauses: list[float]) -> 
     recording = Recording([response(503), response(409, {"detail": "exists"})])
     with pytest.raises(ConflictError):
         make_client(recording).workflows.execute_workflow("w", execution_id="mine")
-    assert len(recording.requests) == 2
+    assert [request.method for request in recording.requests] == ["POST", "POST", "GET"]
+
+
+@pytest.mark.parametrize("by_registration", [False, True])
+def test_own_execution_is_no_conflict_when_its_response_was_lost(
+    pauses: list[float], by_registration: bool
+) -> None:
+    """The caller gave the id, and the execution began after the call: it is the call's own."""
+    now = datetime.now(timezone.utc)
+    started = execution("COMPLETED", result=7, start_time=now.isoformat())
+    exists = response(409, {"detail": "exists"})
+    seen = response(body=started, date=format_datetime(now, usegmt=True))
+    recording = Recording([httpx.ReadTimeout("slow"), exists, seen, seen])
+    workflows = make_client(recording).workflows
+    if by_registration:
+        got = workflows.execute_workflow_registration("r", execution_id="mine")
+    else:
+        got = workflows.execute_workflow("w", execution_id="mine")
+    assert isinstance(got, WorkflowExecutionResponse)
+    assert got.result == 7
+
+
+def test_older_execution_with_the_callers_id_is_a_conflict(pauses: list[float]) -> None:
+    now = datetime.now(timezone.utc)
+    older = execution("RUNNING", start_time=(now - timedelta(hours=1)).isoformat())
+    exists = response(409, {"detail": "exists"})
+    seen = response(body=older, date=format_datetime(now, usegmt=True))
+    recording = Recording([httpx.ReadTimeout("slow"), exists, seen])
+    with pytest.raises(ConflictError, match="exists"):
+        make_client(recording).workflows.execute_workflow("w", execution_id="mine")
 
 
 def test_signal_is_sent_once(pauses: list[float]) -> None:

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_failures.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: ed98930884374e12
+# sha256 of the rest: 565105710fdfc249
 
 """The original failure of an execution: its type, its message, and those of its causes."""
 
@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from mistral_offload import BlobStorageConfig, PayloadEncryptionConfig, PayloadOffloadingConfig
-from mistral_offload.errors import WorkflowFailedError
+from mistral_offload.errors import BadRequestError, WorkflowFailedError
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded_payload import EncodedPayload
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -146,3 +146,27 @@ def test_texts_that_are_not_encrypted_need_no_keys() -> None:
     payload = PayloadEncoder().encode_value(TORN, None)
     failure = {"message": "Encoded failure", "encodedAttributes": as_temporal_json(payload)}
     assert (failed_with(failure)).reason == "page 7 is torn"
+
+
+@pytest.mark.parametrize("encode", [as_temporal_json, as_envelope])
+@pytest.mark.parametrize("keys", [FULL, OTHER])
+def test_encrypted_texts_of_a_failed_query_and_update(
+    encode: Any, keys: PayloadEncryptionConfig
+) -> None:
+    failure = chain(encode, PayloadEncoder(encryption=FULL), None)
+    body = {"detail": "Encoded failure", "execution_id": "e-1", "failure": failure}
+    recording = Recording([httpx.Response(400, json=body)])
+    client = make_client(recording, namespace="n", workflow_payload_encryption=keys)
+    executions = client.workflows.executions
+    for call, arguments in (
+        (executions.query_workflow_execution, {}),
+        (executions.update_workflow_execution, {"input": {"page": 7}}),
+    ):
+        with pytest.raises(BadRequestError) as caught:
+            call("e-1", name="page", **arguments)
+        if keys is FULL:
+            assert "failed: TornPageError: page 7 is torn: HTTP 400" in str(caught.value)
+        else:
+            assert "failed: TornPageError: Encoded failure (its text cannot" in str(caught.value)
+            assert "retired_keys" in str(caught.value)
+            assert "torn" not in str(caught.value)

@@ -228,3 +228,28 @@ def test_encryption_keys_and_codec_server_tokens() -> None:
     assert "main_key: a key must be hex digits, two per byte, and character 3 is none" in text
     text = refusal(lambda: CodecServerOptions(token=SecretStr(f"{SECRET}“")))
     assert text.startswith("token cannot be used: character 14")
+
+
+# Arguments of another type
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"server_url": 5},
+        {"server_url": b"https://example.test"},
+        {"timeout_ms": "5s"},
+        {"timeout_ms": -5},
+        {"timeout_ms": float("nan")},
+        {"retry_config": "none"},
+        {"hold_seconds": "5"},
+        {"max_response_bytes": b"1MB"},
+        {"client": httpx.AsyncClient()},
+        {"async_client": httpx.Client()},
+    ],
+)
+def test_argument_that_no_request_could_use(arguments: dict[str, Any]) -> None:
+    """It fails when the client is made, not with the first request, and the error names it."""
+    (name,) = arguments
+    with pytest.raises(ConfigurationError, match=name):
+        Mistral(api_key="k" * 20, **arguments)

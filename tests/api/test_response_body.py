@@ -162,6 +162,46 @@ def test_redirects_without_end_are_an_error_of_ours() -> None:
     assert len(requests) == 21
 
 
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_never_turns_a_request_into_another(status: int) -> None:
+    """httpx would send a GET in place of the POST, as browsers do: it starts nothing."""
+    requests: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        location = str(request.url.copy_with(scheme="https", query=b"token=secret"))
+        return httpx.Response(status, headers={"location": location})
+
+    with httpx.Client(transport=httpx.MockTransport(respond)) as client:
+        mistral = Mistral(api_key="k" * 20, server_url="http://example.test", client=client)
+        with pytest.raises(APIError) as caught:
+            mistral.workflows.execute_workflow("w", input={})
+    assert [request.method for request in requests] == ["POST"]
+    assert "redirected to https://example.test/v1/workflows/w/execute" in str(caught.value)
+    assert "server_url" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("limit", ["1MiB", "1048576", "1048.576kB"])
+def test_a_limit_with_a_unit(limit: str) -> None:
+    body = execution("x" * MIB)
+    headers = {"content-type": "application/json"}
+    transport = httpx.MockTransport(
+        lambda _: httpx.Response(200, headers=headers, stream=Chunks(iter([body])))
+    )
+    with httpx.Client(transport=transport) as client:
+        mistral = Mistral(api_key="k", client=client, max_response_bytes=limit)
+        with pytest.raises(ResponseTooLargeError) as caught:
+            mistral.workflows.executions.get_workflow_execution("e")
+    assert caught.value.limit == MIB
+
+
+@pytest.mark.parametrize("limit", ["1 apple", "", "big", "-1MB", "0.5B"])
+def test_a_limit_that_is_no_size_is_refused(limit: str) -> None:
+    with pytest.raises(ValueError, match=r"max_response_bytes .* is not a size"):
+        Mistral(api_key="k", max_response_bytes=limit)
+
+
 @pytest.mark.parametrize("limit", [0, -1])
 def test_a_limit_that_lets_nothing_pass_is_refused(limit: int) -> None:
     with pytest.raises(ValueError, match="max_response_bytes"):

@@ -3,10 +3,13 @@
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
+from pathlib import Path
 
 import pytest
+import typer
 
 from mistral_offload.cli import main
+from mistral_offload.cli.settings import parse_size_option
 
 from .command import call_command, run_command
 
@@ -57,3 +60,29 @@ def test_without_the_script_on_the_path() -> None:
     command = [sys.executable, "-m", "mistral_offload.cli", "--version"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30)
     assert ended.stdout == f"mistral-offload {version('mistral-offload')}\n"
+
+
+@pytest.mark.parametrize("size", ["0", "0MB", "-1", "big", "1.5B", "1XB", ""])
+def test_an_option_that_is_no_size(size: str) -> None:
+    with pytest.raises(typer.BadParameter, match="size"):
+        parse_size_option(size)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("8000000", 8_000_000), ("8MB", 8_000_000), ("1 MiB", 2**20), (7, 7)]
+)
+def test_an_option_that_is_a_size(text: str | int, size: int) -> None:
+    assert parse_size_option(text) == size
+
+
+def test_sizes_of_commands_have_units(tmp_path: Path) -> None:
+    settings = tmp_path / "worker.env"
+    settings.write_text("TEMPORAL_PAYLOAD_OFFLOADING__MIN_SIZE_BYTES=1XB\n")
+    for command in (("doctor", "--size"), ("inspect", "key", "--limit")):
+        refused = run_command(*command, "1XB")
+        assert refused.returncode == 2
+        assert "1.5MB" in refused.stderr
+        assert "Traceback" not in refused.stderr
+        accepted = run_command(*command, "1.5MB", "--config", str(settings))
+        assert accepted.returncode == 2
+        assert "MIN_SIZE_BYTES" in accepted.stdout + accepted.stderr

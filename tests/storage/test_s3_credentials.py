@@ -26,6 +26,7 @@ from tests.servers.credential_service import CredentialService, Response
 from tests.servers.process import free_ports
 from tests.storage.almost import opened
 from tests.storage.clock import Clock
+from tests.storage.revealed import kept
 
 ROLE = "arn:aws:iam::123456789012:role/blobs"
 TOKEN = "the.token.of-the-pod"
@@ -293,3 +294,40 @@ def test_the_role_of_a_profile_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"http://127.0.0.1:{port}")
         with pytest.raises(StorageUnavailableError, match="no response from the credential"):
             store.get("k")
+
+
+# Programs that give credentials
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("/no/such/program --id 1", "'/no/such/program' cannot be run (No such file"),
+        ("{folder}", "cannot be run (Permission denied)"),
+        ("{folder}/empty", "cannot be run (Exec format error)"),
+        ("echo a-secret-key", "its output is not the JSON"),
+        ("echo [1]", "its output is not the JSON"),
+        ("printf \\\\377", "its output is not the JSON"),
+        ("echo 'a", "its line cannot be read"),
+    ],
+)
+def test_program_that_gives_no_credentials_is_named(
+    line: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").touch(mode=0o700)
+    (tmp_path / "empty").write_text("\x7fELF")
+    config = tmp_path / "config"
+    config.write_text(f"[default]\ncredential_process = {line.format(folder=tmp_path)}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    with AlmostS3() as server, opened_by_role(server.url) as store:
+        operations: list[Callable[[], object]] = [
+            lambda: store.put("k", b"x"),
+            lambda: store.get("k"),
+            lambda: list(store.list("k")),
+        ]
+        for operation in operations:
+            with pytest.raises(StorageAccessDeniedError) as caught:
+                operation()
+            assert "credential_process gave no credentials" in str(caught.value)
+            assert reason in str(caught.value)
+            assert not any("a-secret-key" in str(held) for held in kept(caught.value))

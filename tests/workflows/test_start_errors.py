@@ -12,6 +12,7 @@ import pytest
 from mistral_offload.errors import ConfigurationError, MissingExtraError
 from mistral_offload.workflows import WorkerSettings, run_worker
 from tests.bounds import within
+from tests.servers.scripted import ScriptedServer
 
 WORKER = """
 import asyncio, sys
@@ -82,6 +83,15 @@ raise ConfigurationError("of the program itself")
     finished = run(caught_and_others, tmp_path, TEMPORAL_TLS="perhaps")
     assert finished.stdout == "caught ConfigurationError\n"
     assert finished.stderr.startswith("Traceback")
+
+
+def test_a_wrong_key_ends_a_worker_with_the_message(tmp_path: Path) -> None:
+    refusal = b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    with ScriptedServer(refusal) as server:
+        finished = run("run(own_hook=False)", tmp_path, SERVER_URL=server.url)
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stderr
+    assert "\nAuthenticationError: workers.whoami failed: HTTP 401" in "\n" + finished.stderr
 
 
 async def test_a_caller_catches_the_typed_error(monkeypatch: pytest.MonkeyPatch) -> None:
