@@ -1,5 +1,6 @@
 """Schedules on the platform, over HTTP."""
 
+import asyncio
 from typing import Any
 
 import httpx
