@@ -32,6 +32,7 @@ The official codec does not know when a run began, from which on its blobs are p
 that was used so recently is not removed: clean-up waits for a day, expiry rules for at least that.
 """
 
+METHODS = ("encode_payload_content", "decode_payload_content")
 _ENGINE = "_mistral_offload_engine"
 _STORE = "_mistral_offload_store"
 _NAMESPACE = "_mistral_offload_namespace"
@@ -126,9 +127,15 @@ def with_engine(
         official: an official ``PayloadEncoder``.
         find_namespace: returns the namespace whose blobs may be read; without it, any may.
         store: used instead of the configured store.
+
+    Raises:
+        ConfigurationError: the official encoder has not the methods that are replaced.
     """
     if isinstance(official, EngineEncoder):
         return official
+    for name in METHODS:
+        if not callable(getattr(official, name, None)):
+            raise ConfigurationError(f"the official encoder has no method {name}")
     kind = _engine_class(type(official))
     encoder = kind.__new__(kind)
     encoder.__dict__ = official.__dict__
@@ -139,9 +146,6 @@ def with_engine(
 
 @cache
 def _engine_class(official_class: type[Any]) -> type[Any]:
-    for name in ("encode_payload_content", "decode_payload_content"):
-        if not callable(getattr(official_class, name, None)):
-            raise ConfigurationError(f"the official encoder has no method {name}")
     return type("EngineEncoder", (EngineEncoder, official_class), {"official_class": official_class})
 
 

@@ -95,11 +95,11 @@ def _install() -> bool:
     codec_class = _codec_class()
     if isinstance(codec_class.__dict__.get(_ATTRIBUTE), PayloadEncoderSeam):
         return True
+    description = _describe_worker()
     setattr(codec_class, _ATTRIBUTE, PayloadEncoderSeam())
     try:
         replace_methods()
         _run(_try_codec(codec_class))
-        description = _describe_worker()
     except BaseException:
         delattr(codec_class, _ATTRIBUTE)
         restore_methods()
@@ -177,9 +177,9 @@ async def _try_codec(codec_class: Any) -> None:
         metadata={"encoding": b"json/wf_v1"}, data=value.model_dump_json().encode()
     )
     (encoded,) = await codec.encode([payload])
-    (decoded,) = await codec.decode([encoded])
     if encoded.metadata.get("encoding_options") != b"offloaded" or not store.requests:
         raise ConfigurationError("the official codec does not encode through its payload_encoder")
+    (decoded,) = await codec.decode([encoded])
     if models.PayloadWithContext.model_validate_json(decoded.data).payload != text:
         raise ConfigurationError("the official codec does not decode through its payload_encoder")
 
