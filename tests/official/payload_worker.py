@@ -77,13 +77,21 @@ class LargeEcho:
 
 @workflows.workflow.define(name="large-chain")
 class LargeChain:
-    """Ten activities, one after the other."""
+    """Activities one after the other."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    @workflows.workflow.query(name="steps")
+    def done(self) -> Text:
+        return Text(text=str(self.steps))
 
     @workflows.workflow.entrypoint
     async def run(self, given: Many) -> Text:
         value = Text(text=given.text)
         for _ in range(given.number):
             value = await echo(value)
+            self.steps += 1
         return value
 
 
