@@ -1,7 +1,7 @@
 """This package's engine inside the official SDK: its workers and its clients.
 
-The distribution ``mistral-offload-official`` calls `install` in every official worker of its
-environment; a client is configured by `configure`. The official packages are imported when these
+A client is configured by `configure`. The distribution ``mistral-offload-official`` puts the engine
+into every official worker of its environment. The official packages are imported when these
 functions are called.
 """
 
@@ -13,10 +13,7 @@ from mistral_offload._lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from mistral_offload.official.client import configure, configure_async
-    from mistral_offload.official.worker import install
 
-__all__ = ["configure", "configure_async", "install"]
+__all__ = ["configure", "configure_async"]
 
-__getattr__, __dir__ = lazy_names(
-    __name__, {"client": ["configure", "configure_async"], "worker": ["install"]}
-)
+__getattr__, __dir__ = lazy_names(__name__, {"client": ["configure", "configure_async"]})

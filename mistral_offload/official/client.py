@@ -32,7 +32,7 @@ def configure(client: Any, config: Any, *, namespace: str | None = None) -> None
     Args:
         client: the official ``Mistral`` object.
         config: an official ``WorkflowEncodingConfig``.
-        namespace: the namespace of its executions; without it, the platform is asked once.
+        namespace: the namespace of its executions; without it, it is requested once.
 
     Raises:
         ConfigurationError: the configuration cannot be used, or this version of the official client

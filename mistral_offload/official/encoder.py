@@ -79,14 +79,13 @@ class EngineEncoder:
         """Encode a payload; see the official method."""
         encoder = _encoder_of(self)
         if encoder is None:
-            encoded = await self.official_class.encode_payload_content(
+            return await self.official_class.encode_payload_content(
                 self,
                 data,
                 context,
                 allow_offloading=allow_offloading,
                 force_offload=force_offload,
             )
-            return encoded  # type: ignore[no-any-return]
         offload = False if not allow_offloading else (True if force_offload else None)
         try:
             with protection(time.monotonic() - _KNOWN_SECONDS):
@@ -104,8 +103,7 @@ class EngineEncoder:
         """Decode a payload; see the official method."""
         encoder = _encoder_of(self)
         if encoder is None:
-            decoded = await self.official_class.decode_payload_content(self, data, encoding_options)
-            return decoded  # type: ignore[no-any-return]
+            return await self.official_class.decode_payload_content(self, data, encoding_options)
         find_namespace: Callable[[], str | None] | None = getattr(self, _NAMESPACE)
         namespace = None if find_namespace is None else find_namespace()
         try:
@@ -136,8 +134,8 @@ def with_engine(
     for name in METHODS:
         if not callable(getattr(official, name, None)):
             raise ConfigurationError(f"the official encoder has no method {name}")
-    kind = _engine_class(type(official))
-    encoder = kind.__new__(kind)
+    kind = _engine_class(official.__class__)
+    encoder: Any = object.__new__(kind)
     encoder.__dict__ = official.__dict__
     encoder.__dict__[_NAMESPACE] = find_namespace
     encoder.__dict__[_STORE] = store
@@ -145,8 +143,10 @@ def with_engine(
 
 
 @cache
-def _engine_class(official_class: type[Any]) -> type[Any]:
-    return type("EngineEncoder", (EngineEncoder, official_class), {"official_class": official_class})
+def _engine_class(official_class: Any) -> Any:
+    return type(
+        "EngineEncoder", (EngineEncoder, official_class), {"official_class": official_class}
+    )
 
 
 def _source_of(encoder: Any) -> tuple[Any, ...]:

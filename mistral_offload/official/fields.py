@@ -91,7 +91,7 @@ class FieldsEngine:
                     container=blobs.store.container,
                     key=reference.key,
                 )
-            content = _content_type(type(obj).model_fields[name].annotation)
+            content = _content_type(_annotations_of(obj)[name])
             return _official().OffloadableField.from_serialized(data, content)
 
         try:
@@ -157,10 +157,16 @@ def _open(config: Any) -> BlobCache | None:
 def _fields_of(obj: Any) -> Iterator[tuple[str, Any]]:
     """Yield the offloadable fields of a model; like the official SDK, not of nested ones."""
     kind = _official().OffloadableField
-    for name in type(obj).model_fields:
+    for name in _annotations_of(obj):
         field = getattr(obj, name)
         if isinstance(field, kind):
             yield name, field
+
+
+def _annotations_of(obj: Any) -> dict[str, Any]:
+    """Return the annotation of each field of a model."""
+    fields: dict[str, Any] = obj.__class__.model_fields
+    return {name: field.annotation for name, field in fields.items()}
 
 
 def _size_of(obj: Any, least: int) -> int:

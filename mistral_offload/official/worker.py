@@ -115,7 +115,9 @@ def _install() -> bool:
 
 
 def _codec_class() -> Any:
-    return import_module("mistralai.workflows.core.temporal.payload_codec").MistralWorkflowsPayloadCodec
+    return import_module(
+        "mistralai.workflows.core.temporal.payload_codec"
+    ).MistralWorkflowsPayloadCodec
 
 
 def _worker_namespace() -> str | None:
@@ -164,9 +166,7 @@ async def _try_codec(codec_class: Any) -> None:
     store = MemoryStore()
     namespace = _worker_namespace() or "trial"
     official = codec.__dict__[_ATTRIBUTE]
-    codec.__dict__[_ENGINE] = with_engine(
-        official, find_namespace=_worker_namespace, store=store
-    )
+    codec.__dict__[_ENGINE] = with_engine(official, find_namespace=_worker_namespace, store=store)
     if not isinstance(codec.payload_encoder, EngineEncoder):
         raise ConfigurationError("the official codec does not use the attribute payload_encoder")
     official.offloading_config.min_size_bytes = _TRIAL_BYTES

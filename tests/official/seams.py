@@ -80,7 +80,7 @@ def starts() -> Iterator[tuple[str, dict[str, object]]]:
     }.items():
         with patch.dict(os.environ, variables):
             yield name, begin()
-    with patch.dict(sys.modules, {"mistral_offload.official": None}):
+    with patch.dict(sys.modules, {"mistral_offload.official.worker": None}):
         yield "not importable", begin()
     with patch.dict(sys.modules, {"google.cloud.storage": None, "google.cloud": None}):
         storage = config.worker.temporal_payload_offloading.storage_config
@@ -108,7 +108,7 @@ class Report(OffloadableModel):
 
 async def failures() -> dict[str, str]:
     """Return the classes and texts of errors that users may handle."""
-    from mistral_offload.official import install
+    from mistral_offload.official.worker import install
 
     assert install()
     offloading = config.worker.temporal_payload_offloading
@@ -143,7 +143,8 @@ async def failures() -> dict[str, str]:
     # Not UTF-8, and optional: the official engine can do neither.
     report = Report(raw=OffloadableField[bytes](value=b"\xff" * 2_000_000))
     moved = await fields.offload_if_needed(report, namespace, "run")
-    assert report.raw is not None and report.raw.value is not None  # not changed
+    assert report.raw is not None
+    assert report.raw.value is not None  # not changed
     restored = await fields.restore_if_needed(moved)
     found["bytes"] = str(restored == report and moved.raw.blob_ref is not None)
     return found

@@ -145,7 +145,8 @@ def test_everything_without_encryption(lab: Lab, plugin_python: Path) -> None:
     assert talk["result"] == {"text": "[2000000, 2000000]"}
     text, key = fields["result"]["text"].rsplit(" ", 1)
     assert text == "report 2000000 True"
-    assert key.startswith("temporal-activity-payload/") and "/sha256:" in key
+    assert key.startswith("temporal-activity-payload/")
+    assert "/sha256:" in key
 
     (sync,) = lab.run(worker, [("large-echo", {"text": "3 MB"})], engine="ours-sync")
     assert sync["result"] == sync["sent"]
@@ -181,9 +182,7 @@ def test_encryption_and_compression(lab: Lab, plugin_python: Path, mode: str) ->
         assert b"compression" in blob  # the official layout: the blob itself is not encrypted
 
 
-def test_both_engines_on_one_task_queue(
-    lab: Lab, plugin_python: Path, worker_python: Path
-) -> None:
+def test_both_engines_on_one_task_queue(lab: Lab, plugin_python: Path, worker_python: Path) -> None:
     """Each reads the other's blobs; the plain installation of this package changes no worker."""
     ours = lab.start(plugin_python)
     official = lab.start(worker_python, ours.deployment)
@@ -282,4 +281,4 @@ def test_errors_are_the_official_ones(told: Any) -> None:
 def test_the_plugin_requires_this_version() -> None:
     plugin = (ROOT / "official_plugin" / "pyproject.toml").read_text()
     assert f'\nversion = "{__version__}"\n' in plugin
-    assert plugin.count(f"]=={__version__}\"") == 3
+    assert plugin.count(f']=={__version__}"') == 3

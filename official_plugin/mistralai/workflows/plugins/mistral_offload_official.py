@@ -10,7 +10,7 @@ from typing import Any
 def get_worker_interceptors(workflows: list[Any]) -> list[Any]:
     """Put mistral-offload's engine into this worker; never raises."""
     try:
-        from mistral_offload.official import install
+        from mistral_offload.official.worker import install
 
         install()
     except Exception as error:
