@@ -49,8 +49,8 @@ def measure(session: Session) -> list[Table]:
         "Both workers are the same installation of the official packages, one of them with "
         "MISTRAL_OFFLOAD_OFFICIAL=off, and without telemetry; the client is this package's. "
         f"`chain` passes one value of 3 MB through {_STEPS} activities. `replayed` is a query of "
-        "the ended chain to a new worker, which has run another workflow, without blobs. CPU times are the worker's; requests are counted in the store's "
-        "log, the client's included."
+        "the ended chain to a new worker, which has run another workflow, without blobs. CPU "
+        "times are the worker's; requests are counted in the store's log, the client's included."
     )
     return [Table("Official worker", [_row(name, each) for name, each in costs.items()], notes)]
 

@@ -7,7 +7,6 @@ instance of its class. Only the two methods through which all payloads pass are 
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -36,8 +35,6 @@ METHODS = ("encode_payload_content", "decode_payload_content")
 _ENGINE = "_mistral_offload_engine"
 _STORE = "_mistral_offload_store"
 _NAMESPACE = "_mistral_offload_namespace"
-
-_lock = threading.Lock()
 
 
 class _Engine:
@@ -79,13 +76,14 @@ class EngineEncoder:
         """Encode a payload; see the official method."""
         encoder = _encoder_of(self)
         if encoder is None:
-            return await self.official_class.encode_payload_content(
+            done: tuple[bytes, list[Any]] = await self.official_class.encode_payload_content(
                 self,
                 data,
                 context,
                 allow_offloading=allow_offloading,
                 force_offload=force_offload,
             )
+            return done
         offload = False if not allow_offloading else (True if force_offload else None)
         try:
             with protection(time.monotonic() - _KNOWN_SECONDS):
@@ -103,7 +101,9 @@ class EngineEncoder:
         """Decode a payload; see the official method."""
         encoder = _encoder_of(self)
         if encoder is None:
-            return await self.official_class.decode_payload_content(self, data, encoding_options)
+            official = self.official_class.decode_payload_content
+            done: bytes = await official(self, data, encoding_options)
+            return done
         find_namespace: Callable[[], str | None] | None = getattr(self, _NAMESPACE)
         namespace = None if find_namespace is None else find_namespace()
         try:
@@ -163,18 +163,17 @@ def _encoder_of(encoder: Any) -> PayloadEncoder | None:
     source = _source_of(encoder)
     engine: _Engine | None = getattr(encoder, _ENGINE)
     if engine is None or not engine.is_of(source):
-        with _lock:
-            try:
-                built = _build(source, getattr(encoder, _STORE))
-            except ConfigurationError as error:
-                logger.warning(
-                    "mistral-offload cannot use this configuration, so the official SDK moves the "
-                    "payloads: %s",
-                    error,
-                )
-                built = None
-            engine = _Engine(source, built)
-            setattr(encoder, _ENGINE, engine)
+        try:
+            built = _build(source, getattr(encoder, _STORE))
+        except ConfigurationError as error:
+            logger.warning(
+                "mistral-offload cannot use this configuration, so the official SDK moves the "
+                "payloads: %s",
+                error,
+            )
+            built = None
+        engine = _Engine(source, built)
+        setattr(encoder, _ENGINE, engine)
     return engine.encoder
 
 

@@ -85,9 +85,17 @@ class OfficialEnvironmentError(Exception):
 # The dependencies of this package that the official packages do not have are named as well.
 _OURS = ("httpx>=0.27", "tenacity>=8.3", "orjson>=3.11.6", "pydantic-settings>=2.5")
 
+# `tests.matrix` sets others.
+WORKER_VERSION = os.environ.get("OFFICIAL_WORKER", "3.16.0")
+CLIENT_VERSION = os.environ.get("OFFICIAL_CLIENT", "3.7.0")
+
 WORKER = OfficialEnvironment(
     "worker",
-    ("mistralai-workflows[s3,encryption,compression]==3.16.0", "temporalio<1.30", *_OURS),
+    (
+        f"mistralai-workflows[s3,encryption,compression]=={WORKER_VERSION}",
+        "temporalio<1.30",
+        *_OURS,
+    ),
 )
 # The same worker with the plugin.
 PLUGIN = OfficialEnvironment("plugin", base=WORKER, project=ROOT / "official_plugin")
@@ -95,7 +103,7 @@ CLIENT = OfficialEnvironment(
     "client",
     (
         "mistralai[workflow-payload-offloading-s3,workflow-payload-encryption,"
-        "workflow-payload-compression]==3.7.0",
+        f"workflow-payload-compression]=={CLIENT_VERSION}",
         *_OURS,
     ),
 )

@@ -14,6 +14,7 @@ import pytest
 from mistral_offload._version import __version__
 from mistral_offload.devserver import LocalPlatform
 from tests.bounds import PATIENCE_SECONDS
+from tests.official.environments import WORKER_VERSION
 from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.servers.worker import WorkerProcess
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 KEY = "8f" * 32
-ON = "moves the payloads of this worker (mistralai-workflows 3.16.0"
+ON = f"moves the payloads of this worker (mistralai-workflows {WORKER_VERSION}"
 OFF = "the official SDK moves the payloads of this worker"
 FIELDS = "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__"
 
