@@ -14,22 +14,27 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
+from benchmarks import targets
 from benchmarks.checkouts import OURS, PROJECT
 from benchmarks.measurement import Cost, cpu_seconds_of, summary
 from benchmarks.results import MEGABYTE, BenchmarkError, Row, Table
 from benchmarks.session import Session
 from mistral_offload import Mistral
 from mistral_offload.config import PayloadOffloadingConfig
-from mistral_offload.devserver import LocalPlatform
+from tests.cli.command import Dev
 from tests.official.environments import PLUGIN
 from tests.servers.worker import WorkerProcess
 
 _SCRIPT = PROJECT / "tests" / "official" / "payload_worker.py"
 _OFFICIAL = "mistralai-workflows"
 _WAYS = {OURS: "on", _OFFICIAL: "off"}
-_ROUNDS = 3
+_ROUNDS = 5
 _REPLAYS = 3
+_ECHO = "echo of 8 MB"
 _STEPS = 10
+_CHAIN = f"chain of {_STEPS} x 3 MB"
+_REPLAYED = f"{_CHAIN}, replayed"
+_TARGETS = {_ECHO: 3.5, _CHAIN: 9.0, _REPLAYED: 6.5}
 
 
 def measure(session: Session) -> list[Table]:
@@ -37,14 +42,14 @@ def measure(session: Session) -> list[Table]:
     session.tell("official: installing")
     PLUGIN.python()
     rounds = 1 if session.quick else _ROUNDS
-    with LocalPlatform() as platform, _client(session, platform) as client:
+    with Dev() as platform, _client(session, platform) as client:
         workers = {way: _start(session, platform, way) for way in _WAYS}
         try:
             costs = _run(session, client, workers, rounds)
         finally:
             for worker in workers.values():
                 worker.stop()
-        costs["chain, replayed"] = _replays(session, platform, client, rounds)
+        costs[_REPLAYED] = _replays(session, platform, client, rounds)
     notes = (
         "Both workers are the same installation of the official packages, one of them with "
         "MISTRAL_OFFLOAD_OFFICIAL=off, and without telemetry; the client is this package's. "
@@ -60,8 +65,8 @@ def _run(
 ) -> dict[str, dict[str, list[Cost]]]:
     costs: dict[str, dict[str, list[Cost]]] = {}
     for name, workflow, size, rest in (
-        ("echo of 8 MB", "large-echo", 8 * MEGABYTE, {}),
-        (f"chain of {_STEPS} x 3 MB", "large-chain", 3 * MEGABYTE, {"number": _STEPS}),
+        (_ECHO, "large-echo", 8 * MEGABYTE, {}),
+        (_CHAIN, "large-chain", 3 * MEGABYTE, {"number": _STEPS}),
     ):
         session.tell(f"official: {name}")
         found = costs[name] = {way: list[Cost]() for way in workers}
@@ -77,7 +82,7 @@ def _run(
 
 
 def _replays(
-    session: Session, platform: LocalPlatform, client: Mistral, rounds: int
+    session: Session, platform: Dev, client: Mistral, rounds: int
 ) -> dict[str, list[Cost]]:
     """Measure a query to a new worker, which replays the chain; its caches are empty."""
     session.tell("official: replays")
@@ -133,11 +138,12 @@ def _cost(session: Session, worker: WorkerProcess, work: Callable[[], object]) -
 def _row(name: str, costs: Mapping[str, list[Cost]]) -> Row:
     ours = costs[OURS]
     lines = [summary(way, each, ours=ours) for way, each in costs.items()]
-    return Row(name, [replace(line, connections=None) for line in lines])
+    judged = [targets.times_faster(line, _TARGETS[name]) for line in lines[1:]]
+    return Row(name, [replace(line, connections=None) for line in lines], judged)
 
 
 def _start(
-    session: Session, platform: LocalPlatform, way: str, deployment: str | None = None
+    session: Session, platform: Dev, way: str, deployment: str | None = None
 ) -> WorkerProcess:
     bucket = session.server.bucket
     return WorkerProcess(
@@ -162,7 +168,7 @@ def _start(
 
 
 @contextmanager
-def _client(session: Session, platform: LocalPlatform) -> Generator[Mistral]:
+def _client(session: Session, platform: Dev) -> Generator[Mistral]:
     offloading = PayloadOffloadingConfig(storage_config=session.server.bucket.storage())
     with Mistral(
         platform.api_key, server_url=platform.server_url, workflow_payload_offloading=offloading

@@ -16,7 +16,7 @@ SETTINGS = ("bucket_name", "endpoint_url", "region_name", "aws_access_key_id")
 SETTINGS += ("aws_secret_access_key", "prefix")
 VARIABLE = "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__"
 SIZE = 3_000_000
-ROUNDS = 3
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
 START_SECONDS = 60
 
 

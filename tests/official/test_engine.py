@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -283,3 +284,25 @@ def test_the_plugin_requires_this_version() -> None:
     plugin = (ROOT / "official_plugin" / "pyproject.toml").read_text()
     assert f'\nversion = "{__version__}"\n' in plugin
     assert plugin.count(f']=={__version__}"') == 3
+
+
+def test_the_example(lab: Lab, plugin_python: Path) -> None:
+    example = ROOT / "examples" / "official_worker" / "compare.py"
+    prefix = "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__"
+    ended = subprocess.run(
+        [plugin_python, example],
+        env={
+            **os.environ,
+            **lab.platform.environment(),
+            **{f"{prefix}{name.upper()}": value for name, value in lab.storage().items()},
+            "PYTHONPATH": str(ROOT),
+            "ROUNDS": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert re.fullmatch(
+        r"before +\d+\.\d\d s\nafter +\d+\.\d\d s\n\d+\.\d times faster\n", ended.stdout
+    )
