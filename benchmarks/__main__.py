@@ -20,6 +20,7 @@ from benchmarks import (
     executes,
     imports,
     machine,
+    official_workers,
     payload_steps,
     peers,
     providers,
@@ -47,8 +48,9 @@ GROUPS: dict[str, Callable[[Session], list[Table]]] = {
     "scaling": scaling.measure,
     "steps": payload_steps.measure,
     "peers": peers.measure,
+    "official": official_workers.measure,
 }
-ON_REQUEST = ["peers"]
+ON_REQUEST = ["peers", "official"]
 """Groups that install other packages, so they run only when they are named."""
 
 

@@ -53,8 +53,13 @@ def far_from_naive(size: int, naive: Line) -> Target | None:
     """Require twenty times the speed of hand-written code, for small blobs."""
     if size != _NAIVE_SIZE:
         return None
-    factor = 1 / (naive.ratio or 1.0)
-    return Target(f"≥ {_NAIVE:g}x faster than {naive.way}", f"{factor:.1f}x", factor >= _NAIVE)
+    return times_faster(naive, _NAIVE)
+
+
+def times_faster(other: Line, wanted: float) -> Target:
+    """Require a multiple of another way's speed."""
+    factor = 1 / (other.ratio or 1.0)
+    return Target(f"≥ {wanted:g}x faster than {other.way}", f"{factor:.1f}x", factor >= wanted)
 
 
 def small_peak(size: int, ours: Line) -> Target | None:

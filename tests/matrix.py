@@ -55,6 +55,10 @@ ENCODING = tuple(
 # Temporal's plugins for agent frameworks, each with the tests of one file.
 AGENTS = ("openai-agents", "google-adk", "strands-agents", "langgraph", "langsmith")
 
+# Older versions of the official packages; those beside them stay the newest.
+OFFICIAL = (("OFFICIAL_WORKER", "3.10.0"), ("OFFICIAL_WORKER", "3.13.0"))
+OFFICIAL += (("OFFICIAL_CLIENT", "3.4.0"),)
+
 CLIENT = ("client", "config_vectors", "error_vectors", "pagination", "retry_vectors")
 
 
@@ -128,6 +132,14 @@ def rows() -> Iterator[Row]:
             # Their dependencies warn of each other.
             ("-W", "default", f"tests/agents/test_{package.replace('-', '_')}.py"),
             environment={"AGENT_PLUGINS": "1"},
+        )
+    # "make test" takes the newest pairing.
+    for variable, version in OFFICIAL:
+        yield Row(
+            f"{variable.lower().replace('_', ' ')} {version}",
+            ALL,
+            ("tests/official/test_engine.py",),
+            environment={variable: version},
         )
     yield Row(
         "64 to 256 MB",

@@ -225,7 +225,7 @@ def test_public_names_are_those_of_all() -> None:
     modules = {
         "api", "client", "config", "devserver", "errors", "extra", "limits", "payload", "storage",
         "temporal", "workflows", "cli", "fields", "cleanup", "codecserver", "doctor", "lifecycle",
-        "inspection", "environment",
+        "inspection", "environment", "official",
     }  # fmt: skip
     internal = {"TYPE_CHECKING", "annotations", "lazy_names"}
     assert public - modules - internal <= set(mistral_offload.__all__)

@@ -21,6 +21,7 @@ PUBLIC = (
     "mistral_offload.doctor",
     "mistral_offload.errors",
     "mistral_offload.extra",
+    "mistral_offload.official",
     "mistral_offload.storage",
     "mistral_offload.temporal",
     "mistral_offload.workflows",

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.official.environments import CLIENT, WORKER
+from tests.official.environments import CLIENT, PLUGIN, WORKER
 
 
 @pytest.fixture(scope="session")
 def worker_python() -> Path:
     """An interpreter with the official worker and what it requires."""
     return WORKER.python()
+
+
+@pytest.fixture(scope="session")
+def plugin_python() -> Path:
+    """An interpreter with the official worker and ``mistral-offload-official``."""
+    return PLUGIN.python()
 
 
 @pytest.fixture(scope="session")

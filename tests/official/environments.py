@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -36,10 +37,14 @@ class OfficialEnvironment:
     Attributes:
         name: the name of its folder.
         requirements: what is installed.
+        base: the environment that this one begins as a copy of.
+        project: a distribution of this repository that is added to it, without dependencies.
     """
 
     name: str
-    requirements: tuple[str, ...]
+    requirements: tuple[str, ...] = ()
+    base: OfficialEnvironment | None = None
+    project: Path | None = None
 
     def python(self) -> Path:
         """Return the interpreter; the first call of all processes installs the environment.
@@ -48,7 +53,9 @@ class OfficialEnvironment:
             OfficialEnvironmentError: there is no Python from 3.12 on, or the installation failed.
         """
         interpreter = _find_python()
-        wanted = "\n".join((interpreter, *self.requirements))
+        base = None if self.base is None else self.base.python()
+        copied = () if base is None else (str(base),)
+        wanted = "\n".join((interpreter, *copied, *self.requirements, *_contents(self.project)))
         digest = hashlib.sha256(wanted.encode()).hexdigest()[:12]
         folder = _FOLDER / f"{self.name}-{digest}"
         installed = folder / ".installed"
@@ -58,7 +65,15 @@ class OfficialEnvironment:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not installed.exists():
                 shutil.rmtree(folder, ignore_errors=True)
-                _install(interpreter, folder, self.requirements)
+                if base is None:
+                    _create(interpreter, folder)
+                else:
+                    shutil.copytree(base.parents[1], folder, symlinks=True, copy_function=os.link)
+                    (folder / ".installed").unlink()
+                if self.requirements:
+                    _install(python, *self.requirements)
+                if self.project is not None:
+                    _install(python, "--no-deps", str(self.project))
                 installed.write_text(wanted)
         return python
 
@@ -70,15 +85,25 @@ class OfficialEnvironmentError(Exception):
 # The dependencies of this package that the official packages do not have are named as well.
 _OURS = ("httpx>=0.27", "tenacity>=8.3", "orjson>=3.11.6", "pydantic-settings>=2.5")
 
+# `tests.matrix` sets others.
+WORKER_VERSION = os.environ.get("OFFICIAL_WORKER", "3.16.0")
+CLIENT_VERSION = os.environ.get("OFFICIAL_CLIENT", "3.7.0")
+
 WORKER = OfficialEnvironment(
     "worker",
-    ("mistralai-workflows[s3,encryption,compression]==3.16.0", "temporalio<1.30", *_OURS),
+    (
+        f"mistralai-workflows[s3,encryption,compression]=={WORKER_VERSION}",
+        "temporalio<1.30",
+        *_OURS,
+    ),
 )
+# The same worker with the plugin.
+PLUGIN = OfficialEnvironment("plugin", base=WORKER, project=ROOT / "official_plugin")
 CLIENT = OfficialEnvironment(
     "client",
     (
         "mistralai[workflow-payload-offloading-s3,workflow-payload-encryption,"
-        "workflow-payload-compression]==3.7.0",
+        f"workflow-payload-compression]=={CLIENT_VERSION}",
         *_OURS,
     ),
 )
@@ -96,26 +121,39 @@ def _find_python() -> str:
     )
 
 
-def _install(interpreter: str, folder: Path, requirements: tuple[str, ...]) -> None:
+def _create(interpreter: str, folder: Path) -> None:
     uv = shutil.which("uv")
-    python = folder / "bin" / "python"
-    commands: list[list[str | Path]]
     if uv is not None:
-        commands = [[uv, "venv", "--quiet", "--python", interpreter, folder]]
-        commands += [[uv, "pip", "install", "--quiet", "--python", python, *requirements]]
+        _run(uv, "venv", "--quiet", "--python", interpreter, folder)
     else:
-        commands = [[interpreter, "-m", "venv", folder]]
-        commands += [[python, "-m", "pip", "install", "--quiet", *requirements]]
-    for command in commands:
-        ended = subprocess.run(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=_INSTALL_SECONDS,
-        )
-        if ended.returncode != 0:
-            raise OfficialEnvironmentError(f"{command} failed:\n{ended.stdout[-4000:]}")
+        _run(interpreter, "-m", "venv", folder)
+
+
+def _install(python: Path, *arguments: str) -> None:
+    uv = shutil.which("uv")
+    if uv is not None:
+        _run(uv, "pip", "install", "--quiet", "--python", python, *arguments)
+    else:
+        _run(python, "-m", "pip", "install", "--quiet", *arguments)
+
+
+def _run(*command: str | Path) -> None:
+    ended = subprocess.run(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=_INSTALL_SECONDS,
+    )
+    if ended.returncode != 0:
+        raise OfficialEnvironmentError(f"{command} failed:\n{ended.stdout[-4000:]}")
+
+
+def _contents(project: Path | None) -> list[str]:
+    """Return the text of a project's files, on which its environment depends."""
+    if project is None:
+        return []
+    return [file.read_text() for kind in ("*.py", "*.toml") for file in sorted(project.rglob(kind))]
 
 
 def _digest(path: Path) -> str:

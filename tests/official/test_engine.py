@@ -1,0 +1,308 @@
+"""This package's engine in the unchanged official worker, and behind the official client."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mistral_offload._version import __version__
+from mistral_offload.devserver import LocalPlatform
+from tests.bounds import PATIENCE_SECONDS
+from tests.official.environments import WORKER_VERSION
+from tests.servers.proxy import CountingProxy
+from tests.servers.seaweed import Seaweed
+from tests.servers.worker import WorkerProcess
+
+# The first of these tests may install the official packages.
+pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+KEY = "8f" * 32
+ON = f"moves the payloads of this worker (mistralai-workflows {WORKER_VERSION}"
+OFF = "the official SDK moves the payloads of this worker"
+FIELDS = "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__"
+
+
+class Lab:
+    """A bucket behind a counting proxy, with workers and clients that use it."""
+
+    def __init__(
+        self,
+        platform: LocalPlatform,
+        seaweed: Seaweed,
+        proxy: CountingProxy,
+        client_python: Path,
+    ) -> None:
+        self.platform = platform
+        self.proxy = proxy
+        self.client_python = client_python
+        self.bucket = seaweed.make_bucket()
+        self.seaweed = seaweed
+        self.workers: list[WorkerProcess] = []
+
+    def storage(self, endpoint_url: str | None = None) -> dict[str, str]:
+        return {
+            "bucket_name": self.bucket,
+            "endpoint_url": endpoint_url or self.seaweed.endpoint_url,
+            "region_name": self.seaweed.region_name,
+            "aws_access_key_id": self.seaweed.access_key,
+            "aws_secret_access_key": self.seaweed.secret_key,
+        }
+
+    def start(self, python: Path, deployment: str | None = None, **variables: str) -> WorkerProcess:
+        storage = self.storage(self.proxy.url)
+        worker = WorkerProcess(
+            self.platform,
+            storage,
+            script=HERE / "payload_worker.py",
+            python=python,
+            deployment=deployment,
+            environment={
+                "PYTHONPATH": str(ROOT),
+                **{f"{FIELDS}{name.upper()}": value for name, value in storage.items()},
+                **variables,
+            },
+        )
+        self.workers.append(worker)
+        return worker
+
+    def run(
+        self,
+        worker: WorkerProcess,
+        runs: list[tuple[str, object]],
+        *,
+        engine: str = "ours",
+        **encoding: object,
+    ) -> list[dict[str, Any]]:
+        offloading = {"storage_config": self.storage()}
+        task = {
+            "deployment": worker.deployment,
+            "engine": engine,
+            "encoding": {"payload_offloading": offloading, **encoding},
+            "runs": runs,
+        }
+        ended = subprocess.run(
+            [self.client_python, HERE / "payload_client.py", json.dumps(task)],
+            env={**os.environ, **self.platform.environment(), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE_SECONDS,
+        )
+        assert ended.returncode == 0, ended.stderr[-4000:] + worker.log()
+        results: list[dict[str, Any]] = json.loads(ended.stdout)
+        for result in results:
+            assert result.get("status", "COMPLETED") == "COMPLETED", worker.log()
+        return results
+
+    def blobs(self) -> Iterator[bytes]:
+        client = self.seaweed.client()
+        try:
+            for item in client.list_objects_v2(Bucket=self.bucket).get("Contents", []):
+                yield client.get_object(Bucket=self.bucket, Key=item.get("Key", ""))["Body"].read()
+        finally:
+            client.close()
+
+    def stop(self) -> None:
+        for worker in self.workers:
+            worker.stop()
+
+
+@pytest.fixture
+def lab(
+    local_platform: LocalPlatform,
+    seaweed: Seaweed,
+    seaweed_proxy: CountingProxy,
+    client_python: Path,
+) -> Iterator[Lab]:
+    lab = Lab(local_platform, seaweed, seaweed_proxy, client_python)
+    yield lab
+    lab.stop()
+
+
+def test_everything_without_encryption(lab: Lab, plugin_python: Path) -> None:
+    worker = lab.start(plugin_python)
+    assert worker.full_log().count(ON) == 1
+    echo, chain, fan_out, talk, fields = lab.run(
+        worker,
+        [
+            ("large-echo", {"text": "8 MB"}),
+            ("large-chain", {"text": "3 MB", "number": 10}),
+            ("large-fan-out", {"text": "2 MB", "number": 6}),
+            ("large-talk", {"text": "2 MB"}),
+            ("large-fields", {"text": "abcd", "number": 500_000}),
+        ],
+    )
+    assert echo["result"] == echo["sent"]
+    assert chain["result"]["text"] == chain["sent"]["text"]
+    assert fan_out["result"] == {"text": "012345"}
+    assert talk["queried"] == talk["updated"] == talk["sent"]
+    assert talk["result"] == {"text": "[2000000, 2000000]"}
+    text, key = fields["result"]["text"].rsplit(" ", 1)
+    assert text == "report 2000000 True"
+    assert key.startswith("temporal-activity-payload/")
+    assert "/sha256:" in key
+
+    (sync,) = lab.run(worker, [("large-echo", {"text": "3 MB"})], engine="ours-sync")
+    assert sync["result"] == sync["sent"]
+    assert lab.proxy.counts()["HEAD"] == 0
+    reads = [request.path for request in lab.proxy.requests if request.method == "GET"]
+    assert len(reads) == len(set(reads))
+
+
+@pytest.mark.parametrize("mode", ["full", "partial"])
+def test_encryption_and_compression(lab: Lab, plugin_python: Path, mode: str) -> None:
+    """The official client reads what the engine writes, and the other way round."""
+    variables = {
+        "TEMPORAL_PAYLOAD_ENCRYPTION__MODE": mode,
+        "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY": KEY,
+        "TEMPORAL_PAYLOAD_COMPRESSION__MIN_SIZE_BYTES": "1000",
+        "TEMPORAL_PAYLOAD_OFFLOADING__MIN_SIZE_BYTES": "300",
+    }
+    worker = lab.start(plugin_python, **variables)
+    marked = {"secret": {"field_type": "__encrypted_str__", "data": "hush"}, "text": "2 MB"}
+    for engine in ("ours", "official"):
+        (result,) = lab.run(
+            worker,
+            [("large-marked", marked)],
+            engine=engine,
+            payload_encryption={"mode": mode, "main_key": KEY},
+            payload_compression={"min_size_bytes": 1000},
+        )
+        assert result["result"] == result["sent"]
+    assert ON in worker.full_log()
+    blobs = list(lab.blobs())
+    assert blobs
+    for blob in blobs:
+        assert b"compression" in blob  # the official layout: the blob itself is not encrypted
+
+
+def test_both_engines_on_one_task_queue(lab: Lab, plugin_python: Path, worker_python: Path) -> None:
+    """Each reads the other's blobs; the plain installation of this package changes no worker."""
+    ours = lab.start(plugin_python)
+    official = lab.start(worker_python, ours.deployment)
+    assert "mistral-offload" not in official.full_log()
+    assert lab.proxy.counts()["HEAD"] == 0
+    places = set[str]()
+    for _ in range(4):
+        (result,) = lab.run(
+            ours, [("large-places", {"text": "2 MB", "number": 8})], engine="official"
+        )
+        found = [each.split(":") for each in result["result"]["text"].split()]
+        assert {size for _, size in found} == {"2000000"}
+        places |= {process for process, _ in found}
+        if len(places) == 2:
+            break
+    assert places == {str(ours.pid), str(official.pid)}
+    assert lab.proxy.counts()["HEAD"] > 0  # the official engine looks before it writes
+
+
+@pytest.fixture(scope="module")
+def told(seaweed: Seaweed, plugin_python: Path) -> Any:
+    """Everything that ``seams.py`` found."""
+    prefix = "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__"
+    ended = subprocess.run(
+        [plugin_python, HERE / "seams.py"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            f"{prefix}BUCKET_NAME": seaweed.make_bucket(),
+            f"{prefix}ENDPOINT_URL": seaweed.endpoint_url,
+            f"{prefix}REGION_NAME": seaweed.region_name,
+            f"{prefix}AWS_ACCESS_KEY_ID": seaweed.access_key,
+            f"{prefix}AWS_SECRET_ACCESS_KEY": seaweed.secret_key,
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stderr[-4000:]
+    return json.loads(ended.stdout)
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("neither", "MISTRAL_OFFLOAD_OFFICIAL must be on or off"),
+        ("wrong", "connections"),
+        ("broken list", "MISTRAL_OFFLOAD_READ_ALSO must be a JSON list"),
+        ("not importable", "mistral_offload.official"),
+        ("package missing", 'pip install "mistral-offload[gcs]"'),
+        ("other seam", "does not encode through its payload_encoder"),
+        ("no method", "no method decode_payload_content"),
+        ("no fields method", "no method restore_if_needed"),
+    ],
+)
+def test_the_official_engine_continues(told: Any, case: str, reason: str) -> None:
+    start = told["starts"][case]
+    assert (start["interceptors"], start["encoder"], start["fields"]) == (0, False, False)
+    (line,) = start["lines"]
+    assert line.startswith("WARNING ")
+    assert OFF in line
+    assert reason in line
+
+
+def test_one_line_says_what_is_on(told: Any) -> None:
+    assert told["starts"]["off"]["encoder"] is False
+    assert told["starts"]["off"]["lines"] == [
+        f"INFO mistral-offload {__version__} is switched off by MISTRAL_OFFLOAD_OFFICIAL"
+    ]
+    for case in ("unknown", "as expected"):
+        start = told["starts"][case]
+        assert (start["interceptors"], start["encoder"], start["fields"]) == (0, True, True)
+        assert ON in start["lines"][-1]
+        assert start["lines"][-1].startswith(f"INFO mistral-offload {__version__} ")
+    assert len(told["starts"]["as expected"]["lines"]) == 1
+    assert "MISTRAL_OFFLOAD_CASH_DIRECTORY" in told["starts"]["unknown"]["lines"][0]
+
+
+def test_errors_are_the_official_ones(told: Any) -> None:
+    kinds = {name: text.split(":")[0] for name, text in told["failures"].items()}
+    assert kinds == {
+        "missing": "BlobNotFoundError",
+        "foreign": "WorkflowPayloadOffloadingException",
+        "any key": "WorkflowPayloadOffloadingException",
+        "no keys": "WorkflowPayloadEncryptionException",
+        "no store": "WorkflowPayloadOffloadingException",
+        "not compressed": "WorkflowPayloadCompressionException",
+        "field": "FieldsOffloaderException",
+        "field elsewhere": "FieldsOffloaderException",
+        "bytes": "True",
+    }
+    assert "MISTRAL_OFFLOAD_ALLOW_OTHER_NAMESPACES" in told["failures"]["foreign"]
+    assert "temporal-payload/" in told["failures"]["missing"]
+
+
+def test_the_plugin_requires_this_version() -> None:
+    plugin = (ROOT / "official_plugin" / "pyproject.toml").read_text()
+    assert f'\nversion = "{__version__}"\n' in plugin
+    assert plugin.count(f']=={__version__}"') == 3
+
+
+def test_the_example(lab: Lab, plugin_python: Path) -> None:
+    example = ROOT / "examples" / "official_worker" / "compare.py"
+    prefix = "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__"
+    ended = subprocess.run(
+        [plugin_python, example],
+        env={
+            **os.environ,
+            **lab.platform.environment(),
+            **{f"{prefix}{name.upper()}": value for name, value in lab.storage().items()},
+            "PYTHONPATH": str(ROOT),
+            "ROUNDS": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=3 * PATIENCE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert re.fullmatch(
+        r"before +\d+\.\d\d s\nafter +\d+\.\d\d s\n\d+\.\d times faster\n", ended.stdout
+    )
