@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from hashlib import sha256
 
 from mistralai.client import Mistral, models
 from mistralai.extra.workflows import WorkflowEncodingConfig, configure_workflow_encoding
@@ -43,9 +44,11 @@ async def main() -> None:
         ),
         client=client,
     )
+    # 5.8 MB, and still over 2 MiB when compressed.
+    name = "".join(sha256(str(number).encode()).hexdigest() for number in range(90_000))
     execution = await client.workflows.execute_workflow_async(
         workflow_identifier="hello-world",
-        input={"name": "".join(str(number) for number in range(500_000))},
+        input={"name": name},
         deployment_name=os.environ["DEPLOYMENT_NAME"],
     )
     schedule = await client.workflows.schedules.schedule_workflow_async(
