@@ -24,6 +24,7 @@ from mistral_offload import (
 )
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import WorkflowFailedError
+from mistral_offload.extra.workflows import generate_two_part_id
 from tests.bounds import PATIENCE_SECONDS
 from tests.servers.seaweed import Seaweed
 from tests.servers.temporal_reader import TemporalReader
@@ -134,7 +135,16 @@ def test_the_programs_are_of_the_official_sdk(worker_python: Path, client_python
     assert run([worker_python, "documented_worker.py", "here"]).splitlines()[-1] == (
         "Hello, you! Hello, me! None"
     )
-    run([client_python, "-c", "import documented_client"])
+    printed = run(
+        [
+            client_python,
+            "-c",
+            "import documented_client\n"
+            "from mistralai.extra.workflows import generate_two_part_id\n"
+            "print(generate_two_part_id('a', 'b'))",
+        ]
+    )
+    assert printed.strip() == generate_two_part_id("a", "b")
 
 
 def test_a_workflow_runs_in_the_calling_process(scripts: Path) -> None:
