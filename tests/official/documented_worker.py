@@ -13,7 +13,6 @@ from datetime import timedelta
 
 import mistralai.workflows as workflows
 import temporalio.activity
-from mistralai.extra.workflows.encoding import EncryptedStrField
 from mistralai.workflows import (
     ParentClosePolicy,
     WorkflowError,
@@ -23,6 +22,10 @@ from mistralai.workflows import (
 )
 from mistralai.workflows.core.encoding.fields_offloader import OffloadableField, OffloadableModel
 from pydantic import BaseModel
+
+# The sandbox of the official worker does not import it otherwise.
+with workflows.workflow.unsafe.imports_passed_through():
+    from mistralai.extra.workflows.encoding import EncryptedStrField
 
 
 class HelloInput(BaseModel):
@@ -85,8 +88,9 @@ class WaitingWorkflow:
 
     @workflows.workflow.entrypoint
     async def run(self, params: ChildInput) -> str:
+        greeting = await greet(params.value)
         await workflows.workflow.wait_condition(lambda: self.word is not None)
-        return f"{params.value} {self.word}"
+        return f"{greeting} {self.word}"
 
 
 class Started(BaseModel):

@@ -178,7 +178,7 @@ def test_children_that_are_not_waited_for(client: Mistral, worker: WorkerProcess
     ended = client.workflows.wait_for_workflow_completion(
         started["continuing"], timeout_seconds=PATIENCE_SECONDS
     )
-    assert ended.result == {"result": "x y"}
+    assert ended.result == {"result": "Hello, x! y"}
 
 
 def test_heartbeats_and_the_execution_id(client: Mistral, worker: WorkerProcess) -> None:
