@@ -90,16 +90,16 @@ async def test_they_end_on_the_worker_that_began_them(
         with working(local_platform, PROGRAM, worker_python):
             of_theirs = await asyncio.to_thread(start, client)
             await wait_for(temporal, of_theirs, greeted)
+        await asyncio.to_thread(finish, client, of_theirs)
         with working(local_platform, ours, sys.executable):
             of_ours = await asyncio.to_thread(start, client)
             await wait_for(temporal, of_ours, greeted)
-            await asyncio.to_thread(finish, client, of_theirs)
             failed = await wait_for(temporal, of_theirs, failed_turn)
             assert failed.cause == mismatch  # type: ignore[attr-defined]
+        await asyncio.to_thread(finish, client, of_ours)
         with working(local_platform, PROGRAM, worker_python):
-            await asyncio.to_thread(finish, client, of_ours)
             failed = await wait_for(temporal, of_ours, failed_turn)
             assert failed.cause == mismatch  # type: ignore[attr-defined]
-            assert await asyncio.to_thread(result_of, of_theirs) == {"result": "Hello, x! y"}
-        with working(local_platform, ours, sys.executable):
-            assert await asyncio.to_thread(result_of, of_ours) == {"result": "Hello, x! y"}
+            result = await asyncio.to_thread(result_of, of_theirs)
+            assert result == {"result": "Hello, x! y"}
+        await asyncio.to_thread(client.workflows.executions.terminate_workflow_execution, of_ours)
