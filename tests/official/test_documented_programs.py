@@ -130,6 +130,7 @@ def result_of(client: Mistral, worker: WorkerProcess, name: str, value: Any) -> 
     )
 
 
+@pytest.mark.server  # it may install packages
 @pytest.mark.timeout(600)  # the first run installs
 def test_the_programs_are_of_the_official_sdk(worker_python: Path, client_python: Path) -> None:
     assert run([worker_python, "documented_worker.py", "here"]).splitlines()[-1] == (

@@ -74,6 +74,7 @@ def test_the_names_that_replace_others() -> None:
         assert hasattr(found, member) or importlib.import_module(name), name
 
 
+@pytest.mark.server  # it may install packages
 @pytest.mark.timeout(600)  # the first run installs
 def test_every_official_name_exists(worker_python: Path, client_python: Path) -> None:
     names = [f"{official}.{name}" for official, listed, _ in rows() for name in listed]

@@ -51,7 +51,7 @@ class Locally:
             task = asyncio.create_task(after_a_turn())
             called = runs_locally()
         outside = await runs_locally()
-        return [await task, await called, outside]
+        return [*await asyncio.gather(task, called), outside]
 
 
 async def after_a_turn() -> bool:
