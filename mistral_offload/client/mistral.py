@@ -94,8 +94,6 @@ class Mistral(AsyncMistral, SyncMistral):
             raise ValueError(f"hold_seconds must be 0 or more, not {hold_seconds}")
         if not max_response_bytes > 0:
             raise ValueError(f"max_response_bytes must be positive, not {max_response_bytes}")
-        if api_key is None and client is None and async_client is None:
-            require_api_key()
         self._connection = Connection(
             api_key=api_key,
             server=server,
@@ -111,6 +109,8 @@ class Mistral(AsyncMistral, SyncMistral):
             workflow_payload_encryption=workflow_payload_encryption,
             workflow_payload_compression=workflow_payload_compression,
         )
+        if api_key is None and client is None and async_client is None:
+            require_api_key()
         self._given_client = client
         self._given_async_client = async_client
         self._lock = threading.Lock()
