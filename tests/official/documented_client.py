@@ -46,7 +46,7 @@ async def main() -> None:
     )
     # 5.8 MB, and still over 2 MiB when compressed.
     name = "".join(sha256(str(number).encode()).hexdigest() for number in range(90_000))
-    execution = await client.workflows.execute_workflow_async(
+    execution = client.workflows.execute_workflow(
         workflow_identifier="hello-world",
         input={"name": name},
         deployment_name=os.environ["DEPLOYMENT_NAME"],

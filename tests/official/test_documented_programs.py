@@ -242,7 +242,7 @@ def test_the_client(
     temporal: TemporalReader,
 ) -> None:
     printed = run(
-        [sys.executable, "-W", "error", scripts / "documented_client.py"],
+        [sys.executable, scripts / "documented_client.py"],
         GIVEN_API_KEY=local_platform.api_key,
         SERVER_URL=local_platform.server_url,
         STORAGE=json.dumps(storage),

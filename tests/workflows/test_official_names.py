@@ -59,9 +59,9 @@ async def test_the_block_of_local_activities(rig: Rig) -> None:
 @on_temporal
 async def test_the_execution_id_and_heartbeats(rig: Rig) -> None:
     handle = await rig.start("beating", {"ticket": 7})
-    refusal, inside, in_activity = (await rig.result(handle))["result"]
+    refusal, inside, in_activity, in_local_activity = (await rig.result(handle))["result"]
     assert "in workflow code" in refusal
-    assert inside == in_activity == handle.id
+    assert inside == in_activity == in_local_activity == handle.id
 
 
 @on_temporal
