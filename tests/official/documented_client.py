@@ -61,7 +61,8 @@ async def main() -> None:
             policy=models.SchedulePolicy(overlap=2, catchup_window_seconds=86400),
         ),
     )
-    print(json.dumps([execution.execution_id, schedule.schedule_id]))
+    started = json.loads(execution.model_dump_json(indent=2))
+    print(json.dumps([started["execution_id"], schedule.schedule_id]))
 
 
 if __name__ == "__main__":
