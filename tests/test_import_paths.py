@@ -9,6 +9,8 @@ import pytest
 
 MODULES = [
     "mistral_offload",
+    "mistral_offload.client.models",
+    "mistral_offload.extra.workflows",
     "mistral_offload.extra.workflows.encoding",
     "mistral_offload.fields",
     "mistral_offload.storage",
@@ -23,14 +25,25 @@ def test_every_path_leads_to_the_same_class() -> None:
     import mistral_offload
     import mistral_offload.workflows as workflows
     from mistral_offload.client import Mistral
+    from mistral_offload.extra import workflows as extra
     from mistral_offload.extra.workflows import encoding
     from mistral_offload.workflows.core.encoding import fields_offloader
 
     assert Mistral is mistral_offload.Mistral
     assert workflows.OffloadableField is fields_offloader.OffloadableField
     assert workflows.OffloadableModel is fields_offloader.OffloadableModel
-    for name in encoding.__all__:
+    only_there = {
+        "AlgorithmConfig",
+        "WorkflowEncodingConfig",
+        "ZstdCompressionConfig",
+        "configure_workflow_encoding",
+        "generate_two_part_id",
+    }
+    for name in set(encoding.__all__) - only_there:
         assert getattr(encoding, name) is getattr(mistral_offload, name)
+    for name in extra.__all__:
+        assert getattr(extra, name) is getattr(encoding, name)
+    assert encoding.ZstdCompressionConfig is encoding.AlgorithmConfig is mistral_offload.ZstdConfig
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -28,6 +28,8 @@ PUBLIC = (
 )
 INSIDE_PUBLIC = (
     # The official SDK's import paths.
+    "mistral_offload.client.models",
+    "mistral_offload.extra.workflows",
     "mistral_offload.extra.workflows.encoding",
     "mistral_offload.workflows.core.encoding.fields_offloader",
     "mistral_offload.workflows.workflow",
@@ -70,6 +72,8 @@ def bound(statement: ast.stmt, *, imports: bool) -> Iterator[str]:
         yield from (target.id for target in targets if isinstance(target, ast.Name))
     elif imports and isinstance(statement, ast.ImportFrom) and statement.module != "__future__":
         names = {alias.asname or alias.name for alias in statement.names}
+        if "*" in names:
+            names = set(exported(statement.module or ""))
         yield from names - INTERNAL
 
 

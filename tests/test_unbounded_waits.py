@@ -19,6 +19,7 @@ EXEMPT = {
     "faults/soak/load.py": "a program that bounds each of its workflows",
     "faults/soak/readers.py": "a program that bounds each of its workflows",
     "official/client.py": "a program that bounds itself; test_local_platform bounds it, too",
+    "official/documented_worker.py": "a program; test_documented_programs bounds it",
     "temporal/lookups.py": "activities, which Temporal bounds",
     "workers/unfinished.py": "a program; test_worker_activations bounds it",
     "typing/api.py": "only type checkers read it",

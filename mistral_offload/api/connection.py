@@ -75,7 +75,6 @@ class Connection:
         namespace: str | None,
         timeout_ms: int | None,
         retry_config: RetryConfig | None,
-        encoder: PayloadEncoder | None = None,
         hold_seconds: float = 0.0,
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
     ) -> None:
@@ -88,7 +87,7 @@ class Connection:
         self.namespace: FetchOnce[str] = FetchOnce(namespace)
         self.held_requests = HeldRequests(hold_seconds)
         self.max_response_bytes = max_response_bytes
-        self._encoder = encoder
+        self._encoder: PayloadEncoder | None = None
         self.http_clients = HTTPClients()
 
     @property
@@ -99,6 +98,12 @@ class Connection:
 
             self._encoder = PayloadEncoder()
         return self._encoder
+
+    def use_encoder(self, encoder: PayloadEncoder | None, *, namespace: str | None) -> None:
+        """Replace the encoder, and the namespace if one is given."""
+        self._encoder = encoder
+        if namespace is not None:
+            self.namespace = FetchOnce(namespace)
 
     def request(
         self,

@@ -42,4 +42,5 @@ __getattr__, __dir__ = lazy_names(
             "Workflows",
         ]
     },
+    modules=["models"],
 )

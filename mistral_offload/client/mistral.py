@@ -114,6 +114,49 @@ class Mistral(AsyncMistral, SyncMistral):
         _check_kinds(max_response_bytes=(max_response_bytes, (int, float), "a size"))
         if not max_response_bytes > 0:
             raise ValueError(f"max_response_bytes must be positive, not {max_response_bytes}")
+        self._connection = Connection(
+            api_key=api_key,
+            server=server,
+            server_url=server_url,
+            namespace=namespace,
+            timeout_ms=timeout_ms,
+            retry_config=retry_config,
+            hold_seconds=hold_seconds,
+            max_response_bytes=max_response_bytes,
+        )
+        self.configure_encoding(
+            workflow_payload_offloading=workflow_payload_offloading,
+            workflow_payload_encryption=workflow_payload_encryption,
+            workflow_payload_compression=workflow_payload_compression,
+        )
+        if api_key is None and client is None and async_client is None:
+            require_api_key()
+        self._given_client = client
+        self._given_async_client = async_client
+        self._lock = threading.Lock()
+        self._workflows: Workflows | None = None
+        _forks.register(self)
+
+    def configure_encoding(
+        self,
+        *,
+        workflow_payload_offloading: PayloadOffloadingConfig | None = None,
+        workflow_payload_encryption: PayloadEncryptionConfig | None = None,
+        workflow_payload_compression: PayloadCompressionConfig | None = None,
+        namespace: str | None = None,
+    ) -> None:
+        """Replace the payload encoding of this client; it holds for later calls.
+
+        Args:
+            workflow_payload_offloading: as for the client itself. Default: no offloading.
+            workflow_payload_encryption: as for the client itself. Default: no encryption.
+            workflow_payload_compression: as for the client itself. Default: no compression.
+            namespace: namespace of the workflows. Default: unchanged.
+
+        Raises:
+            MissingExtraError: encryption or compression is configured, but its packages are not
+                installed.
+        """
         encoder = None
         if (
             workflow_payload_offloading is not None
@@ -139,24 +182,7 @@ class Mistral(AsyncMistral, SyncMistral):
                 encryption=workflow_payload_encryption,
                 compression=workflow_payload_compression,
             )
-        if api_key is None and client is None and async_client is None:
-            require_api_key()
-        self._connection = Connection(
-            api_key=api_key,
-            server=server,
-            server_url=server_url,
-            namespace=namespace,
-            timeout_ms=timeout_ms,
-            retry_config=retry_config,
-            encoder=encoder,
-            hold_seconds=hold_seconds,
-            max_response_bytes=max_response_bytes,
-        )
-        self._given_client = client
-        self._given_async_client = async_client
-        self._lock = threading.Lock()
-        self._workflows: Workflows | None = None
-        _forks.register(self)
+        self._connection.use_encoder(encoder, namespace=namespace)
 
     def begin_anew(self) -> None:
         """Replace the lock in a forked child, where another thread may have held it."""

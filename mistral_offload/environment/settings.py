@@ -203,6 +203,21 @@ class WorkerSettings(BaseSettings):
         in_file = dotenv_values(self._variable_file) if self._variable_file.is_file() else {}
         return find_misspelt({*os.environ, *in_file}, list(names_of(WorkerSettings)))
 
+    def replace(self, *, api_key: str | None, namespace: str | None) -> Self:
+        """Return these settings with another API key and namespace; None keeps the own one.
+
+        Raises:
+            ConfigurationError: the key contains characters that no HTTP header carries.
+        """
+        changes: dict[str, object] = {}
+        if api_key is not None:
+            key = SecretStr(strip_credential(api_key, "api_key"))
+            # The token file would take precedence over the key.
+            changes |= {"mistral_api_key": key, "mistral_sa_token_path": None}
+        if namespace is not None:
+            changes["temporal_namespace"] = namespace
+        return self.model_copy(update=changes) if changes else self
+
     @property
     def task_queue(self) -> str:
         """Task queue of this worker: the deployment's name, else ``temporal_task_queue``."""

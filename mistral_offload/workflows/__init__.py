@@ -45,6 +45,7 @@ from temporalio.activity import info as activity_info
 from temporalio.activity import logger as activity_logger
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError
+from temporalio.workflow import ParentClosePolicy
 
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.fields.field import OffloadableField, OffloadableModel
@@ -54,7 +55,11 @@ from mistral_offload.fields.restoration import Restoring
 from mistral_offload.workflows import workflow
 from mistral_offload.workflows.activities import Activity
 from mistral_offload.workflows.activity_decorator import activity
+from mistral_offload.workflows.children import execute_workflow
+from mistral_offload.workflows.context import activity_heartbeat, get_execution_id
+from mistral_offload.workflows.local_activities import run_activities_locally
 from mistral_offload.workflows.worker import WorkerOptions, run_worker
+from mistral_offload.workflows.workflow_error import WorkflowError
 
 __all__ = [
     "Activity",
@@ -65,14 +70,20 @@ __all__ = [
     "FieldOffloader",
     "OffloadableField",
     "OffloadableModel",
+    "ParentClosePolicy",
     "Restoring",
     "RetryPolicy",
     "WorkerOptions",
     "WorkerSettings",
+    "WorkflowError",
     "activity",
+    "activity_heartbeat",
     "activity_info",
     "activity_logger",
+    "execute_workflow",
+    "get_execution_id",
     "heartbeat",
+    "run_activities_locally",
     "run_worker",
     "workflow",
 ]

@@ -20,6 +20,7 @@ from temporalio.common import RawValue, RetryPolicy
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.typed_reader import ValueReader
 from mistral_offload.temporal.converter import read_with
+from mistral_offload.workflows.local_activities import are_local
 from mistral_offload.workflows.signatures import MISSING, FunctionSignature
 
 P = ParamSpec("P")
@@ -75,7 +76,9 @@ class Activity(Generic[P, R]):
             TypeError: the arguments do not match the function's parameters.
         """
         values = self.signature.bind(args, kwargs)
-        return self._schedule(values) if temporalio.workflow.in_workflow() else self._run(values)
+        if temporalio.workflow.in_workflow():
+            return self._schedule(values, local=self.options.local or are_local())
+        return self._run(values)
 
     def with_options(
         self,
@@ -138,9 +141,9 @@ class Activity(Generic[P, R]):
         result = self.function(*args, **kwargs)
         return cast("R", await result if inspect.isawaitable(result) else result)
 
-    async def _schedule(self, values: list[Any]) -> R:
+    async def _schedule(self, values: list[Any], *, local: bool) -> R:
         options = self.options
-        if options.local:
+        if local:
             result: RawValue = await temporalio.workflow.execute_local_activity(
                 self.name,
                 args=values,

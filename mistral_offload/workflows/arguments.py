@@ -73,6 +73,10 @@ class InputMapping:
         data = b"null" if payload is None else json_of(payload)
         if data is None:
             raise PayloadDecodeError("the input must be JSON, not bytes or a protobuf message")
+        return self.read_json(data)
+
+    def read_json(self, data: bytes) -> dict[str, Any]:
+        """Return the arguments in a JSON text; see `read`."""
         if len(data) <= _LONGEST_NULL and data.strip() == b"null":
             return self._read_null()
         if self._model is not None:

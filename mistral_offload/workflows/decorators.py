@@ -50,6 +50,8 @@ def define(
     on_behalf_of: bool = False,
     display_name: str | None = None,
     description: str | None = None,
+    workflow_display_name: str | None = None,
+    workflow_description: str | None = None,
     failure_exception_types: Sequence[type[Exception]] = (Exception,),
 ) -> ClassDecorator: ...
 
@@ -64,6 +66,8 @@ def define(
     on_behalf_of: bool = False,
     display_name: str | None = None,
     description: str | None = None,
+    workflow_display_name: str | None = None,
+    workflow_description: str | None = None,
     failure_exception_types: Sequence[type[Exception]] = (Exception,),
 ) -> Any:
     """Make a class a workflow.
@@ -88,6 +92,8 @@ def define(
         on_behalf_of: True if the platform runs it with the caller's permissions.
         display_name: title for the platform's pages.
         description: description for the platform's pages. Default: the class's docstring.
+        workflow_display_name: the official SDK's name for ``display_name``.
+        workflow_description: the official SDK's name for ``description``.
         failure_exception_types: exceptions that fail the execution when the entrypoint, a signal
             or an update raises them. After any other exception Temporal retries the workflow task,
             so that a fixed worker can continue the execution; ``()`` means this for all of them.
@@ -95,8 +101,11 @@ def define(
             the execution.
 
     Raises:
-        ConfigurationError: there is not exactly one entrypoint, or two methods share a name.
+        ConfigurationError: there is not exactly one entrypoint, two methods share a name, or a
+            setting is given under both of its names.
     """
+    display_name = _one_of(display_name=display_name, workflow_display_name=workflow_display_name)
+    description = _one_of(description=description, workflow_description=workflow_description)
 
     def decorate(cls: C) -> C:
         found = _handlers(cls)
@@ -121,6 +130,14 @@ def define(
         return cls
 
     return decorate if cls is None else decorate(cls)
+
+
+def _one_of(**given: str | None) -> str | None:
+    """Return the text that is given under one of two names."""
+    texts = {name: text for name, text in given.items() if text is not None}
+    if len(texts) > 1:
+        raise ConfigurationError(f"{' and '.join(texts)} are the same setting: give one of them")
+    return next(iter(texts.values()), None)
 
 
 def entrypoint(method: AsyncF, /) -> AsyncF:

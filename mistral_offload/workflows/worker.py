@@ -80,6 +80,8 @@ async def run_worker(
     workflows: Iterable[type],
     *,
     activities: Iterable[Activity[..., Any]] | None = None,
+    api_key: str | None = None,
+    namespace: str | None = None,
     settings: WorkerSettings | None = None,
     options: WorkerOptions = WorkerOptions(),
     encoder: PayloadEncoder | None = None,
@@ -102,6 +104,9 @@ async def run_worker(
     Args:
         workflows: classes decorated with ``workflow.define``.
         activities: decorated functions; all that are decorated in this process if not given.
+        api_key: API key for the platform instead of the settings' key or token file; also sent to
+            Temporal over TLS, unless the settings have a key for Temporal.
+        namespace: Temporal namespace; that of the settings, else the platform's, if not given.
         settings: settings of the worker; read from the environment if not given.
         options: limits of the worker.
         encoder: encodes payloads; made from the settings' payload variables if not given.
@@ -121,7 +126,7 @@ async def run_worker(
     """
     require_event_loop("use asyncio.run(run_worker(…)), under trio in a thread: Temporal needs it")
     with shown_without_traceback():
-        settings = settings or WorkerSettings()
+        settings = (settings or WorkerSettings()).replace(api_key=api_key, namespace=namespace)
         definitions = _unique_definitions(definition_of(cls) for cls in workflows)
         selected = list(by_name(registry.all() if activities is None else activities).values())
         specs = [describe_workflow(found, task_queue=settings.task_queue) for found in definitions]

@@ -29,6 +29,7 @@ from mistral_offload.workflows.children import (
     execute_workflow,
     start_workflow,
 )
+from mistral_offload.workflows.context import should_continue_as_new
 from mistral_offload.workflows.decorators import (
     define,
     entrypoint,
@@ -56,6 +57,7 @@ __all__ = [
     "patched",
     "query",
     "random",
+    "should_continue_as_new",
     "signal",
     "sleep",
     "start_workflow",

@@ -202,7 +202,7 @@ class OfficialCalls:
         refused: list[str] = []
         for workflow_of_it in (Documents, "documents"):
             try:
-                await workflow.execute_workflow(workflow_of_it, document, wait=False)
+                await workflow.execute_workflow(workflow_of_it, document, weight=1)
             except TypeError as error:
                 refused.append(str(error))
         return {

@@ -171,7 +171,7 @@ async def test_calls_with_the_official_signature(rig: Rig) -> None:
     result = (await rig.run("official-calls", {"name": "d"}))["result"]
     unknown, both = result.pop("refused")
     assert result == {"by_class": document, "by_name": document, "started": document}
-    assert "'wait'" in unknown
+    assert "'weight'" in unknown
     assert "'name', 'text'" in unknown
     assert "not both" in both
     assert await rig.run("again", {"name": "d", "text": "x"}) == {"name": "d", "text": ""}

@@ -69,6 +69,10 @@ async def inside() -> None:
     assert_type(await workflow.execute_workflow(Undressed, name="x"), int)
     assert_type(await workflow.start_workflow(Undressed, {"name": "x"}), ChildExecution[int])
     assert_type(await (await workflow.start_workflow(Undressed, {"name": "x"})), int)
+    assert_type(
+        await workflows.execute_workflow(Undressed, name="x", wait=False), ChildExecution[int]
+    )
+    assert_type(await workflows.execute_workflow(workflow=Undressed, params={"name": "x"}), Any)
     answer: str = await workflow.execute_workflow("somewhere", {"name": "x"}, result_type=str)
     number: int = await workflow.execute_workflow(Dressed, name="x")
     del answer, number

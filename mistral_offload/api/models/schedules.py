@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import IntEnum
 from typing import Any
 
 from mistral_offload.api.models.base import RequestModel, ResponseModel
@@ -36,13 +37,24 @@ class ScheduleInterval(RequestModel):
     offset: str | None = None
 
 
+class ScheduleOverlapPolicy(IntEnum):
+    """Action when an execution is due and the previous one is still running."""
+
+    SKIP = 1
+    BUFFER_ONE = 2
+    BUFFER_ALL = 3
+    CANCEL_OTHER = 4
+    TERMINATE_OTHER = 5
+    ALLOW_ALL = 6
+
+
 class SchedulePolicy(RequestModel):
     """Policy for executions that overlap, fail or were missed.
 
     Attributes:
         catchup_window_seconds: age up to which a missed start is made up for; one year by default.
-        overlap: action when the previous execution is still running: 1 skip, 2 buffer one,
-            3 buffer all, 4 cancel the previous one, 5 terminate it, 6 allow all.
+        overlap: action when the previous execution is still running: a `ScheduleOverlapPolicy`, or
+            its number. Default: the new execution is skipped.
         pause_on_failure: True to pause the schedule when an execution fails.
     """
 

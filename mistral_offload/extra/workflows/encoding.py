@@ -1,5 +1,7 @@
-"""Configuration classes of payload encoding, under the official SDK's import path."""
+"""Payload encoding, under the official SDK's import path and names."""
 
+from mistral_offload.client.encoding import WorkflowEncodingConfig, configure_workflow_encoding
+from mistral_offload.client.two_part_ids import generate_two_part_id
 from mistral_offload.config import (
     BlobStorageConfig,
     FieldOffloadingConfig,
@@ -10,9 +12,12 @@ from mistral_offload.config import (
     StorageProvider,
     ZstdConfig,
 )
+from mistral_offload.config import ZstdConfig as AlgorithmConfig
+from mistral_offload.config import ZstdConfig as ZstdCompressionConfig
 from mistral_offload.payload.partial_encryption import EncryptedStrField
 
 __all__ = [
+    "AlgorithmConfig",
     "BlobStorageConfig",
     "EncryptedStrField",
     "FieldOffloadingConfig",
@@ -21,5 +26,9 @@ __all__ = [
     "PayloadEncryptionMode",
     "PayloadOffloadingConfig",
     "StorageProvider",
+    "WorkflowEncodingConfig",
+    "ZstdCompressionConfig",
     "ZstdConfig",
+    "configure_workflow_encoding",
+    "generate_two_part_id",
 ]
