@@ -22,6 +22,8 @@ from mistral_offload.config import (
     ZstdConfig,
 )
 from mistral_offload.errors import ConfigurationError, MissingExtraError
+from mistral_offload.payload.field_reference import FIELD_ROOT
+from mistral_offload.payload.reference import PAYLOAD_ROOT
 
 PREFIX = "MISTRAL_OFFLOAD_"
 SWITCH = "MISTRAL_OFFLOAD_OFFICIAL"
@@ -103,11 +105,12 @@ def require_packages(config: BlobStorageConfig) -> None:
         raise MissingExtraError(f"{provider} storage", provider)
 
 
-def storage_of(official: Any) -> BlobStorageConfig:
-    """Return the configuration of a store.
+def storage_of(official: Any, root: str) -> BlobStorageConfig:
+    """Return the configuration of a store in which keys are where the official SDK looks for them.
 
     Args:
         official: a ``BlobStorageConfig`` of the official SDK.
+        root: the first segment of the keys.
 
     Raises:
         ConfigurationError: a setting is missing or cannot be used.
@@ -119,7 +122,26 @@ def storage_of(official: Any) -> BlobStorageConfig:
     provider = values.get("storage_provider")
     if provider is not None:
         values["storage_provider"] = getattr(provider, "value", provider)
-    return BlobStorageConfig(**values, **_own_settings())
+    prefix = _common_prefix(values.pop("prefix", ""), root)
+    return BlobStorageConfig(prefix=prefix, **values, **_own_settings())
+
+
+def _common_prefix(prefix: str, root: str) -> str | None:
+    """Return the prefix that gives the physical keys that the official SDK's rule gives.
+
+    That rule adds no prefix to a key that begins with the same text, and keeps its slashes.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if f"{root}/".startswith(prefix):
+        return None
+    if prefix.startswith(f"{root}/") or "" in prefix.split("/"):
+        raise ConfigurationError(
+            f"with prefix {prefix!r} the official SDK stores blobs where this package does not: a "
+            f"prefix needs no slash at its ends, and does not begin with {root}/"
+        )
+    return prefix
 
 
 def offloading_of(official: Any) -> PayloadOffloadingConfig | None:
@@ -134,7 +156,7 @@ def offloading_of(official: Any) -> PayloadOffloadingConfig | None:
     if official is None or not official.storage_config:
         return None
     return PayloadOffloadingConfig(
-        storage_config=storage_of(official.storage_config),
+        storage_config=storage_of(official.storage_config, PAYLOAD_ROOT),
         min_size_bytes=official.min_size_bytes,
         allow_other_namespaces=read_switch(ALLOW_OTHER_NAMESPACES, default=False),
     )
@@ -152,7 +174,8 @@ def fields_of(official: Any) -> FieldOffloadingConfig | None:
     if official is None or not official.storage_config:
         return None
     return FieldOffloadingConfig(
-        storage_config=storage_of(official.storage_config), min_size_bytes=official.min_size_bytes
+        storage_config=storage_of(official.storage_config, FIELD_ROOT),
+        min_size_bytes=official.min_size_bytes,
     )
 
 

@@ -153,7 +153,7 @@ def _source_of(encoder: Any) -> tuple[Any, ...]:
     return (
         encoder.offloading_config,
         encoder.encryption_config,
-        # Versions before 3.13 have no compression.
+        # Old versions have no compression.
         encoder.__dict__.get("compression_config"),
     )
 

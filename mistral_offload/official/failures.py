@@ -34,7 +34,7 @@ def official_error(error: MistralOffloadError) -> Exception:
         text = f"{text}. {_NAMESPACE_HINT}."
     exceptions = import_module("mistralai.extra.exceptions")
     name = next((name for kind, name in _NAMES if isinstance(error, kind)), _OTHER)
-    # Versions without compression do not have its class.
+    # Old versions without compression have no class for it.
     return _exception(getattr(exceptions, name, getattr(exceptions, _OTHER)), text)
 
 

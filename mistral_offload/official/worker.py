@@ -146,7 +146,7 @@ def _describe_worker() -> str:
     engine = PayloadEncoder(
         offloading,
         encryption=encryption_of(worker.temporal_payload_encryption),
-        # Versions before 3.13 have no compression.
+        # Old versions have no compression.
         compression=compression_of(getattr(worker, "temporal_payload_compression", None)),
     )
     return f"{engine.description}; activity fields: {describe_fields(fields_config)}"
