@@ -193,10 +193,10 @@ def test_both_engines_on_one_task_queue(lab: Lab, plugin_python: Path, worker_py
     places = set[str]()
     for _ in range(4):
         (result,) = lab.run(
-            ours, [("large-places", {"text": "2 MB", "number": 8})], engine="official"
+            ours, [("large-places", {"text": "1 MB", "number": 6})], engine="official"
         )
         found = [each.split(":") for each in result["result"]["text"].split()]
-        assert {size for _, size in found} == {"2000000"}
+        assert {size for _, size in found} == {"1000000"}
         places |= {process for process, _ in found}
         if len(places) == 2:
             break
