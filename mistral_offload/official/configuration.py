@@ -122,7 +122,7 @@ def storage_of(official: Any, root: str) -> BlobStorageConfig:
     provider = values.get("storage_provider")
     if provider is not None:
         values["storage_provider"] = getattr(provider, "value", provider)
-    prefix = _common_prefix(values.pop("prefix", ""), root)
+    prefix = _common_prefix(values.pop("prefix", None) or "", root)
     return BlobStorageConfig(prefix=prefix, **values, **_own_settings())
 
 
