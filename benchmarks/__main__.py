@@ -52,6 +52,8 @@ GROUPS: dict[str, Callable[[Session], list[Table]]] = {
 }
 ON_REQUEST = ["peers", "official"]
 """Groups that install other packages, so they run only when they are named."""
+NOT_IN_QUICK = ["providers"]
+"""Groups that start more servers; the short form runs them only when they are named."""
 
 
 _ROWS_HELP = f"of: {', '.join(GROUPS)}; default all but {', '.join(ON_REQUEST)}"
@@ -90,7 +92,7 @@ def main() -> None:
         tables = [
             table
             for name, measure in GROUPS.items()
-            if (name in given.rows if given.rows else name not in ON_REQUEST)
+            if (name in given.rows if given.rows else _is_default(name, quick=given.quick))
             for table in measure(session)
         ]
         session.tell("done")
@@ -105,6 +107,10 @@ def main() -> None:
         report.print_markdown(where, tables)
     else:
         report.print_terminal(where, tables)
+
+
+def _is_default(name: str, *, quick: bool) -> bool:
+    return name not in ON_REQUEST and not (quick and name in NOT_IN_QUICK)
 
 
 @contextmanager

@@ -142,6 +142,15 @@ def rows() -> Iterator[Row]:
             environment={variable: version},
         )
     yield Row(
+        "official, slow tests",
+        ALL,
+        (
+            "tests/official/test_engine.py::test_the_example",
+            "tests/official/test_running_executions.py",
+        ),
+        environment={"OFFICIAL_SLOW": "1"},
+    )
+    yield Row(
         "64 to 256 MB",
         ALL,
         ("tests/storage/test_conformance.py", "-k", "test_sizes"),

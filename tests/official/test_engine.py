@@ -286,6 +286,7 @@ def test_the_plugin_requires_this_version() -> None:
     assert plugin.count(f']=={__version__}"') == 3
 
 
+@pytest.mark.skipif("OFFICIAL_SLOW" not in os.environ, reason="a row of make matrix: 30 s")
 def test_the_example(lab: Lab, plugin_python: Path) -> None:
     example = ROOT / "examples" / "official_worker" / "compare.py"
     prefix = "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__"

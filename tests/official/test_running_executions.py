@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import time
@@ -69,6 +70,7 @@ async def wait_for(temporal: Client, execution_id: str, kind: str) -> object:
     raise AssertionError(f"no {kind} in the history of {execution_id}")
 
 
+@pytest.mark.skipif("OFFICIAL_SLOW" not in os.environ, reason="a row of make matrix: 30 s")
 @pytest.mark.timeout(600)  # the first run installs
 async def test_they_end_on_the_worker_that_began_them(
     local_platform: LocalPlatform, worker_python: Path, tmp_path: Path
