@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 UV := $(shell command -v uv 2>/dev/null)
 # More than a small machine has processors, for many tests wait; those of "test-fast" do not.
-TEST_PROCESSES ?= 5
+TEST_PROCESSES ?= 4
 TESTS := pytest --dist loadfile -n $(TEST_PROCESSES)
 # Tests start many interpreters, each of which would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE

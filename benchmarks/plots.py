@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -25,7 +26,7 @@ _WIDTH_INCHES = 8.0
 _ROW_INCHES = 0.22
 _MARGIN_INCHES = 1.3
 # Text stays text, which a page can select; and equal figures make equal files.
-_STYLE = {"svg.fonttype": "none", "svg.hashsalt": "mistral-offload", "font.size": 9}
+_STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "mistral-offload", "font.size": 9}
 
 
 def write(tables: Sequence[Table], folder: Path) -> Iterator[Path]:
