@@ -70,6 +70,8 @@ def raw_deflate(data: bytes) -> bytes:
         ("deflate", raw_deflate(execution())),
         ("identity, gzip", gzip.compress(execution())),
     ],
+    # A gzip stream contains the time, and all processes of the tests must use the same names.
+    ids=["none", "identity", "gzip", "x-gzip", "deflate", "raw deflate", "identity, gzip"],
 )
 @pytest.mark.parametrize("step", [1, 10_000])
 def test_codings(coding: str | None, body: bytes, step: int) -> None:
