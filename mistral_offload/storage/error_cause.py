@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import configparser
 from collections.abc import Collection, Iterator
+from typing import Any
+
+_QUOTING = (UnicodeError, configparser.Error)
+"""Errors that hold the text they are about, perhaps a line with a credential."""
 
 
 def sanitize_cause(error: BaseException, secrets: Collection[str]) -> BaseException | None:
     """Return the error without tracebacks, or None when its text quotes a secret.
 
-    An error about a text that cannot be decoded holds the text, perhaps a credential.
+    The same applies to an error about a text that cannot be decoded or parsed.
 
     The errors it was raised from lose their tracebacks too: the frames of an SDK hold keys and
     signed headers in their variables, which error trackers send along.
@@ -17,9 +22,16 @@ def sanitize_cause(error: BaseException, secrets: Collection[str]) -> BaseExcept
     for link in _chain(error):
         link.__traceback__ = None
         text = str(link)
-        if isinstance(link, UnicodeError) or any(piece in text for piece in pieces):
+        if _holds_a_text(link) or any(piece in text for piece in pieces):
             return None
     return error
+
+
+def _holds_a_text(error: BaseException) -> bool:
+    """Return True for an error that quotes a file; botocore keeps it as an argument of its own."""
+    arguments: Any = getattr(error, "kwargs", None)
+    kept = arguments.values() if isinstance(arguments, dict) else ()
+    return any(isinstance(each, _QUOTING) for each in (error, *kept))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -8,6 +8,7 @@ import socket
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from tests.servers.proxy import CountingProxy
 from tests.servers.seaweed import Seaweed
 from tests.storage.backends import s3_config
 from tests.storage.clock import Clock
+from tests.storage.revealed import kept
 
 CONFLICT = b"<Error><Code>ConditionalRequestConflict</Code><Message>m</Message></Error>"
 
@@ -330,6 +332,18 @@ def test_no_secret_of_the_environment_is_shown(
     caught = _caught(seaweed.endpoint_url)
     assert type(caught) is StorageConfigError
     assert SECRET not in shown(caught)
+
+
+def test_no_line_of_a_broken_profile_is_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    profile = tmp_path / "credentials"
+    profile.write_text(f"[default]\naws_access_key_id = AKID\naws_secret_access_key {SECRET}\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(profile))
+    caught = _caught("http://127.0.0.1:1")
+    assert type(caught) is StorageConfigError
+    assert "ConfigParseError" in str(caught)
+    assert all(SECRET not in str(each) for each in kept(caught) if isinstance(each, (str, tuple)))
 
 
 def _caught(endpoint_url: str, *keys: str) -> MistralOffloadError:
