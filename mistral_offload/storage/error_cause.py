@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 from collections.abc import Collection, Iterator
-from typing import Any
+from typing import Any, cast
 
 _QUOTING = (UnicodeError, configparser.Error)
 """Errors that hold the text they are about, perhaps a line with a credential."""
@@ -29,9 +29,9 @@ def sanitize_cause(error: BaseException, secrets: Collection[str]) -> BaseExcept
 
 def _holds_a_text(error: BaseException) -> bool:
     """Return True for an error that quotes a file; botocore keeps it as an argument of its own."""
-    arguments: Any = getattr(error, "kwargs", None)
-    kept = arguments.values() if isinstance(arguments, dict) else ()
-    return any(isinstance(each, _QUOTING) for each in (error, *kept))
+    arguments = getattr(error, "kwargs", None)
+    kept = cast("dict[str, Any]", arguments) if isinstance(arguments, dict) else {}
+    return any(isinstance(each, _QUOTING) for each in (error, *kept.values()))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
