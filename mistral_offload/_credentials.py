@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from mistral_offload.errors import ConfigurationError
 
 _WHITE_SPACE = " \t\r\n\v\f"
-"""What is removed at the ends; a no-break space, for example, is an error instead."""
+"""Characters removed at both ends. Others, such as a no-break space, are an error."""
 
 _UNSENDABLE = re.compile(r"[^\x20-\x7e]")
 _SPACE_OR_UNSENDABLE = re.compile(r"[^\x21-\x7e]")

@@ -62,7 +62,7 @@ class Position:
 
 @dataclass
 class _Progress:
-    """What has been shown of a run."""
+    """The events of a run that a reader has been given."""
 
     position: Position
     has_shown_start: bool = False

@@ -1,4 +1,4 @@
-"""What one S3 server refuses: found out by its first refusal, remembered, and then left out."""
+"""Parts of S3 that a server refuses: remembered after the first refusal, and left out since."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def open_cache(config: BlobStorageConfig) -> BlobCache:
 
 
 class _Extra(NamedTuple):
-    """What a provider needs: packages by their modules, and the extra that installs them."""
+    """Packages that a provider needs, by their modules, and the extra that installs them."""
 
     purpose: str
     name: str

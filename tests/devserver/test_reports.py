@@ -1,4 +1,4 @@
-"""What the official worker reports: received, kept up to a bound, and shown."""
+"""Reports of the official worker are received, kept up to a bound, and served."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""How requests leave: small ones in one packet, large ones whole, over HTTP and over TLS."""
+"""Small requests are sent in one packet, large ones whole, over HTTP and over TLS."""
 
 from __future__ import annotations
 
