@@ -8,7 +8,6 @@ an operation: without the directory, more blobs are fetched.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
 import re
@@ -19,6 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from mistral_offload._digests import sha256_hex
 from mistral_offload.limits import DEFAULT_CACHE_DIRECTORY_BYTES
 from mistral_offload.storage._files import open_regular, require_regular, warn_of_foreign_folder
 
@@ -54,7 +54,7 @@ class CacheDirectory:
             self._check_folder(file.parent)
             with open_regular(file) as opened:
                 data = opened.read()
-            if hashlib.sha256(data).hexdigest() != digest:
+            if sha256_hex(data) != digest:
                 file.unlink(missing_ok=True)
                 return None
         except FileNotFoundError:
