@@ -12,6 +12,9 @@ from tests.servers.proxy import Head
 class ScriptedServer:
     """Reads a request, responds with the given bytes and hangs up; without bytes it stays silent.
 
+    The response says that the server hangs up. Otherwise a client that sends a second request at
+    once may send it on the connection that is just being closed.
+
     Attributes:
         url: its URL on loopback.
         requests: heads and bodies of the requests read.
@@ -19,7 +22,7 @@ class ScriptedServer:
 
     def __init__(self, answer: bytes | None) -> None:
         self.requests: list[tuple[Head, bytes]] = []
-        self._answer = answer
+        self._answer = None if answer is None else _closing(answer)
         self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
@@ -49,3 +52,11 @@ class ScriptedServer:
                         if self._answer is not None:
                             connection.sendall(self._answer)
                             connection.shutdown(socket.SHUT_RDWR)
+
+
+def _closing(answer: bytes) -> bytes:
+    """Add ``Connection: close`` to a response that has a head."""
+    status, end, rest = answer.partition(b"\r\n")
+    if not (status.startswith(b"HTTP/1.") and end):
+        return answer
+    return b"\r\n".join((status, b"Connection: close", rest))
