@@ -12,7 +12,7 @@ has to deliver.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -49,6 +49,7 @@ from mistral_offload.payload.partial_encryption import (
     decrypt_marked,
     decrypt_patches,
     encrypt_marked,
+    encrypt_patches,
 )
 from mistral_offload.payload.reference import Reference
 from mistral_offload.payload.schedule_hash import schedule_input_hash
@@ -291,6 +292,21 @@ class PayloadEncoder:
     async def decode_value_async(self, payload: EncodedPayload) -> Any:
         """Async form of `decode_value`; larger work runs in a thread."""
         return await self._decode_with_async(payload, None, partial(_parse, payload))
+
+    def encrypt_patches(
+        self, patches: Sequence[Mapping[str, Any]], paths: Collection[str]
+    ) -> list[dict[str, Any]] | None:
+        """Encrypt the values of an event's JSON patches at some paths, under partial encryption.
+
+        Returns:
+            The patches; None if there is nothing to encrypt, or no partial encryption.
+
+        Raises:
+            PayloadSerializationError: a value cannot be written as JSON.
+        """
+        if self._cipher is None or self.encrypts_whole:
+            return None
+        return encrypt_patches(patches, paths, self._cipher)
 
     def decode_patches(self, patches: list[Any]) -> list[Any]:
         """Return an event's JSON patches with their encrypted values decrypted.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 from pydantic import BaseModel, Field
@@ -21,7 +21,7 @@ from mistral_offload.errors import (
     PayloadEncryptionError,
 )
 from mistral_offload.payload.encryption import Cipher
-from mistral_offload.payload.jsontext import load_json
+from mistral_offload.payload.jsontext import dump_json, load_json
 
 MARKER = "__encrypted_str__"
 PATCH_MARKER = "__encrypted__"
@@ -83,6 +83,27 @@ def decrypt_marked(data: bytes, cipher: Cipher | None) -> bytes:
         field["data"] = _as_text(_open(field.get("data"), cipher))
         found = True
     return _write(document) if found else data
+
+
+def encrypt_patches(
+    patches: Sequence[Mapping[str, Any]], paths: Collection[str], cipher: Cipher
+) -> list[dict[str, Any]] | None:
+    """Encrypt the values of an event's JSON patches at some paths; return None if there is none.
+
+    Raises:
+        PayloadSerializationError: a value cannot be written as JSON.
+    """
+    if not any(patch.get("path") in paths and "value" in patch for patch in patches):
+        return None
+    sealed: list[dict[str, Any]] = []
+    for patch in patches:
+        members = dict(patch)
+        if patch.get("path") in paths and "value" in patch:
+            data = cipher.encrypt(dump_json(patch["value"]))
+            text = binascii.b2a_base64(data, newline=False).decode()
+            members["value"] = {"type": PATCH_MARKER, "value": text}
+        sealed.append(members)
+    return sealed
 
 
 def decrypt_patches(patches: list[Any], cipher: Cipher | None) -> list[Any]:
