@@ -37,14 +37,31 @@ class Dialect:
 
     Attributes:
         conditions: False if writes have no condition, so that the caller checks first.
-        checksums: False if writes have no checksum. The SHA-256 of the body is signed either way.
+        checksums: False if writes have no checksum. The SHA-256 of the body is signed instead.
     """
 
     def __init__(self, bucket: str, *, conditions: bool) -> None:
         self.conditions = conditions
         self.checksums = True
+        self._refuses_unsigned = False
         self._bucket = bucket
         self._lock = threading.Lock()
+
+    @property
+    def takes_unsigned(self) -> bool:
+        """Return False if bodies have to be signed."""
+        return self.checksums and not self._refuses_unsigned
+
+    def note_unsigned_refused(self) -> None:
+        """Remember that the server refuses bodies that are not signed."""
+        with self._lock:
+            is_known, self._refuses_unsigned = self._refuses_unsigned, True
+        if not is_known:
+            _logger.info(
+                "the server of s3 bucket %s takes no parts with a CRC32 and without a signature of "
+                "their bytes: parts of large blobs are hashed with SHA-256",
+                self._bucket,
+            )
 
     def write(self, send: Write[T]) -> T:
         """Send a write that has no condition; without the checksum if the server refuses it."""

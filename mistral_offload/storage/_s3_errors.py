@@ -101,6 +101,8 @@ _ABOUT_THE_BLOB = frozenset(
     ("EntityTooLarge", "EntityTooSmall", "InvalidPart", "InvalidPartOrder", "KeyTooLongError")
 )
 
+_NO_SUCH_DIGEST = frozenset(("InvalidDigest", "SignatureDoesNotMatch", "XAmzContentSHA256Mismatch"))
+
 _STATUS_IN_BATCH = {"AccessDenied": 403, "InternalError": 500, "ServiceUnavailable": 503}
 
 _PERMISSION = {
@@ -185,6 +187,20 @@ def may_refuse_headers(error: Exception) -> bool:
 
     refuses = http_status(error) in (400, 405, 415, 417, 422, 501) and not _has_meaning(error)
     return refuses and not is_of_credential_service(error)
+
+
+def may_refuse_unsigned(error: Exception) -> bool:
+    """Return True for a refusal that may be about bytes that are not signed, or about a CRC32.
+
+    A bucket's policy forbids the former with AccessDenied. Servers that do not know it look for
+    another digest or signature.
+    """
+    from mistral_offload.storage._s3_credentials import is_of_credential_service
+
+    if error_code(error) in _NO_SUCH_DIGEST:
+        return True
+    is_forbidden = http_status(error) == 403 and not _has_meaning(error)
+    return (is_forbidden and not is_of_credential_service(error)) or may_refuse_headers(error)
 
 
 def may_lack_operation(error: Exception) -> bool:

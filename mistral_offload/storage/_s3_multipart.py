@@ -7,8 +7,9 @@ import contextvars
 import hashlib
 import io
 import threading
+import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from mistral_offload._event_loops import is_exiting
 
@@ -22,6 +23,19 @@ _MOST_PARTS = 10_000
 _CONCURRENT_PARTS = 4
 _PIECE_BYTES = 256 * 1024
 
+Algorithm = Literal["CRC32", "SHA256"]
+
+
+class UnsignedRefusedError(Exception):
+    """Raised where a part can only be sent with a signature of its bytes."""
+
+
+class Upload(NamedTuple):
+    """An upload that has begun, and the checksum of its parts."""
+
+    id: str
+    algorithm: Algorithm
+
 
 class Part(NamedTuple):
     """One part of a blob; ``number`` counts from 1."""
@@ -29,10 +43,13 @@ class Part(NamedTuple):
     number: int
     data: memoryview
 
-    @property
-    def checksum(self) -> str:
-        """The SHA-256 in base64, as S3 expects it."""
-        return base64.b64encode(hashlib.sha256(self.data).digest()).decode()
+    def checksum(self, algorithm: Algorithm) -> str:
+        """Return the checksum in base64, as S3 expects it."""
+        if algorithm == "CRC32":
+            found = zlib.crc32(self.data).to_bytes(4, "big")
+        else:
+            found = hashlib.sha256(self.data).digest()
+        return base64.b64encode(found).decode()
 
 
 class PartReader(io.RawIOBase):

@@ -16,7 +16,8 @@ from botocore.response import StreamingBody
 
 from mistral_offload._http_dates import parse_http_date
 from mistral_offload.storage._s3_connections import Connections, as_botocore_errors, read_all
-from mistral_offload.storage._s3_multipart import PartReader
+from mistral_offload.storage._s3_errors import may_refuse_unsigned
+from mistral_offload.storage._s3_multipart import PartReader, UnsignedRefusedError
 from mistral_offload.storage._s3_responses import is_page, require_object, require_written
 from mistral_offload.storage._s3_templates import (
     NotRepeatableError,
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _logger = logging.getLogger("mistral_offload.storage")
+
+_CRC32 = "x-amz-checksum-crc32"
+_PART_CHECKSUMS = (("ChecksumSHA256", "x-amz-checksum-sha256"), ("ChecksumCRC32", _CRC32))
 
 
 class SignedRequests:
@@ -63,6 +67,8 @@ class SignedRequests:
         self._settings = settings
         self._templates: dict[str, RequestTemplate | None] = {}
         self._lock = threading.Lock()
+        s3: Mapping[str, Any] = cast("Any", client.meta.config).s3 or {}
+        self._must_sign_bodies = bool(s3.get("payload_signing_enabled"))
         self._are_all_left = connections is None
         if connections is None:
             self._note_left("all requests", "its settings need its own connections")
@@ -123,6 +129,14 @@ class SignedRequests:
             }
         )
 
+    def sends_unsigned_parts(self, key: str) -> bool:
+        """Return True if parts may go without a signature of their bytes: over TLS, as boto3's.
+
+        False as well if ``payload_signing_enabled`` of AWS's configuration forbids it.
+        """
+        template = self._template("UploadPart", key)
+        return template is not None and template.is_encrypted and not self._must_sign_bodies
+
     def upload_part(
         self,
         *,
@@ -130,7 +144,14 @@ class SignedRequests:
         Body: memoryview,
         **request: Any,
     ) -> Mapping[str, Any]:
-        """Upload a part; return its ``ETag``."""
+        """Upload a part; return its ``ETag``.
+
+        With ``ChecksumSHA256`` its bytes are signed, with ``ChecksumCRC32`` they are not.
+
+        Raises:
+            UnsignedRefusedError: the server refuses bytes that are not signed, or does not confirm
+                their CRC32.
+        """
         upload = partial(
             self._client.upload_part,
             Bucket=self._bucket,
@@ -139,15 +160,24 @@ class SignedRequests:
             **request,
         )
         template = self._template("UploadPart", Key)
-        if template is None or "ChecksumSHA256" not in request:
+        headers = {header: request[name] for name, header in _PART_CHECKSUMS if name in request}
+        if template is None or not headers:
             return upload()
-        headers = {"x-amz-checksum-sha256": request["ChecksumSHA256"]}
         query = part_query(request["PartNumber"], request["UploadId"])
         response = self._send(template, Key, headers, Body, query)
+        is_signed = "ChecksumCRC32" not in request
         if response.status != 200:
-            return self._hand_over(response, upload)
+            try:
+                return self._hand_over(response, upload)
+            except ClientError as error:
+                if is_signed or not may_refuse_unsigned(error):
+                    raise
+                raise UnsignedRefusedError from error
         require_written(response.headers)
         _drain(response)
+        if not is_signed and response.headers.get(_CRC32) != request["ChecksumCRC32"]:
+            # Neither a signature nor a checksum would protect the bytes behind the end of TLS.
+            raise UnsignedRefusedError
         return {"ETag": response.headers.get("ETag")}
 
     def _send(

@@ -81,6 +81,11 @@ class RequestTemplate:
         self._signer = signer
         self._key = SigningKey()
 
+    @property
+    def is_encrypted(self) -> bool:
+        """Return True for requests over TLS."""
+        return self._base.startswith("https:")
+
     def sign(
         self, key: str, headers: Mapping[str, str] | None = None, query: str = ""
     ) -> tuple[str, dict[str, bytes]]:
@@ -88,7 +93,8 @@ class RequestTemplate:
 
         Args:
             key: key of the object.
-            headers: further headers; with ``x-amz-checksum-sha256``, the body is not read.
+            headers: further headers; a body is never read, and needs its checksum among them:
+                with ``x-amz-checksum-sha256`` it is signed, with ``x-amz-checksum-crc32`` not.
             query: encoded query of the URL, with the leading "?".
         """
         return self._sign(self._auth(), key, headers or {}, query)

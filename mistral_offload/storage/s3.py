@@ -6,7 +6,7 @@ import base64
 import hashlib
 import logging
 import weakref
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,7 @@ from mistral_offload.errors import (
     StoreClosedError,
 )
 from mistral_offload.storage._s3_client import connect
+from mistral_offload.storage._s3_copies import copy_onto_itself
 from mistral_offload.storage._s3_dialect import Dialect
 from mistral_offload.storage._s3_errors import (
     NOT_IMPLEMENTED,
@@ -31,12 +32,16 @@ from mistral_offload.storage._s3_errors import (
     error_code,
     http_status,
     may_lack_operation,
+    may_refuse_headers,
     translate_code,
     translate_error,
 )
 from mistral_offload.storage._s3_multipart import (
     MULTIPART_BYTES,
+    Algorithm,
     Part,
+    UnsignedRefusedError,
+    Upload,
     split_into_parts,
     upload_all,
 )
@@ -58,21 +63,6 @@ _BATCH_KEYS = 1000
 
 _COPY_BYTES = 5 * 1024**3
 """Size of the largest object that one CopyObject request copies."""
-
-_KEPT_HEADERS = (
-    "CacheControl",
-    "ContentDisposition",
-    "ContentEncoding",
-    "ContentLanguage",
-    "ContentType",
-    "Expires",
-    "WebsiteRedirectLocation",
-    "StorageClass",
-    "ServerSideEncryption",
-    "SSEKMSKeyId",
-    "BucketKeyEnabled",
-)
-"""Members of a HEAD response that a copy has to repeat to keep them."""
 
 
 class S3Store(BlobStore):
@@ -152,13 +142,23 @@ class S3Store(BlobStore):
         exists = partial(self._exists, physical_key)
         if not overwrite and self._perform("put", physical_key, exists):
             return False
-        upload = self._perform("put", physical_key, partial(self._create_upload, physical_key))
+        with suppress(UnsignedRefusedError):
+            return self._write_parts(physical_key, data, overwrite, self._create_upload)
+        written = self._write_parts(physical_key, data, overwrite, self._create_signed_upload)
+        self._dialect.note_unsigned_refused()
+        return written
+
+    def _write_parts(
+        self, physical_key: str, data: bytes, overwrite: bool, create: Callable[[str], Upload]
+    ) -> bool:
+        upload = self._perform("put", physical_key, partial(create, physical_key))
         try:
             parts = split_into_parts(data)
             sent: list[CompletedPartTypeDef] = []
 
             def send(part: Part) -> None:
-                request = partial(self._upload_part, physical_key, upload, part, part.checksum)
+                checksum = part.checksum(upload.algorithm)
+                request = partial(self._upload_part, physical_key, upload, part, checksum)
                 sent.append(self._perform("put", physical_key, request))
 
             upload_all(parts, send, connections=self._connections)
@@ -172,22 +172,41 @@ class S3Store(BlobStore):
             self._abort_upload(physical_key, upload)
         return written
 
-    def _create_upload(self, key: str) -> str:
-        def create(*, condition: bool, checksum: bool) -> Any:
-            options: Any = {"ChecksumAlgorithm": "SHA256"} if checksum else {}
-            return self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=key, **options, **self._object_settings()
-            )
+    def _create_upload(self, key: str) -> Upload:
+        """Begin an upload; of unsigned parts with a CRC32 where that is possible.
 
-        return str(member_of(self._dialect.write(create), "UploadId"))
+        Raises:
+            UnsignedRefusedError: the server may refuse that.
+        """
+        if not (self._dialect.takes_unsigned and self._requests.sends_unsigned_parts(key)):
+            return self._create_signed_upload(key)
+        try:
+            return self._request_upload(key, "CRC32")
+        except self._client.exceptions.ClientError as error:
+            if not may_refuse_headers(error):
+                raise
+            raise UnsignedRefusedError from error
+
+    def _create_signed_upload(self, key: str) -> Upload:
+        def create(*, condition: bool, checksum: bool) -> Upload:
+            return self._request_upload(key, "SHA256" if checksum else None)
+
+        return self._dialect.write(create)
+
+    def _request_upload(self, key: str, algorithm: Algorithm | None) -> Upload:
+        options: Any = {"ChecksumAlgorithm": algorithm} if algorithm else {}
+        found = self._client.create_multipart_upload(
+            Bucket=self._bucket, Key=key, **options, **self._object_settings()
+        )
+        return Upload(str(member_of(found, "UploadId")), algorithm or "SHA256")
 
     def _upload_part(
-        self, key: str, upload: str, part: Part, checksum: str
+        self, key: str, upload: Upload, part: Part, checksum: str
     ) -> CompletedPartTypeDef:
         def send(*, condition: bool, checksum: bool) -> CompletedPartTypeDef:
-            sums: Any = {"ChecksumSHA256": digest} if checksum else {}
+            sums: Any = {f"Checksum{upload.algorithm}": digest} if checksum else {}
             sent = self._requests.upload_part(
-                Key=key, UploadId=upload, PartNumber=part.number, Body=part.data, **sums
+                Key=key, UploadId=upload.id, PartNumber=part.number, Body=part.data, **sums
             )
             found = {"PartNumber": part.number, "ETag": member_of(sent, "ETag"), **sums}
             return cast("CompletedPartTypeDef", found)
@@ -196,7 +215,7 @@ class S3Store(BlobStore):
         return self._dialect.write(send)
 
     def _complete_upload(
-        self, key: str, upload: str, parts: list[CompletedPartTypeDef], overwrite: bool
+        self, key: str, upload: Upload, parts: list[CompletedPartTypeDef], overwrite: bool
     ) -> bool:
         def complete(*, condition: bool, checksum: bool) -> object:
             listed: Any = parts
@@ -209,7 +228,7 @@ class S3Store(BlobStore):
             return self._client.complete_multipart_upload(
                 Bucket=self._bucket,
                 Key=key,
-                UploadId=upload,
+                UploadId=upload.id,
                 MultipartUpload={"Parts": listed},
                 **options,
             )
@@ -226,13 +245,13 @@ class S3Store(BlobStore):
                 raise
             return overwrite
 
-    def _abort_upload(self, key: str, upload: str) -> None:
+    def _abort_upload(self, key: str, upload: Upload) -> None:
         """Remove the uploaded parts; in one attempt, since another request has failed already."""
         client = self._client
 
         def abort() -> None:
             with suppress(client.exceptions.NoSuchUpload):  # completed, only the response was lost
-                client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+                client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload.id)
 
         try:
             if self.closed:  # abort even so: nothing else would, and parts cost money
@@ -278,36 +297,14 @@ class S3Store(BlobStore):
                 key=key,
             )
         try:
-            self._copy_onto_itself(key, found)
+            self._copies_conditionally = copy_onto_itself(
+                self._client, self._bucket, key, found, conditionally=self._copies_conditionally
+            )
         except self._client.exceptions.ClientError as error:
             if http_status(error) != 412:  # another client has replaced it
                 raise
             return False
         return True
-
-    def _copy_onto_itself(self, key: str, found: dict[str, Any]) -> None:
-        """Copy an object with all that its HEAD response says of it, while it is the same one."""
-        request: dict[str, Any] = {
-            "Bucket": self._bucket,
-            "Key": key,
-            "CopySource": {"Bucket": self._bucket, "Key": key},
-            "CopySourceIfMatch": member_of(found, "ETag"),
-            # S3 refuses a copy onto itself that replaces nothing.
-            "MetadataDirective": "REPLACE",
-            "Metadata": found.get("Metadata", {}),
-            **{name: found[name] for name in _KEPT_HEADERS if found.get(name) is not None},
-        }
-        if self._copies_conditionally:
-            model: Any = self._client.meta.service_model.operation_model("CopyObject")
-            if "IfMatch" in model.input_shape.members:  # older ones have no such member
-                try:
-                    self._client.copy_object(**request, IfMatch=found["ETag"])
-                    return
-                except self._client.exceptions.ClientError as error:
-                    if http_status(error) != 501:
-                        raise
-            self._copies_conditionally = False
-        self._client.copy_object(**request)
 
     def _delete(self, key: str) -> None:
         try:
