@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import BinaryIO
 
 from tests.bounds import join
@@ -56,13 +57,13 @@ class FaultProxy(CountingProxy):
         choose: returns the fault, if any, for a request's method when none was ordered.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, certificate: tuple[Path, Path] | None = None) -> None:
         self.stall_seconds = 20.0
         self.held: queue.SimpleQueue[str] = queue.SimpleQueue()
         self.choose: Callable[[str], Kind | None] = lambda _: None
         self._ordered: list[Ordered] = []
         self._ended = threading.Event()
-        super().__init__(port)
+        super().__init__(port, certificate)
 
     def order(self, kind: Kind, method: str, *, times: int = 1, path: str = "") -> None:
         """Order a fault for the next exchanges of a method, on paths that contain a text."""

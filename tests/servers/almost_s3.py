@@ -12,8 +12,11 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from tests.servers.certificates import server_context
 
 _MODIFIED = "Mon, 04 May 2026 10:00:00 GMT"
 
@@ -139,7 +142,12 @@ class Request(http.server.BaseHTTPRequestHandler):
     def _part(self) -> None:
         number = int(self.query["partNumber"])
         self.server.parts[number] = self.body
-        self.respond(200, b"", {"ETag": f'"{number}"'})
+        checksums = {
+            name: value
+            for name, value in self.headers.items()
+            if name.lower().startswith("x-amz-checksum-")
+        }
+        self.respond(200, b"", {"ETag": f'"{number}"', **checksums})
 
     def _join(self) -> None:
         if self.headers.get("If-None-Match") == "*" and self.key in self.server.objects:
@@ -180,6 +188,11 @@ class _Server(http.server.ThreadingHTTPServer):
 class AlmostS3:
     """Serves one bucket of any name, with a fault; stopped at the end of the ``with`` statement.
 
+    Args:
+        fault: the fault; None for a server without one.
+        page_keys: keys on a page of a listing.
+        certificate: certificate and key, to serve TLS; None for plain HTTP.
+
     Attributes:
         url: its URL on loopback.
         objects: the stored bytes by key.
@@ -187,7 +200,13 @@ class AlmostS3:
         headers: their headers, with lower-case names.
     """
 
-    def __init__(self, fault: Fault | None = None, *, page_keys: int = 1_000) -> None:
+    def __init__(
+        self,
+        fault: Fault | None = None,
+        *,
+        page_keys: int = 1_000,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
         self._server = _Server()
         if fault is not None:
             self._server.fault = fault
@@ -195,7 +214,14 @@ class AlmostS3:
         self.objects = self._server.objects
         self.operations = self._server.operations
         self.headers = self._server.headers
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        scheme = "http"
+        if certificate is not None:
+            scheme = "https"
+            # The handshake takes place at the first read, in the thread of the connection.
+            self._server.socket = server_context(certificate).wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 

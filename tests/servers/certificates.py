@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import ssl
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+
+def server_context(certificate: tuple[Path, Path]) -> ssl.SSLContext:
+    """Return the TLS settings of a server with a certificate and its key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:

@@ -10,7 +10,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import BinaryIO
+
+from tests.servers.certificates import server_context
 
 _PIECE = 64 * 1024
 
@@ -44,6 +47,10 @@ class Canned:
 class CountingProxy:
     """Forwards one request after the other on each connection to a server on loopback.
 
+    Args:
+        port: the server's port; it speaks plain HTTP.
+        certificate: certificate and key, to end TLS here as a gateway does; None for plain HTTP.
+
     Attributes:
         url: the URL to use instead of the server's.
         requests: forwarded requests, in the order of their responses.
@@ -55,7 +62,8 @@ class CountingProxy:
         upload_bytes_per_second: rate at which request bodies are read, or None for no limit.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, certificate: tuple[Path, Path] | None = None) -> None:
+        self._tls = server_context(certificate) if certificate else None
         self.requests: list[Passed] = []
         self.connections = 0
         self.most_at_once = 0
@@ -73,7 +81,8 @@ class CountingProxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         # A small kernel buffer, so that a slow reader slows the sender.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _PIECE)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "https" if certificate else "http"
+        self.url = f"{scheme}://127.0.0.1:{self._listener.getsockname()[1]}"
         self._start(self._accept)
 
     @property
@@ -135,7 +144,7 @@ class CountingProxy:
             self._start(self._serve, client, next(self._numbers))
 
     def _serve(self, client: socket.socket, number: int) -> None:
-        with contextlib.suppress(OSError), client:
+        with contextlib.suppress(OSError), self._secured(client) as client:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with socket.create_connection(("127.0.0.1", self._server_port)) as server:
                 server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -150,6 +159,9 @@ class CountingProxy:
                 finally:
                     with self._lock:
                         del self._open[number]
+
+    def _secured(self, client: socket.socket) -> socket.socket:
+        return self._tls.wrap_socket(client, server_side=True) if self._tls else client
 
     def _exchange(
         self,

@@ -30,7 +30,8 @@ class Seaweed:
         endpoint_url: the S3 endpoint, over plain HTTP.
         port: the port of ``endpoint_url``.
         https_url: the endpoint over TLS, with the certificate ``ca_file``.
-        ca_file: the certificate authority, for AWS_CA_BUNDLE.
+        ca_file: the certificate authority, for AWS_CA_BUNDLE; also the certificate itself.
+        key_file: the certificate's key.
         access_key, secret_key: a user with all permissions.
         listing_access_key: a user with the same secret key, who may only list keys.
         reading_access_key: a user with the same secret key, who may only read.
@@ -49,7 +50,7 @@ class Seaweed:
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="seaweed-"))
-        self.ca_file, self._key_file = make_certificate(self._directory)
+        self.ca_file, self.key_file = make_certificate(self._directory)
         self._process = self._start()
 
     def client(self, *, tls: bool = False) -> S3Client:
@@ -114,7 +115,7 @@ class Seaweed:
                 *(f"-{name}={port}" for name, port in zip(_PORTS, ports, strict=True)),
                 f"-s3.port.https={https_port}",
                 f"-s3.cert.file={self.ca_file}",
-                f"-s3.key.file={self._key_file}",
+                f"-s3.key.file={self.key_file}",
                 "-s3.port.iceberg=0",
                 "-s3.port.lance=0",
                 "-webdav=false",
