@@ -216,7 +216,12 @@ def test_checksums_that_are_refused_altogether_leave_the_signature(
         for key in ("k", "k2"):
             assert store.put(key, SMALL) is True
         assert server.objects == {"k": SMALL, "k2": SMALL}
-        assert set(payloads(server)) == {"signed"}
+        # boto3 sends these; versions before 1.36 have a Content-MD5 of their own over TLS.
+        assert all(
+            headers["x-amz-content-sha256"] != UNSIGNED or "content-md5" in headers
+            for operation, headers in zip(server.operations, server.headers, strict=True)
+            if operation == "part"
+        )
 
 
 @pytest.mark.usefixtures("small_parts")
