@@ -42,7 +42,8 @@ def measure(session: Session) -> list[Table]:
             rows += _rows(session, peers, name, size, 2 if session.quick else number)
             session.server.clear()
     notes = (
-        "Each way is a process that is both client and worker, with the defaults of its package; "
+        "Each way is a process that is both client and worker, with the defaults of its package. "
+        "Its client of the store is a new one in each round, made before the clock starts; "
         "requests are counted in the store's log. `replayed` is by another worker, whose cache is "
         "empty. The driver sends a HEAD before each PUT, and both check digests when they read. "
         "Temporal's own values stay in the history below 256 KiB, as here."

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sysconfig
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import boto3
@@ -24,6 +23,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CONNECTIONS = 16
+_LOCALBUCKET = """
+import socketserver
+# By default five connections may wait to be accepted. Linux ignores further ones, and their clients
+# repeat the request after a second, which some rounds would measure.
+socketserver.TCPServer.request_queue_size = 128
+import localbucket
+localbucket.main()
+"""
 _ROOM_BYTES = 4_000_000_000
 
 
@@ -94,9 +101,8 @@ def s3_server() -> Generator[S3Server]:
     """Run localbucket, the S3 server with the lowest cost of its own among those available."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=_memory_disk()) as folder:
         (port,) = free_ports(1)
-        program = Path(sysconfig.get_path("scripts")) / "localbucket"
         process = ServerProcess(
-            [program, "--host", "127.0.0.1", "--port", str(port), folder],
+            [sys.executable, "-c", _LOCALBUCKET, "--port", str(port), folder],
             ready=lambda: accepts_connections(port),
         )
         try:
