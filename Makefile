@@ -9,7 +9,7 @@ TEST_PROCESSES ?= 4
 TESTS := pytest --dist loadfile -n $(TEST_PROCESSES)
 # Tests start many interpreters, each of which would compile the package again.
 unexport PYTHONDONTWRITEBYTECODE
-# In "make faults"; in "make test" it is 20. SOAK_SEED=… runs the same workflows and faults again.
+# In "make faults"; in "make test" it is 8. SOAK_SEED=… runs the same workflows and faults again.
 SOAK_SECONDS ?= 120
 # For each target.
 FUZZ_SECONDS ?= 10
@@ -18,7 +18,7 @@ MATRIX ?=
 # What the benchmarks are told: rows, --quick, --json, --markdown.
 BENCH ?=
 
-.PHONY: demo test test-fast coverage faults fuzz matrix bench check twin clean
+.PHONY: demo test test-fast coverage faults fuzz matrix bench check mypy pyright twin clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -58,8 +58,10 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/python -m codegen.sync_twin --check
 	$(BIN)/python -m checks
-	$(BIN)/mypy
-	$(BIN)/pyright
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target mypy pyright
+
+mypy pyright: $(READY)
+	$(BIN)/$@
 
 twin: $(READY)
 	$(BIN)/python -m codegen.sync_twin

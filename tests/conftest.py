@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ settings.load_profile("tests")
 _BY_PARAMETER = {"backend": {"memory", "local"}, "route": set[str](), "remote": set[str]()}
 
 _SERVER_PROGRAMS = re.compile("temporal|weed|node|fake-gcs-server.*|gcp-storage-emulator")
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let activities that wait for a payload be retried after half a second instead of five."""
+    from mistral_offload.temporal.failures import awaited_payloads
+
+    monkeypatch.setattr(awaited_payloads, "_PAUSE", timedelta(seconds=0.5))
 
 
 @pytest.hookimpl(tryfirst=True)

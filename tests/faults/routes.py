@@ -22,7 +22,7 @@ from tests.servers.seaweed import Seaweed
 from tests.storage.backends import azure_config, gcs_config, s3_config
 
 RETRY_SECONDS = 30.0
-IMPATIENT_SECONDS = 5.0
+IMPATIENT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 1.0
 UPLOADS = {"s3": "PUT", "azure": "PUT", "gcs": "POST"}
 

@@ -31,7 +31,7 @@ from tests.faults.soak.readers import Settings as ReaderSettings
 from tests.faults.stack import Stack, s3_storage
 from tests.servers.seaweed import Seaweed
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "20"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "8"))
 SEED = int(os.environ.get("SOAK_SEED", random.randrange(1_000_000)))
 AT_ONCE = 64
 PATIENCE_SECONDS = 150.0
@@ -48,7 +48,7 @@ STORAGE = {
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "2"}
 ENVIRONMENT = MEMORY | {"STEP_SECONDS": "8"}
 SHARE_OF_A_CORE = 0.2
-WRONG_PREFIX_SECONDS = 10.0
+WRONG_PREFIX_SECONDS = min(10.0, SECONDS)
 LOAD_SECONDS = SECONDS + WRONG_PREFIX_SECONDS
 """Time during which workflows are started; the worker with a wrong prefix joins early in it."""
 START_SECONDS = 60.0

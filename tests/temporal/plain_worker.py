@@ -65,6 +65,12 @@ async def working(
         yield worker
 
 
+async def has_failed_once(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Return True when the second attempt of a workflow's activity is to come."""
+    pending = (await handle.describe()).raw_description.pending_activities
+    return any(each.attempt > 1 for each in pending)
+
+
 async def refused_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:
     """Return the failed workflow tasks, without those that timed out.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -116,7 +117,11 @@ async def test_a_driver_waits_for_evidence(
 
     client = await connect(temporal_target, data_converter=converter())
     handle = await client.start_workflow(
-        Kinds.run, args=["argument", 1, "x" * SIZE], id=uuid4().hex, task_queue=uuid4().hex
+        Kinds.run,
+        args=["argument", 1, "x" * SIZE],
+        id=uuid4().hex,
+        task_queue=uuid4().hex,
+        task_timeout=timedelta(seconds=1),
     )
     (blob,) = store.list("")
     data = store.get(blob.key)

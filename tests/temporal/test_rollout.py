@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -73,6 +73,14 @@ async def made_by(handle: WorkflowHandle[Any, Any]) -> bool:
     events = (await handle.fetch_history()).events
     completed = [e for e in events if e.HasField("activity_task_completed_event_attributes")]
     return bool(completed) and events[-1].HasField("workflow_task_completed_event_attributes")
+
+
+async def histories(handles: list[WorkflowHandle[Any, Any]]) -> AsyncIterator[WorkflowHistory]:
+    """Yield each history as it was fetched, and as it is read from a file."""
+    for handle in handles:
+        history = await handle.fetch_history()
+        yield history
+        yield WorkflowHistory.from_json(handle.id, json.loads(history.to_json()))
 
 
 @pytest.mark.timeout(180)
@@ -149,11 +157,10 @@ async def test_histories_of_the_other_form(temporal_target: str, before: bool) -
     puts = sum(n for (name, _), n in store.requests.items() if name == "put")
     other = plugin(store, add_contexts=not before)
     replayer = Replayer(workflows=[*WORKFLOWS, Small], plugins=[other])
-    for handle in (*ended, waiting, small):
-        history = await handle.fetch_history()
-        exported = WorkflowHistory.from_json(handle.id, json.loads(history.to_json()))
-        for each in (history, exported):
-            assert (await replayer.replay_workflow(each)).replay_failure is None
+    replayed = await replayer.replay_workflows(
+        histories([*ended, waiting, small]), raise_on_replay_failure=False
+    )
+    assert replayed.replay_failures == {}
     assert puts == sum(n for (name, _), n in store.requests.items() if name == "put")
     second = await connect(temporal_target, plugins=[other])
     async with running(worker_of(second, queue)):

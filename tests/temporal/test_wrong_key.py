@@ -36,7 +36,7 @@ from mistral_offload.temporal import OffloadPlugin
 from tests import bounds, temporal_bounds
 from tests.bounds import until, within
 from tests.temporal.handovers import ACTIVITIES, WORKFLOWS, Handover
-from tests.temporal.plain_worker import VOUCHED
+from tests.temporal.plain_worker import VOUCHED, has_failed_once
 from tests.temporal_bounds import result_of, running
 
 SIZES = [10, 3_000_000]
@@ -150,26 +150,27 @@ async def test_executions_wait_for_a_worker_with_the_key(
             assert await result_of(handle) == size + 1
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("wrong", ["bb", None])
-@pytest.mark.parametrize("kind", ["measure", "measure_in_a_thread", "resume"])
 async def test_activities_wait_and_lose_no_attempt(
-    temporal_target: str, caplog: pytest.LogCaptureFixture, kind: str, wrong: str | None
+    temporal_target: str, caplog: pytest.LogCaptureFixture, wrong: str | None
 ) -> None:
     store, queue, other, size = MemoryStore(), uuid4().hex, uuid4().hex, 10
     client = await connect(temporal_target, store, "aa")
     misled = await connect(temporal_target, store, wrong)
     async with working(client, queue, activities=False):
-        if kind == "resume":
-            async with working(client, other, workflows=False):
-                handle = await start(client, queue, "", kind, other, size)
-                await asyncio.sleep(1)
-        else:
-            handle = await start(client, queue, "", kind, other, size)
-        async with working(misled, other, workflows=False):
-            await waits(caplog, handle.id, 3)
-            assert await is_running(handle)
         async with working(client, other, workflows=False):
-            assert await result_of(handle) == size
+            handles = [await start(client, queue, "", "resume", other, size)]
+            await until(lambda: has_failed_once(handles[0]))
+        for kind in ("measure", "measure_in_a_thread"):
+            handles.append(await start(client, queue, "", kind, other, size))
+        async with working(misled, other, workflows=False):
+            for handle in handles:
+                await waits(caplog, handle.id, 3)
+                assert await is_running(handle)
+        async with working(client, other, workflows=False):
+            for handle in handles:
+                assert await result_of(handle) == size
 
 
 @pytest.mark.parametrize("kind", ["make", "fail"])

@@ -27,7 +27,7 @@ from mistral_offload.temporal import OffloadPlugin
 from tests import bounds, temporal_bounds
 from tests.bounds import until, within
 from tests.temporal.handovers import ACTIVITIES, WORKFLOWS, Handover, Memo
-from tests.temporal.plain_worker import VOUCHED, connect, encoder_for
+from tests.temporal.plain_worker import VOUCHED, connect, encoder_for, has_failed_once
 from tests.temporal_bounds import result_of, running
 
 SIZE = 3_000_000
@@ -132,27 +132,27 @@ async def test_executions_wait_for_a_worker_with_the_right_store(
             assert await result_of(handle) == SIZE + 1
 
 
-@pytest.mark.parametrize("kind", ["measure", "measure_in_a_thread", "resume"])
+@pytest.mark.usefixtures("short_pauses")
 async def test_activities_wait_and_lose_no_attempt(
-    temporal_target: str, caplog: pytest.LogCaptureFixture, kind: str
+    temporal_target: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The argument of an activity with one attempt; the heartbeat details of a second one."""
     right, wrong = MemoryStore(), MemoryStore()
     queue, other = uuid4().hex, uuid4().hex
     client = await connect(temporal_target, encoder_for(right))
     async with worker_of(temporal_target, right, queue, activities=False):
-        if kind == "resume":
-            async with worker_of(temporal_target, right, other, workflows=False):
-                handle = await start(client, queue, "", kind, other, SIZE)
-                await until_stored(right, handle.id)
-                await asyncio.sleep(1)
-        else:
-            handle = await start(client, queue, "", kind, other, SIZE)
-        async with worker_of(temporal_target, wrong, other, workflows=False):
-            await logged(caplog, f"Execution {handle.id} waits for a blob", 3)
-            assert await status_of(handle) is WorkflowExecutionStatus.RUNNING
         async with worker_of(temporal_target, right, other, workflows=False):
-            assert await result_of(handle) == SIZE
+            handles = [await start(client, queue, "", "resume", other, SIZE)]
+            await until(lambda: has_failed_once(handles[0]))
+        for kind in ("measure", "measure_in_a_thread"):
+            handles.append(await start(client, queue, "", kind, other, SIZE))
+        async with worker_of(temporal_target, wrong, other, workflows=False):
+            for handle in handles:
+                await logged(caplog, f"Execution {handle.id} waits for a blob", 3)
+                assert await status_of(handle) is WorkflowExecutionStatus.RUNNING
+        async with worker_of(temporal_target, right, other, workflows=False):
+            for handle in handles:
+                assert await result_of(handle) == SIZE
 
 
 @pytest.mark.parametrize("kind", ["make", "fail"])
@@ -228,6 +228,7 @@ async def test_evidence_ends_a_replay(temporal_target: str) -> None:
     assert "BlobNotFoundError" in str(failure)
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("lost_blobs", [VOUCHED, AT_ONCE])
 async def test_an_activity_ends_once_the_blob_is_lost(
     temporal_target: str, lost_blobs: LostBlobConfig, caplog: pytest.LogCaptureFixture

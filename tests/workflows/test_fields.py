@@ -185,6 +185,7 @@ async def test_broken_references_are_not_tried_again(rig: Rig, key: str, kind: s
     assert (cause.cause.type, cause.cause.non_retryable) == (kind, True)
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("lazy", [False, True])
 async def test_a_missing_blob_costs_no_attempt(
     temporal_target: str, lazy: bool, caplog: pytest.LogCaptureFixture

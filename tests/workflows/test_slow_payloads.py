@@ -14,8 +14,8 @@ SIZE = 3_000_000
 async def test_the_activity_runs_once(temporal_target: str) -> None:
     slow_payloads.started.clear()
     store = MemoryStore()
-    store.delay("put", 3.0)
-    store.delay("get", 3.0)
+    store.delay("put", 2.0)
+    store.delay("get", 2.0)
     config = PayloadOffloadingConfig(
         storage_config=BlobStorageConfig(bucket_name="stands-in", cache_memory_bytes=0)
     )

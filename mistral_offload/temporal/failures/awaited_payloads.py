@@ -48,8 +48,8 @@ _client: ContextVar[Client | None] = ContextVar("mistral_offload_worker_client",
 class AwaitedPayloadError(ApplicationError):
     """A payload cannot be read here and now; raised in an activity, whose attempt it ends."""
 
-    def __init__(self, message: str, *, kind: str | None, pause: timedelta = _PAUSE) -> None:
-        super().__init__(message, type=kind, next_retry_delay=pause)
+    def __init__(self, message: str, *, kind: str | None, pause: timedelta | None = None) -> None:
+        super().__init__(message, type=kind, next_retry_delay=pause or _PAUSE)
 
 
 class WorkflowTaskRetryError(Exception):
