@@ -32,13 +32,18 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 30.0
 """Longest wait for one thing; below the time limit of a test."""
 
+CHILD_SECONDS = 120.0
+"""Longest run of a program of the official packages, whose imports alone take long under load."""
+
 SHUTDOWN_SECONDS = 30.0
 """Longest wait for the end of a worker, also when Ctrl-C ends the run in the middle of a test."""
 
 _AFTERMATH_SECONDS = 3.0
 """Longest wait for something that was cancelled or killed, or for threads of a failed test."""
 
-_PAUSE_SECONDS = 0.005
+_FIRST_PAUSE_SECONDS = 0.005
+_LONGEST_PAUSE_SECONDS = 0.1
+"""Pauses between two looks at a condition, of which some are requests, grow up to this."""
 
 
 class StuckError(AssertionError):
@@ -99,13 +104,13 @@ async def until(
         StuckError: it does not hold after ``seconds``.
     """
     deadline = time.monotonic() + seconds
-    while True:
+    for pause in _pauses():
         holds = condition()
         if await within(holds, seconds) if inspect.isawaitable(holds) else holds:
             return
         if time.monotonic() > deadline:
             raise _unmet(condition, seconds)
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(pause)
 
 
 def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
@@ -115,10 +120,12 @@ def wait_until(condition: Callable[[], object], seconds: float = PATIENCE_SECOND
         StuckError: it does not hold after ``seconds``.
     """
     deadline = time.monotonic() + seconds
-    while not condition():
+    for pause in _pauses():
+        if condition():
+            return
         if time.monotonic() > deadline:
             raise _unmet(condition, seconds)
-        time.sleep(_PAUSE_SECONDS)
+        time.sleep(pause)
 
 
 class Call(concurrent.futures.Future[T]):
@@ -263,6 +270,13 @@ def kill(process: subprocess.Popen[Any]) -> None:
     for pipe in (process.stdin, process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+
+
+def _pauses() -> Iterator[float]:
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * 1.3, _LONGEST_PAUSE_SECONDS)
 
 
 def _unmet(condition: Callable[[], object], seconds: float) -> StuckError:

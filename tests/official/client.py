@@ -17,7 +17,8 @@ from mistralai.extra.workflows.encoding import (
     configure_workflow_encoding,
 )
 
-PATIENCE_SECONDS = 55
+PATIENCE_SECONDS = 110
+PAUSE_SECONDS = 0.1
 
 
 class Session:
@@ -135,6 +136,7 @@ class Session:
                 execution_id=execution_id, name="__get_pending_inputs", input={}
             )
             pending = queried.result["pending_inputs"]
+            await asyncio.sleep(PAUSE_SECONDS)
         await executions.update_workflow_execution_async(
             execution_id=execution_id,
             name="__submit_input",
@@ -155,6 +157,7 @@ class Session:
         await schedules.trigger_schedule_async(schedule_id=created.schedule_id)
         found: list[dict[str, object]] = []
         while not found:
+            await asyncio.sleep(PAUSE_SECONDS)
             found = [
                 event
                 for event in await self.events(limit=1000)

@@ -1,7 +1,7 @@
 """Runs workflows of ``payload_worker.py`` with the official client; prints what came back as JSON.
 
-Argument: JSON with ``deployment``, ``engine`` ("official", "ours" or "ours-sync"), ``encoding``
-(an official ``WorkflowEncodingConfig``) and ``runs``, a list of ``[workflow, input]``.
+Argument: JSON with ``deployment``, ``encoding`` (an official ``WorkflowEncodingConfig``) and
+``runs``, a list of ``[engine, workflow, input]``; engines are "official", "ours" and "ours-sync".
 A text of the form "8 MB" in an input stands for so many characters.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 from mistralai.client import Mistral
 from mistralai.extra.workflows.encoding import WorkflowEncodingConfig, configure_workflow_encoding
 
-PATIENCE_SECONDS = 50
+PATIENCE_SECONDS = 110
 
 
 def enlarged(value: Any) -> Any:
@@ -82,35 +82,45 @@ def run_sync(client: Mistral, deployment: str, workflow: str, given: Any) -> Any
     return {"sent": shown(sent), "result": shown(result)}
 
 
-async def main() -> list[Any]:
-    """Run what the argument says."""
-    task = json.loads(sys.argv[1])
-    config = WorkflowEncodingConfig.model_validate(task["encoding"])
-    key, url = os.environ["MISTRAL_API_KEY"], os.environ["SERVER_URL"]
-    async with Mistral(api_key=key, server_url=url) as client:
-        if task["engine"] == "official":
+def connect() -> Mistral:
+    """Return a new client of the platform."""
+    return Mistral(api_key=os.environ["MISTRAL_API_KEY"], server_url=os.environ["SERVER_URL"])
+
+
+async def run_with(engine: str, config: WorkflowEncodingConfig, *given: Any) -> Any:
+    """Run a workflow with one of the async engines."""
+    async with connect() as client:
+        if engine == "official":
             await configure_workflow_encoding(config, client=client)
         else:
             from mistral_offload.official import configure_async
 
             await configure_async(client, config)
-        return [await run(client, task["deployment"], *each) for each in task["runs"]]
+        return await run(client, *given)
 
 
-def main_sync() -> list[Any]:
-    """Run what the argument says, without an event loop."""
+def run_sync_with(config: WorkflowEncodingConfig, *given: Any) -> Any:
+    """Run a workflow without an event loop."""
     from mistral_offload.official import configure
 
+    with connect() as client:
+        configure(client, config)
+        return run_sync(client, *given)
+
+
+def main() -> list[Any]:
+    """Run what the argument says."""
     task = json.loads(sys.argv[1])
     config = WorkflowEncodingConfig.model_validate(task["encoding"])
-    key, url = os.environ["MISTRAL_API_KEY"], os.environ["SERVER_URL"]
-    with Mistral(api_key=key, server_url=url) as client:
-        configure(client, config)
-        return [run_sync(client, task["deployment"], *each) for each in task["runs"]]
+    results: list[Any] = []
+    for engine, *given in task["runs"]:
+        if engine == "ours-sync":
+            results.append(run_sync_with(config, task["deployment"], *given))
+        else:
+            work = run_with(engine, config, task["deployment"], *given)
+            results.append(asyncio.run(asyncio.wait_for(work, PATIENCE_SECONDS)))
+    return results
 
 
 if __name__ == "__main__":
-    if json.loads(sys.argv[1])["engine"] == "ours-sync":
-        print(json.dumps(main_sync()))
-    else:
-        print(json.dumps(asyncio.run(asyncio.wait_for(main(), PATIENCE_SECONDS))))
+    print(json.dumps(main()))

@@ -25,7 +25,7 @@ from mistral_offload import (
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import WorkflowFailedError
 from mistral_offload.extra.workflows import generate_two_part_id
-from tests.bounds import PATIENCE_SECONDS
+from tests.bounds import CHILD_SECONDS, PATIENCE_SECONDS
 from tests.servers.seaweed import Seaweed
 from tests.servers.temporal_reader import TemporalReader
 from tests.servers.worker import WorkerProcess
@@ -50,7 +50,7 @@ def run(command: list[Any], **environment: str) -> str:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=CHILD_SECONDS,
         cwd=FOLDER,
     )
     assert ended.returncode == 0, ended.stderr
@@ -92,6 +92,7 @@ def worker(
         storage,
         script=(scripts if ours else FOLDER) / "documented_worker.py",
         python=sys.executable if ours else worker_python,
+        timeout=CHILD_SECONDS,
         environment={
             "GIVEN_API_KEY": local_platform.api_key,
             "GIVEN_NAMESPACE": local_platform.namespace,

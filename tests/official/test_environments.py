@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bounds import PATIENCE_SECONDS
+from tests.bounds import CHILD_SECONDS
 from tests.official.environments import ROOT
 
 VERSIONS = (
@@ -25,7 +25,7 @@ def versions(python: Path, *names: str) -> list[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=CHILD_SECONDS,
     )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.split()

@@ -14,7 +14,7 @@ import pytest
 from mistral_offload import Mistral
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import EncryptionNotConfiguredError
-from tests.bounds import PATIENCE_SECONDS
+from tests.bounds import CHILD_SECONDS
 from tests.servers.worker import WorkerProcess
 
 # The first of these tests may install the official packages.
@@ -31,7 +31,7 @@ def run_client(python: Path, platform: LocalPlatform, *arguments: str) -> Any:
         env={**os.environ, **platform.environment()},
         capture_output=True,
         text=True,
-        timeout=2 * PATIENCE_SECONDS,
+        timeout=CHILD_SECONDS,
     )
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
@@ -40,7 +40,9 @@ def run_client(python: Path, platform: LocalPlatform, *arguments: str) -> Any:
 @pytest.fixture(scope="module")
 def worker(local_platform: LocalPlatform, worker_python: Path) -> Iterator[WorkerProcess]:
     script = HERE / "worker.py"
-    worker = WorkerProcess(local_platform, {}, script=script, python=worker_python)
+    worker = WorkerProcess(
+        local_platform, {}, script=script, python=worker_python, timeout=CHILD_SECONDS
+    )
     yield worker
     worker.stop()
 
@@ -189,6 +191,7 @@ def test_v1_routes_and_encrypted_events(
         {},
         script=HERE / "worker.py",
         python=worker_python,
+        timeout=CHILD_SECONDS,
         environment={
             "EVENTS_API_VERSION": "v1",
             "TEMPORAL_PAYLOAD_ENCRYPTION__MODE": "full",

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from mistral_offload.devserver import LocalPlatform
-from tests.bounds import PATIENCE_SECONDS
+from tests.bounds import CHILD_SECONDS
 from tests.servers.seaweed import Seaweed
 from tests.servers.worker import WorkerProcess
 
@@ -38,6 +38,12 @@ def exists(name):
     return False
 
 print(json.dumps([name for name in json.loads(sys.argv[1]) if not exists(name)]))
+"""
+
+IN_TURN = """
+import sys
+for program in sys.argv[1:]:
+    exec(program, {"__name__": "__main__"})
 """
 
 WORKER, CLIENT, RUNS = re.findall(r"^```python\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -96,7 +102,7 @@ def test_every_official_name_exists(worker_python: Path, client_python: Path) ->
             [python, "-c", RESOLVE, json.dumps(names)],
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=CHILD_SECONDS,
         )
         assert ended.returncode == 0, ended.stderr
         absent &= set(json.loads(ended.stdout.splitlines()[-1]))
@@ -131,7 +137,9 @@ def worker(
     script = tmp_path / "worker.py"
     script.write_text(WORKER if theirs else replaced(WORKER, "mistralai", "mistral_offload"))
     python = worker_python if theirs else sys.executable
-    worker = WorkerProcess(local_platform, storage, script=script, python=python)
+    worker = WorkerProcess(
+        local_platform, storage, script=script, python=python, timeout=CHILD_SECONDS
+    )
     yield worker
     worker.stop()
 
@@ -143,23 +151,21 @@ def replaced(text: str, old: str, new: str) -> str:
 
 @pytest.mark.timeout(600)  # the first run installs
 def test_the_programs(local_platform: LocalPlatform, worker: WorkerProcess) -> None:
-    def run(program: str) -> str:
+    def addressed(program: str) -> str:
         program = replaced(
             program, 'deployment_name="words"', f"deployment_name={worker.deployment!r}"
         )
         address = f"api_key={local_platform.api_key!r}, server_url={local_platform.server_url!r}"
-        program = replaced(program, 'api_key="your_api_key"', address)
-        ended = subprocess.run(
-            [sys.executable, "-W", "error", "-c", program],
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-            env={**os.environ},
-        )
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
+        return replaced(program, 'api_key="your_api_key"', address)
 
     storage = ", ".join(f"{name}={value!r}" for name, value in worker.storage.items())
     client = replaced(CLIENT, STORAGE, f"BlobStorageConfig({storage})")
-    assert run(client) == "{'result': 1000000}\n"
-    assert run(RUNS) == "[]\n"
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IN_TURN, addressed(client), addressed(RUNS)],
+        capture_output=True,
+        text=True,
+        timeout=CHILD_SECONDS,
+        env={**os.environ},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "{'result': 1000000}\n[]\n"

@@ -18,6 +18,9 @@ from tests.servers.reaper import reaper
 _FIRST_PORT, _LAST_PORT = 15_000, 31_999
 _SHOWN_LOG_BYTES = 4_000
 
+# Some checks are requests, for which the starting server has to share the processor.
+_PAUSE_SECONDS = 0.1
+
 
 class ServerFailedError(Exception):
     """A server exited, or was not ready in time; the message ends with its log."""
@@ -128,7 +131,7 @@ class ServerProcess:
                 raise ServerFailedError(
                     f"{self._name} was not ready within {timeout} s:\n{self.log()}"
                 )
-            time.sleep(0.02)
+            time.sleep(_PAUSE_SECONDS)
 
     @property
     def _name(self) -> str:

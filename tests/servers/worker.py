@@ -48,6 +48,7 @@ class WorkerProcess:
         deployment: str | None = None,
         environment: Mapping[str, str] | None = None,
         python: Path | str = sys.executable,
+        timeout: float = 50.0,
     ) -> None:
         self.storage = dict(storage)
         self.deployment = deployment or f"tests-{uuid.uuid4().hex[:8]}"
@@ -61,7 +62,7 @@ class WorkerProcess:
         self._process = ServerProcess(
             [python, script],
             ready=registered,
-            timeout=50,
+            timeout=timeout,
             environment={
                 "SERVER_URL": platform.server_url,
                 "MISTRAL_API_KEY": platform.api_key,
