@@ -63,7 +63,7 @@ class _Checkout:
 
 def measure(session: Session) -> list[Table]:
     """Measure texts and rows, out and in."""
-    count, rounds = (30, 2) if session.quick else (100, 5)
+    count, rounds = (15, 1) if session.quick else (100, 5)
     folders = [_PROJECT] if session.against is None else [_PROJECT, session.against.resolve()]
     rows: list[Row] = []
     with TemporalServer() as temporal, ExitStack() as stack:

@@ -105,7 +105,7 @@ def _rows_against(session: Session, against: Path) -> list[Row]:
     """Measure client, platform and worker of two checkouts alternately."""
     storage = json.dumps(_variables(session.server.bucket))
     folders = [PROJECT, against.resolve()]
-    rounds = 2 if session.quick else 10
+    rounds = 1 if session.quick else 10
     costs: dict[str, dict[str, list[Costs]]] = {load: {} for load in _LIMITS}
     with ExitStack() as stack:
         checkouts = [

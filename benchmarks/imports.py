@@ -101,8 +101,8 @@ def measure(session: Session) -> list[Table]:
     }
     commands = [_Program(each, _COMMAND.format(each.split())) for each in _COMMANDS]
     programs = [*(each for install in installs.values() for each in install), *commands]
-    rounds = 1 if session.quick else 9
-    for number in range(rounds + 1):
+    first, rounds = (1, 1) if session.quick else (0, 9)
+    for number in range(first, rounds + 1):
         for program in programs if number % 2 else reversed(programs):
             _run(program, counted=number > 0)  # the first round may compile
     rows = [_import_row(name, install) for name, install in installs.items()]

@@ -11,7 +11,7 @@ from benchmarks.transfers import memory_of, row
 from benchmarks.ways import Ours, Pooled, Transfers
 
 _ROUNDS = {1: 20, 2: 15, 4: 11, 8: 9, 16: 7, 32: 5, 64: 3, 128: 3, 256: 2}
-_QUICK_ROUNDS = {1: 9, 8: 3, 40: 1}
+_QUICK_ROUNDS = {1: 3, 8: 1, 40: 1}
 _LINEAR_FROM = 8
 """MB; for smaller blobs the request itself dominates."""
 

@@ -34,6 +34,8 @@ RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 ALL = (".[all]", "--group", "test", "--group", "lint")
 FAST = ("-m", "not server")
+# In the environment of "make test" it is part of "make check".
+TYPES = {"CHECK_TYPES": "1"}
 # What the tests of a single extra need themselves; the whole group would bring other extras along.
 ALONE = ("pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist", "hypothesis", "psutil")
 ALONE += ("respx", "time-machine")
@@ -86,13 +88,14 @@ def rows() -> Iterator[Row]:
     """Yield all rows, the most telling first."""
     for version in PYTHONS:
         if version != RUNNING:
-            yield Row(f"python {version}", ALL, FAST, python=version)
+            yield Row(f"python {version}", ALL, FAST, python=version, environment=TYPES)
     yield Row(
         "oldest dependencies",
         ALL,
         # Deprecations that the newest versions have removed are no failures of ours.
         (*FAST, "-W", "default"),
         constraints=oldest(),
+        environment=TYPES,
     )
     yield Row(
         "oldest, with servers",
@@ -149,6 +152,12 @@ def rows() -> Iterator[Row]:
             "tests/official/test_running_executions.py",
         ),
         environment={"OFFICIAL_SLOW": "1"},
+    )
+    yield Row(
+        "long histories",
+        ALL,
+        ("tests/temporal/test_history_growth.py", "-k", "many_results"),
+        environment={"LONG_HISTORIES": "1"},
     )
     yield Row(
         "64 to 256 MB",

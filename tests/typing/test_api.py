@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from mistral_offload.api import models
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.skipif("CHECK_TYPES" not in os.environ, reason="part of make check and make matrix")
 @pytest.mark.timeout(180)  # the first run of a type checker has no cache
 @pytest.mark.parametrize(
     ("checker", "options"),
