@@ -25,6 +25,8 @@ settings.load_profile("tests")
 # Fixtures that choose a server by their parameter, and the parameters that need none.
 _BY_PARAMETER = {"backend": {"memory", "local"}, "route": set[str](), "remote": set[str]()}
 
+_LONG_SECONDS = 300
+
 _SERVER_PROGRAMS = re.compile("temporal|weed|node|fake-gcs-server.*|gcp-storage-emulator")
 
 
@@ -40,16 +42,19 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests whose fixtures start a server, and begin with the files that take longest.
 
-    ``-m "not server"`` leaves the marked ones out.
+    ``-m "not server"`` leaves the marked ones out. The time limits of a file's tests say how long
+    it takes. Beyond a limit they are alike: the official packages, which the first of their tests
+    installs, have the longest limit, and their files would wait for each other.
     """
     for item in items:
         if isinstance(item, pytest.Function) and _needs_server(item):
             item.add_marker("server")
-    ranks: dict[Path, int] = {}
+    longest: dict[Path, float] = {}
     for item in items:
-        rank = 0 if item.get_closest_marker("timeout") else 1 if "server" in item.keywords else 2
-        ranks[item.path] = min(rank, ranks.get(item.path, 2))
-    items.sort(key=lambda item: ranks[item.path])
+        marker = item.get_closest_marker("timeout")
+        seconds = marker.args[0] if marker else 1 if "server" in item.keywords else 0
+        longest[item.path] = max(min(seconds, _LONG_SECONDS), longest.get(item.path, 0))
+    items.sort(key=lambda item: -longest[item.path])
 
 
 def _needs_server(item: pytest.Function) -> bool:
