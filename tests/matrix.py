@@ -123,7 +123,8 @@ def rows() -> Iterator[Row]:
     yield _alone(
         "telemetry", ("tests/storage/test_telemetry.py",), ("opentelemetry-sdk", "tenacity")
     )
-    yield _alone("cli", ("tests/cli/test_main.py",))
+    # The other test reads a worker's settings.
+    yield _alone("cli", ("tests/cli/test_main.py", "-k", "not sizes_of_commands"))
     # The servers of the other tests there decrypt.
     serverless = "origin or does_not_start or too_short or by_themselves or inline"
     yield _alone("codec-server", ("tests/codecserver/test_access.py", "-k", serverless))
