@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic_core import PydanticSerializationError, to_json
 
 from mistral_offload.fields import OffloadableField
 from mistral_offload.fields.traversal import find_fields, map_fields
@@ -57,10 +58,17 @@ def defaulting(field: Field) -> defaultdict[str, Field]:
     return found
 
 
+def writes_deques() -> bool:
+    """Return True if this version of pydantic writes a deque outside a model."""
+    try:
+        return to_json(deque()) == b"[]"
+    except PydanticSerializationError:
+        return False
+
+
 CONTAINERS: dict[str, Callable[[Field], Any]] = {
     "list": lambda field: [1, field],
     "tuple": lambda field: (1, field),
-    "deque": lambda field: deque([1, field], maxlen=5),
     "set of objects": lambda field: {Frozen(field)},
     "frozenset of objects": lambda field: frozenset([Frozen(field), 1]),
     "dict": lambda field: {"a": field, "b": 1},
@@ -74,8 +82,10 @@ CONTAINERS: dict[str, Callable[[Field], Any]] = {
     "model with a deque and a mapping": lambda field: Queue(
         waiting=deque([field]), by_name={"a": field}
     ),
-    "one in the other": lambda field: deque([{"a": (Pair("n", [field]),)}]),
 }
+if writes_deques():
+    CONTAINERS["deque"] = lambda field: deque([1, field], maxlen=5)
+    CONTAINERS["one in the other"] = lambda field: deque([{"a": (Pair("n", [field]),)}])
 
 
 @pytest.mark.parametrize("make", CONTAINERS.values(), ids=list(CONTAINERS))
@@ -93,6 +103,7 @@ async def test_a_field_in_a_container_is_moved_and_restored(make: Callable[[Fiel
     ]
 
 
+@pytest.mark.skipif(not writes_deques(), reason="an older pydantic writes no deque")
 async def test_a_deque_that_was_read_is_restored() -> None:
     store = MemoryStore()
     value = deque([OffloadableField[str](value="x" * 3_000)])
