@@ -157,7 +157,9 @@ class BlobStorageConfig(Config):
 
     error_class = StorageConfigError
 
-    storage_provider: StorageProvider = StorageProvider.S3
+    storage_provider: StorageProvider = Field(
+        default=StorageProvider.S3, description="Kind of the store."
+    )
     prefix: str | None = Field(default=None, description="Path put before every key.")
 
     bucket_name: str | None = Field(default=None, description="s3: the bucket.")
@@ -165,13 +167,21 @@ class BlobStorageConfig(Config):
     endpoint_url: str | None = Field(
         default=None, description="s3, gcs: address of another server."
     )
-    aws_access_key_id: _Credential | None = None
-    aws_secret_access_key: _Credential | None = None
-    aws_session_token: _Credential | None = None
+    aws_access_key_id: _Credential | None = Field(
+        default=None, description="s3: id of the access key; needs aws_secret_access_key."
+    )
+    aws_secret_access_key: _Credential | None = Field(
+        default=None, description="s3: the access key's secret."
+    )
+    aws_session_token: _Credential | None = Field(
+        default=None, description="s3: token of temporary credentials."
+    )
     profile_name: str | None = Field(
         default=None, description="s3: a profile in the AWS configuration files."
     )
-    addressing_style: Literal["auto", "path", "virtual"] = "auto"
+    addressing_style: Literal["auto", "path", "virtual"] = Field(
+        default="auto", description="s3: place of the bucket's name in URLs, the path or the host."
+    )
     ca_bundle: Path | None = Field(
         default=None, description="s3: file with the certificates to trust."
     )
@@ -186,8 +196,12 @@ class BlobStorageConfig(Config):
     )
 
     container_name: str | None = Field(default=None, description="azure: the container.")
-    azure_connection_string: _ConnectionString | None = None
-    azure_storage_account_url: str | None = None
+    azure_connection_string: _ConnectionString | None = Field(
+        default=None, description="azure: address and credentials in one text."
+    )
+    azure_storage_account_url: str | None = Field(
+        default=None, description="azure: address; credentials come from the default chain."
+    )
 
     bucket_id: str | None = Field(default=None, description="gcs: the bucket.")
     project: str | None = Field(default=None, description="gcs: project billed for requests.")
@@ -197,9 +211,18 @@ class BlobStorageConfig(Config):
 
     path: Path | None = Field(default=None, description="local: the directory.")
 
-    connections: int = Field(default=DEFAULT_STORAGE_CONNECTIONS, ge=1, le=256)
-    connect_timeout_seconds: float = Field(default=5.0, gt=0)
-    read_timeout_seconds: float = Field(default=60.0, gt=0)
+    connections: int = Field(
+        default=DEFAULT_STORAGE_CONNECTIONS,
+        ge=1,
+        le=256,
+        description="Connections to the store, and operations on it at a time.",
+    )
+    connect_timeout_seconds: float = Field(
+        default=5.0, gt=0, description="Time limit for opening a connection, in seconds."
+    )
+    read_timeout_seconds: float = Field(
+        default=60.0, gt=0, description="Time limit for the next bytes of a response, in seconds."
+    )
     retry_seconds: float = Field(
         default=DEFAULT_STORAGE_RETRY_SECONDS,
         ge=0,
@@ -211,11 +234,17 @@ class BlobStorageConfig(Config):
         description="Age in seconds from which a blob that is read, or put again, becomes new to "
         "the bucket's expiry rules; 0 switches renewal off.",
     )
-    cache_memory_bytes: ByteSize = Field(default=DEFAULT_CACHE_MEMORY_BYTES, ge=0)
+    cache_memory_bytes: ByteSize = Field(
+        default=DEFAULT_CACHE_MEMORY_BYTES,
+        ge=0,
+        description="Size of the cache in the memory of a process; 0 switches it off.",
+    )
     cache_directory: Path | None = Field(
         default=None, description="Disk cache shared by the processes of one machine."
     )
-    cache_directory_bytes: ByteSize = Field(default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0)
+    cache_directory_bytes: ByteSize = Field(
+        default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0, description="Size of the disk cache."
+    )
 
     read_also: tuple[BlobStorageConfig, ...] = Field(
         default=(),
@@ -313,9 +342,17 @@ class PayloadOffloadingConfig(Config):
         ConfigurationError: ``storage_config`` is missing.
     """
 
-    storage_config: BlobStorageConfig
-    min_size_bytes: ByteSize = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
-    history_min_size_bytes: ByteSize = Field(default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0)
+    storage_config: BlobStorageConfig = Field(description="The store of the payloads.")
+    min_size_bytes: ByteSize = Field(
+        default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
+        ge=0,
+        description="Size from which a payload is offloaded.",
+    )
+    history_min_size_bytes: ByteSize = Field(
+        default=DEFAULT_HISTORY_MIN_SIZE_BYTES,
+        ge=0,
+        description="The same for payloads that a worker adds to a history.",
+    )
     allow_other_namespaces: bool = Field(
         default=False,
         description="Let a worker read blobs of every namespace in the store, not only of its own.",
@@ -340,8 +377,12 @@ class FieldOffloadingConfig(Config):
         ConfigurationError: ``storage_config`` is missing.
     """
 
-    storage_config: BlobStorageConfig
-    min_size_bytes: ByteSize = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
+    storage_config: BlobStorageConfig = Field(description="The store of the fields.")
+    min_size_bytes: ByteSize = Field(
+        default=DEFAULT_FIELD_MIN_SIZE_BYTES,
+        ge=0,
+        description="Size of a whole result from which its fields are offloaded.",
+    )
 
 
 class LostBlobConfig(Config):
@@ -429,7 +470,9 @@ class PayloadEncryptionConfig(Config):
             the key.
     """
 
-    mode: PayloadEncryptionMode
+    mode: PayloadEncryptionMode = Field(
+        description="full encrypts whole payloads, partial only marked fields."
+    )
     main_key: EncryptionKey = Field(description="Encrypts; tried first to decrypt.")
     secondary_key: EncryptionKey | None = Field(
         default=None, description="Only decrypts; tried second."
@@ -466,8 +509,8 @@ class PayloadEncryptionConfig(Config):
 class ZstdConfig(Config):
     """Settings of zstd: level 1 is the fastest, 22 gives the smallest output."""
 
-    algorithm: Literal["zstd"] = "zstd"
-    level: int = Field(default=3, ge=1, le=22)
+    algorithm: Literal["zstd"] = Field(default="zstd", description="The only one.")
+    level: int = Field(default=3, ge=1, le=22, description="1 is the fastest, 22 the smallest.")
 
 
 class PayloadCompressionConfig(Config):
@@ -480,9 +523,19 @@ class PayloadCompressionConfig(Config):
         ConfigurationError: a level or size is out of range.
     """
 
-    min_size_bytes: ByteSize = Field(default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES, ge=0)
-    algorithm_config: ZstdConfig = Field(default_factory=ZstdConfig)
-    max_decompressed_bytes: ByteSize = Field(default=DEFAULT_DECOMPRESSED_LIMIT_BYTES, ge=1)
+    min_size_bytes: ByteSize = Field(
+        default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES,
+        ge=0,
+        description="Size from which a payload is compressed.",
+    )
+    algorithm_config: ZstdConfig = Field(
+        default_factory=ZstdConfig, description="Settings of the algorithm."
+    )
+    max_decompressed_bytes: ByteSize = Field(
+        default=DEFAULT_DECOMPRESSED_LIMIT_BYTES,
+        ge=1,
+        description="Size that a compressed payload may unpack to.",
+    )
 
 
 def _summary(kind: type[Config], error: ValidationError) -> str:

@@ -146,25 +146,51 @@ class WorkerSettings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    server_url: str = "https://api.mistral.ai"
-    deployment_name: str | None = None
-    temporal_server_url: str | None = None
-    temporal_namespace: str | None = None
-    temporal_task_queue: str = "default"
-    temporal_api_key: SecretStr | None = None
-    temporal_tls: bool | None = None
-    mistral_api_key: SecretStr | None = None
-    mistral_sa_token_path: Path | None = None
+    server_url: str = Field(
+        default="https://api.mistral.ai", description="Base URL of the platform."
+    )
+    deployment_name: str | None = Field(
+        default=None,
+        description="Name of the deployment, and of its task queue; all workers of one name run "
+        "the same workflows.",
+    )
+    temporal_server_url: str | None = Field(
+        default=None, description="Temporal's host:port; by default, the platform names it."
+    )
+    temporal_namespace: str | None = Field(
+        default=None, description="Temporal's namespace; by default, the platform names it."
+    )
+    temporal_task_queue: str = Field(
+        default="default", description="Task queue of a worker without DEPLOYMENT_NAME."
+    )
+    temporal_api_key: SecretStr | None = Field(
+        default=None, description="Key for Temporal; by default, over TLS, the platform's."
+    )
+    temporal_tls: bool | None = Field(
+        default=None, description="TLS to Temporal; by default, as the platform says."
+    )
+    mistral_api_key: SecretStr | None = Field(default=None, description="Key for the platform.")
+    mistral_sa_token_path: Path | None = Field(
+        default=None,
+        description="File with the key, read for every request; takes precedence over "
+        "MISTRAL_API_KEY.",
+    )
     temporal_payload_offloading: OffloadingVariables | None = None
     temporal_payload_encryption: EncryptionVariables | None = None
     temporal_payload_compression: CompressionVariables | None = None
     activity_attributes_offloading: FieldOffloadingVariables | None = None
     lost_blobs: LostBlobVariables | None = None
-    check_storage_on_start: bool = True
-    workflow_deadlock_timeout_seconds: float = Field(
-        default=DEFAULT_WORKFLOW_DEADLOCK_SECONDS, gt=0
+    check_storage_on_start: bool = Field(
+        default=True, description="Refuse to start if a configured store cannot be used."
     )
-    kubernetes_service_host: str | None = None
+    workflow_deadlock_timeout_seconds: float = Field(
+        default=DEFAULT_WORKFLOW_DEADLOCK_SECONDS,
+        gt=0,
+        description="Time that a workflow's code may take without yielding, in seconds.",
+    )
+    kubernetes_service_host: str | None = Field(
+        default=None, description="Set by Kubernetes in its containers."
+    )
 
     _variable_file: Path = PrivateAttr(default=Path(".env"))
 
