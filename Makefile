@@ -18,7 +18,7 @@ MATRIX ?=
 # What the benchmarks are told: rows, --quick, --json, --markdown.
 BENCH ?=
 
-.PHONY: demo test test-fast coverage faults fuzz matrix bench check mypy pyright twin clean
+.PHONY: demo test test-fast coverage faults fuzz matrix bench check mypy pyright twin docs clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -57,14 +57,23 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m codegen.sync_twin --check
+	$(BIN)/python -m codegen.reference --check
 	$(BIN)/python -m checks
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target mypy pyright
 
 mypy pyright: $(READY)
 	$(BIN)/$@
 
+# All generated files: the sync twin, and the reference pages.
 twin: $(READY)
 	$(BIN)/python -m codegen.sync_twin
+	$(BIN)/python -m codegen.reference
+
+# The documentation as a site, in site/; fails on any warning. Needs Python 3.11.
+# Then "python3 -m http.server --directory site" serves it; without a server only search is missing.
+docs: $(VENV)/.docs
+	$(BIN)/python -m codegen.reference --check
+	$(BIN)/zensical build --strict --clean
 
 $(READY): pyproject.toml
 ifdef UV
@@ -78,7 +87,7 @@ endif
 	touch $(READY)
 
 # Dependency groups that not every target needs.
-$(VENV)/.fuzz $(VENV)/.bench: $(VENV)/.%: $(READY)
+$(VENV)/.fuzz $(VENV)/.bench $(VENV)/.docs: $(VENV)/.%: $(READY)
 ifdef UV
 	$(UV) pip install --quiet --python $(BIN)/python --group $*
 else

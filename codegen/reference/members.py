@@ -68,7 +68,8 @@ def signature(name: str, function: Any, *, bound: bool) -> str:
 
 
 def _parameter(parameter: inspect.Parameter) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+    stars = "*" * (parameter.kind is parameter.VAR_POSITIONAL)
+    stars += "**" * (parameter.kind is parameter.VAR_KEYWORD)
     text = f"{stars}{parameter.name}"
     if parameter.annotation is not parameter.empty:
         text += f": {_type(parameter.annotation)}"
@@ -185,9 +186,17 @@ def method_section(name: str, item: Any, level: int, link: Link, *, twin: str = 
 
 def linked_types(text: str) -> str:
     """Return links to the models that a signature names."""
-    names = [name for name in re.findall(r"\b[A-Z]\w+", text) if name in models.__all__]
-    described = [name for name in dict.fromkeys(names) if inspect.isclass(getattr(models, name))]
+    names = dict.fromkeys(re.findall(r"\b[A-Z]\w+", text))
+    described = [name for name in names if name in models.__all__ and is_described(name)]
     return ", ".join(f"[`{name}`](responses.md#{name.lower()})" for name in described)
+
+
+def is_described(name: str) -> bool:
+    """Return True if the page of responses has a section for a model or an enumeration."""
+    item = getattr(models, name)
+    if not inspect.isclass(item):
+        return False
+    return issubclass(item, Enum) or (issubclass(item, BaseModel) and bool(item.model_fields))
 
 
 def function_section(name: str, function: Any, level: int, link: Link) -> str:

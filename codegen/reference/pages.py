@@ -17,6 +17,7 @@ from codegen.reference.members import (
     fields_table,
     function_section,
     heading,
+    is_described,
     is_ours,
     method_sections,
     methods,
@@ -80,8 +81,8 @@ def _client() -> Iterator[str]:
     yield (
         "`UNSET` is the default of an argument that is not sent at all, as opposed to `None`, "
         "which is sent as null. Every method takes the [options of one call](#calloptions) as "
-        "keyword arguments. Every method can raise [`APIError`](errors.md#apierror) and its subclasses, and "
-        "[`APIConnectionError`](errors.md#apiconnectionerror). The types of arguments and results "
+        "keyword arguments, and can raise [`APIError`](errors.md#apierror) with its subclasses, "
+        "and [`APIConnectionError`](errors.md#apiconnectionerror). Types of arguments and results "
         "are on the page of [responses and requests](responses.md)."
     )
     yield "\n".join(
@@ -211,17 +212,11 @@ def _models() -> Iterator[str]:
         "`mistral_offload.client.models`. All are pydantic models. Members that this version does "
         "not know are kept, and read with `model_extra`."
     )
-    for name in models.__all__:
+    for name in filter(is_described, models.__all__):
         item = getattr(models, name)
-        if inspect.isclass(item) and issubclass(item, BaseModel):
-            if item.model_fields:
-                yield heading(2, name)
-                yield to_markdown(docstring(item) if item.__doc__ else "", link_error)
-                yield fields_table(item)
-        elif inspect.isclass(item) and issubclass(item, Enum):
-            yield heading(2, name)
-            yield to_markdown(docstring(item), link_error)
-            yield f"One of {values(item)}."
+        yield heading(2, name)
+        yield to_markdown(docstring(item), link_error)
+        yield f"One of {values(item)}." if issubclass(item, Enum) else fields_table(item)
 
 
 def _errors() -> Iterator[str]:
