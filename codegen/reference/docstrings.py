@@ -37,7 +37,8 @@ def to_markdown(docstring: str, link: Link = code) -> str:
     parts: list[str] = []
     for title, text in _sections(docstring):
         if title in ("Example", "Examples"):
-            parts.append(_fence("python", text))
+            is_code = not text.startswith("``")
+            parts.append(_fence("python", text) if is_code else f"Example: {inline(text)}")
         elif title in ("Args", "Attributes", "Raises"):
             items = [_item(item, link if title == "Raises" else code) for item in _items(text)]
             parts.append(f"{_TITLES.get(title, title)}:\n\n" + "\n".join(items))

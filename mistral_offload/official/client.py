@@ -26,8 +26,8 @@ def configure(client: Any, config: Any, *, namespace: str | None = None) -> None
 
     Example::
 
-        client = mistralai.client.Mistral(api_key=…)
-        configure(client, WorkflowEncodingConfig(payload_offloading=…))
+        client = mistralai.client.Mistral(api_key=api_key)
+        configure(client, WorkflowEncodingConfig(payload_offloading=offloading))
 
     Args:
         client: the official ``Mistral`` object.

@@ -1,4 +1,7 @@
-"""docs/from-the-official-sdk.md: its programs run as printed, and its names exist in both SDKs."""
+"""docs/from-the-official-sdk.md: its programs run as printed, and its names exist in both SDKs.
+
+The programs of docs/official-worker.md and docs/reference/official.md run here, too.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ import pytest
 
 from mistral_offload.devserver import LocalPlatform
 from tests.bounds import CHILD_SECONDS
+from tests.docs.pages import DOCS, ROOT, blocks
 from tests.servers.seaweed import Seaweed
 from tests.servers.worker import WorkerProcess
 
@@ -169,3 +173,32 @@ def test_the_programs(local_platform: LocalPlatform, worker: WorkerProcess) -> N
     )
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == "{'result': 1000000}\n[]\n"
+
+
+@pytest.mark.timeout(600)  # the first run installs
+def test_the_programs_that_configure_an_official_client(
+    client_python: Path, local_platform: LocalPlatform
+) -> None:
+    (on_page,) = blocks(DOCS / "official-worker.md")
+    (in_reference,) = blocks(DOCS / "reference" / "official.md")
+    program = f"""
+import mistralai.client
+from mistralai.extra.workflows.encoding import BlobStorageConfig, PayloadOffloadingConfig
+{on_page}
+api_key = "your_api_key"
+storage = BlobStorageConfig(storage_provider="s3", bucket_name="my-payloads")
+offloading = PayloadOffloadingConfig(storage_config=storage)
+{in_reference}
+print(type(client).__module__.partition(".")[0])
+"""
+    # They request their namespace.
+    program = program.replace("Mistral(", f"Mistral(server_url={local_platform.server_url!r}, ")
+    ended = subprocess.run(
+        [client_python, "-c", program.replace("your_api_key", local_platform.api_key)],
+        capture_output=True,
+        text=True,
+        timeout=CHILD_SECONDS,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "mistralai\n"
