@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,6 +47,13 @@ def worker(
     worker = WorkerProcess(platform, storage, script=script)
     yield worker
     worker.stop()
+
+
+def test_the_field_is_a_model() -> None:
+    names: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(programs()[3], "README", "exec", dont_inherit=True), names)
+    assert names["Recording"](audio_id="tape").transcript.get_value() == ""
+    assert len(programs()) == 4
 
 
 @pytest.mark.parametrize(

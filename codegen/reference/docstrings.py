@@ -33,12 +33,16 @@ def inline(text: str) -> str:
 
 
 def to_markdown(docstring: str, link: Link = code) -> str:
-    """Return a docstring as Markdown: paragraphs, lists of its sections, and fenced examples."""
+    """Return a docstring as Markdown: paragraphs, lists of its sections, and fenced examples.
+
+    The language of examples is ``py``. They are fragments: a page's programs are ``python``, and
+    complete. Signatures are ``pyi``.
+    """
     parts: list[str] = []
     for title, text in _sections(docstring):
         if title in ("Example", "Examples"):
             is_code = not text.startswith("``")
-            parts.append(_fence("python", text) if is_code else f"Example: {inline(text)}")
+            parts.append(_fence("py", text) if is_code else f"Example: {inline(text)}")
         elif title in ("Args", "Attributes", "Raises"):
             items = [_item(item, link if title == "Raises" else code) for item in _items(text)]
             parts.append(f"{_TITLES.get(title, title)}:\n\n" + "\n".join(items))

@@ -175,7 +175,7 @@ def method_section(name: str, item: Any, level: int, link: Link, *, twin: str = 
     bound = not isinstance(item, staticmethod)
     waits = inspect.iscoroutinefunction(inspect.unwrap(function))
     text = signature(name, function, bound=bound)
-    parts.append(f"```py\n{'await ' if waits else ''}{text}\n```")
+    parts.append(f"```pyi\n{'await ' if waits else ''}{text}\n```")
     if twin:
         parts.append(f"Also `await {twin}(…)`.")
     parts.append(to_markdown(docstring(item), link))
@@ -203,7 +203,7 @@ def function_section(name: str, function: Any, level: int, link: Link) -> str:
     """Return the section of a module's function."""
     waits = inspect.iscoroutinefunction(inspect.unwrap(function))
     call = f"{'await ' if waits else ''}{signature(name, function, bound=False)}"
-    parts = [heading(level, name), f"```py\n{call}\n```", to_markdown(docstring(function), link)]
+    parts = [heading(level, name), f"```pyi\n{call}\n```", to_markdown(docstring(function), link)]
     return "\n\n".join(parts)
 
 

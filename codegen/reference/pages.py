@@ -114,7 +114,7 @@ def _record(kind: type) -> Iterator[str]:
     if not getattr(kind, "__total__", True):
         yield to_markdown(docstring(kind), link_error)
         return
-    yield f"```py\n{signature(kind.__name__, kind, bound=False)}\n```"
+    yield f"```pyi\n{signature(kind.__name__, kind, bound=False)}\n```"
     yield to_markdown(docstring(kind), link_error)
 
 
@@ -128,7 +128,7 @@ def _class(
             yield fields_table(kind)
     else:
         if "__init__" in vars(kind) or hasattr(kind, "__dataclass_fields__"):
-            yield f"```py\n{signature(kind.__name__, kind, bound=False)}\n```"
+            yield f"```pyi\n{signature(kind.__name__, kind, bound=False)}\n```"
         yield to_markdown(docstring(kind), link_error)
         if (constructor := vars(kind).get("__init__")) and is_ours(constructor):
             text = docstring(constructor)

@@ -15,7 +15,10 @@ def blocks(page: Path, language: str = "python") -> list[str]:
 
 
 def pages_with_programs() -> dict[str, list[str]]:
-    """Return the Python blocks of every page that has some, by its path in the repository."""
+    """Return the Python blocks of every page that has some, by its path in the repository.
+
+    Those of the reference are examples of docstrings.
+    """
     pages = [*ROOT.glob("*.md"), *DOCS.glob("**/*.md")]
-    found = {page.relative_to(ROOT).as_posix(): blocks(page) for page in pages}
+    found = {page.relative_to(ROOT).as_posix(): blocks(page, "(?:python|py)") for page in pages}
     return {name: programs for name, programs in found.items() if programs}

@@ -180,7 +180,7 @@ def test_the_programs_that_configure_an_official_client(
     client_python: Path, local_platform: LocalPlatform
 ) -> None:
     (on_page,) = blocks(DOCS / "official-worker.md")
-    (in_reference,) = blocks(DOCS / "reference" / "official.md")
+    (in_reference,) = blocks(DOCS / "reference" / "official.md", "py")
     program = f"""
 import mistralai.client
 from mistralai.extra.workflows.encoding import BlobStorageConfig, PayloadOffloadingConfig
