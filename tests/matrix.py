@@ -165,6 +165,12 @@ def rows() -> Iterator[Row]:
         environment={"LONG_HISTORIES": "1"},
     )
     yield Row(
+        "installed from the wheel",
+        ALL,
+        ("tests/docs/test_getting_started.py", "tests/test_wheel.py"),
+        environment={"FRESH_INSTALL": "1"},
+    )
+    yield Row(
         "64 to 256 MB",
         ALL,
         ("tests/storage/test_conformance.py", "-k", "test_sizes"),

@@ -50,6 +50,11 @@ def variables_page() -> Iterator[str]:
         "what every HTTP client of a machine shares:"
     )
     yield _named(_CLIENT)
+    yield (
+        "Credentials of a store that are left out come from the variables of its provider, such as "
+        "`AWS_PROFILE`, `AZURE_CLIENT_ID` and `GOOGLE_APPLICATION_CREDENTIALS`; see "
+        "[stores](../storage.md)."
+    )
     yield "## Commands and processes"
     yield _named(_PROCESS)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from mistral_offload.cli.output import JsonOption, Output
@@ -93,12 +94,27 @@ async def _report(findings: AsyncGenerator[Finding], output: Output) -> Counter[
 
 def _print(console: Console, finding: Finding) -> None:
     outcome = finding.outcome.value
-    line = Text(_label(outcome).ljust(_OUTCOME_WIDTH), style=_STYLES[outcome])
-    line.append(finding.title.ljust(_TITLE_WIDTH) + " ", style="bold")
-    line.append(finding.detail, style="default")
-    console.print(line)
+    label = Text(_label(outcome).ljust(_OUTCOME_WIDTH), style=_STYLES[outcome])
+    title = Text(finding.title.ljust(_TITLE_WIDTH) + " ", style="bold")
+    if console.is_terminal:  # elsewhere a finding is one line, for programs that read lines
+        _print_columns(console, label, title, Text(finding.detail))
+        if finding.remedy is not None:
+            indent = Text(" " * _OUTCOME_WIDTH)
+            _print_columns(console, indent, Text("→ "), Text(finding.remedy))
+        return
+    console.print(label + title + Text(finding.detail, style="default"))
     if finding.remedy is not None:
         console.print(Text(f"{'':{_OUTCOME_WIDTH}}→ {finding.remedy}"))
+
+
+def _print_columns(console: Console, *cells: Text) -> None:
+    """Print a line of which the last cell is wrapped below its own beginning."""
+    grid = Table.grid()
+    for cell in cells[:-1]:
+        grid.add_column(min_width=cell.cell_len, no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(*cells)
+    console.print(grid, soft_wrap=False)
 
 
 def _print_summary(console: Console, counts: Counter[str]) -> None:

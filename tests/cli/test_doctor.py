@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import signal
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from mistral_offload.cli.doctor import _print
 from mistral_offload.devserver import LocalPlatform
+from mistral_offload.doctor import Finding, Outcome
 from tests.bounds import PATIENCE_SECONDS, child, output_of, wait_until
 from tests.servers.process import free_ports
 from tests.servers.proxy import CountingProxy
@@ -219,3 +223,20 @@ def test_a_package_that_is_not_installed(package: str, extra: str) -> None:
     ended = run_command("doctor", without=package)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert f'pip install "mistral-offload[{extra}]"' in ended.stderr
+
+
+def test_details_are_wrapped_below_each_other_in_a_terminal() -> None:
+    finding = Finding("id", "payload store: writes", Outcome.FAILED, "word " * 30, "do " * 40, 0.1)
+    file = io.StringIO()
+    _print(Console(file=file, force_terminal=True, color_system=None, width=80), finding)
+    detail, remedy = file.getvalue().split("→ ")
+    first, *wrapped = detail.rstrip().splitlines()
+    assert first.startswith("failed       payload store: writes         word word")
+    assert wrapped
+    assert all(re.fullmatch(r" {43}(?:word ?)+ *", line) for line in wrapped)
+    assert all(len(line) <= 80 for line in file.getvalue().splitlines())
+    assert all(line.startswith(" " * 15 + "do") for line in remedy.rstrip().splitlines()[1:])
+
+    piped = io.StringIO()
+    _print(Console(file=piped, width=80, soft_wrap=True), finding)
+    assert len(piped.getvalue().splitlines()) == 2
