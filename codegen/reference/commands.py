@@ -82,7 +82,9 @@ def _metavar(kind: Any) -> str:
         return "|".join(choices)
     if inspect.isclass(kind) and issubclass(kind, Enum):
         return "|".join(str(member.value) for member in kind)
-    return {int: "N", float: "N", str: "TEXT"}.get(kind, "FILE")
+    if kind in (int, float):
+        return "N"
+    return "TEXT" if kind is str else "FILE"
 
 
 def _default(parameter: inspect.Parameter, kind: Any) -> str:

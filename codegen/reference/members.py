@@ -18,6 +18,7 @@ from mistral_offload.client import models
 
 PACKAGE = "mistral_offload"
 _WIDTH = 92
+_PROPERTIES: tuple[type[Any], ...] = (property, functools.cached_property)
 
 _SHOWN_TYPES: Mapping[str, str] = {
     "_Credential": "SecretStr",
@@ -86,8 +87,22 @@ def _type(annotation: object) -> str:
     text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
     text = re.sub(r"\bUnset \| | \| Unset\b", "", text)
     text = re.sub(r"\b(?!httpx)[a-z_.]+\.(?=[A-Z])", "", text)
+    text = _read_type(text)
     for internal, shown in _SHOWN_TYPES.items():
         text = re.sub(rf"\b{internal}\b", shown, text)
+    return text
+
+
+def _read_type(text: str) -> str:
+    """Return the first type of ``Converted[read, given]``, or the text."""
+    if not text.startswith("Converted["):
+        return text
+    depth = 0
+    inner = text.removeprefix("Converted[")
+    for position, character in enumerate(inner):
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            return inner[:position]
     return text
 
 
@@ -134,7 +149,7 @@ def own_methods(kind: type) -> dict[str, Any]:
 
 def _is_method(item: object) -> bool:
     wrapped = item.fget if isinstance(item, property) else getattr(item, "__func__", item)
-    return (inspect.isfunction(wrapped) or isinstance(item, functools.cached_property)) and (
+    return (inspect.isfunction(wrapped) or isinstance(item, _PROPERTIES)) and (
         bool(docstring(item))
     )
 
@@ -168,7 +183,7 @@ def method_sections(
 def method_section(name: str, item: Any, level: int, link: Link, *, twin: str = "") -> str:
     """Return the section of a method or property."""
     parts = [heading(level, name)]
-    if isinstance(item, property | functools.cached_property):
+    if isinstance(item, _PROPERTIES):
         parts.append(f"Property. {to_markdown(docstring(item), link)}")
         return "\n\n".join(parts)
     function = getattr(item, "__func__", item)

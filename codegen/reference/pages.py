@@ -119,7 +119,7 @@ def _record(kind: type) -> Iterator[str]:
 
 
 def _class(
-    kind: type, members: dict[str, Any], *, level: int = 2, leave_out: tuple[str, ...] = ()
+    kind: type[Any], members: dict[str, Any], *, level: int = 2, leave_out: tuple[str, ...] = ()
 ) -> Iterator[str]:
     yield heading(level, kind.__name__)
     if issubclass(kind, BaseModel):
@@ -146,7 +146,8 @@ _INTERNAL = {
     ),
     "OffloadingCodec": ("encodes_with", "has_own_codec", "is_for_worker", "needs_decoding"),
     "PayloadEncoder": (
-        "decode_patches", "key_error", "encode_field_blob", "decode_field_blob",
+        "decode_patches",
+        "encrypt_patches", "key_error", "encode_field_blob", "decode_field_blob",
         "hash_schedule_input",
     ),
 }  # fmt: skip
