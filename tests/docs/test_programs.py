@@ -220,6 +220,7 @@ def test_programs_for_a_platform(
 ) -> None:
     for name, value in local_platform.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PAYLOAD_KEY", KEY)
     address = f"Mistral(server_url={local_platform.server_url!r}, "
     storage = "BlobStorageConfig(storage_provider='local', path={path!r})".format(**worker.storage)
     preamble = (
