@@ -311,6 +311,21 @@ class WorkerSettings(BaseSettings):
             return None
         return strip_credential(self.mistral_api_key.get_secret_value(), "MISTRAL_API_KEY")
 
+    def require_platform_token(self) -> None:
+        """Check that there is a token for the platform.
+
+        Raises:
+            ConfigurationError: there is none, or it contains characters that no HTTP header
+                carries.
+            ServiceAccountTokenError: the file cannot be read, or holds no token.
+        """
+        if not self.platform_token():
+            raise ConfigurationError(
+                f"there is no API key for the platform at {self.server_url}: set MISTRAL_API_KEY "
+                "or MISTRAL_SA_TOKEN_PATH, or pass run_worker(…, api_key=…). The local platform "
+                "of mistral-offload dev prints the key it accepts"
+            )
+
     def temporal_token(self, *, tls: bool) -> str | None:
         """Return the token for Temporal: its own API key, else the platform's, else None.
 
