@@ -95,7 +95,12 @@ class MemoryStore(BlobStore):
             self._add_fault(replace(fault, error=error))
 
     def delay(
-        self, operation: Operation, seconds: float, *, call: int | None = None, times: int | None = None
+        self,
+        operation: Operation,
+        seconds: float,
+        *,
+        call: int | None = None,
+        times: int | None = None,
     ) -> None:
         """Delay coming requests of an operation by ``seconds``; the other arguments as in `fail`.
 

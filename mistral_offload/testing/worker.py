@@ -6,9 +6,10 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from copy import copy
 from datetime import timedelta
 from typing import Any, Final, TypeVar
 
@@ -34,6 +35,7 @@ from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.testing.blobs import OffloadedBlob, read_offloaded
 from mistral_offload.workflows import Activity, FieldOffloader, WorkerOptions, run_worker
 from mistral_offload.workflows.definitions import definition_of
+from mistral_offload.workflows.registry import registry
 
 T = TypeVar("T")
 
@@ -48,9 +50,10 @@ _PAUSE_SECONDS = 0.02
 class WorkflowWorker:
     """A worker that runs workflows and activities in a thread of this process.
 
-    Activities and workflows see what a test has patched, and debuggers stop in them. The
-    environment's variables are not read, so tests do not depend on the machine. A missing blob
-    counts as lost at once. Nothing is cached: each read of a blob is a request to the store.
+    Activities see what a test has patched; workflow code does not, since Temporal's sandbox imports
+    its module again. The environment's variables are not read, so tests do not depend on the
+    machine. A missing blob counts as lost at once. Nothing is cached: each read of a blob is a
+    request to the store.
 
     Example::
 
@@ -61,6 +64,7 @@ class WorkflowWorker:
         workflows: classes decorated with ``workflow.define``.
         platform: the platform that runs their executions, started.
         activities: decorated functions; all that are decorated in this process if not given.
+        fakes: functions to run in place of activities; they get the same arguments, by position.
         store: store for large payloads and activity fields; a new one if not given.
         min_size_bytes: payloads are offloaded from this size on, by the client and the worker;
             by default 2 MiB, and 256 KiB in histories.
@@ -82,6 +86,7 @@ class WorkflowWorker:
         *,
         platform: LocalPlatform,
         activities: Iterable[Activity[..., Any]] | None = None,
+        fakes: Mapping[Activity[..., Any], Callable[..., Any]] | None = None,
         store: MemoryStore | None = None,
         min_size_bytes: int | None = None,
         field_min_size_bytes: int = DEFAULT_FIELD_MIN_SIZE_BYTES,
@@ -90,7 +95,10 @@ class WorkflowWorker:
         options: WorkerOptions | None = None,
     ) -> None:
         self._classes = list(workflows)
-        self._activities = activities
+        self._activities = [
+            _faked(each, (fakes or {}).get(each))
+            for each in (registry.all() if activities is None else activities)
+        ]
         self._platform = platform
         self._options = options or WorkerOptions(graceful_shutdown_timeout=timedelta(seconds=1))
         self.store = MemoryStore() if store is None else store
@@ -267,6 +275,15 @@ class _OwnSettings(WorkerSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Leave out the environment and ``.env``."""
         return (init_settings,)
+
+
+def _faked(activity: Activity[..., Any], fake: Callable[..., Any] | None) -> Activity[..., Any]:
+    """Return an activity that runs another function; its name and types stay."""
+    if fake is None:
+        return activity
+    other = copy(activity)
+    other.function = fake
+    return other
 
 
 async def _end_others() -> None:
