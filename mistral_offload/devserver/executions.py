@@ -36,7 +36,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from mistral_offload.devserver.outcomes import ExecutionOutcome, Reason, failure_reason, outcome_of
 from mistral_offload.devserver.refusals import Refusal, already_exists, unknown_execution
-from mistral_offload.devserver.time_skipping import skip_time
+from mistral_offload.devserver.skipped_time import skip_time
 
 _QUERY_TIMEOUT = timedelta(seconds=30)
 _UPDATE_POLL = timedelta(seconds=30)

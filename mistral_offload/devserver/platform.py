@@ -18,8 +18,8 @@ from mistral_offload.devserver.app import create_app
 from mistral_offload.devserver.errors import LocalPlatformError
 from mistral_offload.devserver.ports import bind, format_address, own_addresses, resolve_host
 from mistral_offload.devserver.server_thread import ServerThread
+from mistral_offload.devserver.skipped_time import require_time_skipping
 from mistral_offload.devserver.temporal_server import DEFAULT_NAMESPACE, TemporalServer, connect
-from mistral_offload.devserver.time_skipping import require_time_skipping
 from mistral_offload.payload.encoder import PayloadEncoder
 
 _LOOPBACK = "127.0.0.1"

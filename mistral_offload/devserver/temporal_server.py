@@ -27,7 +27,7 @@ from typing_extensions import Self
 from mistral_offload.devserver import supervisor
 from mistral_offload.devserver.errors import LocalPlatformError
 from mistral_offload.devserver.ports import format_address, free_port, is_listening
-from mistral_offload.devserver.time_skipping import SERVER_SETTING
+from mistral_offload.devserver.skipped_time import SERVER_SETTING
 from mistral_offload.errors import MissingExtraError
 
 DEFAULT_NAMESPACE = "mistral-workflows"

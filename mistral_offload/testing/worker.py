@@ -133,8 +133,7 @@ class WorkflowWorker:
             self._encoder, namespace=platform.namespace
         )
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._running: Future[None] | None = None
-        self._thread: threading.Thread | None = None
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Start the worker; returns when the platform knows its workflows.
@@ -143,36 +142,33 @@ class WorkflowWorker:
             MistralOffloadError: it could not start.
             TimeoutError: it was not registered within 30 s.
         """
-        if self._thread is not None:
+        if self._loop is not None:
             return
         self._loop = loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=loop.run_forever, name=f"worker {self.deployment_name}", daemon=True
-        )
-        self._thread.start()
-        self._running = asyncio.run_coroutine_threadsafe(self._run(), loop)
+        threading.Thread(
+            target=_run_loop, args=(loop,), name=f"worker {self.deployment_name}", daemon=True
+        ).start()
         try:
-            self._wait_until_registered(self._running)
+            self._call(self._start())
         except BaseException:
-            self.close()
+            with suppress(Exception):
+                self.close()
             raise
 
     def close(self) -> None:
-        """Stop the worker and close the client; returns when both have ended."""
-        loop, thread, running = self._loop, self._thread, self._running
-        self._loop = self._thread = self._running = None
-        self.client.close()
-        if loop is None or thread is None or running is None:
+        """Stop the worker and close the client; returns when both have ended.
+
+        Raises:
+            MistralOffloadError: the worker had ended before, with this error.
+        """
+        loop = self._loop
+        if loop is None:
             return
-        running.cancel()
-        stopping = asyncio.run_coroutine_threadsafe(_end_others(), loop)
         try:
-            stopping.result(_STOP_SECONDS)
+            self._call(self._stop())
         finally:
+            self._loop = self._task = None
             loop.call_soon_threadsafe(loop.stop)
-            thread.join(_STOP_SECONDS)
-            if not thread.is_alive():
-                loop.close()
 
     def __enter__(self) -> Self:
         self.start()
@@ -204,15 +200,19 @@ class WorkflowWorker:
             WorkflowFailedError: it ended without a result.
             WorkflowTimeoutError: it is still running.
         """
-        started = self.client.workflows.execute_workflow(
-            workflow if isinstance(workflow, str) else definition_of(workflow).name,
-            input=input,
-            execution_id=execution_id,
-            deployment_name=self.deployment_name,
-        )
-        return self.client.workflows.wait_for_workflow_completion(
-            started.execution_id, timeout_seconds=timeout_seconds
-        )
+        return self._call(self._execute(workflow, input, execution_id, timeout_seconds))
+
+    async def execute_async(
+        self,
+        workflow: type | str,
+        input: Any = None,
+        *,
+        execution_id: str | None = None,
+        timeout_seconds: float = RESULT_SECONDS,
+    ) -> WorkflowExecutionResponse:
+        """Async form of `execute`."""
+        working = self._execute(workflow, input, execution_id, timeout_seconds)
+        return await asyncio.wrap_future(self._submit(working))
 
     def offloaded(self, execution: WorkflowExecutionResponse | str) -> list[OffloadedBlob]:
         """Return the blobs that an execution's history refers to, in the order of its events.
@@ -223,42 +223,78 @@ class WorkflowWorker:
         Raises:
             ExecutionNotFoundError: there is no such execution.
         """
-        execution_id = execution if isinstance(execution, str) else execution.execution_id
-        return self._call(self._read_offloaded(execution_id))
+        return self._call(self._read_offloaded(execution))
 
-    async def _read_offloaded(self, execution_id: str) -> list[OffloadedBlob]:
+    async def offloaded_async(
+        self, execution: WorkflowExecutionResponse | str
+    ) -> list[OffloadedBlob]:
+        """Async form of `offloaded`."""
+        return await asyncio.wrap_future(self._submit(self._read_offloaded(execution)))
+
+    async def _start(self) -> None:
+        self._task = task = asyncio.create_task(
+            run_worker(
+                self._classes,
+                activities=self._activities,
+                api_key=self._platform.api_key,
+                settings=self._settings,
+                options=self._options,
+                encoder=self._encoder,
+                fields=self._fields,
+                worker_name=self.deployment_name,
+            )
+        )
+        deadline = time.monotonic() + _START_SECONDS
+        while not task.done():
+            found = await self.client.workflows.get_workflows_async(
+                deployment_name=[self.deployment_name]
+            )
+            if found.workflows:
+                return
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the worker was not registered within {_START_SECONDS:g} s")
+            await asyncio.sleep(_PAUSE_SECONDS)
+        task.result()
+
+    async def _stop(self) -> None:
+        await self.client.close_async()
+        if self._task is None:
+            return
+        self._task.cancel()
+        await asyncio.wait([self._task], timeout=_STOP_SECONDS)
+        if self._task.done() and not self._task.cancelled():
+            self._task.result()
+
+    async def _execute(
+        self, workflow: type | str, input: Any, execution_id: str | None, timeout_seconds: float
+    ) -> WorkflowExecutionResponse:
+        started = await self.client.workflows.execute_workflow_async(
+            workflow if isinstance(workflow, str) else definition_of(workflow).name,
+            input=input,
+            execution_id=execution_id,
+            deployment_name=self.deployment_name,
+        )
+        return await self.client.workflows.wait_for_workflow_completion_async(
+            started.execution_id, timeout_seconds=timeout_seconds
+        )
+
+    async def _read_offloaded(
+        self, execution: WorkflowExecutionResponse | str
+    ) -> list[OffloadedBlob]:
+        execution_id = execution if isinstance(execution, str) else execution.execution_id
         async with open_temporal_client(self._settings) as client:
             return await read_offloaded(client, execution_id, self._settings, self.store)
 
-    async def _run(self) -> None:
-        await run_worker(
-            self._classes,
-            activities=self._activities,
-            api_key=self._platform.api_key,
-            settings=self._settings,
-            options=self._options,
-            encoder=self._encoder,
-            fields=self._fields,
-            worker_name=self.deployment_name,
-        )
-
-    def _wait_until_registered(self, running: Future[None]) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline:
-            if running.done():
-                running.result()
-                raise ConfigurationError("the worker was stopped during its start")
-            found = self.client.workflows.get_workflows(deployment_name=[self.deployment_name])
-            if found.workflows:
-                return
-            time.sleep(_PAUSE_SECONDS)
-        raise TimeoutError(f"the worker was not registered within {_START_SECONDS:g} s")
-
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        # In the worker's loop, also if the caller's thread has none: a test of either kind may
+        # call, and no call is taken for one that blocks its event loop by mistake.
+        return self._submit(work).result()
+
+    def _submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None:
             work.close()
-            raise ConfigurationError("the worker is not running")
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(RESULT_SECONDS)
+            raise ConfigurationError("the worker is not running: call start(), or use with")
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
 
 class _OwnSettings(WorkerSettings):
@@ -286,10 +322,9 @@ def _faked(activity: Activity[..., Any], fake: Callable[..., Any] | None) -> Act
     return other
 
 
-async def _end_others() -> None:
-    """Wait until the other tasks of the loop, which were cancelled, have ended."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    if others:
-        await asyncio.wait(others)
-    with suppress(RuntimeError):
-        await asyncio.get_running_loop().shutdown_asyncgens()
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()

@@ -42,7 +42,7 @@ class WorkerHealth:
 
     Args:
         settings: the worker's settings.
-        stop: set when the worker has been told to stop.
+        stop: set when the worker is requested to stop.
         payloads: True to check the configured store for whole payloads.
         fields: True to check the configured store for activity fields.
     """

@@ -13,6 +13,8 @@ SERVER_SETTING: Final = "frontend.WorkflowTimeSkippingEnabled=true"
 """Dynamic configuration of a server that accepts such executions; others are not affected."""
 
 _MEMBER = "time_skipping_config"
+_KIND = "temporal.api.common.v1.TimeSkippingConfig"
+"""Older versions of temporalio have another message of this name, which the server ignores."""
 
 
 def require_time_skipping() -> None:
@@ -22,10 +24,10 @@ def require_time_skipping() -> None:
         LocalPlatformError: it cannot.
     """
     member = StartWorkflowExecutionRequest.DESCRIPTOR.fields_by_name.get(_MEMBER)
-    if member is None or "enabled" not in member.message_type.fields_by_name:
+    if member is None or member.message_type.full_name != _KIND:
         raise LocalPlatformError(
-            f"temporalio {version('temporalio')} cannot start executions that skip time; run "
-            "pip install --upgrade temporalio"
+            f"time skipping needs temporalio 1.31 or later, and {version('temporalio')} is "
+            "installed: run pip install --upgrade temporalio"
         )
 
 
