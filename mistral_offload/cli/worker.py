@@ -11,9 +11,14 @@ from typing import Annotated, Any
 
 import typer
 
-from mistral_offload.cli.interrupts import end_by_itself
+from mistral_offload.cli.interrupts import end_by_itself, end_within
 
 DEFAULT_STOP_SECONDS = 20.0
+
+STOP_MARGIN_SECONDS = 5.0
+"""Time after the stop for activities that end when they are cancelled, and for their reports."""
+
+_EXIT_SECONDS = 2.0
 
 
 def worker(
@@ -71,6 +76,7 @@ def worker(
         "graceful_shutdown_timeout": timedelta(seconds=stop_seconds),
         "health_port": health_port,
         "health_host": health_host,
+        "on_stop": lambda: end_within(stop_seconds + STOP_MARGIN_SECONDS),
     }
     end_by_itself()
     # At once, since a container's first process ignores SIGTERM without a handler, and a shell's
@@ -82,6 +88,8 @@ def worker(
     except KeyboardInterrupt:
         return
     asyncio.run(working)
+    # What a caller waited for is done, uploads included; only abandoned requests can be left.
+    end_within(_EXIT_SECONDS)
 
 
 def _prepare(

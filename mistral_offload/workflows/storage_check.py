@@ -19,6 +19,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
+from mistral_offload.storage import telemetry
 from mistral_offload.storage.factory import open_store
 from mistral_offload.storage.store import BlobStore
 
@@ -119,10 +120,11 @@ async def find_error(config: BlobStorageConfig, root: str) -> MistralOffloadErro
         root: the first part of the keys in it.
     """
     try:
-        store = open_store(config)
-        await store.run_async(_probe_read_or_write, store, f"{root}/{_PROBE_NAME}")
-        for other in map(open_store, config.read_also):
-            await other.run_async(_probe_read, other, f"{root}/{_PROBE_NAME}")
+        with telemetry.unrecorded():
+            store = open_store(config)
+            await store.run_async(_probe_read_or_write, store, f"{root}/{_PROBE_NAME}")
+            for other in map(open_store, config.read_also):
+                await other.run_async(_probe_read, other, f"{root}/{_PROBE_NAME}")
     except MistralOffloadError as error:
         return error
     return None

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Coroutine, Generator, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -70,6 +70,7 @@ class WorkerOptions:
         passthrough_modules: modules that the sandbox shares with workflows; see `sandbox_runner`.
         health_port: port of ``GET /ready`` and ``GET /live``, 0 for a free one; None for no server.
         health_host: address to bind for it; any but loopback exposes it to the network.
+        on_stop: called when the first SIGTERM or SIGINT is received.
     """
 
     max_cached_workflows: int = 1000
@@ -80,6 +81,7 @@ class WorkerOptions:
     passthrough_modules: Sequence[str] = ()
     health_port: int | None = None
     health_host: str = "127.0.0.1"
+    on_stop: Callable[[], None] | None = None
 
 
 async def run_worker(
@@ -150,7 +152,7 @@ async def run_worker(
         lost_blobs = settings.lost_blob_config
 
         async with AsyncExitStack() as stack:
-            stop = stack.enter_context(stop_signals())
+            stop = stack.enter_context(stop_signals(options.on_stop))
             health = WorkerHealth(settings, stop, payloads=own_payloads, fields=own_fields)
             await stack.enter_async_context(
                 health_served(health, options.health_host, options.health_port)
