@@ -1,4 +1,4 @@
-"""The container and the manifests of the deployment example: linted, validated, and in agreement."""
+"""The container and manifests of the deployment example: linted, validated, in agreement."""
 
 from __future__ import annotations
 
