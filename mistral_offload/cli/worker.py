@@ -103,5 +103,5 @@ def _prepare(
 
     from mistral_offload.workflows import WorkerOptions, WorkerSettings, run_worker
 
-    given = {} if task_queue is None else {"deployment_name": task_queue}
+    given: dict[str, Any] = {} if task_queue is None else {"deployment_name": task_queue}
     return run_worker(classes, settings=WorkerSettings(**given), options=WorkerOptions(**limits))

@@ -24,7 +24,8 @@ def require_time_skipping() -> None:
         LocalPlatformError: it cannot.
     """
     member = StartWorkflowExecutionRequest.DESCRIPTOR.fields_by_name.get(_MEMBER)
-    if member is None or member.message_type.full_name != _KIND:
+    kind = None if member is None else member.message_type
+    if kind is None or kind.full_name != _KIND:
         raise LocalPlatformError(
             f"time skipping needs temporalio 1.31 or later, and {version('temporalio')} is "
             "installed: run pip install --upgrade temporalio"

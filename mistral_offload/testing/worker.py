@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from copy import copy
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
@@ -24,6 +25,7 @@ from mistral_offload.config import (
     PayloadCompressionConfig,
     PayloadEncryptionConfig,
     PayloadOffloadingConfig,
+    StorageProvider,
 )
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.environment.settings import WorkerSettings
@@ -104,8 +106,12 @@ class WorkflowWorker:
         self.store = MemoryStore() if store is None else store
         self.deployment_name = f"test-{uuid.uuid4().hex[:12]}"
         # The directory is never used, since the store takes its place.
-        storage = BlobStorageConfig(storage_provider="local", path="memory", cache_memory_bytes=0)
-        limits = {} if min_size_bytes is None else {"min_size_bytes": min_size_bytes}
+        storage = BlobStorageConfig(
+            storage_provider=StorageProvider.LOCAL, path=Path("memory"), cache_memory_bytes=0
+        )
+        limits: dict[str, Any] = {}
+        if min_size_bytes is not None:
+            limits["min_size_bytes"] = min_size_bytes
         self._encoder = PayloadEncoder(
             PayloadOffloadingConfig(storage_config=storage, **limits),
             encryption=encryption,
@@ -117,17 +123,17 @@ class WorkflowWorker:
             store=self.store,
             blob_codec=self._encoder,
         )
-        self._settings = _OwnSettings(
-            server_url=platform.server_url,
-            deployment_name=self.deployment_name,
-            temporal_server_url=platform.temporal_address,
-            temporal_namespace=platform.namespace,
-            mistral_api_key=platform.api_key,
-            temporal_payload_encryption=(
-                None if encryption is None else encryption.model_dump(exclude_unset=True)
-            ),
-            lost_blobs={"after_seconds": 0, "without_evidence": True},
-        )
+        values: dict[str, Any] = {
+            "server_url": platform.server_url,
+            "deployment_name": self.deployment_name,
+            "temporal_server_url": platform.temporal_address,
+            "temporal_namespace": platform.namespace,
+            "mistral_api_key": platform.api_key,
+            "lost_blobs": {"after_seconds": 0, "without_evidence": True},
+        }
+        if encryption is not None:
+            values["temporal_payload_encryption"] = encryption.model_dump(exclude_unset=True)
+        self._settings = _OwnSettings(**values)
         self.client = Mistral(platform.api_key, server_url=platform.server_url)
         self.client._connection.use_encoder(  # pyright: ignore[reportPrivateUsage]
             self._encoder, namespace=platform.namespace

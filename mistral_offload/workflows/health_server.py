@@ -20,6 +20,7 @@ _logger = logging.getLogger("mistral_offload.worker")
 _HEAD_BYTES = 8192
 _HEAD_SECONDS = 5.0
 _MAX_CONNECTIONS = 32
+_NOT_HTTP: tuple[int, dict[str, object]] = 400, {"error": "not an HTTP/1 request"}
 _REASONS = {
     200: "OK",
     400: "Bad Request",
@@ -81,7 +82,7 @@ async def _respond(
         return
     method, _, rest = head.partition(b"\r\n")[0].partition(b" ")
     target, _, version = rest.partition(b" ")
-    status, document = 400, {"error": "not an HTTP/1 request"}
+    status, document = _NOT_HTTP
     if version.startswith(b"HTTP/1."):
         status, document = await _route(health, method, target.partition(b"?")[0])
     body = json.dumps(document).encode()
