@@ -23,6 +23,7 @@ from mistral_offload import Mistral
 from mistral_offload.cli.worker_modules import load_env_file, load_workflows
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.errors import ConfigurationError
+from mistral_offload.workflows import WorkerSettings
 from tests.bounds import PATIENCE_SECONDS, child, output_of, read_line, within
 
 from .command import call_command, command_line
@@ -114,12 +115,23 @@ def test_an_error_in_a_module_shows_its_own_frames_only(folder: Path) -> None:
 def test_a_missing_key_is_said_before_the_platform_is_looked_for(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SERVER_URL", "http://127.0.0.1:9")
-    for name in ("MISTRAL_API_KEY", "MISTRAL_SA_TOKEN_PATH"):
+    for name in ("SERVER_URL", "MISTRAL_API_KEY", "MISTRAL_SA_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     ended = call_command("worker", "wk_flows")
     assert ended.returncode == 2
-    assert "there is no API key for the platform at http://127.0.0.1:9" in ended.stderr
+    assert "there is no API key for the platform at https://api.mistral.ai: set" in ended.stderr
+
+
+def test_another_platform_may_need_no_key_so_a_warning_says_it_at_once(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MISTRAL_API_KEY", "MISTRAL_SA_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    settings = WorkerSettings(_env_file=None, server_url="http://127.0.0.1:9")
+    settings.require_platform_token()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "there is no API key for the platform at http://127.0.0.1:9" in record.getMessage()
 
 
 def test_a_health_port_in_use(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
