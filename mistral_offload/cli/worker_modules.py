@@ -143,7 +143,11 @@ def _traceback_of(error: Exception) -> str:
         each = pending.pop()
         if each is not None:
             each.stack = traceback.StackSummary.from_list(_user_frames(each.stack))
-            pending += [each.__cause__, each.__context__]
+            pending += [
+                each.__cause__,
+                each.__context__,
+                *(getattr(each, "exceptions", None) or ()),
+            ]
     return "".join(shown.format())
 
 

@@ -49,7 +49,7 @@ async def health_served(health: WorkerHealth, host: str, port: int | None) -> As
             return
         connections.add(task)
         try:
-            with suppress(OSError):
+            with suppress(OSError, asyncio.TimeoutError):
                 await _respond(health, reader, writer)
         finally:
             connections.discard(task)
