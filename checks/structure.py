@@ -25,6 +25,7 @@ ALLOWED_NAMES: Mapping[str, str] = {
     "loop_warning": "a noun: the warning for blocking calls on an event loop",
     "offloading": "the field's own name of the feature, as in PayloadOffloadingConfig",
     "scaling": "the field's name of the property that is measured",
+    "testing": "the noun for the discipline, as in the scientific packages' modules of this name",
     "typing": "the noun for the discipline, as in the standard library's module",
 }
 """Names that end in -ing, each with the reason why it says what the module holds.

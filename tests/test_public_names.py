@@ -24,6 +24,7 @@ PUBLIC = (
     "mistral_offload.official",
     "mistral_offload.storage",
     "mistral_offload.temporal",
+    "mistral_offload.testing",
     "mistral_offload.workflows",
 )
 INSIDE_PUBLIC = (

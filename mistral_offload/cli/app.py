@@ -15,6 +15,7 @@ from mistral_offload.cli.doctor import doctor
 from mistral_offload.cli.inspect import inspect
 from mistral_offload.cli.keys import keys
 from mistral_offload.cli.lifecycle import lifecycle
+from mistral_offload.cli.worker import worker
 
 app = typer.Typer(
     name="mistral-offload",
@@ -27,6 +28,7 @@ app.command()(codec_server)
 app.command()(dev)
 app.command()(doctor)
 app.command()(inspect)
+app.command()(worker)
 app.add_typer(blobs, name="blobs")
 app.add_typer(keys, name="keys")
 app.add_typer(lifecycle, name="lifecycle")

@@ -68,6 +68,27 @@ def end_by_itself() -> None:
     _ends_by_itself.set()
 
 
+def end_within(seconds: float) -> None:
+    """End the process with exit code 0 after some time, if it has not ended by itself.
+
+    At its end Python waits for threads, such as one in which a server holds a request.
+    """
+
+    def end() -> None:
+        running = [
+            thread.name
+            for thread in threading.enumerate()
+            if thread.is_alive() and not thread.daemon and thread is not threading.main_thread()
+        ]
+        text = f"mistral-offload: ended without waiting for threads: {', '.join(running)}\n"
+        os.write(2, text.encode())
+        _end(0)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+
+
 def _watch(receiver: int, interrupted: threading.Event) -> None:
     while received := os.read(receiver, 64):
         if not _SIGNALS.isdisjoint(received):

@@ -6,6 +6,7 @@ It passes encoded payloads through without decoding them, and rejects what the p
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
@@ -55,6 +56,7 @@ def create_app(
     stopping: asyncio.Event,
     api_key: str,
     host_names: frozenset[str],
+    skips_time: Callable[[], bool],
 ) -> Starlette:
     """Return the REST API for the client's namespace.
 
@@ -64,8 +66,9 @@ def create_app(
         stopping: once set, requests that wait for an execution end with status 503.
         api_key: the key that requests must carry.
         host_names: names and addresses, beside the loopback ones, that requests may be sent to.
+        skips_time: returns True while executions that start skip the time of their timers.
     """
-    executions, histories = Executions(client), Histories(client)
+    executions, histories = Executions(client, skips_time), Histories(client)
     registry, reports, namespace = Registry(), ReportedEvents(), client.namespace
     events = ExecutionEvents(executions, histories, reports, stopping)
     return Starlette(

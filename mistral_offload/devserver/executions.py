@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio.api.common.v1 import Payloads, WorkflowExecution, WorkflowType
@@ -35,6 +36,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from mistral_offload.devserver.outcomes import ExecutionOutcome, Reason, failure_reason, outcome_of
 from mistral_offload.devserver.refusals import Refusal, already_exists, unknown_execution
+from mistral_offload.devserver.skipped_time import skip_time
 
 _QUERY_TIMEOUT = timedelta(seconds=30)
 _UPDATE_POLL = timedelta(seconds=30)
@@ -44,9 +46,14 @@ class Executions:
     """The platform's operations on the executions of one namespace.
 
     Nothing is retried: a Temporal on the same machine that does not respond is gone.
+
+    Args:
+        client: connected to Temporal, in the namespace.
+        skips_time: returns True while executions that start skip the time of their timers.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, skips_time: Callable[[], bool] = lambda: False) -> None:
+        self._skips_time = skips_time
         self._service = client.workflow_service
         self._namespace = client.namespace
         self._identity = client.identity
@@ -78,6 +85,8 @@ class Executions:
         )
         if timeout is not None:
             request.workflow_execution_timeout.FromTimedelta(timeout)
+        if self._skips_time():
+            skip_time(request)
         try:
             started = await self._service.start_workflow_execution(request)
         except RPCError as error:

@@ -18,6 +18,7 @@ from mistral_offload.devserver.app import create_app
 from mistral_offload.devserver.errors import LocalPlatformError
 from mistral_offload.devserver.ports import bind, format_address, own_addresses, resolve_host
 from mistral_offload.devserver.server_thread import ServerThread
+from mistral_offload.devserver.skipped_time import require_time_skipping
 from mistral_offload.devserver.temporal_server import DEFAULT_NAMESPACE, TemporalServer, connect
 from mistral_offload.payload.encoder import PayloadEncoder
 
@@ -44,9 +45,11 @@ class LocalPlatform:
         log_level: log level of Temporal: debug, info, warn, error or never.
         logs: file for Temporal's output; without one, the output is shown only if the start fails.
         api_key: the key that requests must carry; by default, a new random one.
+        time_skipping: see the property.
 
     Raises:
-        LocalPlatformError: the host has no address, or the key cannot be sent in a header.
+        LocalPlatformError: the host has no address, the key cannot be sent in a header, or the
+            installed temporalio cannot skip time.
 
     Attributes:
         namespace: as given.
@@ -67,6 +70,7 @@ class LocalPlatform:
         log_level: str = "error",
         logs: IO[bytes] | None = None,
         api_key: str | None = None,
+        time_skipping: bool = False,
     ) -> None:
         self.namespace = namespace
         self.api_key = _checked_key(api_key)
@@ -83,6 +87,7 @@ class LocalPlatform:
             log_level=log_level,
             logs=logs,
         )
+        self.time_skipping = time_skipping
         self._ui = ui
         self._encoder = encoder or PayloadEncoder()
         self._servers: list[ServerThread] = []
@@ -107,6 +112,24 @@ class LocalPlatform:
     def loopback_only(self) -> bool:
         """True if only this machine can reach the platform."""
         return ip_address(self._ip).is_loopback
+
+    @property
+    def time_skipping(self) -> bool:
+        """True while executions that start skip the time of their timers; can be set at any time.
+
+        Their clock moves to the next timer, retry or timeout whenever none of their activities
+        and children is running. So one that waits for a signal reaches its execution timeout.
+
+        Raises:
+            LocalPlatformError: it is set, and the installed temporalio cannot skip time.
+        """
+        return self._time_skipping
+
+    @time_skipping.setter
+    def time_skipping(self, enabled: bool) -> None:
+        if enabled:
+            require_time_skipping()
+        self._time_skipping = enabled
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of a worker. A client reads only the key from them."""
@@ -179,6 +202,7 @@ class LocalPlatform:
             stopping=stopping,
             api_key=self.api_key,
             host_names=self._host_names(),
+            skips_time=lambda: self._time_skipping,
         )
 
     def _host_names(self) -> frozenset[str]:

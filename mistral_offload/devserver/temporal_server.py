@@ -27,6 +27,7 @@ from typing_extensions import Self
 from mistral_offload.devserver import supervisor
 from mistral_offload.devserver.errors import LocalPlatformError
 from mistral_offload.devserver.ports import format_address, free_port, is_listening
+from mistral_offload.devserver.skipped_time import SERVER_SETTING
 from mistral_offload.errors import MissingExtraError
 
 DEFAULT_NAMESPACE = "mistral-workflows"
@@ -178,6 +179,7 @@ class TemporalServer:
         command += [str(binary), "server", "start-dev"]
         command += ["--ip", self.ip, "--port", str(self.port)]
         command += ["--namespace", self.namespace, "--log-level", self._log_level]
+        command += ["--dynamic-config-value", SERVER_SETTING]
         for name in _SEARCH_ATTRIBUTES:
             command += ["--search-attribute", f"{name}=Keyword"]
         if self._db is not None:

@@ -6,6 +6,7 @@ group can be one variable with a JSON object. An empty value or ``null`` means u
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from datetime import timedelta
@@ -30,7 +31,7 @@ from typing_extensions import Self
 from mistral_offload._credentials import check_url, strip_credential
 from mistral_offload._sizes import ByteSize
 from mistral_offload._suggestions import did_you_mean
-from mistral_offload.api.connection import read_service_account_token
+from mistral_offload.api.connection import SERVERS, read_service_account_token
 from mistral_offload.config import (
     BlobStorageConfig,
     Config,
@@ -50,6 +51,8 @@ from mistral_offload.limits import (
     DEFAULT_WORKFLOW_DEADLOCK_SECONDS,
 )
 from mistral_offload.payload.encoder import PayloadEncoder
+
+_logger = logging.getLogger("mistral_offload.worker")
 
 
 class _Group(BaseModel):
@@ -336,6 +339,25 @@ class WorkerSettings(BaseSettings):
         if self.mistral_api_key is None:
             return None
         return strip_credential(self.mistral_api_key.get_secret_value(), "MISTRAL_API_KEY")
+
+    def require_platform_token(self) -> None:
+        """Check that there is a token for the platform; warn where it may need none.
+
+        Raises:
+            ConfigurationError: there is none for Mistral's own platform, or it contains characters
+                that no HTTP header carries.
+            ServiceAccountTokenError: the file cannot be read, or holds no token.
+        """
+        if self.platform_token():
+            return
+        text = (
+            f"there is no API key for the platform at {self.server_url}: set MISTRAL_API_KEY or "
+            "MISTRAL_SA_TOKEN_PATH, or pass run_worker(…, api_key=…). The local platform of "
+            "mistral-offload dev prints the key it accepts"
+        )
+        if self.server_url.rstrip("/") in SERVERS.values():
+            raise ConfigurationError(text)
+        _logger.warning("%s", text)
 
     def temporal_token(self, *, tls: bool) -> str | None:
         """Return the token for Temporal: its own API key, else the platform's, else None.

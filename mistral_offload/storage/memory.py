@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Literal, get_args
 
@@ -76,6 +76,7 @@ class MemoryStore(BlobStore):
         error: Exception | type[StorageError] = StorageUnavailableError,
         *,
         call: int | None = None,
+        times: int | None = None,
     ) -> None:
         """Make coming requests of an operation fail, before they change anything.
 
@@ -85,15 +86,29 @@ class MemoryStore(BlobStore):
                 the container and the key.
             call: 1 for the next request of the operation, 2 for the one after it, and so on; None
                 for all of them.
+            times: number of successive requests that fail, from ``call`` on, or from the next one.
 
         Raises:
-            ValueError: there is no such operation, or ``call`` is less than 1.
+            ValueError: there is no such operation, or a number is less than 1.
         """
-        self._add_fault(_Fault(operation, call, error=error))
+        for fault in _faults(operation, call, times):
+            self._add_fault(replace(fault, error=error))
 
-    def delay(self, operation: Operation, seconds: float, *, call: int | None = None) -> None:
-        """Delay coming requests of an operation by ``seconds``; ``call`` as in `fail`."""
-        self._add_fault(_Fault(operation, call, seconds=seconds))
+    def delay(
+        self,
+        operation: Operation,
+        seconds: float,
+        *,
+        call: int | None = None,
+        times: int | None = None,
+    ) -> None:
+        """Delay coming requests of an operation by ``seconds``; the other arguments as in `fail`.
+
+        Raises:
+            ValueError: there is no such operation, or a number is less than 1.
+        """
+        for fault in _faults(operation, call, times):
+            self._add_fault(replace(fault, seconds=seconds))
 
     def truncate(self, key: str, size: int) -> None:
         """Cut off a stored blob after ``size`` bytes.
@@ -116,12 +131,14 @@ class MemoryStore(BlobStore):
         with self._state_lock:
             self._faults.clear()
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Sizes in bytes of the stored blobs, by key; counts no request."""
+        with self._state_lock:
+            blobs = list(self._blobs.items())
+        return {self._prefix.strip(key): len(data) for key, (data, _) in blobs}
+
     def _add_fault(self, fault: _Fault) -> None:
-        if fault.operation not in get_args(Operation):
-            known = ", ".join(get_args(Operation))
-            raise ValueError(f"a store has no operation {fault.operation!r}, only {known}")
-        if fault.call is not None and fault.call < 1:
-            raise ValueError(f"call is counted from 1, not {fault.call}")
         with self._state_lock:
             self._faults.append(fault)
 
@@ -222,3 +239,16 @@ class _Fault:
             return True
         self.call -= 1
         return self.call == 0
+
+
+def _faults(operation: Operation, call: int | None, times: int | None) -> list[_Fault]:
+    """Return faults of successive requests; one for all requests if ``call`` is None."""
+    if operation not in get_args(Operation):
+        known = ", ".join(get_args(Operation))
+        raise ValueError(f"a store has no operation {operation!r}, only {known}")
+    if call is None and times is None:
+        return [_Fault(operation, None)]
+    first, number = 1 if call is None else call, 1 if times is None else times
+    if first < 1 or number < 1:
+        raise ValueError(f"call and times are counted from 1, not {min(first, number)}")
+    return [_Fault(operation, first + further) for further in range(number)]

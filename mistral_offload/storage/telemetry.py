@@ -14,12 +14,15 @@ import functools
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any, Literal
 
 from mistral_offload._version import __version__
 
 _NAME = "mistral_offload"
+
+_unrecorded: ContextVar[bool] = ContextVar("unrecorded", default=False)
 
 BlobEvent = Literal["offloaded", "fetched", "cached"]
 
@@ -74,10 +77,20 @@ def count_refusal() -> None:
 
 
 @contextmanager
+def unrecorded() -> Generator[None]:
+    """Record no operation of the block: for checks, whose misses are no errors."""
+    token = _unrecorded.set(True)
+    try:
+        yield
+    finally:
+        _unrecorded.reset(token)
+
+
+@contextmanager
 def operation(name: str, provider: str, container: str, key: str | None) -> Generator[None]:
     """Record the span and duration of one store operation, retries included."""
     instruments = _instruments()
-    if instruments is None:
+    if instruments is None or _unrecorded.get():
         yield
         return
     attributes: dict[str, Any] = {"operation": name, "provider": provider}

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 _logger = logging.getLogger(__name__)
@@ -15,11 +15,14 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def stop_signals() -> Generator[asyncio.Event]:
+def stop_signals(on_stop: Callable[[], None] | None = None) -> Generator[asyncio.Event]:
     """Provide an event that the first SIGTERM or SIGINT sets; a second one acts as by default.
 
     The event is set only in the main thread and if the event loop supports signal handlers.
     Elsewhere, stop the worker by cancelling its task.
+
+    Args:
+        on_stop: called with the first signal.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -32,6 +35,8 @@ def stop_signals() -> Generator[asyncio.Event]:
     def request_stop(name: str) -> None:
         _logger.info("%s received: stopping; send it again to stop at once", name)
         restore()
+        if on_stop is not None:
+            on_stop()
         stop.set()
 
     if threading.current_thread() is threading.main_thread():

@@ -19,6 +19,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
+from mistral_offload.storage import telemetry
 from mistral_offload.storage.factory import open_store
 from mistral_offload.storage.store import BlobStore
 
@@ -39,8 +40,8 @@ async def check_stores(settings: WorkerSettings, *, payloads: bool, fields: bool
     Raises:
         StorageCheckError: one or more stores cannot be used; the message names each with its error.
     """
-    stores = _configured_stores(settings, payloads=payloads, fields=fields)
-    errors = await asyncio.gather(*(_find_error(*each) for each in stores.values()))
+    stores = configured_stores(settings, payloads=payloads, fields=fields)
+    errors = await asyncio.gather(*(find_error(*each) for each in stores.values()))
     problems = {group: error for group, error in zip(stores, errors, strict=True) if error}
     if problems:
         raise StorageCheckError(_describe(problems))
@@ -60,7 +61,7 @@ async def warn_of_unknown_namespace(
         fields: True to look at the store for activity fields.
     """
     groups: dict[BlobStorageConfig, tuple[str, str]] = {}
-    stores = _configured_stores(settings, payloads=payloads, fields=fields)
+    stores = configured_stores(settings, payloads=payloads, fields=fields)
     for group, (config, root) in stores.items():
         for each in (config, *config.read_also):
             groups.setdefault(each, (group, root))
@@ -83,10 +84,16 @@ async def warn_of_unknown_namespace(
             )
 
 
-def _configured_stores(
+def configured_stores(
     settings: WorkerSettings, *, payloads: bool, fields: bool
 ) -> dict[str, tuple[BlobStorageConfig, str]]:
-    """Return the configured stores and the roots of their keys, by group of variables."""
+    """Return the configured stores and the roots of their keys, by group of variables.
+
+    Args:
+        settings: the worker's settings.
+        payloads: True for the store for whole payloads.
+        fields: True for the store for activity fields.
+    """
     stores: dict[str, tuple[BlobStorageConfig, str]] = {}
     if payloads and settings.payload_offloading is not None:
         config = settings.payload_offloading.storage_config
@@ -105,12 +112,19 @@ async def _lacks(config: BlobStorageConfig, prefix: str) -> bool:
         return False
 
 
-async def _find_error(config: BlobStorageConfig, root: str) -> MistralOffloadError | None:
+async def find_error(config: BlobStorageConfig, root: str) -> MistralOffloadError | None:
+    """Return the error of a store that cannot be used, or None.
+
+    Args:
+        config: the store.
+        root: the first part of the keys in it.
+    """
     try:
-        store = open_store(config)
-        await store.run_async(_probe_read_or_write, store, f"{root}/{_PROBE_NAME}")
-        for other in map(open_store, config.read_also):
-            await other.run_async(_probe_read, other, f"{root}/{_PROBE_NAME}")
+        with telemetry.unrecorded():
+            store = open_store(config)
+            await store.run_async(_probe_read_or_write, store, f"{root}/{_PROBE_NAME}")
+            for other in map(open_store, config.read_also):
+                await other.run_async(_probe_read, other, f"{root}/{_PROBE_NAME}")
     except MistralOffloadError as error:
         return error
     return None

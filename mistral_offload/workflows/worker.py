@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Coroutine, Generator, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -41,6 +41,8 @@ from mistral_offload.temporal.worker_scope import worker_scope
 from mistral_offload.workflows.activities import Activity
 from mistral_offload.workflows.activity_adapter import ArgumentsInterceptor, activity_definition
 from mistral_offload.workflows.definitions import WorkflowDefinition, definition_of
+from mistral_offload.workflows.health import WorkerHealth
+from mistral_offload.workflows.health_server import health_served
 from mistral_offload.workflows.registration import WorkerRegistration, describe_workflow, locate
 from mistral_offload.workflows.registry import by_name, registry
 from mistral_offload.workflows.shutdown import stop_signals
@@ -66,6 +68,9 @@ class WorkerOptions:
         deadlock_timeout: time that a workflow's code may take without yielding, before its workflow
             task fails; the settings' ``workflow_deadlock_timeout_seconds`` if None.
         passthrough_modules: modules that the sandbox shares with workflows; see `sandbox_runner`.
+        health_port: port of ``GET /ready`` and ``GET /live``, 0 for a free one; None for no server.
+        health_host: address to bind for it; any but loopback exposes it to the network.
+        on_stop: called when the first SIGTERM or SIGINT is received.
     """
 
     max_cached_workflows: int = 1000
@@ -74,6 +79,9 @@ class WorkerOptions:
     graceful_shutdown_timeout: timedelta = timedelta(seconds=20)
     deadlock_timeout: timedelta | None = None
     passthrough_modules: Sequence[str] = ()
+    health_port: int | None = None
+    health_host: str = "127.0.0.1"
+    on_stop: Callable[[], None] | None = None
 
 
 async def run_worker(
@@ -135,6 +143,8 @@ async def run_worker(
         _configure_logging()
         if misspelt := settings.misspelt_variables():
             _logger.warning("Variables of the environment: %s; %s", *describe_misspelt(misspelt))
+        if register and client is None:
+            settings.require_platform_token()
         name = worker_name or f"{socket.gethostname()}-{os.getpid()}"
         own_payloads, own_fields = encoder is None, fields is None
         encoder = encoder or settings.payload_encoder()
@@ -142,7 +152,11 @@ async def run_worker(
         lost_blobs = settings.lost_blob_config
 
         async with AsyncExitStack() as stack:
-            stop = stack.enter_context(stop_signals())
+            stop = stack.enter_context(stop_signals(options.on_stop))
+            health = WorkerHealth(settings, stop, payloads=own_payloads, fields=own_fields)
+            await stack.enter_async_context(
+                health_served(health, options.health_host, options.health_port)
+            )
             platform = None
             if register:
                 platform = Platform(settings, client)
@@ -184,6 +198,7 @@ async def run_worker(
                 options,
             )
             hold_outgoing_data(worker)
+            health.use_worker(worker, temporal)
             _log_start(name, address, settings, encoder, fields, definitions, selected)
 
             def renew_token() -> None:

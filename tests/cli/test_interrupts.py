@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -142,3 +143,19 @@ def test_during_the_start() -> None:
     finally:
         for process in processes:
             kill(process)
+
+
+def test_an_end_within_a_time_names_the_threads_it_leaves() -> None:
+    program = (
+        "import threading\n"
+        "from mistral_offload.cli.interrupts import end_within\n"
+        "wait = threading.Event().wait\n"
+        "threading.Thread(target=wait, args=(300,), name='held by a store').start()\n"
+        "end_within(0.1)\n"
+        "print('done')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (ended.returncode, ended.stdout) == (0, "done\n")
+    assert "ended without waiting for threads: held by a store\n" in ended.stderr

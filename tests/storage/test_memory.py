@@ -120,3 +120,22 @@ def test_blobs_can_be_harmed_behind_a_cache() -> None:
     with pytest.raises(BlobNotFoundError):
         store.truncate(digest, 1)
     store.lose(digest)
+
+
+def test_a_number_of_requests_fails() -> None:
+    store = MemoryStore(prefix="data")
+    store.fail("put", times=2)
+    store.fail("get", call=2, times=1)
+    for _ in range(2):
+        with pytest.raises(StorageUnavailableError):
+            store.put("k", b"data")
+    assert store.put("k", b"data") is True
+    assert store.get("k") == b"data"
+    with pytest.raises(StorageUnavailableError):
+        store.get("k")
+    store.requests.clear()
+    assert store.sizes == {"k": 4}
+    assert not store.requests, "sizes are not requested from the store"
+    for wrong in ({"times": 0}, {"call": 0}):
+        with pytest.raises(ValueError, match="counted from 1, not 0"):
+            store.fail("put", **wrong)

@@ -36,7 +36,7 @@ def run(program: str, folder: Path, **variables: str) -> subprocess.CompletedPro
     return subprocess.run(
         [sys.executable, "-c", WORKER + program],
         cwd=folder,
-        env={**kept, "SERVER_URL": "http://127.0.0.1:9", **variables},
+        env={**kept, "SERVER_URL": "http://127.0.0.1:9", "MISTRAL_API_KEY": "key", **variables},
         capture_output=True,
         text=True,
         timeout=50,
