@@ -6,7 +6,7 @@ Field names and meanings are those of the official SDK, so that a configuration 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -24,6 +24,7 @@ from typing_extensions import Self
 
 from mistral_offload._credentials import shown_url, strip_credential
 from mistral_offload._deferred_models import DEFER_BUILD
+from mistral_offload._field_types import Converted, with_default
 from mistral_offload._sizes import ByteSize
 from mistral_offload._storage_values import check_container, check_prefix
 from mistral_offload._suggestions import did_you_mean
@@ -70,6 +71,9 @@ class StorageProvider(str, Enum):
     LOCAL = "local"
 
 
+_Provider = Literal["s3", "azure", "gcs", "local"]
+
+
 class Config(BaseModel):
     """Base class: immutable, hashable, refuses unknown names, and shows no value in an error."""
 
@@ -110,6 +114,8 @@ def _check_connection_string(secret: SecretStr) -> SecretStr:
             )
     return SecretStr(text)
 
+
+_Secret = SecretStr | str
 
 _Credential = Annotated[SecretStr, AfterValidator(_check_credential)]
 """A key or token; white space at its ends is removed."""
@@ -157,7 +163,9 @@ class BlobStorageConfig(Config):
 
     error_class = StorageConfigError
 
-    storage_provider: StorageProvider = StorageProvider.S3
+    storage_provider: Converted[StorageProvider, StorageProvider | _Provider] = with_default(
+        default=StorageProvider.S3
+    )
     prefix: str | None = Field(default=None, description="Path put before every key.")
 
     bucket_name: str | None = Field(default=None, description="s3: the bucket.")
@@ -165,14 +173,16 @@ class BlobStorageConfig(Config):
     endpoint_url: str | None = Field(
         default=None, description="s3, gcs: address of another server."
     )
-    aws_access_key_id: _Credential | None = None
-    aws_secret_access_key: _Credential | None = None
-    aws_session_token: _Credential | None = None
+    aws_access_key_id: Converted[_Credential | None, _Secret | None] = with_default(default=None)
+    aws_secret_access_key: Converted[_Credential | None, _Secret | None] = with_default(
+        default=None
+    )
+    aws_session_token: Converted[_Credential | None, _Secret | None] = with_default(default=None)
     profile_name: str | None = Field(
         default=None, description="s3: a profile in the AWS configuration files."
     )
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
-    ca_bundle: Path | None = Field(
+    ca_bundle: Converted[Path | None, Path | str | None] = with_default(
         default=None, description="s3: file with the certificates to trust."
     )
     sse_kms_key_id: str | None = Field(
@@ -186,16 +196,20 @@ class BlobStorageConfig(Config):
     )
 
     container_name: str | None = Field(default=None, description="azure: the container.")
-    azure_connection_string: _ConnectionString | None = None
+    azure_connection_string: Converted[_ConnectionString | None, _Secret | None] = with_default(
+        default=None
+    )
     azure_storage_account_url: str | None = None
 
     bucket_id: str | None = Field(default=None, description="gcs: the bucket.")
     project: str | None = Field(default=None, description="gcs: project billed for requests.")
-    service_account_path: Path | None = Field(
+    service_account_path: Converted[Path | None, Path | str | None] = with_default(
         default=None, description="gcs: key file of a service account."
     )
 
-    path: Path | None = Field(default=None, description="local: the directory.")
+    path: Converted[Path | None, Path | str | None] = with_default(
+        default=None, description="local: the directory."
+    )
 
     connections: int = Field(default=DEFAULT_STORAGE_CONNECTIONS, ge=1, le=256)
     connect_timeout_seconds: float = Field(default=5.0, gt=0)
@@ -211,13 +225,17 @@ class BlobStorageConfig(Config):
         description="Age in seconds from which a blob that is read, or put again, becomes new to "
         "the bucket's expiry rules; 0 switches renewal off.",
     )
-    cache_memory_bytes: ByteSize = Field(default=DEFAULT_CACHE_MEMORY_BYTES, ge=0)
-    cache_directory: Path | None = Field(
+    cache_memory_bytes: Converted[ByteSize, int | str] = with_default(
+        default=DEFAULT_CACHE_MEMORY_BYTES, ge=0
+    )
+    cache_directory: Converted[Path | None, Path | str | None] = with_default(
         default=None, description="Disk cache shared by the processes of one machine."
     )
-    cache_directory_bytes: ByteSize = Field(default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0)
+    cache_directory_bytes: Converted[ByteSize, int | str] = with_default(
+        default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0
+    )
 
-    read_also: tuple[BlobStorageConfig, ...] = Field(
+    read_also: Converted[tuple[BlobStorageConfig, ...], Sequence[BlobStorageConfig]] = with_default(
         default=(),
         description="Stores tried in this order for blobs that this one does not have, for example "
         "while a bucket is moved. Nothing is written to them.",
@@ -314,8 +332,12 @@ class PayloadOffloadingConfig(Config):
     """
 
     storage_config: BlobStorageConfig
-    min_size_bytes: ByteSize = Field(default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0)
-    history_min_size_bytes: ByteSize = Field(default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0)
+    min_size_bytes: Converted[ByteSize, int | str] = with_default(
+        default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES, ge=0
+    )
+    history_min_size_bytes: Converted[ByteSize, int | str] = with_default(
+        default=DEFAULT_HISTORY_MIN_SIZE_BYTES, ge=0
+    )
     allow_other_namespaces: bool = Field(
         default=False,
         description="Let a worker read blobs of every namespace in the store, not only of its own.",
@@ -341,7 +363,9 @@ class FieldOffloadingConfig(Config):
     """
 
     storage_config: BlobStorageConfig
-    min_size_bytes: ByteSize = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
+    min_size_bytes: Converted[ByteSize, int | str] = with_default(
+        default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0
+    )
 
 
 class LostBlobConfig(Config):
@@ -429,12 +453,14 @@ class PayloadEncryptionConfig(Config):
             the key.
     """
 
-    mode: PayloadEncryptionMode
-    main_key: EncryptionKey = Field(description="Encrypts; tried first to decrypt.")
-    secondary_key: EncryptionKey | None = Field(
+    mode: Converted[PayloadEncryptionMode, PayloadEncryptionMode | Literal["full", "partial"]]
+    main_key: Converted[EncryptionKey, _Secret] = Field(
+        description="Encrypts; tried first to decrypt."
+    )
+    secondary_key: Converted[EncryptionKey | None, _Secret | None] = with_default(
         default=None, description="Only decrypts; tried second."
     )
-    retired_keys: tuple[EncryptionKey, ...] = Field(
+    retired_keys: Converted[tuple[EncryptionKey, ...], Sequence[_Secret]] = with_default(
         default=(), description="Only decrypt; tried in this order after the others."
     )
     encrypt_blobs: bool | None = Field(
@@ -480,9 +506,13 @@ class PayloadCompressionConfig(Config):
         ConfigurationError: a level or size is out of range.
     """
 
-    min_size_bytes: ByteSize = Field(default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES, ge=0)
+    min_size_bytes: Converted[ByteSize, int | str] = with_default(
+        default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES, ge=0
+    )
     algorithm_config: ZstdConfig = Field(default_factory=ZstdConfig)
-    max_decompressed_bytes: ByteSize = Field(default=DEFAULT_DECOMPRESSED_LIMIT_BYTES, ge=1)
+    max_decompressed_bytes: Converted[ByteSize, int | str] = with_default(
+        default=DEFAULT_DECOMPRESSED_LIMIT_BYTES, ge=1
+    )
 
 
 def _summary(kind: type[Config], error: ValidationError) -> str:

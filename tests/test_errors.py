@@ -33,7 +33,6 @@ MEMBERS = {
     "failure_type": "TornPageError",
     "path": ("title",),
     "causes": (("OSError", "disk full"),),
-    "field": "pages.3",
     "problems": ("pages.3: Input should be a valid string",),
     "result": {"pages": [5]},
 }
