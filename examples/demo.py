@@ -195,14 +195,14 @@ async def measure_histories(platform: LocalPlatform, runs: list[Run]) -> None:
 
 
 def count_store_requests() -> Counter[str]:
-    """Count this process's requests to the store, from its debug log."""
+    """Count this process's requests to the store, from its log of transfers."""
     requests: Counter[str] = Counter()
 
     class Counting(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             requests[record.getMessage().split()[0]] += 1
 
-    logger = logging.getLogger("mistral_offload.storage")
+    logger = logging.getLogger("mistral_offload.storage.transfers")
     logger.setLevel(logging.DEBUG)
     logger.addHandler(Counting())
     return requests
