@@ -1,14 +1,20 @@
-"""The ``mistral-offload`` command."""
+"""The ``mistral-offload`` command.
+
+Little is imported before `main` runs, so that Ctrl-C in the first moments prints no traceback.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
-from mistral_offload.cli.interrupts import ended_by_interrupts
-
+TYPE_CHECKING = False  # known to type checkers, and not worth the import of typing
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from mistral_offload.errors import MistralOffloadError
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -19,8 +25,13 @@ def main() -> None:
 
     With ``--json``, an error is also printed on stdout as a JSON document.
     """
-    with ended_by_interrupts():
-        _run()
+    try:
+        from mistral_offload.cli.interrupts import ended_by_interrupts
+
+        with ended_by_interrupts():
+            _run()
+    except KeyboardInterrupt:  # before the block, which handles it, was entered
+        os._exit(_INTERRUPTED)
 
 
 def _run() -> None:

@@ -20,7 +20,6 @@ app = typer.Typer(
     name="mistral-offload",
     help="Data of any size through Mistral Workflows.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(codec_server)

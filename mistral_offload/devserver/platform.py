@@ -7,6 +7,7 @@ import atexit
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO
@@ -44,6 +45,7 @@ class LocalPlatform:
         log_level: log level of Temporal: debug, info, warn, error or never.
         logs: file for Temporal's output; without one, the output is shown only if the start fails.
         api_key: the key that requests must carry; by default, a new random one.
+        on_step: function that is called with a text before each step of the start.
 
     Raises:
         LocalPlatformError: the host has no address, or the key cannot be sent in a header.
@@ -67,6 +69,7 @@ class LocalPlatform:
         log_level: str = "error",
         logs: IO[bytes] | None = None,
         api_key: str | None = None,
+        on_step: Callable[[str], None] | None = None,
     ) -> None:
         self.namespace = namespace
         self.api_key = _checked_key(api_key)
@@ -84,6 +87,7 @@ class LocalPlatform:
             logs=logs,
         )
         self._ui = ui
+        self._on_step = on_step or (lambda _: None)
         self._encoder = encoder or PayloadEncoder()
         self._servers: list[ServerThread] = []
         self._owner_pid = os.getpid()
@@ -109,7 +113,7 @@ class LocalPlatform:
         return ip_address(self._ip).is_loopback
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables of a worker. A client reads only the key from them."""
+        """Return the environment variables of workers, clients and commands."""
         return {"SERVER_URL": self.server_url, "MISTRAL_API_KEY": self.api_key}
 
     def start(self) -> None:
@@ -133,8 +137,11 @@ class LocalPlatform:
                     ServerThread("the codec server", codec, self._make_codec_server)
                 )
                 self._temporal.ui_codec = f"http://{_LOOPBACK}:{codec.getsockname()[1]}"
+            self._on_step("starting Temporal's server")
             self._temporal.start()
+            self._on_step(f"Temporal accepts requests on {self.temporal_address}")
             for server in self._servers:
+                self._on_step(f"starting {server.name}")
                 server.start()
         except BaseException:
             self.close()
