@@ -45,7 +45,7 @@ def _run() -> None:
             raise
         _fail(MissingExtraError("the command line", "cli"), 2)
     try:
-        app()
+        app(prog_name="mistral-offload")
     except ConfigurationError as error:
         _fail(error, 2)
     except MistralOffloadError as error:
