@@ -87,7 +87,7 @@ class LocalPlatform:
             logs=logs,
         )
         self._ui = ui
-        self._on_step = on_step or (lambda _: None)
+        self._on_step = on_step
         self._encoder = encoder or PayloadEncoder()
         self._servers: list[ServerThread] = []
         self._owner_pid = os.getpid()
@@ -137,11 +137,11 @@ class LocalPlatform:
                     ServerThread("the codec server", codec, self._make_codec_server)
                 )
                 self._temporal.ui_codec = f"http://{_LOOPBACK}:{codec.getsockname()[1]}"
-            self._on_step("starting Temporal's server")
+            self._announce("starting Temporal's server")
             self._temporal.start()
-            self._on_step(f"Temporal accepts requests on {self.temporal_address}")
+            self._announce(f"Temporal accepts requests on {self.temporal_address}")
             for server in self._servers:
-                self._on_step(f"starting {server.name}")
+                self._announce(f"starting {server.name}")
                 server.start()
         except BaseException:
             self.close()
@@ -177,6 +177,10 @@ class LocalPlatform:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _announce(self, step: str) -> None:
+        if self._on_step is not None:
+            self._on_step(step)
 
     async def _make_rest_api(self, stopping: asyncio.Event) -> ASGIApp:
         client = await connect(self._temporal.address, self._temporal.namespace)
