@@ -12,10 +12,8 @@ Large inputs and results are stored in your own bucket; the platform transports 
 
 from __future__ import annotations
 
-from mistral_offload._lazy_names import lazy_names
+from mistral_offload._lazy_names import TYPE_CHECKING, lazy_names
 from mistral_offload._version import __version__
-
-TYPE_CHECKING = False  # known to type checkers, and not worth the import of typing
 
 if TYPE_CHECKING:
     from mistral_offload.api.retries import BackoffStrategy, RetryConfig

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 
-TYPE_CHECKING = False  # known to type checkers, and not worth the import of typing
+TYPE_CHECKING = False
+"""Type checkers take it for true by its name, so that ``typing`` need not be imported for it."""
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any

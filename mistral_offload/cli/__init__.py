@@ -8,7 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # known to type checkers, and not worth the import of typing
+from mistral_offload._lazy_names import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from typing import NoReturn
 
