@@ -72,7 +72,7 @@ def main() -> int:
             asyncio.run(measure_histories(platform, runs))
             refusal = send_without_offloading(settings)
         # Blobs only: at start-up a worker also checks that it can reach the store.
-        asked = re.findall(r"mistral_offload\.storage:(\w+) .*/sha256:", log.read_text())
+        asked = re.findall(r"mistral_offload\.storage\.transfers:(get|put) ", log.read_text())
         requests += Counter(asked)
         show(runs, storage, requests)
     console.print(f"\nThe same input without offloading:\n  {refusal}", soft_wrap=True)
