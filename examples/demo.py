@@ -72,7 +72,7 @@ def main() -> int:
             asyncio.run(measure_histories(platform, runs))
             refusal = send_without_offloading(settings)
         # Blobs only: at start-up a worker also checks that it can reach the store.
-        asked = re.findall(r"mistral_offload\.storage:(\w+) .*/sha256:", log.read_text())
+        asked = re.findall(r"mistral_offload\.storage\.transfers:(get|put) ", log.read_text())
         requests += Counter(asked)
         show(runs, storage, requests)
     console.print(f"\nThe same input without offloading:\n  {refusal}", soft_wrap=True)
@@ -195,14 +195,14 @@ async def measure_histories(platform: LocalPlatform, runs: list[Run]) -> None:
 
 
 def count_store_requests() -> Counter[str]:
-    """Count this process's requests to the store, from its debug log."""
+    """Count this process's requests to the store, from its log of transfers."""
     requests: Counter[str] = Counter()
 
     class Counting(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             requests[record.getMessage().split()[0]] += 1
 
-    logger = logging.getLogger("mistral_offload.storage")
+    logger = logging.getLogger("mistral_offload.storage.transfers")
     logger.setLevel(logging.DEBUG)
     logger.addHandler(Counting())
     return requests

@@ -12,9 +12,7 @@ Large inputs and results are stored in your own bucket; the platform transports 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from mistral_offload._lazy_names import lazy_names
+from mistral_offload._lazy_names import TYPE_CHECKING, lazy_names
 from mistral_offload._version import __version__
 
 if TYPE_CHECKING:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False
+"""Type checkers take it for true by its name, so that ``typing`` need not be imported for it."""
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
 
 def lazy_names(
@@ -24,6 +28,8 @@ def lazy_names(
     home_of = {name: home for home, names in homes.items() for name in names}
 
     def get(name: str) -> Any:
+        from importlib import import_module
+
         if name in modules:
             return import_module(f"{package}.{name}")
         if name not in home_of:

@@ -6,7 +6,7 @@ Field names and meanings are those of the official SDK, so that a configuration 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -24,6 +24,7 @@ from typing_extensions import Self
 
 from mistral_offload._credentials import shown_url, strip_credential
 from mistral_offload._deferred_models import DEFER_BUILD
+from mistral_offload._field_types import Converted, with_default
 from mistral_offload._sizes import ByteSize
 from mistral_offload._storage_values import check_container, check_prefix
 from mistral_offload._suggestions import did_you_mean
@@ -70,6 +71,9 @@ class StorageProvider(str, Enum):
     LOCAL = "local"
 
 
+_Provider = Literal["s3", "azure", "gcs", "local"]
+
+
 class Config(BaseModel):
     """Base class: immutable, hashable, refuses unknown names, and shows no value in an error."""
 
@@ -110,6 +114,8 @@ def _check_connection_string(secret: SecretStr) -> SecretStr:
             )
     return SecretStr(text)
 
+
+_Secret = SecretStr | str
 
 _Credential = Annotated[SecretStr, AfterValidator(_check_credential)]
 """A key or token; white space at its ends is removed."""
@@ -157,7 +163,7 @@ class BlobStorageConfig(Config):
 
     error_class = StorageConfigError
 
-    storage_provider: StorageProvider = Field(
+    storage_provider: Converted[StorageProvider, StorageProvider | _Provider] = with_default(
         default=StorageProvider.S3, description="Kind of the store."
     )
     prefix: str | None = Field(default=None, description="Path put before every key.")
@@ -167,13 +173,13 @@ class BlobStorageConfig(Config):
     endpoint_url: str | None = Field(
         default=None, description="s3, gcs: address of another server."
     )
-    aws_access_key_id: _Credential | None = Field(
+    aws_access_key_id: Converted[_Credential | None, _Secret | None] = with_default(
         default=None, description="s3: id of the access key; needs aws_secret_access_key."
     )
-    aws_secret_access_key: _Credential | None = Field(
+    aws_secret_access_key: Converted[_Credential | None, _Secret | None] = with_default(
         default=None, description="s3: the access key's secret."
     )
-    aws_session_token: _Credential | None = Field(
+    aws_session_token: Converted[_Credential | None, _Secret | None] = with_default(
         default=None, description="s3: token of temporary credentials."
     )
     profile_name: str | None = Field(
@@ -182,7 +188,7 @@ class BlobStorageConfig(Config):
     addressing_style: Literal["auto", "path", "virtual"] = Field(
         default="auto", description="s3: place of the bucket's name in URLs, the path or the host."
     )
-    ca_bundle: Path | None = Field(
+    ca_bundle: Converted[Path | None, Path | str | None] = with_default(
         default=None, description="s3: file with the certificates to trust."
     )
     sse_kms_key_id: str | None = Field(
@@ -196,7 +202,7 @@ class BlobStorageConfig(Config):
     )
 
     container_name: str | None = Field(default=None, description="azure: the container.")
-    azure_connection_string: _ConnectionString | None = Field(
+    azure_connection_string: Converted[_ConnectionString | None, _Secret | None] = with_default(
         default=None, description="azure: address and credentials in one text."
     )
     azure_storage_account_url: str | None = Field(
@@ -205,11 +211,13 @@ class BlobStorageConfig(Config):
 
     bucket_id: str | None = Field(default=None, description="gcs: the bucket.")
     project: str | None = Field(default=None, description="gcs: project billed for requests.")
-    service_account_path: Path | None = Field(
+    service_account_path: Converted[Path | None, Path | str | None] = with_default(
         default=None, description="gcs: key file of a service account."
     )
 
-    path: Path | None = Field(default=None, description="local: the directory.")
+    path: Converted[Path | None, Path | str | None] = with_default(
+        default=None, description="local: the directory."
+    )
 
     connections: int = Field(
         default=DEFAULT_STORAGE_CONNECTIONS,
@@ -234,19 +242,19 @@ class BlobStorageConfig(Config):
         description="Age in seconds from which a blob that is read, or put again, becomes new to "
         "the bucket's expiry rules; 0 switches renewal off.",
     )
-    cache_memory_bytes: ByteSize = Field(
+    cache_memory_bytes: Converted[ByteSize, int | str] = with_default(
         default=DEFAULT_CACHE_MEMORY_BYTES,
         ge=0,
         description="Size of the cache in the memory of a process; 0 switches it off.",
     )
-    cache_directory: Path | None = Field(
+    cache_directory: Converted[Path | None, Path | str | None] = with_default(
         default=None, description="Disk cache shared by the processes of one machine."
     )
-    cache_directory_bytes: ByteSize = Field(
+    cache_directory_bytes: Converted[ByteSize, int | str] = with_default(
         default=DEFAULT_CACHE_DIRECTORY_BYTES, ge=0, description="Size of the disk cache."
     )
 
-    read_also: tuple[BlobStorageConfig, ...] = Field(
+    read_also: Converted[tuple[BlobStorageConfig, ...], Sequence[BlobStorageConfig]] = with_default(
         default=(),
         description="Stores tried in this order for blobs that this one does not have, for example "
         "while a bucket is moved. Nothing is written to them.",
@@ -343,12 +351,12 @@ class PayloadOffloadingConfig(Config):
     """
 
     storage_config: BlobStorageConfig = Field(description="The store of the payloads.")
-    min_size_bytes: ByteSize = Field(
+    min_size_bytes: Converted[ByteSize, int | str] = with_default(
         default=DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
         ge=0,
         description="Size from which a payload is offloaded.",
     )
-    history_min_size_bytes: ByteSize = Field(
+    history_min_size_bytes: Converted[ByteSize, int | str] = with_default(
         default=DEFAULT_HISTORY_MIN_SIZE_BYTES,
         ge=0,
         description="The same for payloads that a worker adds to a history.",
@@ -378,7 +386,7 @@ class FieldOffloadingConfig(Config):
     """
 
     storage_config: BlobStorageConfig = Field(description="The store of the fields.")
-    min_size_bytes: ByteSize = Field(
+    min_size_bytes: Converted[ByteSize, int | str] = with_default(
         default=DEFAULT_FIELD_MIN_SIZE_BYTES,
         ge=0,
         description="Size of a whole result from which its fields are offloaded.",
@@ -470,14 +478,16 @@ class PayloadEncryptionConfig(Config):
             the key.
     """
 
-    mode: PayloadEncryptionMode = Field(
-        description="full encrypts whole payloads, partial only marked fields."
+    mode: Converted[PayloadEncryptionMode, PayloadEncryptionMode | Literal["full", "partial"]] = (
+        Field(description="full encrypts whole payloads, partial only marked fields.")
     )
-    main_key: EncryptionKey = Field(description="Encrypts; tried first to decrypt.")
-    secondary_key: EncryptionKey | None = Field(
+    main_key: Converted[EncryptionKey, _Secret] = Field(
+        description="Encrypts; tried first to decrypt."
+    )
+    secondary_key: Converted[EncryptionKey | None, _Secret | None] = with_default(
         default=None, description="Only decrypts; tried second."
     )
-    retired_keys: tuple[EncryptionKey, ...] = Field(
+    retired_keys: Converted[tuple[EncryptionKey, ...], Sequence[_Secret]] = with_default(
         default=(), description="Only decrypt; tried in this order after the others."
     )
     encrypt_blobs: bool | None = Field(
@@ -523,7 +533,7 @@ class PayloadCompressionConfig(Config):
         ConfigurationError: a level or size is out of range.
     """
 
-    min_size_bytes: ByteSize = Field(
+    min_size_bytes: Converted[ByteSize, int | str] = with_default(
         default=DEFAULT_COMPRESSION_MIN_SIZE_BYTES,
         ge=0,
         description="Size from which a payload is compressed.",
@@ -531,7 +541,7 @@ class PayloadCompressionConfig(Config):
     algorithm_config: ZstdConfig = Field(
         default_factory=ZstdConfig, description="Settings of the algorithm."
     )
-    max_decompressed_bytes: ByteSize = Field(
+    max_decompressed_bytes: Converted[ByteSize, int | str] = with_default(
         default=DEFAULT_DECOMPRESSED_LIMIT_BYTES,
         ge=1,
         description="Size that a compressed payload may unpack to.",

@@ -45,6 +45,7 @@ for an area, and the narrow classes to recover from a particular condition::
     └── WorkflowError                      an execution; has execution_id and status
         ├── ExecutionNotFoundError         Temporal has no such execution
         ├── WorkflowFailedError            the execution ended without a result
+        ├── WorkflowResultError            its result does not fit the ``result_type`` of the call
         └── WorkflowTimeoutError           the execution did not end in the time allowed
 """
 
@@ -101,6 +102,7 @@ __all__ = [
     "ValidationError",
     "WorkflowError",
     "WorkflowFailedError",
+    "WorkflowResultError",
     "WorkflowTimeoutError",
 ]
 
@@ -514,6 +516,32 @@ class WorkflowFailedError(WorkflowError):
         self.reason = reason
         self.failure_type = failure_type
         self.causes = causes
+
+
+class WorkflowResultError(WorkflowError, ValueError):
+    """A result does not fit the ``result_type`` of the call; the execution itself has not failed.
+
+    Attributes:
+        field: path of the first member that does not fit, such as ``pages.3.text``; empty if it is
+            the result itself.
+        problems: every problem found, as ``field: problem``, without values.
+        result: the JSON value of the result, as calls without ``result_type`` return it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        execution_id: str,
+        status: str | None,
+        field: str,
+        problems: tuple[str, ...],
+        result: Any,
+    ) -> None:
+        super().__init__(message, execution_id=execution_id, status=status)
+        self.field = field
+        self.problems = problems
+        self.result = result
 
 
 class WorkflowTimeoutError(WorkflowError, TimeoutError):

@@ -33,6 +33,8 @@ MEMBERS = {
     "failure_type": "TornPageError",
     "path": ("title",),
     "causes": (("OSError", "disk full"),),
+    "problems": ("pages.3: Input should be a valid string",),
+    "result": {"pages": [5]},
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -19,34 +19,69 @@ from mistral_offload.api.models import (
     WorkflowExecutionResponse,
 )
 from mistral_offload.api.operation import Operation, with_decoding
+from mistral_offload.api.typed_results import (
+    with_typed_reply_async,
+    with_typed_result_async,
+)
 from mistral_offload.api.unset import UNSET, Unset
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
 class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
     """Methods on an execution, by its id."""
 
+    @overload
     async def get_workflow_execution_async(
         self,
         execution_id: str,
         *,
         include_search_keys: bool = False,
+        result_type: type[R],
+        **options: Unpack[CallOptions],
+    ) -> WorkflowExecutionResponse[R | None]: ...
+
+    @overload
+    async def get_workflow_execution_async(
+        self,
+        execution_id: str,
+        *,
+        include_search_keys: bool = False,
+        result_type: Any = None,
+        **options: Unpack[CallOptions],
+    ) -> WorkflowExecutionResponse: ...
+
+    async def get_workflow_execution_async(
+        self,
+        execution_id: str,
+        *,
+        include_search_keys: bool = False,
+        result_type: Any = None,
         **options: Unpack[CallOptions],
     ) -> WorkflowExecutionResponse:
         """Get an execution's status and, once it has completed, its result.
+
+        Args:
+            execution_id: id of the execution.
+            include_search_keys: True to get the execution's search keys as well.
+            result_type: type of the result, as for ``execute_workflow``. Before the execution has
+                completed, ``result`` is None.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
             APIError: the platform returned an error.
             PayloadError, StorageError: the result could not be decoded.
+            WorkflowResultError: the result does not fit ``result_type``.
         """
-        return await self._http_async.call_async(
+        execution = await self._http_async.call_async(
             endpoints.GET_EXECUTION,
             {"execution_id": execution_id},
             query={"include_search_keys": include_search_keys},
             options=options,
         )
+        return await with_typed_result_async(execution, result_type)
 
     async def signal_workflow_execution_async(
         self,
@@ -67,24 +102,79 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             endpoints.SIGNAL_EXECUTION, execution_id, name, input, options
         )
 
+    @overload
     async def query_workflow_execution_async(
         self,
         execution_id: str,
         *,
         name: str,
         input: Any = UNSET,
+        result_type: type[R],
+        **options: Unpack[CallOptions],
+    ) -> QueryWorkflowResponse[R]: ...
+
+    @overload
+    async def query_workflow_execution_async(
+        self,
+        execution_id: str,
+        *,
+        name: str,
+        input: Any = UNSET,
+        result_type: Any = None,
+        **options: Unpack[CallOptions],
+    ) -> QueryWorkflowResponse: ...
+
+    async def query_workflow_execution_async(
+        self,
+        execution_id: str,
+        *,
+        name: str,
+        input: Any = UNSET,
+        result_type: Any = None,
         **options: Unpack[CallOptions],
     ) -> QueryWorkflowResponse:
         """Query an execution and return the result; large inputs and results are offloaded.
+
+        Args:
+            execution_id: id of the execution.
+            name: name of the handler.
+            input: any JSON value.
+            result_type: type of the result; see ``execute_workflow``. A handler's result is not
+                wrapped, so it is the value itself.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
             APIError: the platform returned an error, or the query has no handler.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
+            WorkflowResultError: the result does not fit ``result_type``.
         """
-        return await self._invoke_async(
+        reply = await self._invoke_async(
             endpoints.QUERY_EXECUTION, execution_id, name, input, options
         )
+        return await with_typed_reply_async(reply, result_type, execution_id)
+
+    @overload
+    async def update_workflow_execution_async(
+        self,
+        execution_id: str,
+        *,
+        name: str,
+        input: Any = UNSET,
+        result_type: type[R],
+        **options: Unpack[CallOptions],
+    ) -> UpdateWorkflowResponse[R]: ...
+
+    @overload
+    async def update_workflow_execution_async(
+        self,
+        execution_id: str,
+        *,
+        name: str,
+        input: Any = UNSET,
+        result_type: Any = None,
+        **options: Unpack[CallOptions],
+    ) -> UpdateWorkflowResponse: ...
 
     async def update_workflow_execution_async(
         self,
@@ -92,18 +182,29 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         *,
         name: str,
         input: Any = UNSET,
+        result_type: Any = None,
         **options: Unpack[CallOptions],
     ) -> UpdateWorkflowResponse:
         """Send an update and wait for its result; large inputs and results are offloaded.
+
+        Args:
+            execution_id: id of the execution.
+            name: name of the handler.
+            input: any JSON value.
+            result_type: type of the result; see ``execute_workflow``. A handler's result is not
+                wrapped, so it is the value itself.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
             APIError: the platform returned an error, or the handler rejected the update.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
+            WorkflowResultError: the result does not fit ``result_type``.
         """
-        return await self._invoke_async(
+        reply = await self._invoke_async(
             endpoints.UPDATE_EXECUTION, execution_id, name, input, options
         )
+        return await with_typed_reply_async(reply, result_type, execution_id)
 
     async def cancel_workflow_execution_async(
         self,

@@ -55,7 +55,7 @@ _CONCURRENT_ENCODINGS = 4
 
 _MOST_REDIRECTS = 20
 
-_logger = logging.getLogger("mistral_offload")
+_logger = logging.getLogger("mistral_offload.client")
 
 
 def warn_of_retry(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -19,6 +19,9 @@ from mistral_offload.api.models import (
     WorkflowExecutionWithoutResultResponse,
 )
 from mistral_offload.api.operation import with_decoding
+from mistral_offload.api.typed_results import with_typed_result_async
+
+R = TypeVar("R")
 
 
 class AsyncRuns:
@@ -118,19 +121,37 @@ class AsyncRuns:
                 yield run
             page = await page.next()
 
+    @overload
     async def get_run_async(
-        self, run_id: str, **options: Unpack[CallOptions]
+        self, run_id: str, *, result_type: type[R], **options: Unpack[CallOptions]
+    ) -> WorkflowExecutionResponse[R | None]: ...
+
+    @overload
+    async def get_run_async(
+        self, run_id: str, *, result_type: Any = None, **options: Unpack[CallOptions]
+    ) -> WorkflowExecutionResponse: ...
+
+    async def get_run_async(
+        self, run_id: str, *, result_type: Any = None, **options: Unpack[CallOptions]
     ) -> WorkflowExecutionResponse:
         """Get a run's status and, once it has completed, its result.
+
+        Args:
+            run_id: id of the run.
+            result_type: type of the result, as for ``execute_workflow``. Before the run has
+                completed, ``result`` is None.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such run.
             APIError: the platform returned an error.
             PayloadError, StorageError: the result could not be decoded.
+            WorkflowResultError: the result does not fit ``result_type``.
         """
-        return await self._http_async.call_async(
+        run = await self._http_async.call_async(
             endpoints.GET_RUN, {"run_id": run_id}, options=options
         )
+        return await with_typed_result_async(run, result_type)
 
     async def get_run_history_async(
         self, run_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _NO_CONTENT = 204
 
-_logger = logging.getLogger("mistral_offload")
+_logger = logging.getLogger("mistral_offload.client")
 
 
 class AsyncEventStream(Generic[T]):

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
 from typing_extensions import Unpack
 
-from mistral_offload import _synchronization
 from mistral_offload._async.catalog import AsyncCatalog
+from mistral_offload._async.completion import AsyncCompletion
 from mistral_offload._async.held_start import AsyncHeldStart
 from mistral_offload.api import endpoints
-from mistral_offload.api.completion import (
-    has_completed,
-    poll_pauses,
-    still_running_error,
-)
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_start import identify_start, started_before
 from mistral_offload.api.models import (
@@ -25,20 +20,60 @@ from mistral_offload.api.models import (
 )
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.responses import parse_json, to_model
+from mistral_offload.api.start_options import StartOptions
+from mistral_offload.api.typed_results import with_typed_result_async
 from mistral_offload.api.unset import UNSET, Unset
 from mistral_offload.errors import WorkflowTimeoutError
 
-_CONFLICT = 409
+R = TypeVar("R")
 
-_SHORTEST_POLL_SECONDS = 5.0
-"""Shortest timeout of a poll, which one that starts just before the deadline gets."""
+_CONFLICT = 409
 
 ExecuteResult = WorkflowExecutionResponse | WorkflowExecutionSyncResponse
 """The execution that was started, or its result when the call waited for it."""
 
 
-class AsyncWorkflows(AsyncCatalog):
+class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
     """Methods that start workflows and wait for them."""
+
+    @overload
+    async def execute_workflow_async(
+        self,
+        workflow_identifier: str,
+        *,
+        wait_for_result: Literal[False] = False,
+        **options: Unpack[StartOptions],
+    ) -> WorkflowExecutionResponse: ...
+
+    @overload
+    async def execute_workflow_async(
+        self,
+        workflow_identifier: str,
+        *,
+        wait_for_result: Literal[True],
+        result_type: type[R],
+        **options: Unpack[StartOptions],
+    ) -> WorkflowExecutionSyncResponse[R]: ...
+
+    @overload
+    async def execute_workflow_async(
+        self,
+        workflow_identifier: str,
+        *,
+        wait_for_result: Literal[True],
+        result_type: Any = None,
+        **options: Unpack[StartOptions],
+    ) -> WorkflowExecutionSyncResponse: ...
+
+    @overload
+    async def execute_workflow_async(
+        self,
+        workflow_identifier: str,
+        *,
+        wait_for_result: bool,
+        result_type: Any = None,
+        **options: Unpack[StartOptions],
+    ) -> ExecuteResult: ...
 
     async def execute_workflow_async(
         self,
@@ -47,6 +82,7 @@ class AsyncWorkflows(AsyncCatalog):
         execution_id: str | Unset | None = UNSET,
         input: Any = UNSET,
         wait_for_result: bool = False,
+        result_type: Any = None,
         timeout_seconds: float | Unset | None = UNSET,
         custom_tracing_attributes: Mapping[str, str] | Unset | None = UNSET,
         force_new_trace: bool = False,
@@ -70,6 +106,10 @@ class AsyncWorkflows(AsyncCatalog):
             input: a dict, pydantic model, dataclass or any other JSON value.
             wait_for_result: True to hold the request until the execution has ended; the ``result``
                 of the returned object is then the workflow's result.
+            result_type: type of the result, with ``wait_for_result``: a pydantic model, a
+                dataclass, ``list[int]`` or anything else that pydantic can validate. The result is
+                validated, and taken out of the object ``{"result": …}`` in which the platform wraps
+                values that are no models. Default: the JSON value as it arrives.
             timeout_seconds: seconds the platform holds the request with ``wait_for_result``.
             custom_tracing_attributes: attributes for the execution's trace.
             force_new_trace: True to start a new trace instead of continuing the caller's.
@@ -88,9 +128,10 @@ class AsyncWorkflows(AsyncCatalog):
             WorkflowFailedError: with ``wait_for_result``, the execution ended without a result.
             WorkflowTimeoutError: with ``wait_for_result``, the execution is still running after
                 ``timeout_seconds``.
+            WorkflowResultError: the result does not fit ``result_type``; the error has its value.
             APIError, APIConnectionError: the platform returned an error, or sent no response.
         """
-        return await self._start_async(
+        started = await self._start_async(
             endpoints.EXECUTE_WORKFLOW,
             {"workflow_identifier": workflow_identifier},
             {
@@ -107,6 +148,46 @@ class AsyncWorkflows(AsyncCatalog):
             },
             options,
         )
+        return await with_typed_result_async(started, result_type) if wait_for_result else started
+
+    @overload
+    async def execute_workflow_registration_async(
+        self,
+        workflow_registration_id: str,
+        *,
+        wait_for_result: Literal[False] = False,
+        **options: Unpack[StartOptions],
+    ) -> WorkflowExecutionResponse: ...
+
+    @overload
+    async def execute_workflow_registration_async(
+        self,
+        workflow_registration_id: str,
+        *,
+        wait_for_result: Literal[True],
+        result_type: type[R],
+        **options: Unpack[StartOptions],
+    ) -> WorkflowExecutionSyncResponse[R]: ...
+
+    @overload
+    async def execute_workflow_registration_async(
+        self,
+        workflow_registration_id: str,
+        *,
+        wait_for_result: Literal[True],
+        result_type: Any = None,
+        **options: Unpack[StartOptions],
+    ) -> WorkflowExecutionSyncResponse: ...
+
+    @overload
+    async def execute_workflow_registration_async(
+        self,
+        workflow_registration_id: str,
+        *,
+        wait_for_result: bool,
+        result_type: Any = None,
+        **options: Unpack[StartOptions],
+    ) -> ExecuteResult: ...
 
     async def execute_workflow_registration_async(
         self,
@@ -115,6 +196,7 @@ class AsyncWorkflows(AsyncCatalog):
         execution_id: str | Unset | None = UNSET,
         input: Any = UNSET,
         wait_for_result: bool = False,
+        result_type: Any = None,
         timeout_seconds: float | Unset | None = UNSET,
         custom_tracing_attributes: Mapping[str, str] | Unset | None = UNSET,
         force_new_trace: bool = False,
@@ -135,7 +217,7 @@ class AsyncWorkflows(AsyncCatalog):
         Raises:
             MistralOffloadError: the errors of ``execute_workflow``.
         """
-        return await self._start_async(
+        started = await self._start_async(
             endpoints.EXECUTE_REGISTRATION,
             {"workflow_registration_id": workflow_registration_id},
             {
@@ -152,6 +234,43 @@ class AsyncWorkflows(AsyncCatalog):
             },
             options,
         )
+        return await with_typed_result_async(started, result_type) if wait_for_result else started
+
+    @overload
+    async def execute_workflow_and_wait_async(
+        self,
+        workflow_identifier: str,
+        input: Any = None,
+        execution_id: str | None = None,
+        deployment_name: str | None = None,
+        custom_tracing_attributes: Mapping[str, str] | None = None,
+        polling_interval: float | None = None,
+        max_attempts: int | None = None,
+        use_api_sync: bool = False,
+        timeout_seconds: float | None = None,
+        cancel_on_timeout: bool = False,
+        *,
+        result_type: type[R],
+        **options: Unpack[CallOptions],
+    ) -> R: ...
+
+    @overload
+    async def execute_workflow_and_wait_async(
+        self,
+        workflow_identifier: str,
+        input: Any = None,
+        execution_id: str | None = None,
+        deployment_name: str | None = None,
+        custom_tracing_attributes: Mapping[str, str] | None = None,
+        polling_interval: float | None = None,
+        max_attempts: int | None = None,
+        use_api_sync: bool = False,
+        timeout_seconds: float | None = None,
+        cancel_on_timeout: bool = False,
+        *,
+        result_type: Any = None,
+        **options: Unpack[CallOptions],
+    ) -> Any: ...
 
     async def execute_workflow_and_wait_async(
         self,
@@ -165,6 +284,8 @@ class AsyncWorkflows(AsyncCatalog):
         use_api_sync: bool = False,
         timeout_seconds: float | None = None,
         cancel_on_timeout: bool = False,
+        *,
+        result_type: Any = None,
         **options: Unpack[CallOptions],
     ) -> Any:
         """Start a workflow, wait for its end and return its result.
@@ -172,7 +293,7 @@ class AsyncWorkflows(AsyncCatalog):
         Example::
 
             text = await client.workflows.execute_workflow_and_wait_async(
-                "ocr", {"pages": pages}, timeout_seconds=600
+                "ocr", {"pages": pages}, timeout_seconds=600, result_type=str
             )
 
         Args:
@@ -189,12 +310,14 @@ class AsyncWorkflows(AsyncCatalog):
             timeout_seconds: total seconds to wait. Default: no limit.
             cancel_on_timeout: True to cancel the execution when ``timeout_seconds`` or
                 ``max_attempts`` is reached.
+            result_type: type of the result, as for ``execute_workflow``.
             options: `CallOptions` of every request, such as ``timeout_ms``.
 
         Raises:
             WorkflowFailedError: the execution ended without a result.
             WorkflowTimeoutError: the execution is still running after ``max_attempts`` or
                 ``timeout_seconds``.
+            WorkflowResultError: the result does not fit ``result_type``.
             MistralOffloadError: the other errors of ``execute_workflow``.
         """
         began = time.monotonic()
@@ -216,12 +339,12 @@ class AsyncWorkflows(AsyncCatalog):
         try:
             if use_api_sync:
                 execution = await self._start_async(endpoints.EXECUTE_WORKFLOW, path, body, options)
-                return execution.result
+                return (await with_typed_result_async(execution, result_type)).result
             start = AsyncHeldStart(self._http_async, path, body, options)
             polls = polling_interval is not None or max_attempts is not None
             started = await start.send_async(hold=not polls, limit=timeout_seconds)
             if started.ended is not None:
-                return started.ended.result
+                return (await with_typed_result_async(started.ended, result_type)).result
             ended = await self._poll_async(
                 started.execution_id,
                 options,
@@ -230,7 +353,7 @@ class AsyncWorkflows(AsyncCatalog):
                 timeout_seconds=timeout_seconds,
                 began=began,
             )
-            return ended.result
+            return (await with_typed_result_async(ended, result_type)).result
         except WorkflowTimeoutError as error:
             if cancel_on_timeout:
                 await self._http_async.call_async(
@@ -239,100 +362,6 @@ class AsyncWorkflows(AsyncCatalog):
                     options=options,
                 )
             raise
-
-    async def wait_for_workflow_completion_async(
-        self,
-        execution_id: str,
-        polling_interval: float | None = None,
-        max_attempts: int | None = None,
-        timeout_seconds: float | None = None,
-        **options: Unpack[CallOptions],
-    ) -> WorkflowExecutionResponse:
-        """Wait until an execution has ended and return it, with its result.
-
-        Example::
-
-            execution = await client.workflows.execute_workflow_async("ocr", input={"pages": 3})
-            ended = await client.workflows.wait_for_workflow_completion_async(
-                execution.execution_id, timeout_seconds=600
-            )
-            print(ended.result)
-
-        Args:
-            execution_id: id of the execution.
-            polling_interval: seconds between polls. Default: 0.1, growing to 5.
-            max_attempts: number of polls. Default: no limit.
-            timeout_seconds: total seconds to wait, plus up to 10 when the platform does not
-                respond. Default: no limit.
-            options: `CallOptions` of every poll, such as ``timeout_ms``.
-
-        Raises:
-            WorkflowFailedError: the execution ended without a result.
-            WorkflowTimeoutError: the execution is still running after ``max_attempts`` or
-                ``timeout_seconds``; call this method again to keep waiting.
-            APIError, APIConnectionError: the platform returned an error, or sent no response.
-        """
-        return await self._poll_async(
-            execution_id,
-            options,
-            interval=polling_interval,
-            max_attempts=max_attempts,
-            timeout_seconds=timeout_seconds,
-            began=time.monotonic(),
-        )
-
-    async def _poll_async(
-        self,
-        execution_id: str,
-        options: CallOptions,
-        *,
-        interval: float | None,
-        max_attempts: int | None,
-        timeout_seconds: float | None,
-        began: float,
-    ) -> WorkflowExecutionResponse:
-        """Read an execution until it has ended.
-
-        Args:
-            execution_id: id of the execution.
-            options: options of every poll.
-            interval: seconds between polls; None for growing ones.
-            max_attempts: number of polls; None for no limit.
-            timeout_seconds: total seconds to wait; None for no limit.
-            began: time of the monotonic clock at which they began.
-
-        Raises:
-            MistralOffloadError: the errors of ``wait_for_workflow_completion_async``.
-        """
-        deadline = None if timeout_seconds is None else began + timeout_seconds
-        pauses = poll_pauses(interval)
-        attempt = 0
-        poll_options = options
-        while True:
-            attempt += 1
-            if deadline is not None:  # bounds the wait also when the platform does not respond
-                left = max(deadline - time.monotonic(), _SHORTEST_POLL_SECONDS)
-                poll_options = self._http_async.limit_duration(
-                    endpoints.GET_EXECUTION, options, left
-                )
-            execution = await self._http_async.call_async(
-                endpoints.GET_EXECUTION,
-                {"execution_id": execution_id},
-                query={"include_search_keys": False},
-                options=poll_options,
-            )
-            if has_completed(execution):
-                return execution
-            if attempt == max_attempts:
-                polls = f"{attempt} poll" if attempt == 1 else f"{attempt} polls"
-                raise still_running_error(execution_id, f"after {polls}")
-            pause = next(pauses)
-            if deadline is not None:
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise still_running_error(execution_id, f"after {timeout_seconds:g} s")
-                pause = min(pause, left)
-            await _synchronization.sleep_async(pause)
 
     async def _start_async(
         self,

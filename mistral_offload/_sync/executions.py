@@ -1,13 +1,13 @@
 # Generated from mistral_offload/_async/executions.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 99c9f42aca72b32c
+# sha256 of the rest: 1caadad53a3cd325
 
 """``client.workflows.executions``: read, signal, query, update and stop executions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -23,34 +23,69 @@ from mistral_offload.api.models import (
     WorkflowExecutionResponse,
 )
 from mistral_offload.api.operation import Operation, with_decoding
+from mistral_offload.api.typed_results import (
+    with_typed_reply,
+    with_typed_result,
+)
 from mistral_offload.api.unset import UNSET, Unset
 
+R = TypeVar("R")
 T = TypeVar("T")
 
 
 class SyncExecutions(SyncExecutionStreams, SyncTraces):
     """Methods on an execution, by its id."""
 
+    @overload
     def get_workflow_execution(
         self,
         execution_id: str,
         *,
         include_search_keys: bool = False,
+        result_type: type[R],
+        **options: Unpack[CallOptions],
+    ) -> WorkflowExecutionResponse[R | None]: ...
+
+    @overload
+    def get_workflow_execution(
+        self,
+        execution_id: str,
+        *,
+        include_search_keys: bool = False,
+        result_type: Any = None,
+        **options: Unpack[CallOptions],
+    ) -> WorkflowExecutionResponse: ...
+
+    def get_workflow_execution(
+        self,
+        execution_id: str,
+        *,
+        include_search_keys: bool = False,
+        result_type: Any = None,
         **options: Unpack[CallOptions],
     ) -> WorkflowExecutionResponse:
         """Get an execution's status and, once it has completed, its result.
+
+        Args:
+            execution_id: id of the execution.
+            include_search_keys: True to get the execution's search keys as well.
+            result_type: type of the result, as for ``execute_workflow``. Before the execution has
+                completed, ``result`` is None.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
             APIError: the platform returned an error.
             PayloadError, StorageError: the result could not be decoded.
+            WorkflowResultError: the result does not fit ``result_type``.
         """
-        return self._http.call(
+        execution = self._http.call(
             endpoints.GET_EXECUTION,
             {"execution_id": execution_id},
             query={"include_search_keys": include_search_keys},
             options=options,
         )
+        return with_typed_result(execution, result_type)
 
     def signal_workflow_execution(
         self,
@@ -69,22 +104,77 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         """
         return self._invoke(endpoints.SIGNAL_EXECUTION, execution_id, name, input, options)
 
+    @overload
     def query_workflow_execution(
         self,
         execution_id: str,
         *,
         name: str,
         input: Any = UNSET,
+        result_type: type[R],
+        **options: Unpack[CallOptions],
+    ) -> QueryWorkflowResponse[R]: ...
+
+    @overload
+    def query_workflow_execution(
+        self,
+        execution_id: str,
+        *,
+        name: str,
+        input: Any = UNSET,
+        result_type: Any = None,
+        **options: Unpack[CallOptions],
+    ) -> QueryWorkflowResponse: ...
+
+    def query_workflow_execution(
+        self,
+        execution_id: str,
+        *,
+        name: str,
+        input: Any = UNSET,
+        result_type: Any = None,
         **options: Unpack[CallOptions],
     ) -> QueryWorkflowResponse:
         """Query an execution and return the result; large inputs and results are offloaded.
+
+        Args:
+            execution_id: id of the execution.
+            name: name of the handler.
+            input: any JSON value.
+            result_type: type of the result; see ``execute_workflow``. A handler's result is not
+                wrapped, so it is the value itself.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution.
             APIError: the platform returned an error, or the query has no handler.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
+            WorkflowResultError: the result does not fit ``result_type``.
         """
-        return self._invoke(endpoints.QUERY_EXECUTION, execution_id, name, input, options)
+        reply = self._invoke(endpoints.QUERY_EXECUTION, execution_id, name, input, options)
+        return with_typed_reply(reply, result_type, execution_id)
+
+    @overload
+    def update_workflow_execution(
+        self,
+        execution_id: str,
+        *,
+        name: str,
+        input: Any = UNSET,
+        result_type: type[R],
+        **options: Unpack[CallOptions],
+    ) -> UpdateWorkflowResponse[R]: ...
+
+    @overload
+    def update_workflow_execution(
+        self,
+        execution_id: str,
+        *,
+        name: str,
+        input: Any = UNSET,
+        result_type: Any = None,
+        **options: Unpack[CallOptions],
+    ) -> UpdateWorkflowResponse: ...
 
     def update_workflow_execution(
         self,
@@ -92,16 +182,27 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
         *,
         name: str,
         input: Any = UNSET,
+        result_type: Any = None,
         **options: Unpack[CallOptions],
     ) -> UpdateWorkflowResponse:
         """Send an update and wait for its result; large inputs and results are offloaded.
+
+        Args:
+            execution_id: id of the execution.
+            name: name of the handler.
+            input: any JSON value.
+            result_type: type of the result; see ``execute_workflow``. A handler's result is not
+                wrapped, so it is the value itself.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such execution, or it has ended.
             APIError: the platform returned an error, or the handler rejected the update.
             PayloadError, StorageError: the input or the result could not be encoded or decoded.
+            WorkflowResultError: the result does not fit ``result_type``.
         """
-        return self._invoke(endpoints.UPDATE_EXECUTION, execution_id, name, input, options)
+        reply = self._invoke(endpoints.UPDATE_EXECUTION, execution_id, name, input, options)
+        return with_typed_reply(reply, result_type, execution_id)
 
     def cancel_workflow_execution(
         self,

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: ad1cfdcddae19109
+# sha256 of the rest: c8c48c5a3f790a7c
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -59,7 +59,7 @@ _CONCURRENT_ENCODINGS = 4
 
 _MOST_REDIRECTS = 20
 
-_logger = logging.getLogger("mistral_offload")
+_logger = logging.getLogger("mistral_offload.client")
 
 
 def warn_of_retry(

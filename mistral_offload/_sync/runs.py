@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/runs.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 9232b168e2da3815
+# sha256 of the rest: f0141d51825f600a
 
 """``client.workflows.runs``: list and read runs of all workflows."""
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -23,6 +23,9 @@ from mistral_offload.api.models import (
     WorkflowExecutionWithoutResultResponse,
 )
 from mistral_offload.api.operation import with_decoding
+from mistral_offload.api.typed_results import with_typed_result
+
+R = TypeVar("R")
 
 
 class SyncRuns:
@@ -122,15 +125,35 @@ class SyncRuns:
                 yield run
             page = page.next()
 
-    def get_run(self, run_id: str, **options: Unpack[CallOptions]) -> WorkflowExecutionResponse:
+    @overload
+    def get_run(
+        self, run_id: str, *, result_type: type[R], **options: Unpack[CallOptions]
+    ) -> WorkflowExecutionResponse[R | None]: ...
+
+    @overload
+    def get_run(
+        self, run_id: str, *, result_type: Any = None, **options: Unpack[CallOptions]
+    ) -> WorkflowExecutionResponse: ...
+
+    def get_run(
+        self, run_id: str, *, result_type: Any = None, **options: Unpack[CallOptions]
+    ) -> WorkflowExecutionResponse:
         """Get a run's status and, once it has completed, its result.
+
+        Args:
+            run_id: id of the run.
+            result_type: type of the result, as for ``execute_workflow``. Before the run has
+                completed, ``result`` is None.
+            options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
             NotFoundError: there is no such run.
             APIError: the platform returned an error.
             PayloadError, StorageError: the result could not be decoded.
+            WorkflowResultError: the result does not fit ``result_type``.
         """
-        return self._http.call(endpoints.GET_RUN, {"run_id": run_id}, options=options)
+        run = self._http.call(endpoints.GET_RUN, {"run_id": run_id}, options=options)
+        return with_typed_result(run, result_type)
 
     def get_run_history(
         self, run_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/streams.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 0878d3ebc4ea1615
+# sha256 of the rest: 834d838a2369a3da
 
 """Streams of events and log records, read as they arrive."""
 
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 _NO_CONTENT = 204
 
-_logger = logging.getLogger("mistral_offload")
+_logger = logging.getLogger("mistral_offload.client")
 
 
 class SyncEventStream(Generic[T]):

@@ -47,7 +47,7 @@ def has_completed(execution: WorkflowExecutionResponse) -> bool:
         return False
     raise _failed_error(
         execution.execution_id,
-        _status_text(execution.status),
+        None if execution.status is None else execution.status.value,
         execution.model_extra or {},
         execution.result,
     )
@@ -122,7 +122,3 @@ def _failed_error(
         failure_type=kind,
         causes=tuple((cause.type, cause.message or "") for cause in failures[1:]),
     )
-
-
-def _status_text(status: ExecutionStatus | str | None) -> str | None:
-    return status.value if isinstance(status, ExecutionStatus) else status

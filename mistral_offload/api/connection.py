@@ -44,6 +44,12 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _KEY_VARIABLES = ("MISTRAL_API_KEY", "MISTRAL_SA_TOKEN_PATH")
 
+_URL_VARIABLE = "SERVER_URL"
+"""The name that workers read, also those of the official SDK."""
+
+_UNSET = "null"
+"""A value that workers take for none."""
+
 USER_AGENT = f"mistral-offload/{__version__} python/{platform.python_version()}"
 
 
@@ -81,7 +87,7 @@ class Connection:
         if api_key is not None and not callable(api_key):
             api_key = strip_credential(api_key, "api_key")
         self._api_key = api_key
-        self._server_url = _checked_server(server_url) if server_url else _named_server(server)
+        self._server_url = _base_url(server, server_url)
         self._timeout_ms = timeout_ms
         self._retries = retry_config
         self.namespace: FetchOnce[str] = FetchOnce(namespace)
@@ -222,18 +228,20 @@ def _checked_name(name: str) -> str:
     raise ConfigurationError(f"http_headers: {name!r} is not the name of a header")
 
 
-def _checked_server(url: str) -> str:
-    """Return the base URL of a platform without a slash at its end."""
-    check_url(
-        url,
-        "server_url",
-        remedy="pass credentials as api_key or in http_headers",
-    )
-    return url.strip().rstrip("/")
-
-
-def _named_server(name: str | None) -> str:
+def _base_url(server: str | None, server_url: str | None) -> str:
+    """Return the URL that is given, else that of the named server, the variable, or the default."""
+    if server_url:
+        return _checked_server(server_url)
+    url = None if server else os.environ.get(_URL_VARIABLE)
+    if url and url != _UNSET:
+        return _checked_server(url, _URL_VARIABLE)
     try:
-        return SERVERS[name or "global"]
+        return SERVERS[server or "global"]
     except KeyError:
-        raise ValueError(f"unknown server {name!r}: use one of {', '.join(SERVERS)}") from None
+        raise ValueError(f"unknown server {server!r}: use one of {', '.join(SERVERS)}") from None
+
+
+def _checked_server(url: str, setting: str = "server_url") -> str:
+    """Return the base URL of a platform without a slash at its end."""
+    check_url(url, setting, remedy="pass credentials as api_key or in http_headers")
+    return url.strip().rstrip("/")

@@ -15,7 +15,7 @@ _MOST_HELD = 20
 _GRACE_SECONDS = 10.0
 """Time in which the response to a held request is expected after the platform has to send it."""
 
-_logger = logging.getLogger("mistral_offload")
+_logger = logging.getLogger("mistral_offload.client")
 
 
 class HeldRequests:

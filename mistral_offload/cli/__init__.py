@@ -1,14 +1,21 @@
-"""The ``mistral-offload`` command."""
+"""The ``mistral-offload`` command.
+
+Little is imported before `main` runs, so that Ctrl-C in the first moments prints no traceback.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, NoReturn
 
-from mistral_offload.cli.interrupts import ended_by_interrupts
+from mistral_offload._lazy_names import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from mistral_offload.errors import MistralOffloadError
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
@@ -19,8 +26,13 @@ def main() -> None:
 
     With ``--json``, an error is also printed on stdout as a JSON document.
     """
-    with ended_by_interrupts():
-        _run()
+    try:
+        from mistral_offload.cli.interrupts import ended_by_interrupts
+
+        with ended_by_interrupts():
+            _run()
+    except KeyboardInterrupt:  # before the block, which handles it, was entered
+        os._exit(_INTERRUPTED)
 
 
 def _run() -> None:
@@ -34,7 +46,7 @@ def _run() -> None:
             raise
         _fail(MissingExtraError("the command line", "cli"), 2)
     try:
-        app()
+        app(prog_name="mistral-offload")
     except ConfigurationError as error:
         _fail(error, 2)
     except MistralOffloadError as error:

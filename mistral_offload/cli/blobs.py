@@ -223,7 +223,9 @@ def _render_usage(console: Console, report: UsageReport, top: int) -> None:
 
 def _print_usage(console: Console, heading: str, rows: list[tuple[str, Usage]]) -> None:
     now = datetime.now(timezone.utc)
-    table = Table(heading, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    # Folded, not cut: the beginnings of many ids are the same.
+    table.add_column(heading, overflow="fold")
     for column in ("blobs", "size", "oldest", "newest"):
         table.add_column(column, justify="right", no_wrap=True)
     for name, usage in rows:

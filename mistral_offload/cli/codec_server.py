@@ -19,7 +19,7 @@ from rich.console import Console
 from mistral_offload._credentials import read_credential, strip_credential
 from mistral_offload.cli.interrupts import end_by_itself
 from mistral_offload.cli.output import JsonOption, Output
-from mistral_offload.cli.settings import ConfigOption, load_settings
+from mistral_offload.cli.settings import ConfigOption, load_settings, parse_megabytes_option
 from mistral_offload.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -64,8 +64,14 @@ def codec_server(
         int, typer.Option(min=0, help="Show longer values as a preview with a link.")
     ] = 32 * 1024,
     link_seconds: Annotated[int, typer.Option(min=1, help="Lifetime of such a link.")] = 900,
-    largest_mb: Annotated[
-        int, typer.Option(min=1, help="The largest value to decode, in MB.")
+    largest_bytes: Annotated[
+        int,
+        typer.Option(
+            "--largest-mb",
+            parser=parse_megabytes_option,
+            metavar="SIZE",
+            help="The largest value to decode, in MB, or with a unit as in 64MiB.",
+        ),
     ] = 256,
     public_url: Annotated[
         str | None, typer.Option(help="Base URL of links, if a proxy is in front.")
@@ -93,7 +99,7 @@ def codec_server(
         namespaces=frozenset(namespace or ()),
         preview_bytes=preview_bytes,
         link_seconds=link_seconds,
-        max_decoded_bytes=largest_mb * 10**6,
+        max_decoded_bytes=largest_bytes,
         public_url=public_url,
     )
     encoder = load_settings(config).payload_encoder(

@@ -60,9 +60,16 @@ def dev(
 ) -> None:
     """Run the platform on this machine: Temporal and the REST API. For development only.
 
-    With --ui, payloads are decoded with the worker's variables, or --config; on this machine only.
+    Shows the steps of the start on stderr, then the addresses and variables on stdout. With --ui,
+    payloads are decoded with the worker's variables, or --config; on this machine only.
     Ctrl-C (SIGINT) and SIGTERM stop everything, with exit code 0.
     """
+    started = time.monotonic()
+
+    def show_step(text: str) -> None:
+        typer.echo(f"{time.monotonic() - started:5.1f} s  {text}", err=True)
+
+    show_step("loading the local platform")
     from mistral_offload.devserver import LocalPlatform
 
     end_by_itself()
@@ -84,7 +91,9 @@ def dev(
             log_level=log_level.value if log_level else "error",
             logs=sys.stderr.buffer if log_level else None,
             api_key=api_key,
+            on_step=show_step,
         ) as platform:
+            show_step("ready")
             _announce(platform, db)
             _run_until_interrupted(platform)
     except KeyboardInterrupt:
@@ -122,11 +131,9 @@ def _announce(platform: LocalPlatform, db: Path | None) -> None:
             "\nExposed to the network: the REST API for anyone with this key, Temporal for anyone.",
             style="bold red",
         )
-    console.print("\nA worker needs:\n")
+    console.print("\nWorkers, clients and commands need:\n")
     _print_exports(console, platform.environment())
-    console.print("\nA client needs the same variables, and the URL as an argument:", end=" ")
-    console.print('Mistral(server_url=os.environ["SERVER_URL"])\n', markup=False)
-    console.print("Press Ctrl-C to stop.")
+    console.print("\nPress Ctrl-C to stop.")
 
 
 def _print_exports(console: Console, environment: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from mistral_offload.cli.settings import (
     ConfigOption,
     WaitOption,
     load_settings,
+    parse_megabytes_option,
     parse_size_option,
     temporal_connection,
 )
@@ -71,8 +72,14 @@ def inspect(
     verify: Annotated[
         bool, typer.Option("--verify/--no-verify", help="Verify the digests of blobs.")
     ] = True,
-    largest_mb: Annotated[
-        int, typer.Option(min=1, help="Largest blob to read, stored and unpacked, in MB.")
+    largest_bytes: Annotated[
+        int,
+        typer.Option(
+            "--largest-mb",
+            parser=parse_megabytes_option,
+            metavar="SIZE",
+            help="Largest blob to read, stored and unpacked, in MB, or with a unit as in 64MiB.",
+        ),
     ] = 1_000,
     wait: WaitOption = None,
     config: ConfigOption = None,
@@ -113,7 +120,7 @@ def inspect(
     output = Output(as_json)
 
     async def make_report() -> Report:
-        inspector = Inspector(settings, verify=verify, largest_bytes=largest_mb * 10**6)
+        inspector = Inspector(settings, verify=verify, largest_bytes=largest_bytes)
         if not isinstance(parsed, ExecutionTarget):
             found = await _inspect_value(inspector, parsed)
             return ValueReport(found, window, _write(destination, found, window))

@@ -19,6 +19,8 @@ from mistral_offload.cli.json_output import write_json, write_json_list
 
 Row = TypeVar("Row")
 
+_PIPE_WIDTH = 100_000
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 
 
@@ -32,6 +34,8 @@ class Output:
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
         self._console = Console(highlight=False, soft_wrap=True)
+        if not self._console.is_terminal:  # no line is cut or folded for a program that reads it
+            self._console.width = _PIPE_WIDTH
 
     def show(self, document: Any, render: Callable[[Console], None]) -> None:
         """Print the result: ``document`` as JSON, or for people by calling ``render``."""

@@ -60,6 +60,16 @@ def parse_size_option(text: str | int) -> int:
     return size
 
 
+def parse_megabytes_option(text: str | int) -> int:
+    """Return the bytes of an option in MB: a number, which may be a fraction, or with a unit.
+
+    Raises:
+        typer.BadParameter: the text is no size, or 0.
+    """
+    given = str(text).strip()
+    return parse_size_option(given if given[-1:].isalpha() else f"{given}MB")
+
+
 def temporal_connection(settings: WorkerSettings, wait: float | None) -> Connection:
     """Connect to Temporal as `open_temporal_client` does, and wait for it as ``--wait`` says."""
     from mistral_offload.environment.temporal_client import (

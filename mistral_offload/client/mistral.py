@@ -43,8 +43,10 @@ class Mistral(AsyncMistral, SyncMistral):
     Args:
         api_key: the API key, or a function that returns it, called for every request. Default: the
             content of the file that ``MISTRAL_SA_TOKEN_PATH`` names, else ``MISTRAL_API_KEY``.
-        server: ``global`` (default), ``eu`` or ``us``.
-        server_url: base URL to use instead of ``server``, for example the local platform's.
+        server: ``global``, ``eu`` or ``us``.
+        server_url: base URL to use instead of ``server``, for example the local platform's. Without
+            either, that of the variable ``SERVER_URL``, which workers and commands read as well;
+            without this, the global server.
         namespace: namespace of the workflows. Default: fetched from the platform once, when first
             needed.
         timeout_ms: connect, read, write and pool timeout of a request in milliseconds; 300,000 by
@@ -93,6 +95,13 @@ class Mistral(AsyncMistral, SyncMistral):
         workflow_payload_encryption: PayloadEncryptionConfig | None = None,
         workflow_payload_compression: PayloadCompressionConfig | None = None,
     ) -> None:
+        sizes: dict[str, object] = {
+            "hold_seconds": hold_seconds,
+            "max_response_bytes": max_response_bytes,
+        }
+        for name, value in sizes.items():
+            if value is None:
+                raise ConfigurationError(f"{name} must not be None: leave it out for the default")
         _check_kinds(
             server_url=(server_url, str, "a text"),
             timeout_ms=(timeout_ms, (int, float), "a number of milliseconds"),

@@ -34,7 +34,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.payload.encoder import PayloadEncoder
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("mistral_offload.codec_server")
 
 
 def create_app(encoder: PayloadEncoder, options: CodecServerOptions) -> Starlette:

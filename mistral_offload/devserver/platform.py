@@ -7,6 +7,7 @@ import atexit
 import os
 import secrets
 import socket
+from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO
@@ -46,6 +47,7 @@ class LocalPlatform:
         logs: file for Temporal's output; without one, the output is shown only if the start fails.
         api_key: the key that requests must carry; by default, a new random one.
         time_skipping: see the property.
+        on_step: function that is called with a text before each step of the start.
 
     Raises:
         LocalPlatformError: the host has no address, the key cannot be sent in a header, or the
@@ -71,6 +73,7 @@ class LocalPlatform:
         logs: IO[bytes] | None = None,
         api_key: str | None = None,
         time_skipping: bool = False,
+        on_step: Callable[[str], None] | None = None,
     ) -> None:
         self.namespace = namespace
         self.api_key = _checked_key(api_key)
@@ -89,6 +92,7 @@ class LocalPlatform:
         )
         self.time_skipping = time_skipping
         self._ui = ui
+        self._on_step = on_step
         self._encoder = encoder or PayloadEncoder()
         self._servers: list[ServerThread] = []
         self._owner_pid = os.getpid()
@@ -132,7 +136,7 @@ class LocalPlatform:
         self._time_skipping = enabled
 
     def environment(self) -> dict[str, str]:
-        """Return the environment variables of a worker. A client reads only the key from them."""
+        """Return the environment variables of workers, clients and commands."""
         return {"SERVER_URL": self.server_url, "MISTRAL_API_KEY": self.api_key}
 
     def start(self) -> None:
@@ -156,8 +160,11 @@ class LocalPlatform:
                     ServerThread("the codec server", codec, self._make_codec_server)
                 )
                 self._temporal.ui_codec = f"http://{_LOOPBACK}:{codec.getsockname()[1]}"
+            self._announce("starting Temporal's server")
             self._temporal.start()
+            self._announce(f"Temporal accepts requests on {self.temporal_address}")
             for server in self._servers:
+                self._announce(f"starting {server.name}")
                 server.start()
         except BaseException:
             self.close()
@@ -193,6 +200,10 @@ class LocalPlatform:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def _announce(self, step: str) -> None:
+        if self._on_step is not None:
+            self._on_step(step)
 
     async def _make_rest_api(self, stopping: asyncio.Event) -> ASGIApp:
         client = await connect(self._temporal.address, self._temporal.namespace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -27,6 +27,7 @@ from mistral_offload.doctor.findings import (
     ok,
     warning,
 )
+from mistral_offload.doctor.pollers import Poller, describe_pollers, read_pollers
 from mistral_offload.environment.discovery import TemporalAddress, choose_address
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.environment.temporal_client import connect
@@ -156,7 +157,7 @@ class TemporalChecks:
 
     async def _task_queue(self) -> Verdict:
         queue = self._settings.task_queue
-        pollers: dict[str, int] = {}
+        pollers: dict[str, list[Poller]] = {}
         for name, kind in _KINDS.items():
             try:
                 response = await self._client.workflow_service.describe_task_queue(
@@ -169,16 +170,8 @@ class TemporalChecks:
                 )
             except RPCError as error:
                 return _refused("describe the task queue", error)
-            pollers[name] = len(response.pollers)
-        missing = [name for name, count in pollers.items() if not count]
-        if missing:
-            return warning(
-                f"no worker has polled task queue {queue!r} for {' or '.join(missing)} recently: "
-                "executions wait",
-                "start a worker, or fix DEPLOYMENT_NAME (or TEMPORAL_TASK_QUEUE)",
-            )
-        counts = ", ".join(f"{count} for {name}" for name, count in pollers.items())
-        return ok(f"task queue {queue!r} has workers: {counts}")
+            pollers[name] = read_pollers(response, datetime.now(timezone.utc))
+        return describe_pollers(queue, pollers)
 
     @property
     def _has_address(self) -> bool:

@@ -12,7 +12,7 @@ from mistral_offload.environment.platform_api import Platform, WhoAmIResponse
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import ConfigurationError
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("mistral_offload.worker")
 
 _DEFAULT_TARGET = "localhost:7233"
 _DEFAULT_NAMESPACE = "mistral-workflows"

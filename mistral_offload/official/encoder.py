@@ -22,7 +22,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.protection import protection
 from mistral_offload.storage.store import BlobStore
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("mistral_offload.official")
 
 _KNOWN_SECONDS = 300.0
 """Time for which a blob that was found or written is not written again.

@@ -23,7 +23,7 @@ from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.factory import open_cache
 from mistral_offload.storage.protection import ALWAYS, protection
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("mistral_offload.official")
 
 METHODS = ("offload_if_needed", "restore_if_needed")
 _refused: set[str] = set()

@@ -34,7 +34,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.factory import open_cache
 from mistral_offload.storage.memory import MemoryStore
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("mistral_offload.official")
 
 _ATTRIBUTE = "payload_encoder"
 _ENGINE = "_mistral_offload_payload_encoder"

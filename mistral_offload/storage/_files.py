@@ -7,7 +7,7 @@ import os
 import stat
 from typing import BinaryIO
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("mistral_offload.storage")
 
 _READ = (
     os.O_RDONLY

@@ -22,7 +22,7 @@ from mistral_offload._digests import sha256_hex
 from mistral_offload.limits import DEFAULT_CACHE_DIRECTORY_BYTES
 from mistral_offload.storage._files import open_regular, require_regular, warn_of_foreign_folder
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("mistral_offload.storage")
 
 _OUR_FOLDERS = re.compile(r"[0-9a-f]{2}")
 _OUR_FILES = re.compile(r"[0-9a-f]{64}|\.[0-9a-f]{16}-[0-9a-f]{16}")

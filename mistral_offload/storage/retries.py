@@ -16,7 +16,7 @@ from mistral_offload.errors import (
     MistralOffloadError,
     StorageUnavailableError,
 )
-from mistral_offload.storage import telemetry
+from mistral_offload.storage import telemetry, transfers
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -84,6 +84,7 @@ class RetryPolicy:
 
         def sleep(seconds: float) -> None:
             telemetry.count_retry(provider)
+            transfers.count_retry()
             self._interrupted.wait(seconds)
 
         def is_too_late(state: RetryCallState) -> bool:

@@ -7,7 +7,6 @@ own threads. A store has as many threads as connections, so neither waits for th
 from __future__ import annotations
 
 import contextvars
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import (
     AsyncIterator,
@@ -37,7 +36,7 @@ from mistral_offload.errors import (
     StoreClosedError,
 )
 from mistral_offload.limits import DEFAULT_STORAGE_CONNECTIONS
-from mistral_offload.storage import telemetry
+from mistral_offload.storage import telemetry, transfers
 from mistral_offload.storage.error_cause import sanitize_cause
 from mistral_offload.storage.executor import StoreExecutor
 from mistral_offload.storage.listing_guard import ListingGuard
@@ -45,8 +44,6 @@ from mistral_offload.storage.prefix import KeyPrefix
 from mistral_offload.storage.retries import RetryPolicy, requested_pause
 
 T = TypeVar("T")
-
-_logger = logging.getLogger("mistral_offload.storage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +122,7 @@ class BlobStore(StoreExecutor, ABC):
     ) -> None:
         super().__init__(container, connections)
         self._prefix = KeyPrefix(prefix)
+        self._place = f"{self.provider} {container}"
         extra = self.provider if self.provider in ("s3", "azure", "gcs") else "storage"
         self._retry_policy = RetryPolicy(retry_seconds, self._closing, extra=extra)
 
@@ -162,12 +160,20 @@ class BlobStore(StoreExecutor, ABC):
             StorageError: the blob could not be written; see the subclasses.
         """
         physical_key = self._prefix.join(key)
-        try:
+
+        def write() -> bool:
+            try:
+                return self._write(physical_key, data, sha256, overwrite)
+            except BlobCorruptedError:
+                pass
+            # The server received other bytes, perhaps changed in transit. If not, it fails again.
+            transfers.count_retry()
             return self._write(physical_key, data, sha256, overwrite)
-        except BlobCorruptedError:
-            pass
-        # The server received other bytes, perhaps changed in transit. If not, it fails again.
-        return self._write(physical_key, data, sha256, overwrite)
+
+        def describe(written: bool) -> str:
+            return f"{len(data)} bytes" if written else "already stored"
+
+        return transfers.logged("put", self._place, physical_key, write, describe)
 
     async def put_async(
         self, key: str, data: bytes, *, sha256: str | None = None, overwrite: bool = False
@@ -404,16 +410,17 @@ class BlobStore(StoreExecutor, ABC):
             del missing
 
     def _perform(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
-        """Make a request, with retries after transient faults and with telemetry."""
+        """Make a request, with retries after transient faults, with telemetry and a log line."""
+        attempt = partial(self._attempt, operation, key, request)
         with telemetry.operation(operation, self.provider, self._container, key):
-            return self._retry_policy.run(partial(self._attempt, operation, key, request))
+            run = partial(self._retry_policy.run, attempt)
+            return transfers.logged(operation, self._place, key, run, _describe)
 
     def _attempt(self, operation: str, key: str | None, request: Callable[[], T]) -> T:
         """Make one request as soon as a slot is free. Every request of every store passes here."""
         self._require_open(key)
         with self._slots:
             self._require_open(key)  # it may have been closed while waiting
-            _logger.debug("%s %s %s, key %s", operation, self.provider, self._container, key)
             try:
                 return request()
             except MistralOffloadError:
@@ -459,3 +466,8 @@ class BlobStore(StoreExecutor, ABC):
 
     def _with_logical_key(self, blob: BlobStat) -> BlobStat:
         return replace(blob, key=self._prefix.strip(blob.key))
+
+
+def _describe(result: object) -> str | None:
+    """Return the size of a blob that was read, for the log of transfers."""
+    return f"{len(result.data)} bytes" if isinstance(result, FetchedBlob) else None

@@ -55,7 +55,8 @@ from mistral_offload.fields.restoration import Restoring
 from mistral_offload.workflows import workflow
 from mistral_offload.workflows.activities import Activity
 from mistral_offload.workflows.activity_decorator import activity
-from mistral_offload.workflows.children import execute_workflow
+from mistral_offload.workflows.child_calls import execute_workflow
+from mistral_offload.workflows.children import ChildExecution, Workflow
 from mistral_offload.workflows.context import activity_heartbeat, get_execution_id
 from mistral_offload.workflows.local_activities import run_activities_locally
 from mistral_offload.workflows.worker import WorkerOptions, run_worker
@@ -65,6 +66,7 @@ __all__ = [
     "Activity",
     "ActivityError",
     "ApplicationError",
+    "ChildExecution",
     "ChildWorkflowError",
     "FieldInterceptor",
     "FieldOffloader",
@@ -75,6 +77,7 @@ __all__ = [
     "RetryPolicy",
     "WorkerOptions",
     "WorkerSettings",
+    "Workflow",
     "WorkflowError",
     "activity",
     "activity_heartbeat",

@@ -21,10 +21,11 @@ from temporalio.api.common.v1 import Payload
 from typing_extensions import NotRequired, Required, TypedDict
 
 from mistral_offload.errors import PayloadDecodeError
+from mistral_offload.payload.model_types import is_model, models_of
 from mistral_offload.payload.typed_reader import ValueReader
 from mistral_offload.temporal.converter import json_of
 from mistral_offload.workflows.schemas import json_schema
-from mistral_offload.workflows.signatures import FunctionSignature, is_model, models_of
+from mistral_offload.workflows.signatures import FunctionSignature
 
 _BLANKS = b" \t\r\n"
 _LONGEST_NULL = 16

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
 from datetime import timedelta
-from typing import Any, Generic, Literal, NoReturn, Protocol, TypeVar, overload
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, overload
 
 import temporalio.workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 
-from mistral_offload.errors import ConfigurationError
 from mistral_offload.temporal.converter import json_of
 from mistral_offload.workflows.arguments import take_whole
 from mistral_offload.workflows.definitions import definition_of
-from mistral_offload.workflows.direct_run import run_directly
 from mistral_offload.workflows.results import ResultMapping
 from mistral_offload.workflows.signatures import MISSING
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
-_OPTIONS = (
-    "result_type",
-    "execution_id",
-    "execution_timeout",
-    "retry_policy",
-    "task_queue",
-    "cancellation_type",
-)
-"""Options of `start_workflow` that are no members of the input, except the close policy."""
 
+class Workflow(Protocol[R_co]):
+    """A workflow with results of one type: a class whose entrypoint is called ``run``.
 
-class HasRun(Protocol[R_co]):
-    """A workflow class whose entrypoint is called ``run``; type checkers infer its result type."""
+    For annotations, as in ``def start(kind: type[Workflow[Document]])``; a workflow class need not
+    derive from it. Type checkers infer the type of a child's result from it. For an entrypoint of
+    another name they know none: pass ``result_type``.
+    """
 
     def run(self, *args: Any, **kwargs: Any) -> Coroutine[Any, Any, R_co]:
         """The entrypoint."""
@@ -88,10 +81,29 @@ class ChildExecution(Generic[R]):
 
 @overload
 async def start_workflow(
-    workflow: type[HasRun[R]],
+    workflow: type[Workflow[R]],
     input: Any = None,
     /,
     *,
+    execution_id: str | None = None,
+    execution_timeout: timedelta | None = None,
+    retry_policy: RetryPolicy | None = None,
+    task_queue: str | None = None,
+    parent_close_policy: ParentClosePolicy = ParentClosePolicy.TERMINATE,
+    cancellation_type: ChildWorkflowCancellationType = (
+        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
+    ),
+    **members: Any,
+) -> ChildExecution[R]: ...
+
+
+@overload
+async def start_workflow(
+    workflow: type | str,
+    input: Any = None,
+    /,
+    *,
+    result_type: type[R],
     execution_id: str | None = None,
     execution_timeout: timedelta | None = None,
     retry_policy: RetryPolicy | None = None,
@@ -189,136 +201,6 @@ async def start_workflow(
         cancellation_type=cancellation_type,
     )
     return ChildExecution(handle, result)
-
-
-@overload
-async def execute_workflow(
-    workflow: type[HasRun[R]],
-    input: Any = None,
-    /,
-    *,
-    wait: Literal[True] = True,
-    execution_id: str | None = None,
-    execution_timeout: timedelta | None = None,
-    retry_policy: RetryPolicy | None = None,
-    task_queue: str | None = None,
-    parent_close_policy: ParentClosePolicy | None = None,
-    cancellation_type: ChildWorkflowCancellationType = (
-        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
-    ),
-    **members: Any,
-) -> R: ...
-
-
-@overload
-async def execute_workflow(
-    workflow: type[HasRun[R]],
-    input: Any = None,
-    /,
-    *,
-    wait: Literal[False],
-    execution_id: str | None = None,
-    execution_timeout: timedelta | None = None,
-    retry_policy: RetryPolicy | None = None,
-    task_queue: str | None = None,
-    parent_close_policy: ParentClosePolicy | None = None,
-    cancellation_type: ChildWorkflowCancellationType = (
-        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
-    ),
-    **members: Any,
-) -> ChildExecution[R]: ...
-
-
-@overload
-async def execute_workflow(
-    workflow: type | str,
-    input: Any = None,
-    /,
-    *,
-    wait: bool = True,
-    result_type: Any = MISSING,
-    execution_id: str | None = None,
-    execution_timeout: timedelta | None = None,
-    retry_policy: RetryPolicy | None = None,
-    task_queue: str | None = None,
-    parent_close_policy: ParentClosePolicy | None = None,
-    cancellation_type: ChildWorkflowCancellationType = (
-        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
-    ),
-    **members: Any,
-) -> Any: ...
-
-
-@overload
-async def execute_workflow(
-    *,
-    workflow: type | str,
-    wait: bool = True,
-    result_type: Any = MISSING,
-    execution_id: str | None = None,
-    execution_timeout: timedelta | None = None,
-    retry_policy: RetryPolicy | None = None,
-    task_queue: str | None = None,
-    parent_close_policy: ParentClosePolicy | None = None,
-    cancellation_type: ChildWorkflowCancellationType = (
-        ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED
-    ),
-    **members: Any,
-) -> Any: ...
-
-
-async def execute_workflow(
-    workflow: Any = None,
-    input: Any = None,
-    /,
-    *,
-    wait: bool = True,
-    parent_close_policy: ParentClosePolicy | None = None,
-    **options: Any,
-) -> Any:
-    """Run a child workflow and return its result, or the running child with ``wait=False``.
-
-    Outside a workflow, the class runs in this process, without Temporal: nothing is stored, its
-    activities run in place, and the options have no effect. A workflow that sleeps, waits or starts
-    children of its own by `start_workflow` needs a worker.
-
-    Example::
-
-        words = await workflows.execute_workflow(Transcription, params=Recording(url=url))
-        child = await workflows.execute_workflow(Transcription, params=recording, wait=False)
-
-    Args:
-        workflow: a decorated class, or the name of a workflow. It can be passed by keyword.
-        input: the input, as for `start_workflow`; also ``params=``.
-        wait: False to return a `ChildExecution` as soon as the child has started; await it for the
-            result.
-        parent_close_policy: action on the child when this execution ends first. Default: with
-            ``wait=False`` the child continues (``ABANDON``), otherwise it is terminated.
-        options: the other options of `start_workflow`, and members of the input.
-
-    Raises:
-        TypeError: no workflow is given, or the input does not match the entrypoint's parameters.
-        temporalio.exceptions.ChildWorkflowError: the child failed, was cancelled or timed out.
-        PayloadDecodeError: its result does not match the entrypoint's return annotation.
-        ConfigurationError: outside a workflow, with ``wait=False`` or the name of a workflow.
-    """
-    if workflow is None:
-        workflow = options.pop("workflow", None)
-        if workflow is None:
-            raise TypeError("execute_workflow needs a workflow: its class, or its name")
-    if not temporalio.workflow.in_workflow():
-        if not wait:
-            raise ConfigurationError(
-                "execute_workflow with wait=False starts a child workflow, and only a workflow has "
-                "children: elsewhere, start it with Mistral().workflows.execute_workflow"
-            )
-        members = {name: value for name, value in options.items() if name not in _OPTIONS}
-        return await run_directly(workflow, input, members)
-    policy = ParentClosePolicy.TERMINATE if wait else ParentClosePolicy.ABANDON
-    child: ChildExecution[Any] = await start_workflow(
-        workflow, input, parent_close_policy=parent_close_policy or policy, **options
-    )
-    return await child if wait else child
 
 
 def continue_as_new(input: Any = None, /, **members: Any) -> NoReturn:

@@ -15,7 +15,7 @@ from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.workflows.definitions import Handler, WorkflowDefinition
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("mistral_offload.worker")
 
 _HEARTBEAT_SECONDS = 10.0
 _K8S_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")

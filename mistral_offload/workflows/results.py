@@ -15,9 +15,10 @@ from typing_extensions import TypedDict
 
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.payload.jsontext import load_json
+from mistral_offload.payload.model_types import is_model
 from mistral_offload.payload.typed_reader import ValueReader, describe_type
 from mistral_offload.workflows.schemas import json_schema
-from mistral_offload.workflows.signatures import MISSING, is_model
+from mistral_offload.workflows.signatures import MISSING
 
 _MEMBER = "result"
 

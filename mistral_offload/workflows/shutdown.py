@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-_logger = logging.getLogger(__name__)
+_logger = logging.getLogger("mistral_offload.worker")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 

@@ -23,10 +23,11 @@ from temporalio.workflow import (
     wait_condition,
 )
 
+from mistral_offload.workflows.child_calls import execute_workflow
 from mistral_offload.workflows.children import (
     ChildExecution,
+    Workflow,
     continue_as_new,
-    execute_workflow,
     start_workflow,
 )
 from mistral_offload.workflows.context import should_continue_as_new
@@ -43,6 +44,7 @@ __all__ = [
     "ChildExecution",
     "ChildWorkflowCancellationType",
     "ParentClosePolicy",
+    "Workflow",
     "all_handlers_finished",
     "continue_as_new",
     "define",

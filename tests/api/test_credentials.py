@@ -16,7 +16,7 @@ from mistral_offload import Mistral
 from mistral_offload.codecserver.options import CodecServerOptions
 from mistral_offload.config import PayloadEncryptionConfig
 from mistral_offload.environment.settings import WorkerSettings
-from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
+from mistral_offload.errors import ConfigurationError, NotFoundError, ServiceAccountTokenError
 from tests.servers.scripted import ScriptedServer
 
 SECRET = "sk-THE-SECRET"
@@ -35,7 +35,7 @@ STRAY = {
 
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MISTRAL_API_KEY", "MISTRAL_SA_TOKEN_PATH"):
+    for name in ("MISTRAL_API_KEY", "MISTRAL_SA_TOKEN_PATH", "SERVER_URL"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -210,6 +210,46 @@ def test_server_urls_that_cannot_be_used_are_refused_when_the_client_is_made(url
     assert Mistral("k", server_url=" http://127.0.0.1:9/ ") is not None
 
 
+@pytest.mark.parametrize(
+    ("variable", "arguments", "host"),
+    [
+        (" https://own.test/base/ ", {}, "own.test"),
+        ("https://own.test", {"server": "eu"}, "api.eu.mistral.ai"),
+        ("https://own.test", {"server_url": "https://given.test"}, "given.test"),
+        ("", {}, "api.mistral.ai"),
+        ("null", {}, "api.mistral.ai"),
+        (None, {}, "api.mistral.ai"),
+    ],
+)
+def test_the_url_of_the_environment(
+    variable: str | None,
+    arguments: dict[str, Any],
+    host: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv("SERVER_URL", variable)
+    sent: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(404, json={})
+
+    with httpx.Client(transport=httpx.MockTransport(respond)) as client:
+        mistral = Mistral("k", client=client, **arguments)
+        monkeypatch.setenv("SERVER_URL", "https://later.test")  # read when the client is made
+        with pytest.raises(NotFoundError):
+            mistral.workflows.executions.get_workflow_execution("e")
+    assert sent[0].url.host == host
+    if host == "own.test":
+        assert sent[0].url.path.startswith("/base/v1/")
+
+
+def test_a_url_of_the_environment_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVER_URL", f"https://user:{SECRET}@host")
+    assert "SERVER_URL must not contain" in refusal(lambda: Mistral("k"))
+
+
 def test_urls_of_other_settings() -> None:
     text = refusal(lambda: WorkerSettings(temporal_server_url=f"grpcs://u:{SECRET}@host:7233"))
     assert "TEMPORAL_SERVER_URL: must not contain a user name or a password" in text
@@ -243,7 +283,9 @@ def test_encryption_keys_and_codec_server_tokens() -> None:
         {"timeout_ms": float("nan")},
         {"retry_config": "none"},
         {"hold_seconds": "5"},
+        {"hold_seconds": None},
         {"max_response_bytes": b"1MB"},
+        {"max_response_bytes": None},
         {"client": httpx.AsyncClient()},
         {"async_client": httpx.Client()},
     ],

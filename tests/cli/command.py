@@ -61,6 +61,7 @@ class Dev:
             text=True,
             env={**os.environ, "COLUMNS": "40", **(environment or {})},
         )
+        self.steps: list[str] = []
         self.announcement = self._read_announcement()
         exports = re.findall(r"^export (\w+)=(\S+)$", self.announcement, re.MULTILINE)
         self.environment = dict(exports)
@@ -78,10 +79,11 @@ class Dev:
         return self.environment["MISTRAL_API_KEY"]
 
     def end(self, number: int) -> tuple[int, str, str]:
-        """Send a signal; return exit code, the rest of stdout, and stderr."""
+        """Send a signal; return exit code, the rest of stdout, and stderr without the steps."""
         self.process.send_signal(number)
         out, err = output_of(self.process)
-        return self.process.returncode, out, err
+        self.steps, rest = split_steps(err)
+        return self.process.returncode, out, rest
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +99,12 @@ class Dev:
                 return "".join(said)
         _, err = output_of(self.process)
         raise AssertionError(f"it has ended: {said} {err}")
+
+
+def split_steps(err: str) -> tuple[list[str], str]:
+    """Split the stderr of ``dev`` into the steps of its start, without times, and the rest."""
+    steps = re.findall(r"^ *[0-9.]+ s  (.+)\n", err, re.MULTILINE)
+    return steps, re.sub(r"(?m)^ *[0-9.]+ s  .+\n", "", err)
 
 
 def _after(mark: str, text: str) -> str:

@@ -351,6 +351,18 @@ async def test_du(place: Place, world: World) -> None:
     assert "largest 3 of 3" in ended.stdout
 
 
+async def test_du_does_not_make_ids_look_alike(
+    place: Place, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first half of an id that the platform makes is the same for all runs of a workflow."""
+    monkeypatch.setenv("COLUMNS", "80")
+    ids = ["ab" * 16 + digit * 32 for digit in "12"]
+    await world.put(world.payloads(ids[0], 1) | world.payloads(ids[1], 1))
+    ended = await run("du", "--config", place.config(world), "--executions")
+    lines = ended.stdout.splitlines()
+    assert sum(any(f"execution {each} " in line for line in lines) for each in ids) == 2
+
+
 # rm
 
 

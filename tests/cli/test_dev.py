@@ -11,7 +11,7 @@ import pytest
 from tests.bounds import output_of
 from tests.devserver.processes import assert_gone, listens, server_pid
 
-from .command import Dev, run_command
+from .command import Dev, run_command, split_steps
 
 pytestmark = pytest.mark.server  # it starts its own servers
 
@@ -38,6 +38,13 @@ def test_from_start_to_ctrl_c() -> None:
         assert whoami["namespace"] == "mistral-workflows"
         assert dev.environment["SERVER_URL"].startswith("http://127.0.0.1:")
         assert dev.end(signal.SIGINT) == (0, "", "")
+        assert dev.steps == [
+            "loading the local platform",
+            "starting Temporal's server",
+            f"Temporal accepts requests on {dev.temporal_address}",
+            "starting the REST API",
+            "ready",
+        ]
         assert_gone(dev.temporal_address, within=0.5)
 
 
@@ -117,7 +124,8 @@ def test_a_port_in_use(option: str) -> None:
         port = str(taken.getsockname()[1])
         ended = run_command("dev", option, port)
     assert (ended.returncode, ended.stdout) == (1, "")
-    (line,) = ended.stderr.splitlines()
+    _, problem = split_steps(ended.stderr)
+    (line,) = problem.splitlines()
     assert f"port {port}" in line
 
 

@@ -125,7 +125,12 @@ def test_threads_that_never_end_do_not_hold_a_command(waiting: str) -> None:
 
 
 def test_during_the_start() -> None:
-    modules = ["mistral_offload.cli.app", "typer", "mistral_offload.environment.settings"]
+    modules = [
+        "mistral_offload.cli.interrupts",
+        "mistral_offload.cli.app",
+        "typer",
+        "mistral_offload.environment.settings",
+    ]
     processes = [
         start(
             [*command_line()[:1], "-c", EARLY.format(module=module)],

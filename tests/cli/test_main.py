@@ -1,17 +1,20 @@
 """The command line as a whole."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import typer
 
 from mistral_offload.cli import main
-from mistral_offload.cli.settings import parse_size_option
+from mistral_offload.cli.app import app
+from mistral_offload.cli.settings import parse_megabytes_option, parse_size_option
 
-from .command import call_command, run_command
+from .command import call_command, run_command, split_steps
 
 
 def test_the_console_script_is_this_one() -> None:
@@ -29,6 +32,13 @@ def test_help_names_the_commands() -> None:
     ended = call_command("--help")
     assert ended.returncode == 0
     assert "dev" in ended.stdout
+    assert "--install-completion" in ended.stdout
+
+
+def test_shells_complete_commands() -> None:
+    shell = {"_MISTRAL_OFFLOAD_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    with patch.dict(os.environ, {**shell, "COMP_WORDS": "mistral-offload ins"}):
+        assert call_command().stdout.split() == ["inspect"]
 
 
 def test_an_unknown_command() -> None:
@@ -52,7 +62,8 @@ def test_a_package_that_is_not_installed(package: str, arguments: list[str], ext
     ended = run_command(*arguments, without=package)
     assert ended.returncode == 2
     assert ended.stdout == ""
-    (line,) = ended.stderr.splitlines()
+    _, problem = split_steps(ended.stderr)
+    (line,) = problem.splitlines()
     assert f'pip install "mistral-offload[{extra}]"' in line
 
 
@@ -73,6 +84,21 @@ def test_an_option_that_is_no_size(size: str) -> None:
 )
 def test_an_option_that_is_a_size(text: str | int, size: int) -> None:
     assert parse_size_option(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("256", 256_000_000), ("0.5", 500_000), ("1.5MB", 1_500_000), ("64MiB", 2**26), (1, 10**6)],
+)
+def test_an_option_in_megabytes(text: str | int, size: int) -> None:
+    assert parse_megabytes_option(text) == size
+
+
+def test_the_defaults_of_options_in_megabytes() -> None:
+    for command, default in (("inspect", 10**9), ("codec-server", 256 * 10**6)):
+        found = typer.main.get_command(app).commands[command]  # type: ignore[attr-defined]
+        with found.make_context(command, ["ref"] if command == "inspect" else []) as context:
+            assert context.params["largest_bytes"] == default
 
 
 def test_sizes_of_commands_have_units(tmp_path: Path) -> None:

@@ -30,9 +30,11 @@ RUN_ELSEWHERE: Mapping[str, str] = {
     "docs/activity-fields.md": "tests/fields/test_page.py",
     "docs/from-the-official-sdk.md": "tests/official/test_page.py",
     "docs/getting-started.md": "tests/docs/test_getting_started.py",
+    "docs/logging.md": "tests/test_logging_page.py",
     "docs/official-worker.md": "tests/official/test_page.py",
     "docs/plain-temporal.md": "tests/temporal/test_plain_page.py",
     "docs/reference/official.md": "tests/official/test_page.py",
+    "docs/testing.md": "tests/testing/test_fixtures.py",
 }
 
 CONFIGURATION = "import os\nfrom mistral_offload import *\n"

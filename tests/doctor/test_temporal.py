@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sysconfig
 import uuid
 from collections.abc import Iterator
@@ -39,7 +40,10 @@ async def test_healthy(local_platform: LocalPlatform, local_worker: WorkerProces
     assert set(outcomes(findings, "temporal.").values()) == {OK}
     assert local_platform.temporal_address in findings["platform.answer"].detail
     assert "kept for 1 day" in findings["temporal.namespace"].detail
-    assert "1 for workflows, 1 for activities" in findings["temporal.task_queue"].detail
+    assert re.search(
+        r"1 for workflows \(last poll \d+ s ago\), 1 for activities \(last poll \d+ s ago\)$",
+        findings["temporal.task_queue"].detail,
+    )
 
 
 async def test_no_worker(local_platform: LocalPlatform) -> None:

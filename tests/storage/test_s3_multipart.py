@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import threading
 import tracemalloc
@@ -63,6 +64,20 @@ def test_a_new_blob(proxied: S3Store, seaweed_proxy: CountingProxy) -> None:
     parts = [passed.fields for passed in seaweed_proxy.requests if passed.method == "PUT"]
     assert all("expect" not in fields for fields in parts)
     assert all(len(fields["x-amz-content-sha256"]) == 64 for fields in parts)
+
+
+def test_a_blob_in_parts_is_one_line_of_the_log(
+    proxied: S3Store, seaweed_proxy: CountingProxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "mistral_offload.storage.transfers")
+    proxied.put("warm", b"data")
+    caplog.clear()
+    seaweed_proxy.answer("PUT", 503, BUSY)
+    assert proxied.put("k", DATA) is True
+    (line,) = [each.getMessage() for each in caplog.records]
+    assert line.startswith(f"put s3 {proxied.container} …")
+    assert f"/k: {len(DATA)} bytes, " in line
+    assert line.endswith(" s, attempts: 2")
 
 
 def test_a_blob_that_is_there(proxied: S3Store, seaweed_proxy: CountingProxy) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 from typing_extensions import assert_type
 
 import mistral_offload.workflows as workflows
-from mistral_offload.workflows import workflow
-from mistral_offload.workflows.children import ChildExecution
+from mistral_offload.workflows import ChildExecution, workflow
 
 
 @workflows.activity
@@ -72,7 +71,7 @@ async def inside() -> None:
     assert_type(
         await workflows.execute_workflow(Undressed, name="x", wait=False), ChildExecution[int]
     )
-    assert_type(await workflows.execute_workflow(workflow=Undressed, params={"name": "x"}), Any)
+    assert_type(await workflows.execute_workflow(workflow=Undressed, params={"name": "x"}), int)
     answer: str = await workflow.execute_workflow("somewhere", {"name": "x"}, result_type=str)
     number: int = await workflow.execute_workflow(Dressed, name="x")
     del answer, number

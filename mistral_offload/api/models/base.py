@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from typing_extensions import Self
 
 from mistral_offload._deferred_models import DEFER_BUILD
 
@@ -33,7 +34,11 @@ class RequestModel(BaseModel):
 
 
 class ExecutionStatus(str, Enum):
-    """Status of an execution, in the platform's spelling."""
+    """Status of an execution, in the platform's spelling; ``str`` returns that.
+
+    The enumeration is open: a status of a newer platform becomes a value of this type, too, equal
+    to its text, but is not one of the members that iteration yields.
+    """
 
     RUNNING = "RUNNING"
     COMPLETED = "COMPLETED"
@@ -44,6 +49,17 @@ class ExecutionStatus(str, Enum):
     TIMED_OUT = "TIMED_OUT"
     RETRYING_AFTER_ERROR = "RETRYING_AFTER_ERROR"
 
+    def __str__(self) -> str:
+        return self.value
 
-KnownOrNewStatus = Annotated[ExecutionStatus | str, Field(union_mode="left_to_right")]
-"""A status; one that this version does not know stays a string."""
+    @classmethod
+    def _missing_(cls, value: object) -> Self | None:
+        if not isinstance(value, str):
+            return None
+        status = str.__new__(cls, value)
+        status._name_ = status._value_ = value
+        return status
+
+
+KnownOrNewStatus = ExecutionStatus
+"""Another name of `ExecutionStatus`, which holds statuses unknown to this version as well."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic
 
 from pydantic import Field
+from typing_extensions import TypeVar
 
-from mistral_offload.api.models.base import KnownOrNewStatus, ResponseModel
+from mistral_offload.api.models.base import ExecutionStatus, ResponseModel
+
+R = TypeVar("R", default=Any)
+"""Type of a result: that of ``result_type``, otherwise any JSON value."""
 
 
 class WorkflowExecutionWithoutResultResponse(ResponseModel):
@@ -16,7 +20,7 @@ class WorkflowExecutionWithoutResultResponse(ResponseModel):
     workflow_name: str
     execution_id: str
     root_execution_id: str
-    status: KnownOrNewStatus | None
+    status: ExecutionStatus | None
     start_time: datetime
     end_time: datetime | None
     workflow_id: str | None = None
@@ -27,19 +31,19 @@ class WorkflowExecutionWithoutResultResponse(ResponseModel):
     total_duration_ms: int | None = None
 
 
-class WorkflowExecutionResponse(WorkflowExecutionWithoutResultResponse):
+class WorkflowExecutionResponse(WorkflowExecutionWithoutResultResponse, Generic[R]):
     """An execution with its result; ``result`` is None until it has completed."""
 
-    result: Any
+    result: R
     search_keys: dict[str, str | None] | None = None
 
 
-class WorkflowExecutionSyncResponse(ResponseModel):
+class WorkflowExecutionSyncResponse(ResponseModel, Generic[R]):
     """Result of an execution started with ``wait_for_result``."""
 
     workflow_name: str
     execution_id: str
-    result: Any
+    result: R
 
 
 ExecuteWorkflowResponse = Annotated[
@@ -60,18 +64,18 @@ class SignalWorkflowResponse(ResponseModel):
     message: str = "Signal accepted"
 
 
-class QueryWorkflowResponse(ResponseModel):
+class QueryWorkflowResponse(ResponseModel, Generic[R]):
     """Result of a query."""
 
     query_name: str
-    result: Any
+    result: R
 
 
-class UpdateWorkflowResponse(ResponseModel):
+class UpdateWorkflowResponse(ResponseModel, Generic[R]):
     """Result of an update."""
 
     update_name: str
-    result: Any
+    result: R
 
 
 class BatchExecutionResult(ResponseModel):
