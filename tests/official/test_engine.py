@@ -111,7 +111,7 @@ class Lab:
             f"{self.platform.server_url}/v1/workflows/events/list",
             params={"workflow_exec_id": execution_id},
             headers={"authorization": f"Bearer {self.platform.api_key}"},
-            timeout=PATIENCE_SECONDS,
+            timeout=CHILD_SECONDS,
         )
         response.raise_for_status()
         return response.text
