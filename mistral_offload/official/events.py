@@ -240,8 +240,9 @@ def _payloads_of(event: Any) -> dict[str, Any]:
     """Return the attributes of an event that are values, and not encoded yet."""
     models = import_module("mistralai.workflows.protocol.v1.events")
     kinds = (models.JSONPayload, models.JSONPatchPayload)
-    names: dict[str, Any] = type(event.attributes).model_fields
-    found = {name: getattr(event.attributes, name) for name in names}
+    attributes: Any = event.attributes
+    names: dict[str, Any] = attributes.__class__.model_fields
+    found = {name: getattr(attributes, name) for name in names}
     return {
         name: value
         for name, value in found.items()
@@ -251,9 +252,10 @@ def _payloads_of(event: Any) -> dict[str, Any]:
 
 def _plain(payload: Any) -> Any:
     """Return the value of a payload; patches as dicts."""
-    if payload.type == "json" or not isinstance(payload.value, list):
-        return payload.value
-    return [patch.model_dump(mode="json") for patch in payload.value]
+    value: Any = payload.value
+    if payload.type == "json" or isinstance(value, str):
+        return value
+    return [patch.model_dump(mode="json") for patch in value]
 
 
 def _with_value(payload: Any, value: EventValue) -> Any:

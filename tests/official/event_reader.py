@@ -36,4 +36,4 @@ async def main() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(asyncio.wait_for(main(), 50))))
+    print(json.dumps(asyncio.run(asyncio.wait_for(main(), 110))))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.bounds import PATIENCE_SECONDS
+from tests.bounds import CHILD_SECONDS
 from tests.servers.process import free_ports
 from tests.servers.scripted import ScriptedServer
 from tests.servers.seaweed import Seaweed
@@ -85,7 +85,7 @@ def run(python: Path, script: str, task: object) -> Any:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=2 * PATIENCE_SECONDS,
+        timeout=CHILD_SECONDS,
     )
     assert ended.returncode == 0, ended.stderr[-4000:]
     return json.loads(ended.stdout)

@@ -14,7 +14,7 @@ from mistral_offload import Mistral
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.storage import open_store
-from tests.bounds import PATIENCE_SECONDS
+from tests.bounds import CHILD_SECONDS
 from tests.servers.azurite import Azurite
 from tests.servers.gcs import FakeGCS
 from tests.servers.worker import WorkerProcess
@@ -42,6 +42,7 @@ def check(
         official,
         script=HERE / "payload_worker.py",
         python=python,
+        timeout=CHILD_SECONDS,
         environment={"PYTHONPATH": str(ROOT), "MISTRAL_OFFLOAD_EVENTS": "reference", **variables},
     )
     text = uuid.uuid4().hex * 50_000
@@ -57,7 +58,7 @@ def check(
                 input={"text": text},
                 execution_id=execution_id,
                 deployment_name=worker.deployment,
-                timeout_seconds=PATIENCE_SECONDS,
+                timeout_seconds=CHILD_SECONDS,
             )
             listed = client.workflows.events.get_workflow_events(workflow_exec_id=execution_id)
         assert result == {"text": text}
@@ -82,7 +83,7 @@ def check(
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=CHILD_SECONDS,
     )
     assert ended.returncode == 0, ended.stderr[-4000:]
     read = json.loads(ended.stdout)
