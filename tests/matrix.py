@@ -146,7 +146,7 @@ def rows() -> Iterator[Row]:
         yield Row(
             f"{variable.lower().replace('_', ' ')} {version}",
             ALL,
-            ("tests/official/test_engine.py",),
+            ("tests/official/test_engine.py", "tests/official/test_events.py"),
             environment={variable: version},
         )
     yield Row(
@@ -154,6 +154,7 @@ def rows() -> Iterator[Row]:
         ALL,
         (
             "tests/official/test_engine.py::test_the_example",
+            "tests/official/test_providers.py",
             "tests/official/test_running_executions.py",
         ),
         environment={"OFFICIAL_SLOW": "1"},

@@ -4,9 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-# Numbers stay text: they are not used, and an integer may be longer than Python converts.
-_SCANNER = json.JSONDecoder(parse_int=str, parse_float=str)
+
+class Number(str):
+    """The text of a number; an integer may be longer than Python converts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """A value of a JSON text, parsed, and as it is in the text; numbers are `Number`."""
+
+    value: object
+    text: str
+
+
+_SCANNER = json.JSONDecoder(parse_int=Number, parse_float=Number)
 _SPACE = re.compile(r"[ \t\n\r]*")
 _STRING = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")')
 _WITHOUT_SPACE = str.maketrans("", "", " \t\n\r")
@@ -18,25 +32,20 @@ def split_members(text: str) -> dict[str, str]:
     Raises:
         ValueError: the text is not one JSON object.
     """
-    members: dict[str, str] = {}
-    at = _expect("{", text, 0)
-    if text[at : at + 1] == "}":
-        return _end(members, text, at)
-    while True:
-        if text[at : at + 1] != '"':
-            raise json.JSONDecodeError("Expecting property name in double quotes", text, at)
-        name, at = _scan(text, at)
-        start = _expect(":", text, at)
-        _, at = _scan(text, start)
-        members[str(name)] = text[start:at]
-        at = _skip(text, at)
-        if text[at : at + 1] == "}":
-            return _end(members, text, at)
-        at = _expect(",", text, at)
+    return {name: text[start:end] for name, _, start, end in _members(text)}
 
 
-def split_elements(text: str, *, most: int) -> list[str]:
-    """Split a JSON list into its elements, as they are in the text.
+def scan_members(text: str) -> dict[str, Scanned]:
+    """Split a JSON object into its members, and parse them in the same pass.
+
+    Raises:
+        ValueError: the text is not one JSON object.
+    """
+    return {name: Scanned(value, text[start:end]) for name, value, start, end in _members(text)}
+
+
+def scan_elements(text: str, *, most: int) -> list[Scanned]:
+    """Split a JSON list into its elements, and parse them in the same pass.
 
     Args:
         text: the list.
@@ -46,7 +55,7 @@ def split_elements(text: str, *, most: int) -> list[str]:
         ValueError: the text is not one JSON list.
         OverflowError: it has more elements than ``most``.
     """
-    elements: list[str] = []
+    elements: list[Scanned] = []
     at = _expect("[", text, 0)
     if text[at : at + 1] == "]":
         at += 1
@@ -55,8 +64,8 @@ def split_elements(text: str, *, most: int) -> list[str]:
             if len(elements) == most:
                 raise OverflowError(most)
             start = at
-            _, at = _scan(text, start)
-            elements.append(text[start:at])
+            value, at = _scan(text, start)
+            elements.append(Scanned(value, text[start:at]))
             at = _skip(text, at)
             if text[at : at + 1] == "]":
                 at += 1
@@ -66,6 +75,11 @@ def split_elements(text: str, *, most: int) -> list[str]:
     if at != len(text):
         raise json.JSONDecodeError("Extra data", text, at)
     return elements
+
+
+def on_one_line(text: str) -> str:
+    """Return JSON without line breaks, which can only be between its tokens."""
+    return compact(text) if "\n" in text or "\r" in text else text
 
 
 def compact(text: str) -> str:
@@ -85,6 +99,24 @@ def is_json(text: bytes) -> bool:
     return _skip(decoded, at) == len(decoded)
 
 
+def _members(text: str) -> Iterator[tuple[str, object, int, int]]:
+    """Yield name and value of each member of a JSON object, and the bounds of the value's text."""
+    at = _expect("{", text, 0)
+    if text[at : at + 1] == "}":
+        return _end(text, at)
+    while True:
+        if text[at : at + 1] != '"':
+            raise json.JSONDecodeError("Expecting property name in double quotes", text, at)
+        name, at = _scan(text, at)
+        start = _expect(":", text, at)
+        value, at = _scan(text, start)
+        yield str(name), value, start, at
+        at = _skip(text, at)
+        if text[at : at + 1] == "}":
+            return _end(text, at)
+        at = _expect(",", text, at)
+
+
 def _scan(text: str, at: int) -> tuple[object, int]:
     try:
         return _SCANNER.raw_decode(text, at)
@@ -99,11 +131,10 @@ def _expect(mark: str, text: str, at: int) -> int:
     return _skip(text, at + 1)
 
 
-def _end(members: dict[str, str], text: str, at: int) -> dict[str, str]:
+def _end(text: str, at: int) -> None:
     at = _skip(text, at + 1)
     if at != len(text):
         raise json.JSONDecodeError("Extra data", text, at)
-    return members
 
 
 def _skip(text: str, at: int) -> int:

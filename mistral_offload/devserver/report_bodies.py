@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Annotated
+from typing import Annotated, cast
 
 from pydantic import Field
 
-from mistral_offload.devserver.jsontext import compact, split_elements, split_members
+from mistral_offload.devserver.jsontext import Number, Scanned, on_one_line, scan_elements
 from mistral_offload.devserver.refusals import Refusal, invalid
 from mistral_offload.devserver.reported_events import EventReport
-from mistral_offload.devserver.request_bodies import Body, read_body, split_body
+from mistral_offload.devserver.request_bodies import Body, read_members, scan_body
 
 _MOST_EVENTS = 1000
 # Ids and types become lines of a stream.
@@ -80,33 +79,27 @@ def read_events(raw: bytes) -> list[EventReport]:
     Raises:
         Refusal: as `read_event`; also if there are too many events (413).
     """
-    text = _member(raw, "events")
+    text = _member(raw, "events").text
     try:
-        texts = split_elements(text, most=_MOST_EVENTS)
+        events = scan_elements(text, most=_MOST_EVENTS)
     except OverflowError:
         raise Refusal(413, f"more than {_MOST_EVENTS:,} events in one request") from None
     except ValueError as error:
         raise invalid(("body", "events"), "Input should be a valid list", "list_type") from error
-    return [_read(each) for each in texts]
+    return [_read(each) for each in events]
 
 
-def _member(raw: bytes, name: str) -> str:
-    text = split_body(raw).get(name)
-    if text is None:
+def _member(raw: bytes, name: str) -> Scanned:
+    member = scan_body(raw).get(name)
+    if member is None:
         raise invalid(("body", name), "Field required", "missing")
-    return text
+    return member
 
 
-def _read(text: str) -> EventReport:
-    members = split_body(text.encode())
-    try:
-        attributes = split_members(members.pop("attributes", ""))
-    except ValueError as error:
-        loc = ("body", "event", "attributes")
-        raise invalid(loc, "Input should be a valid dictionary", "dict_type") from error
-    known = {name: members[name] for name in _EventHead.model_fields if name in members}
-    rendered = ",".join(f"{json.dumps(name)}:{value}" for name, value in known.items())
-    head = read_body(_EventHead, f"{{{rendered}}}".encode())
+def _read(event: Scanned) -> EventReport:
+    members = _object(event.value, "event")
+    attributes = _object(members.get("attributes"), "event", "attributes")
+    head = read_members(_EventHead, {name: _converted(value) for name, value in members.items()})
     is_activity = head.event_type.startswith("ACTIVITY_")
     return EventReport(
         event_id=head.event_id,
@@ -119,11 +112,26 @@ def _read(text: str) -> EventReport:
         parent_execution_id=head.parent_workflow_exec_id,
         activity_name=_text(attributes.get("activity_name")) if is_activity else None,
         activity_id=_text(attributes.get("task_id")) if is_activity else None,
-        text=compact(text),
+        text=on_one_line(event.text),
     )
 
 
-def _text(value: str | None) -> str | None:
-    if value is None or not value.startswith('"'):
-        return None
-    return str(json.loads(value))
+def _object(value: object, *place: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        loc = ("body", *place)
+        raise invalid(loc, "Input should be a valid dictionary", "dict_type")
+    return cast("dict[str, object]", value)
+
+
+def _converted(value: object) -> object:
+    """Return a number as Python's; one that is no integer Python converts is a float."""
+    if not isinstance(value, Number):
+        return value
+    try:
+        return int(value)
+    except ValueError:
+        return float(value)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and not isinstance(value, Number) else None

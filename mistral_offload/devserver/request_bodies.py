@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from starlette.requests import Request
 
-from mistral_offload.devserver.jsontext import split_members
+from mistral_offload.devserver.jsontext import Scanned, scan_members, split_members
 from mistral_offload.devserver.refusals import Refusal, invalid
 from mistral_offload.devserver.workflow_inputs import Envelope
 from mistral_offload.limits import MIB
@@ -200,6 +200,18 @@ def read_body(model: type[BodyT], raw: bytes) -> BodyT:
         raise _refusal("body", error) from error
 
 
+def read_members(model: type[BodyT], members: Mapping[str, object]) -> BodyT:
+    """Validate the parsed members of a body, or of a part of it.
+
+    Raises:
+        Refusal: a member is missing or has the wrong type (422).
+    """
+    try:
+        return model.model_validate(members)
+    except ValidationError as error:
+        raise _refusal("body", error) from error
+
+
 def read_body_with_input(model: type[BodyT], raw: bytes) -> tuple[BodyT, str | None]:
     """Parse a body, and return it with the JSON text of its ``input``; None if absent or null.
 
@@ -218,8 +230,21 @@ def split_body(raw: bytes) -> dict[str, str]:
     Raises:
         Refusal: the body is not one JSON object (422).
     """
+    return _decoded(split_members, raw)
+
+
+def scan_body(raw: bytes) -> dict[str, Scanned]:
+    """Split a body into its members, and parse them.
+
+    Raises:
+        Refusal: the body is not one JSON object (422).
+    """
+    return _decoded(scan_members, raw)
+
+
+def _decoded(read: Callable[[str], T], raw: bytes) -> T:
     try:
-        return split_members(raw.decode())
+        return read(raw.decode())
     except UnicodeDecodeError as error:
         raise invalid(("body",), f"not UTF-8: {error.reason}", "json_invalid") from error
     except json.JSONDecodeError as error:

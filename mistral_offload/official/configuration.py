@@ -29,6 +29,7 @@ PREFIX = "MISTRAL_OFFLOAD_"
 SWITCH = "MISTRAL_OFFLOAD_OFFICIAL"
 ENCRYPT_BLOBS = "MISTRAL_OFFLOAD_ENCRYPT_BLOBS"
 ALLOW_OTHER_NAMESPACES = "MISTRAL_OFFLOAD_ALLOW_OTHER_NAMESPACES"
+EVENTS = "MISTRAL_OFFLOAD_EVENTS"
 MAX_DECOMPRESSED_BYTES = "MISTRAL_OFFLOAD_MAX_DECOMPRESSED_BYTES"
 
 _OFFICIAL_FIELDS = frozenset(
@@ -47,11 +48,11 @@ _OFFICIAL_FIELDS = frozenset(
     }
 )
 _OWN_FIELDS = frozenset(BlobStorageConfig.model_fields) - _OFFICIAL_FIELDS - {"path"}
-# Read elsewhere: by `mistral-offload codec-server`, and for the events of workers.
-_FOREIGN = frozenset({"MISTRAL_OFFLOAD_CODEC_TOKEN", "MISTRAL_OFFLOAD_EVENTS"})
+# Read elsewhere, by `mistral-offload codec-server`.
+_FOREIGN = frozenset({"MISTRAL_OFFLOAD_CODEC_TOKEN"})
 _KNOWN = (
     _FOREIGN
-    | {SWITCH, ENCRYPT_BLOBS, ALLOW_OTHER_NAMESPACES, MAX_DECOMPRESSED_BYTES}
+    | {SWITCH, ENCRYPT_BLOBS, ALLOW_OTHER_NAMESPACES, EVENTS, MAX_DECOMPRESSED_BYTES}
     | {f"{PREFIX}{name.upper()}" for name in _OWN_FIELDS}
 )
 _PACKAGES = {"s3": "boto3", "azure": "azure.storage.blob", "gcs": "google.cloud.storage"}

@@ -17,14 +17,14 @@ from mistral_offload.errors import ConfigurationError, MistralOffloadError
 from mistral_offload.official.configuration import compression_of, encryption_of, offloading_of
 from mistral_offload.official.failures import official_error
 from mistral_offload.payload.context import PayloadContext
-from mistral_offload.payload.encoded_payload import EncodedPayload, parse_options
+from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption, parse_options
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.protection import protection
 from mistral_offload.storage.store import BlobStore
 
 logger = logging.getLogger("mistral_offload.official")
 
-_KNOWN_SECONDS = 300.0
+KNOWN_SECONDS = 300.0
 """Time for which a blob that was found or written is not written again.
 
 The official codec does not know when a run began, from which on its blobs are protected. A blob
@@ -86,7 +86,7 @@ class EngineEncoder:
             return done
         offload = False if not allow_offloading else (True if force_offload else None)
         try:
-            with protection(time.monotonic() - _KNOWN_SECONDS):
+            with protection(time.monotonic() - KNOWN_SECONDS):
                 payload = await encoder.encode_async(
                     data.encode() if isinstance(data, str) else data,
                     None if context is None else _owner_of(context),
@@ -94,8 +94,7 @@ class EngineEncoder:
                 )
         except MistralOffloadError as error:
             raise official_error(error) from error
-        known = _options()
-        return payload.data, [known(option.value) for option in payload.options]
+        return payload.data, [option_of(option) for option in payload.options]
 
     async def decode_payload_content(self, data: bytes, encoding_options: Sequence[Any]) -> bytes:
         """Decode a payload; see the official method."""
@@ -189,6 +188,11 @@ def _build(source: tuple[Any, ...], store: BlobStore | None) -> PayloadEncoder:
 
 def _owner_of(context: Any) -> PayloadContext:
     return PayloadContext(context.namespace, context.execution_id)
+
+
+def option_of(option: EncodingOption) -> Any:
+    """Return an encoding option as the official SDK's class."""
+    return _options()(option.value)
 
 
 @cache

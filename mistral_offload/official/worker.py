@@ -29,6 +29,7 @@ from mistral_offload.official.configuration import (
     require_packages,
 )
 from mistral_offload.official.encoder import EngineEncoder, with_engine
+from mistral_offload.official.events import replace_encoding_async, wants_references
 from mistral_offload.official.fields import describe_fields, replace_methods, restore_methods
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.factory import open_cache
@@ -95,7 +96,7 @@ def _install() -> bool:
     codec_class = _codec_class()
     if isinstance(codec_class.__dict__.get(_ATTRIBUTE), PayloadEncoderSeam):
         return True
-    description = _describe_worker()
+    engine, description = _open_worker()
     setattr(codec_class, _ATTRIBUTE, PayloadEncoderSeam())
     try:
         replace_methods()
@@ -111,7 +112,27 @@ def _install() -> bool:
         *(_installed(name) for name in ("mistralai-workflows", "mistralai", "temporalio")),
         description,
     )
+    _install_references(engine)
     return True
+
+
+def _install_references(engine: PayloadEncoder) -> None:
+    """Let events carry references if that is switched on; never raises.
+
+    Logs a WARNING with the reason if they cannot, and the official worker posts values whole.
+    """
+    try:
+        if not wants_references():
+            return
+        _run(replace_encoding_async(engine, _worker_namespace))
+    except Exception as error:
+        logger.warning(
+            "mistral-offload %s: events of this worker carry values, not references: %s",
+            __version__,
+            error if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}",
+        )
+        return
+    logger.info("mistral-offload %s: events of this worker carry references", __version__)
 
 
 def _codec_class() -> Any:
@@ -130,8 +151,11 @@ def _worker_config() -> Any:
     return import_module("mistralai.workflows.core.config.config").config
 
 
-def _describe_worker() -> str:
-    """Open the stores of this worker's configuration, and return it as text without secrets.
+def _open_worker() -> tuple[PayloadEncoder, str]:
+    """Open the stores of this worker's configuration.
+
+    Returns:
+        The engine of its payloads, and the configuration as text without secrets.
 
     Raises:
         ConfigurationError: the configuration cannot be used.
@@ -149,7 +173,7 @@ def _describe_worker() -> str:
         # Old versions have no compression.
         compression=compression_of(getattr(worker, "temporal_payload_compression", None)),
     )
-    return f"{engine.description}; activity fields: {describe_fields(fields_config)}"
+    return engine, f"{engine.description}; activity fields: {describe_fields(fields_config)}"
 
 
 async def _try_codec(codec_class: Any) -> None:

@@ -94,6 +94,10 @@ class EventValueEncoder:
         """
         return self._stored_bytes
 
+    def is_large(self, text: bytes | HeldText, context: BlobContext | None) -> bool:
+        """Return True if a value with this JSON text is to be stored."""
+        return self._floor is not None and context is not None and size_of(text) >= self._floor
+
     def encode(self, value: object, context: BlobContext | None) -> EventValue:
         """Make the value of an event from a Python value.
 
@@ -118,7 +122,7 @@ class EventValueEncoder:
         self, text: bytes | HeldText, context: BlobContext | None, *, kind: ValueType = "json"
     ) -> EventValue:
         """Make the value of an event from its JSON text; see `encode`."""
-        large = self._is_large(text, context)
+        large = self.is_large(text, context)
         payload = self._encoder.encode(
             text, context, offload=None if large else False, floor=self._floor
         )
@@ -128,7 +132,7 @@ class EventValueEncoder:
         self, text: bytes | HeldText, context: BlobContext | None, *, kind: ValueType = "json"
     ) -> EventValue:
         """Async form of `encode_text`; larger work runs in threads."""
-        large = self._is_large(text, context)
+        large = self.is_large(text, context)
         payload = await self._encoder.encode_async(
             text, context, offload=None if large else False, floor=self._floor
         )
@@ -178,9 +182,6 @@ class EventValueEncoder:
         if sealed is None:
             return None
         return EventValue(dump_json(sealed), (EncodingOption.ENCRYPTED_PARTIAL,), "json_patch")
-
-    def _is_large(self, text: bytes | HeldText, context: BlobContext | None) -> bool:
-        return self._floor is not None and context is not None and size_of(text) >= self._floor
 
     def _finish(
         self, payload: EncodedPayload, text: bytes | HeldText, kind: ValueType

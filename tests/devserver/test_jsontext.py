@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mistral_offload.devserver.jsontext import compact, is_json, split_members
+from mistral_offload.devserver.jsontext import (
+    Number,
+    Scanned,
+    compact,
+    is_json,
+    on_one_line,
+    scan_elements,
+    scan_members,
+    split_members,
+)
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -54,3 +63,18 @@ def test_texts_that_are_no_object(text: str) -> None:
 @pytest.mark.parametrize("text", [b"", b"{", b"1 2", b"\xff", b"nul", b"[" * 100_000])
 def test_bytes_that_are_no_json(text: bytes) -> None:
     assert not is_json(text)
+
+
+def test_members_are_parsed_in_the_same_pass() -> None:
+    members = scan_members('{ "a": [1.50, {"b": "\\u00e9"}] , "c": 12345678901234567890 }')
+    assert members["a"] == Scanned(["1.50", {"b": "é"}], '[1.50, {"b": "\\u00e9"}]')
+    assert members["c"] == Scanned("12345678901234567890", "12345678901234567890")
+    assert type(members["c"].value) is Number
+    assert scan_elements("[ 1, [2] ]", most=2) == [Scanned("1", "1"), Scanned(["2"], "[2]")]
+    with pytest.raises(OverflowError):
+        scan_elements("[1,2,3]", most=2)
+
+
+def test_only_text_on_several_lines_is_compacted() -> None:
+    assert on_one_line('{"a": "b  c"}') == '{"a": "b  c"}'
+    assert on_one_line('{"a":\r\n "b  c"}') == '{"a":"b  c"}'

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.official.environments import CLIENT, PLUGIN, WORKER
+from tests.official.environments import CLIENT, PLUGIN, PROVIDERS, WORKER
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,12 @@ def worker_python() -> Path:
 def plugin_python() -> Path:
     """An interpreter with the official worker and ``mistral-offload-official``."""
     return PLUGIN.python()
+
+
+@pytest.fixture(scope="session")
+def providers_python() -> Path:
+    """The same with the packages for Azure and Google."""
+    return PROVIDERS.python()
 
 
 @pytest.fixture(scope="session")

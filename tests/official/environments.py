@@ -99,6 +99,20 @@ WORKER = OfficialEnvironment(
 )
 # The same worker with the plugin.
 PLUGIN = OfficialEnvironment("plugin", base=WORKER, project=ROOT / "official_plugin")
+# The same with the packages of its extras [azure] and [gcs], and those of the official ones.
+PROVIDERS = OfficialEnvironment(
+    "providers",
+    (
+        f"mistralai-workflows[azure,gcs]=={WORKER_VERSION}",
+        "azure-storage-blob>=12.22",
+        "azure-identity>=1.17",
+        "google-cloud-storage>=2.0",
+        "google-auth[requests]>=2.26",
+        "google-crc32c>=1.5",
+        "temporalio<1.30",
+    ),
+    base=PLUGIN,
+)
 CLIENT = OfficialEnvironment(
     "client",
     (

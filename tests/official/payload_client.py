@@ -1,7 +1,8 @@
 """Runs workflows of ``payload_worker.py`` with the official client; prints what came back as JSON.
 
-Argument: JSON with ``deployment``, ``encoding`` (an official ``WorkflowEncodingConfig``) and
-``runs``, a list of ``[engine, workflow, input]``; engines are "official", "ours" and "ours-sync".
+Argument: JSON with ``deployment``, ``encoding`` (an official ``WorkflowEncodingConfig``),
+``runs``, a list of ``[engine, workflow, input]``, and ``events``, True to read the events as well;
+engines are "official", "ours" and "ours-sync".
 A text of the form "8 MB" in an input stands for so many characters.
 """
 
@@ -25,7 +26,7 @@ def enlarged(value: Any) -> Any:
         return {name: enlarged(item) for name, item in value.items()}
     if isinstance(value, str) and value.endswith(" MB"):
         line = "mistral-offload é\n"
-        size = int(value.removesuffix(" MB")) * 1_000_000
+        size = int(float(value.removesuffix(" MB")) * 1_000_000)
         return (line * (size // len(line) + 1))[:size]
     return value
 
@@ -34,13 +35,17 @@ def shown(value: Any) -> Any:
     """Return a result with digests in place of large texts."""
     if isinstance(value, dict):
         return {name: shown(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [shown(item) for item in value]
     if isinstance(value, str) and len(value) > 1000:
         return hashlib.sha256(value.encode()).hexdigest()
     return value
 
 
 async def run(client: Mistral, deployment: str, workflow: str, given: Any) -> Any:
-    """Run a workflow to its end."""
+    """Run a workflow to its end; "scheduled large-echo" is run by a schedule."""
+    if workflow.startswith("scheduled "):
+        return await run_scheduled(client, deployment, workflow.split()[1], given)
     execution_id = uuid.uuid4().hex
     sent = enlarged(given)
     await client.workflows.execute_workflow_async(
@@ -62,12 +67,63 @@ async def run(client: Mistral, deployment: str, workflow: str, given: Any) -> An
             execution_id=execution_id, name="ask", input=sent
         )
         told |= {"queried": shown(query.result), "updated": shown(update.result)}
-    while True:
-        state = await executions.get_workflow_execution_async(execution_id=execution_id)
-        if state.status != "RUNNING":
-            break
-        await asyncio.sleep(0.1)
+    state = await ended(client, execution_id)
     return {**told, "status": state.status, "result": shown(state.result)}
+
+
+async def run_scheduled(client: Mistral, deployment: str, workflow: str, given: Any) -> Any:
+    """Let a schedule run a workflow, and wait for its end."""
+    schedules = client.workflows.schedules
+    sent = enlarged(given)
+    schedule_id = uuid.uuid4().hex
+    await schedules.schedule_workflow_async(
+        schedule={"input": sent, "schedule_id": schedule_id, "cron_expressions": ["0 0 1 1 *"]},
+        workflow_identifier=workflow,
+        deployment_name=deployment,
+    )
+    await schedules.trigger_schedule_async(schedule_id=schedule_id)
+    recent: list[Any] = []
+    while not recent:
+        recent = (await schedules.get_schedule_async(schedule_id=schedule_id)).recent_executions
+    await schedules.unschedule_workflow_async(schedule_id=schedule_id)
+    state = await ended(client, recent[0].execution_id)
+    return {
+        "execution_id": recent[0].execution_id,
+        "sent": shown(sent),
+        "status": state.status,
+        "result": shown(state.result),
+    }
+
+
+async def ended(client: Mistral, execution_id: str) -> Any:
+    """Wait for the end of an execution."""
+    while True:
+        state = await client.workflows.executions.get_workflow_execution_async(
+            execution_id=execution_id
+        )
+        if state.status != "RUNNING":
+            return state
+        await asyncio.sleep(0.1)
+
+
+async def events(client: Mistral, execution_id: str) -> dict[str, Any]:
+    """Return the values of an execution's events, from its stream and from the list."""
+    stream = await client.workflows.executions.stream_async(execution_id=execution_id)
+    async with stream:
+        frames = [frame.data.data async for frame in stream]
+    page = await client.workflows.events.get_workflow_events_async(workflow_exec_id=execution_id)
+    return {
+        "frames": [values_of(event) for event in frames],
+        "events": [values_of(event) for event in page.events],
+    }
+
+
+def values_of(event: Any) -> tuple[str, Any]:
+    """Return the type of an event with its activity, and its value."""
+    attributes = json.loads(event.attributes.model_dump_json())
+    payload = attributes.get("input") or attributes.get("result")
+    name = attributes.get("activity_name", "")
+    return f"{event.event_type} {name}".rstrip(), shown(payload["value"])
 
 
 def run_sync(client: Mistral, deployment: str, workflow: str, given: Any) -> Any:
@@ -87,8 +143,10 @@ def connect() -> Mistral:
     return Mistral(api_key=os.environ["MISTRAL_API_KEY"], server_url=os.environ["SERVER_URL"])
 
 
-async def run_with(engine: str, config: WorkflowEncodingConfig, *given: Any) -> Any:
-    """Run a workflow with one of the async engines."""
+async def run_with(
+    engine: str, config: WorkflowEncodingConfig, *given: Any, with_events: bool
+) -> Any:
+    """Run a workflow with one of the async engines, and read its events."""
     async with connect() as client:
         if engine == "official":
             await configure_workflow_encoding(config, client=client)
@@ -96,7 +154,10 @@ async def run_with(engine: str, config: WorkflowEncodingConfig, *given: Any) -> 
             from mistral_offload.official import configure_async
 
             await configure_async(client, config)
-        return await run(client, *given)
+        done = await run(client, *given)
+        if with_events:
+            done |= await events(client, done["execution_id"])
+        return done
 
 
 def run_sync_with(config: WorkflowEncodingConfig, *given: Any) -> Any:
@@ -117,7 +178,7 @@ def main() -> list[Any]:
         if engine == "ours-sync":
             results.append(run_sync_with(config, task["deployment"], *given))
         else:
-            work = run_with(engine, config, task["deployment"], *given)
+            work = run_with(engine, config, task["deployment"], *given, with_events=task["events"])
             results.append(asyncio.run(asyncio.wait_for(work, PATIENCE_SECONDS)))
     return results
 

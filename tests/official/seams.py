@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from mistralai.extra.workflows.encoding.payload_encoder import PayloadEncoder
+from mistralai.workflows.core._events import event_context
 from mistralai.workflows.core.config.config import PayloadOffloadingConfig, config
 from mistralai.workflows.core.encoding.fields_offloader import (
     FieldsOffloader,
@@ -24,9 +25,11 @@ from mistralai.workflows.core.temporal import payload_codec
 from mistralai.workflows.plugins._discovery import collect_plugin_interceptors
 
 from mistral_offload.official.encoder import EngineEncoder
+from mistral_offload.official.events import EventReferences, restore_encoding
 from mistral_offload.official.fields import restore_methods
 
 Codec = payload_codec.MistralWorkflowsPayloadCodec
+REFERENCES = {"MISTRAL_OFFLOAD_EVENTS": "reference"}
 OFFLOAD = FieldsOffloader.offload_if_needed
 
 
@@ -61,8 +64,10 @@ def begin() -> dict[str, object]:
         "interceptors": len(interceptors),
         "encoder": isinstance(Codec(None, None).payload_encoder, EngineEncoder),
         "fields": FieldsOffloader.offload_if_needed is not OFFLOAD,
+        "events": isinstance(event_context.maybe_encode_event, EventReferences),
         "lines": lines,
     }
+    restore_encoding()
     if "payload_encoder" in vars(Codec):
         del Codec.payload_encoder
         restore_methods()
@@ -77,6 +82,9 @@ def starts() -> Iterator[tuple[str, dict[str, object]]]:
         "unknown": {"MISTRAL_OFFLOAD_CASH_DIRECTORY": "/tmp"},
         "wrong": {"MISTRAL_OFFLOAD_CONNECTIONS": "many"},
         "broken list": {"MISTRAL_OFFLOAD_READ_ALSO": "old"},
+        "events whole": {"MISTRAL_OFFLOAD_EVENTS": "full"},
+        "events off": {"MISTRAL_OFFLOAD_EVENTS": "off"},
+        "events": REFERENCES,
     }.items():
         with patch.dict(os.environ, variables):
             yield name, begin()
@@ -92,7 +100,20 @@ def starts() -> Iterator[tuple[str, dict[str, object]]]:
         yield "no method", begin()
     with patch.object(FieldsOffloader, "restore_if_needed", None):
         yield "no fields method", begin()
+    with patch.dict(os.environ, REFERENCES):
+        with patch.object(event_context, "maybe_encode_event", None):
+            yield "events: no function", begin()
+        with patch.object(event_context.EventContext, "_publish_events_batch_internal", post_whole):
+            yield "events: other seam", begin()
+        with patch.object(config.worker, "temporal_payload_offloading", None):
+            yield "events: no store", begin()
     yield "as expected", begin()
+
+
+async def post_whole(self: Any, events: list[Any], already_encoded: bool = False) -> None:
+    """Post without encoding."""
+    for event in events:
+        await self.events_client.send_event_async(event=event.model_dump(mode="json"))
 
 
 async def unused(self: Any, payload: Any) -> Any:

@@ -9,7 +9,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
+import httpx
 import pytest
 
 from mistral_offload._version import __version__
@@ -79,6 +81,8 @@ class Lab:
         self,
         worker: WorkerProcess,
         runs: list[tuple[str, str, object]],
+        *,
+        events: bool = False,
         **encoding: object,
     ) -> list[dict[str, Any]]:
         offloading = {"storage_config": self.storage()}
@@ -86,6 +90,7 @@ class Lab:
             "deployment": worker.deployment,
             "encoding": {"payload_offloading": offloading, **encoding},
             "runs": runs,
+            "events": events,
         }
         ended = subprocess.run(
             [self.client_python, HERE / "payload_client.py", json.dumps(task)],
@@ -99,6 +104,26 @@ class Lab:
         for result in results:
             assert result.get("status", "COMPLETED") == "COMPLETED", worker.log()
         return results
+
+    def events_text(self, execution_id: str) -> str:
+        """Return the list of an execution's events as the platform sends it."""
+        response = httpx.get(
+            f"{self.platform.server_url}/v1/workflows/events/list",
+            params={"workflow_exec_id": execution_id},
+            headers={"authorization": f"Bearer {self.platform.api_key}"},
+            timeout=CHILD_SECONDS,
+        )
+        response.raise_for_status()
+        return response.text
+
+    def stored_keys(self) -> list[str]:
+        """Return the keys in the bucket."""
+        client = self.seaweed.client()
+        try:
+            found = client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+            return [unquote(item.get("Key", "")) for item in found]
+        finally:
+            client.close()
 
     def blobs(self) -> Iterator[bytes]:
         client = self.seaweed.client()
@@ -128,7 +153,7 @@ def lab(
 def test_everything_without_encryption(lab: Lab, plugin_python: Path) -> None:
     worker = lab.start(plugin_python)
     assert worker.full_log().count(ON) == 1
-    echo, chain, fan_out, talk, fields, sync = lab.run(
+    echo, chain, fan_out, talk, fields, scheduled, sync = lab.run(
         worker,
         [
             ("ours", "large-echo", {"text": "8 MB"}),
@@ -136,6 +161,9 @@ def test_everything_without_encryption(lab: Lab, plugin_python: Path) -> None:
             ("ours", "large-fan-out", {"text": "2 MB", "number": 4}),
             ("ours", "large-talk", {"text": "2 MB"}),
             ("ours", "large-fields", {"text": "abcd", "number": 500_000}),
+            # The official client offloads no input of a schedule, so it must fit in place; inside
+            # the worker it is large.
+            ("ours", "scheduled large-echo", {"text": "1.5 MB"}),
             ("ours-sync", "large-echo", {"text": "3 MB"}),
         ],
     )
@@ -148,6 +176,8 @@ def test_everything_without_encryption(lab: Lab, plugin_python: Path) -> None:
     assert text == "report 2000000 True"
     assert key.startswith("temporal-activity-payload/")
     assert "/sha256:" in key
+    assert scheduled["result"] == scheduled["sent"]
+    assert any(f"/{scheduled['execution_id']}/" in key for key in lab.stored_keys())
     assert sync["result"] == sync["sent"]
     assert lab.proxy.counts()["HEAD"] == 0
     reads = [request.path for request in lab.proxy.requests if request.method == "GET"]
@@ -158,6 +188,7 @@ def test_everything_without_encryption(lab: Lab, plugin_python: Path) -> None:
 def test_encryption_and_compression(lab: Lab, plugin_python: Path, mode: str) -> None:
     """The official client reads what the engine writes, and the other way round."""
     variables = {
+        "MISTRAL_OFFLOAD_EVENTS": "reference",
         "TEMPORAL_PAYLOAD_ENCRYPTION__MODE": mode,
         "TEMPORAL_PAYLOAD_ENCRYPTION__MAIN_KEY": KEY,
         "TEMPORAL_PAYLOAD_COMPRESSION__MIN_SIZE_BYTES": "1000",
@@ -168,10 +199,23 @@ def test_encryption_and_compression(lab: Lab, plugin_python: Path, mode: str) ->
     for result in lab.run(
         worker,
         [("ours", "large-marked", marked), ("official", "large-marked", marked)],
+        events=True,
         payload_encryption={"mode": mode, "main_key": KEY},
         payload_compression={"min_size_bytes": 1000},
     ):
         assert result["result"] == result["sent"]
+        visible = {
+            "WORKFLOW_EXECUTION_STARTED": [result["sent"]],
+            "ACTIVITY_TASK_STARTED keep": [result["sent"]],
+            "ACTIVITY_TASK_COMPLETED keep": result["sent"],
+            "WORKFLOW_EXECUTION_COMPLETED": result["sent"],
+        }
+        internal = "ACTIVITY_TASK_STARTED __internal__emit_workflow_completed"
+        for events in (result["frames"], result["events"]):
+            values = dict(map(tuple, events))
+            assert values == {**values, **visible}
+            assert values[internal][1] == result["sent"]
+        assert len(lab.events_text(result["execution_id"])) < 20_000
     assert ON in worker.full_log()
     blobs = list(lab.blobs())
     assert blobs
@@ -253,6 +297,35 @@ def test_one_line_says_what_is_on(told: Any) -> None:
         assert start["lines"][-1].startswith(f"INFO mistral-offload {__version__} ")
     assert len(told["starts"]["as expected"]["lines"]) == 1
     assert "MISTRAL_OFFLOAD_CASH_DIRECTORY" in told["starts"]["unknown"]["lines"][0]
+
+
+@pytest.mark.parametrize(
+    ("case", "reason"),
+    [
+        ("events off", "MISTRAL_OFFLOAD_EVENTS must be full or reference"),
+        ("events: no store", "MISTRAL_OFFLOAD_EVENTS=reference needs a store"),
+        ("events: no function", "no function maybe_encode_event"),
+        ("events: other seam", "does not post what maybe_encode_event returns"),
+    ],
+)
+def test_official_reporting_continues(told: Any, case: str, reason: str) -> None:
+    start = told["starts"][case]
+    assert (start["encoder"], start["fields"], start["events"]) == (True, True, False)
+    on, line = start["lines"]
+    assert ON in on
+    assert line.startswith("WARNING ")
+    assert "events of this worker carry values, not references" in line
+    assert reason in line
+
+
+def test_references_are_switched_on(told: Any) -> None:
+    on, line = told["starts"]["events"]["lines"]
+    assert ON in on
+    assert line == f"INFO mistral-offload {__version__}: events of this worker carry references"
+    assert told["starts"]["events"]["events"]
+    for case in ("events whole", "as expected"):
+        assert not told["starts"][case]["events"]
+        assert len(told["starts"][case]["lines"]) == 1
 
 
 def test_errors_are_the_official_ones(told: Any) -> None:
