@@ -10,7 +10,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -164,6 +164,7 @@ class WorkerSettings(BaseSettings):
     workflow_deadlock_timeout_seconds: float = Field(
         default=DEFAULT_WORKFLOW_DEADLOCK_SECONDS, gt=0
     )
+    mistral_offload_events: Literal["full", "reference", "off"] = "reference"
     kubernetes_service_host: str | None = None
 
     _variable_file: Path = PrivateAttr(default=Path(".env"))

@@ -24,10 +24,12 @@ from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.environment.temporal_client import SETTLING_SECONDS, connect
 from mistral_offload.environment.variable_names import describe_misspelt
 from mistral_offload.errors import ConfigurationError
+from mistral_offload.events.reporter import WorkerReporter
 from mistral_offload.fields.interceptor import FieldInterceptor
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.interceptors import ContextInterceptor
+from mistral_offload.temporal.outbound.sdk_internals import observe_tasks
 from mistral_offload.temporal.sandbox import sandbox_runner
 from mistral_offload.temporal.worker_activations import (
     activations_bounded,
@@ -184,6 +186,16 @@ async def run_worker(
                 options,
             )
             hold_outgoing_data(worker)
+            if platform is not None and settings.mistral_offload_events != "off":
+                reporter = WorkerReporter(
+                    settings,
+                    temporal,
+                    encoder=encoder,
+                    display_names={each.name: each.display_name for each in definitions},
+                    http_client=client,
+                )
+                stack.push_async_callback(reporter.close)
+                observe_tasks(worker, reporter)
             _log_start(name, address, settings, encoder, fields, definitions, selected)
 
             def renew_token() -> None:

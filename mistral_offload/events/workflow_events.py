@@ -1,0 +1,358 @@
+"""Events of workflows, from what a worker receives from Temporal for them and sends back.
+
+The end of a run is held back until Temporal has accepted it: a response is refused if a signal
+arrived meanwhile, and the run continues then. Its eviction from the worker's memory says which it
+was; if it does not, Temporal is asked for the state of the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from temporalio.api.common.v1 import Payload
+from temporalio.bridge.proto.workflow_activation import (
+    InitializeWorkflow,
+    RemoveFromCache,
+    WorkflowActivation,
+)
+from temporalio.bridge.proto.workflow_commands import WorkflowCommand
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+
+from mistral_offload.errors import PayloadDecodeError
+from mistral_offload.events.activity_ends import ActivityEnds
+from mistral_offload.events.event import (
+    ACTIVITY_FAILED,
+    WORKFLOW_CANCELED,
+    WORKFLOW_COMPLETED,
+    WORKFLOW_CONTINUED,
+    WORKFLOW_FAILED,
+    WORKFLOW_STARTED,
+    WORKFLOW_TASK_FAILED,
+    AttributeText,
+    Event,
+    ReportedRun,
+    event_id,
+    json_text,
+)
+from mistral_offload.events.execution_token import ExecutionTokens
+from mistral_offload.events.payload_values import PayloadValues
+from mistral_offload.events.registration import Registration
+from mistral_offload.payload.context import PayloadContext
+from mistral_offload.temporal.wire.context_payloads import read_context
+
+_END_LINGER_SECONDS: Final = 0.05
+_MOST_RUNS: Final = 20_000
+_BY_WORKFLOW: Final = 1
+"""The initiator of a run that the run before it has continued as, rather than a retry or a cron."""
+_SCHEDULE: Final = "TemporalScheduledById"
+
+_Reason = RemoveFromCache.EvictionReason
+_ACCEPTED: Final = _Reason.WORKFLOW_EXECUTION_ENDING
+_REFUSED: Final = frozenset({_Reason.UNHANDLED_COMMAND, _Reason.LANG_FAIL, _Reason.NONDETERMINISM})
+
+Attributes = tuple[tuple[str, AttributeText], ...]
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run in the worker's memory.
+
+    Attributes:
+        reported: the run, as events name it.
+        attempt: attempt of the workflow.
+        is_replaying: True if the latest activation repeats what happened before.
+        steps: activations so far that were no query; a retried workflow task has the same number.
+        end: the end of the run that Temporal has not accepted yet.
+    """
+
+    reported: ReportedRun
+    attempt: int
+    is_replaying: bool = False
+    steps: int = 0
+    end: Event | None = None
+
+
+@dataclass(slots=True)
+class _Announcement:
+    """What this process has reported of a run, which it may read from its start again.
+
+    Attributes:
+        run: the run, as events name it.
+        is_registered: True after its registration.
+        is_started: True after its start.
+        failed_steps: steps whose workflow task has failed.
+    """
+
+    run: ReportedRun
+    is_registered: bool = False
+    is_started: bool = False
+    failed_steps: set[int] = field(default_factory=set[int])
+
+
+class WorkflowEvents:
+    """Makes the events of one worker's workflows; used in its event loop.
+
+    Args:
+        report: publishes a report.
+        confirm: publishes the end of a run if Temporal says that the run has ended so.
+        task_queue: the worker's task queue.
+        values: makes values.
+        tokens: derives execution tokens.
+        ends: activities whose end their own worker has reported.
+        display_names: display names by type of workflow.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[Event | Registration], None],
+        confirm: Callable[[Event], None],
+        *,
+        task_queue: str,
+        values: PayloadValues,
+        tokens: ExecutionTokens,
+        ends: ActivityEnds,
+        display_names: Mapping[str, str | None],
+    ) -> None:
+        self._report = report
+        self._confirm = confirm
+        self._task_queue = task_queue
+        self._values = values
+        self._tokens = tokens
+        self._ends = ends
+        self._display_names = display_names
+        self._runs: dict[str, _Run] = {}
+        self._announced: OrderedDict[str, _Announcement] = OrderedDict()
+
+    def find_run(self, run_id: str) -> ReportedRun | None:
+        """Return a run that this worker executes; None for one of another worker."""
+        found = self._announced.get(run_id)
+        return None if found is None else found.run
+
+    def receive(self, activation: WorkflowActivation) -> None:
+        """Note an activation before its payloads are decoded."""
+        run = self._runs.get(activation.run_id)
+        is_step = False
+        for job in activation.jobs:
+            kind = job.WhichOneof("variant")
+            if kind == "remove_from_cache":
+                self._evict(activation.run_id, job.remove_from_cache.reason)
+                return
+            is_step |= kind != "query_workflow"
+            if kind == "initialize_workflow":
+                run = self._start(activation, job.initialize_workflow)
+            elif kind == "resolve_activity" and run is not None and not activation.is_replaying:
+                resolution = job.resolve_activity.result
+                if resolution.WhichOneof("status") == "failed":
+                    self._report_timeout(run, resolution.failed.failure)
+        if run is not None:
+            run.is_replaying = activation.is_replaying
+            if is_step:
+                run.steps += 1
+                run.end = None
+
+    def send(self, completion: WorkflowActivationCompletion) -> None:
+        """Note the response to an activation, with its payloads encoded."""
+        run = self._runs.get(completion.run_id)
+        if run is None or run.is_replaying:
+            return
+        if completion.WhichOneof("status") == "failed":
+            self._fail_task(run, completion)
+            return
+        for command in reversed(completion.successful.commands):
+            kind = command.WhichOneof("variant")
+            make = _ENDS.get(kind or "")
+            if make is not None:
+                event_type, attributes = make(self._values, run.reported, command)
+                run.end = self._of_workflow(run, event_type, attributes, _END_LINGER_SECONDS)
+                return
+
+    def publish(self, event: Event) -> None:
+        """Publish an event, after the registration of its run if this worker executes it."""
+        announced = self._announced.get(event.run.run_id)
+        if announced is not None and not announced.is_registered:
+            announced.is_registered = True
+            self._report(Registration(announced.run, self._task_queue))
+        self._report(event)
+
+    def take_unconfirmed(self) -> list[Event]:
+        """Return the ends that no eviction has followed, when the worker has ended."""
+        ends = [run.end for run in self._runs.values() if run.end is not None]
+        self._runs.clear()
+        return ends
+
+    def _evict(self, run_id: str, reason: int) -> None:
+        run = self._runs.pop(run_id, None)
+        if run is None or run.end is None or reason in _REFUSED:
+            return
+        if run.end.event_type == WORKFLOW_CONTINUED:
+            return  # reported by the worker of the next run, which knows its id
+        if reason == _ACCEPTED:
+            self.publish(run.end)
+        else:
+            self._confirm(run.end)
+
+    def _start(self, activation: WorkflowActivation, start: InitializeWorkflow) -> _Run:
+        known = self._announced.get(activation.run_id)
+        if known is None:
+            reported = self._describe(activation.run_id, start)
+            known = self._announced[activation.run_id] = _Announcement(reported)
+            if len(self._announced) > _MOST_RUNS:
+                self._announced.popitem(last=False)
+        run = self._runs[activation.run_id] = _Run(known.run, start.attempt or 1)
+        if not activation.is_replaying and not known.is_started:
+            known.is_started = True
+            if start.continued_from_execution_run_id and start.continued_initiator == _BY_WORKFLOW:
+                self._continue(run, start)
+            name = start.workflow_type
+            attributes: Attributes = (
+                ("workflow_name", json_text(name)),
+                ("display_name", json_text(self._display_names.get(name))),
+                ("input", self._values.arguments(start.arguments, known.run, b"[{}]")),
+            )
+            self.publish(self._of_workflow(run, WORKFLOW_STARTED, attributes))
+        return run
+
+    def _continue(self, run: _Run, start: InitializeWorkflow) -> None:
+        """Report that the run before this one has continued as this one."""
+        run_id = start.continued_from_execution_run_id
+        before = self.find_run(run_id) or ReportedRun(
+            execution_id=run.reported.execution_id,
+            run_id=run_id,
+            workflow_name=run.reported.workflow_name,
+            root_execution_id=run.reported.root_execution_id,
+            parent_execution_id=run.reported.parent_execution_id,
+            first_execution_run_id=run.reported.first_execution_run_id,
+            schedule_id=run.reported.schedule_id,
+            execution_token=self._tokens.derive(run_id),
+        )
+        attributes: Attributes = (
+            ("task_id", before.task_id),
+            ("new_execution_run_id", json_text(run.reported.run_id)),
+            ("workflow_name", json_text(start.workflow_type)),
+            ("input", self._values.arguments(start.arguments, before, b"[{}]")),
+        )
+        identity = event_id(run_id, "workflow", 1, WORKFLOW_CONTINUED)
+        event = Event(before, WORKFLOW_CONTINUED, identity, attributes)
+        self.publish(event.within(_END_LINGER_SECONDS))
+
+    def _report_timeout(self, run: _Run, failure: Any) -> None:
+        """Report an activity whose last attempt Temporal has timed out."""
+        if not failure.cause.HasField("timeout_failure_info"):
+            return
+        info = failure.activity_failure_info
+        attempt = self._ends.note_timeout(run.reported.run_id, info.activity_id)
+        if attempt is None:
+            return
+        attributes: Attributes = (
+            ("task_id", json_text(info.activity_id)),
+            ("activity_name", json_text(info.activity_type.name)),
+            ("attempt", json_text(attempt)),
+            ("failure", self._values.failure(failure.cause)),
+        )
+        step = f"activity {info.activity_id} {info.scheduled_event_id}"
+        identity = event_id(run.reported.run_id, step, attempt, ACTIVITY_FAILED)
+        self.publish(Event(run.reported, ACTIVITY_FAILED, identity, attributes))
+
+    def _fail_task(self, run: _Run, completion: WorkflowActivationCompletion) -> None:
+        announced = self._announced.get(run.reported.run_id)
+        if announced is None or run.steps in announced.failed_steps:
+            return
+        announced.failed_steps.add(run.steps)
+        attributes: Attributes = (
+            ("task_id", run.reported.task_id),
+            ("failure", self._values.failure(completion.failed.failure)),
+        )
+        identity = event_id(run.reported.run_id, f"task {run.steps}", 1, WORKFLOW_TASK_FAILED)
+        self.publish(Event(run.reported, WORKFLOW_TASK_FAILED, identity, attributes))
+
+    def _of_workflow(
+        self, run: _Run, event_type: str, attributes: Attributes, linger: float | None = None
+    ) -> Event:
+        reported = run.reported
+        attempt = ("attempt", json_text(run.attempt))
+        event = Event(
+            reported,
+            event_type,
+            event_id(reported.run_id, "workflow", 1, event_type),
+            (("task_id", reported.task_id), *attributes, attempt),
+        )
+        return event if linger is None else event.within(linger)
+
+    def _describe(self, run_id: str, start: InitializeWorkflow) -> ReportedRun:
+        context = _context_of(start.arguments)
+        parent = start.parent_workflow_info.workflow_id or (
+            context and context.parent_workflow_exec_id
+        )
+        root = start.root_workflow.workflow_id or (context and context.root_workflow_exec_id)
+        token = context and context.execution_token
+        return ReportedRun(
+            execution_id=start.workflow_id,
+            run_id=run_id,
+            workflow_name=start.workflow_type,
+            root_execution_id=root or parent or start.workflow_id,
+            parent_execution_id=parent or None,
+            continued_run_id=start.continued_from_execution_run_id or None,
+            first_execution_run_id=start.first_execution_run_id or run_id,
+            schedule_id=_schedule_of(start) or (context and context.schedule_id) or None,
+            execution_token=token or self._tokens.derive(run_id),
+        )
+
+
+def _context_of(arguments: Any) -> PayloadContext | None:
+    for message in arguments:
+        try:
+            return read_context(message)
+        except PayloadDecodeError:
+            return None
+    return None
+
+
+def _schedule_of(start: InitializeWorkflow) -> str | None:
+    payload = start.search_attributes.indexed_fields.get(_SCHEDULE)
+    try:
+        value = json.loads(payload.data) if payload else None
+    except ValueError:
+        return None
+    if isinstance(value, list):  # as older servers write a keyword
+        value = value[0] if value else None
+    return value if isinstance(value, str) else None
+
+
+def _completed(
+    values: PayloadValues, run: ReportedRun, command: WorkflowCommand
+) -> tuple[str, Attributes]:
+    command_parts = command.complete_workflow_execution
+    result = command_parts.result if command_parts.HasField("result") else _NOTHING
+    return WORKFLOW_COMPLETED, (("result", values.value(result, run)),)
+
+
+def _failed(
+    values: PayloadValues, run: ReportedRun, command: WorkflowCommand
+) -> tuple[str, Attributes]:
+    failure = command.fail_workflow_execution.failure
+    return WORKFLOW_FAILED, (("failure", values.failure(failure)),)
+
+
+def _canceled(
+    values: PayloadValues, run: ReportedRun, command: WorkflowCommand
+) -> tuple[str, Attributes]:
+    return WORKFLOW_CANCELED, (("reason", b"null"),)
+
+
+def _continued(
+    values: PayloadValues, run: ReportedRun, command: WorkflowCommand
+) -> tuple[str, Attributes]:
+    return WORKFLOW_CONTINUED, ()
+
+
+_NOTHING: Final = Payload(metadata={"encoding": b"binary/null"})
+_ENDS: Final = {
+    "complete_workflow_execution": _completed,
+    "fail_workflow_execution": _failed,
+    "cancel_workflow_execution": _canceled,
+    "continue_as_new_workflow_execution": _continued,
+}
