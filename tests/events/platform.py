@@ -69,6 +69,8 @@ class ReportingPlatform:
         self.taken: list[Report] = []
         self.faults: list[Fault] = []
         self.token_seconds = 3600
+        self.api_key = "key"
+        self._deployments: list[Any] = []
         self._whoami = {"scheduler_url": temporal, "namespace": namespace, "tls": False}
         self._changed = threading.Condition()
         self._tokens = 0
@@ -110,6 +112,11 @@ class ReportingPlatform:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(10)
+
+    @property
+    def server_url(self) -> str:
+        """URL of the REST API."""
+        return self.url
 
     def events(self, execution_id: str) -> list[Body]:
         """Return the events of an execution that were taken, in the order of arrival."""
@@ -172,7 +179,7 @@ class ReportingPlatform:
                 handler.close_connection = True
                 return
         status, document = (
-            (200, self._usual(path)) if fault is None else (fault.status or 500, fault.body)
+            (200, self._usual(path, body)) if fault is None else (fault.status or 500, fault.body)
         )
         content = json.dumps(document).encode()
         handler.send_response(status)
@@ -186,7 +193,7 @@ class ReportingPlatform:
                 self.taken.append(report)
                 self._changed.notify_all()
 
-    def _usual(self, path: str) -> Body:
+    def _usual(self, path: str, body: Body) -> Body:
         if path.endswith("/whoami"):
             return {**self._whoami, "features": {}}
         if path == REGISTER:
@@ -194,7 +201,10 @@ class ReportingPlatform:
         if path == TOKEN:
             self._tokens += 1
             return {"route_token": f"route-{self._tokens}", "expires_in_seconds": self.token_seconds}
+        if path == "/v1/workflows":
+            return {"workflows": list(self._deployments)}
         if path.endswith("/register"):
+            self._deployments.append(body.get("deployment_name"))
             return {"has_conflicts": False, "workflow_registration_refs": []}
         if path.endswith("/heartbeat"):
             return {"all_active": True}
