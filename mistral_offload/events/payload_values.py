@@ -48,7 +48,7 @@ class WireValue:
 
     Attributes:
         payload: data and options.
-        encoding: encoding of the decoded data.
+        encoding: encoding of the decoded data; ``json/`` for every kind of JSON.
         is_empty: True if it stands for an empty list of arguments.
     """
 
@@ -72,12 +72,13 @@ class WireValue:
             return cls(EncodedPayload(parts.data, parts.options), _JSON, parts.empty)
         encoded = read_plain(message)
         name = "encoding-orig" if is_encoded(message) else "encoding"
-        return cls(encoded, metadata.get(name, b""))
+        encoding = metadata.get(name, b"")
+        return cls(encoded, _JSON if encoding.startswith(_JSON) else encoding)
 
     @property
     def holds_json(self) -> bool:
         """True if the decoded data is JSON text."""
-        return self.encoding.startswith(_JSON)
+        return self.encoding == _JSON
 
     def render(self, data: bytes) -> bytes:
         """Return the decoded data as JSON text; bytes become a text, base64 unless they are one."""
@@ -191,7 +192,7 @@ class PayloadValues:
             if found is not None:
                 return found
         texts = [wire.render(self._decode(wire.payload)) for wire in wires]
-        value = self._encode(b"[%b]" % b",".join(texts), run)
+        value = self._encode(b"".join((b"[", b",".join(texts), b"]")), run)
         if is_kept and value.is_reference:
             with self._lock:
                 self._lists[key] = value
