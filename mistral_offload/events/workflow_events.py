@@ -44,7 +44,7 @@ from mistral_offload.events.registration import Registration
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.temporal.wire.context_payloads import read_context
 
-_END_LINGER_SECONDS: Final = 0.0
+_END_LINGER_SECONDS: Final = 0.5
 _MOST_RUNS: Final = 20_000
 _BY_WORKFLOW: Final = 1
 """The initiator of a run that the run before it has continued as, rather than a retry or a cron."""
