@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto import ActivityTaskCompletion
-from temporalio.bridge.proto.activity_task import ActivityCancelReason, ActivityTask, Start
+from temporalio.bridge.proto.activity_task import ActivityCancelReason, Start
 
+from mistral_offload._backoff import backoff_pause
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.events.activity_ends import ActivityEnds
 from mistral_offload.events.event import (
@@ -28,6 +27,7 @@ from mistral_offload.events.event import (
 )
 from mistral_offload.events.execution_token import ExecutionTokens
 from mistral_offload.events.payload_values import PayloadValues
+from mistral_offload.events.task_records import ReceivedActivity, seconds_of
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.temporal.wire.context_payloads import read_context
 
@@ -37,6 +37,8 @@ _GIVEN_UP: Final = frozenset(
 )
 """Reasons for which Temporal takes no result of the attempt any more."""
 
+Attributes = tuple[tuple[str, AttributeText], ...]
+
 
 @dataclass(slots=True)
 class _Attempt:
@@ -44,22 +46,12 @@ class _Attempt:
 
     Attributes:
         run: the run that the activity belongs to.
-        activity_id: its id.
-        name: its type.
-        step: name of the activity among the steps of its run.
-        number: number of the attempt.
-        overdue_at: when Temporal times the attempt out, by `time.monotonic`.
-        retries: conditions of the next attempt.
+        received: facts about the attempt.
         is_given_up: True if Temporal takes no result of it any more.
     """
 
     run: ReportedRun
-    activity_id: str
-    name: str
-    step: str
-    number: int
-    overdue_at: float
-    retries: _Retries
+    received: ReceivedActivity
     is_given_up: bool = False
 
 
@@ -88,51 +80,50 @@ class ActivityEvents:
         self._values = values
         self._tokens = tokens
         self._ends = ends
+        self._timestamp_ns = 0
         self._attempts: dict[bytes, _Attempt] = {}
         self._latest: dict[tuple[str, str], _Attempt] = {}
         self._others: OrderedDict[str, ReportedRun] = OrderedDict()
 
-    def receive(self, task: ActivityTask) -> None:
-        """Note a task before its payloads are decoded."""
-        if task.HasField("cancel"):
-            attempt = self._attempts.get(task.task_token)
-            if attempt is not None and task.cancel.reason in _GIVEN_UP:
-                attempt.is_given_up = True
-            return
-        start = task.start
-        if not start.workflow_execution.run_id:  # started by a client, for no workflow
-            return
+    def receive(self, received: ReceivedActivity, timestamp_ns: int) -> None:
+        """Take the start of an attempt into account."""
+        self._timestamp_ns = timestamp_ns
+        start = received.start
         run = self._run_of(start)
-        attempt = _Attempt(
-            run=run,
-            activity_id=start.activity_id,
-            name=start.activity_type,
-            step=f"activity {start.activity_id} {start.scheduled_time.ToNanoseconds()}",
-            number=start.attempt,
-            overdue_at=time.monotonic() + _seconds(start.start_to_close_timeout),
-            retries=_Retries(start),
-        )
+        attempt = _Attempt(run, received)
         key = run.run_id, start.activity_id
         self._ends.note_attempt(*key, start.attempt)
         before = self._latest.get(key)
-        if before is not None and before.number < start.attempt and not before.is_given_up:
+        if (
+            before is not None
+            and before.received.start.attempt < start.attempt
+            and not before.is_given_up
+        ):
             # Its code still runs, so Temporal has timed it out.
             before.is_given_up = True
             self._publish(before, ACTIVITY_RETRYING, self._failure(before, "activity timed out"))
-        self._attempts[task.task_token] = self._latest[key] = attempt
+        self._attempts[received.task_token] = self._latest[key] = attempt
         if start.attempt == 1:
             arguments = self._values.arguments(start.input, run, b"[]")
             self._publish(attempt, ACTIVITY_STARTED, (("input", arguments),))
 
-    def send(self, completion: ActivityTaskCompletion) -> None:
-        """Note the end of an attempt, with its payloads encoded."""
+    def cancel(self, task_token: bytes, reason: int) -> None:
+        """Take the cancellation of an attempt into account."""
+        attempt = self._attempts.get(task_token)
+        if attempt is not None and reason in _GIVEN_UP:
+            attempt.is_given_up = True
+
+    def send(self, completion: ActivityTaskCompletion, at: float, timestamp_ns: int) -> None:
+        """Take the end of an attempt into account, with its payloads encoded."""
         attempt = self._attempts.pop(completion.task_token, None)
         if attempt is None:
             return
-        key = attempt.run.run_id, attempt.activity_id
+        self._timestamp_ns = timestamp_ns
+        received = attempt.received
+        key = attempt.run.run_id, received.start.activity_id
         if self._latest.get(key) is attempt:
             del self._latest[key]
-        is_late = time.monotonic() >= attempt.overdue_at
+        is_late = at >= received.overdue_at
         if attempt.is_given_up or is_late or self._ends.has_failed(*key):
             return
         result = completion.result
@@ -143,7 +134,7 @@ class ActivityEvents:
             self._publish(attempt, ACTIVITY_COMPLETED, (("result", value),))
         elif status == "failed":
             failure = self._values.failure(result.failed.failure)
-            if attempt.retries.apply_to(result.failed.failure):
+            if is_retried(received, result.failed.failure, at):
                 self._publish(attempt, ACTIVITY_RETRYING, self._numbered(attempt, failure))
             else:
                 self._ends.note_failure(*key)
@@ -156,26 +147,23 @@ class ActivityEvents:
         """Return a run that another worker executes, and whose activities this one runs."""
         return self._others.get(run_id)
 
-    def _failure(self, attempt: _Attempt, message: str) -> tuple[tuple[str, AttributeText], ...]:
+    def _failure(self, attempt: _Attempt, message: str) -> Attributes:
         return self._numbered(attempt, self._values.failure_text(message))
 
-    def _numbered(
-        self, attempt: _Attempt, failure: AttributeText
-    ) -> tuple[tuple[str, AttributeText], ...]:
-        return (("attempt", json_text(attempt.number)), ("failure", failure))
+    def _numbered(self, attempt: _Attempt, failure: AttributeText) -> Attributes:
+        return (("attempt", json_text(attempt.received.start.attempt)), ("failure", failure))
 
-    def _publish(
-        self,
-        attempt: _Attempt,
-        event_type: str,
-        attributes: tuple[tuple[str, AttributeText], ...],
-    ) -> None:
-        identity = event_id(attempt.run.run_id, attempt.step, attempt.number, event_type)
+    def _publish(self, attempt: _Attempt, event_type: str, attributes: Attributes) -> None:
+        start = attempt.received.start
+        step = f"activity {start.activity_id} {start.scheduled_time.ToNanoseconds()}"
+        identity = event_id(attempt.run.run_id, step, start.attempt, event_type)
         named = (
-            ("task_id", json_text(attempt.activity_id)),
-            ("activity_name", json_text(attempt.name)),
+            ("task_id", json_text(start.activity_id)),
+            ("activity_name", json_text(start.activity_type)),
         )
-        self._report(Event(attempt.run, event_type, identity, (*named, *attributes)))
+        self._report(
+            Event(attempt.run, event_type, identity, (*named, *attributes), self._timestamp_ns)
+        )
 
     def _run_of(self, start: Start) -> ReportedRun:
         """Return the run that an activity belongs to, from the context of its first argument."""
@@ -201,49 +189,34 @@ class ActivityEvents:
         return run
 
 
-class _Retries:
-    """Temporal's conditions for another attempt, as far as they are known before it decides."""
+def is_retried(received: ReceivedActivity, failure: Failure, at: float) -> bool:
+    """Return True if Temporal will make another attempt after a failure.
 
-    __slots__ = ("_attempt", "_left_seconds", "_policy", "_started")
-
-    def __init__(self, start: Start) -> None:
-        self._policy = start.retry_policy if start.HasField("retry_policy") else None
-        self._attempt = start.attempt
-        self._started = time.monotonic()
-        total = _seconds(start.schedule_to_close_timeout)
-        used = start.started_time.ToNanoseconds() - start.scheduled_time.ToNanoseconds()
-        self._left_seconds = total - used / 1e9
-
-    def apply_to(self, failure: Failure) -> bool:
-        """Return True if Temporal will make another attempt after a failure."""
-        policy = self._policy
-        if policy is None or 0 < policy.maximum_attempts <= self._attempt:
-            return False
-        if failure.HasField("canceled_failure_info") or failure.HasField("terminated_failure_info"):
-            return False
-        info = failure.application_failure_info
-        if info.non_retryable or info.type in policy.non_retryable_error_types:
-            return False
-        if info.HasField("next_retry_delay"):
-            pause = info.next_retry_delay.ToTimedelta().total_seconds()
-        else:
-            pause = self._interval(policy)
-        return time.monotonic() - self._started + pause < self._left_seconds
-
-    def _interval(self, policy: Any) -> float:
-        try:
-            grown = _seconds(policy.initial_interval, 1.0) * float(
-                policy.backoff_coefficient or 2.0
-            ) ** (self._attempt - 1)
-        except OverflowError:
-            grown = float("inf")
-        return min(grown, _seconds(policy.maximum_interval))
-
-
-def _seconds(duration: Any, unset: float = float("inf")) -> float:
-    """Return a duration of a message in seconds; one that is not set is without a bound."""
-    given: timedelta = duration.ToTimedelta()
-    return given.total_seconds() or unset
+    Args:
+        received: the attempt that has failed.
+        failure: its failure.
+        at: when it has failed, by `time.monotonic`.
+    """
+    start = received.start
+    policy = start.retry_policy
+    if not start.HasField("retry_policy") or 0 < policy.maximum_attempts <= start.attempt:
+        return False
+    if failure.HasField("canceled_failure_info") or failure.HasField("terminated_failure_info"):
+        return False
+    info = failure.application_failure_info
+    if info.non_retryable or info.type in policy.non_retryable_error_types:
+        return False
+    if info.HasField("next_retry_delay"):
+        pause = seconds_of(info.next_retry_delay, 0.0)
+    else:
+        pause = backoff_pause(
+            start.attempt,
+            first=seconds_of(policy.initial_interval, 1.0),
+            factor=policy.backoff_coefficient or 2.0,
+            longest=seconds_of(policy.maximum_interval),
+        )
+    used = (start.started_time.ToNanoseconds() - start.scheduled_time.ToNanoseconds()) / 1e9
+    return used + at - received.at + pause < seconds_of(start.schedule_to_close_timeout)
 
 
 def _context_of(start: Start) -> PayloadContext | None:

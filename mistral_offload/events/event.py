@@ -7,7 +7,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, TypeAlias
 
@@ -119,10 +119,6 @@ class Event:
             text.held_bytes if isinstance(text, LateValue) else len(text)
             for _, text in self.attributes
         )
-
-    def within(self, seconds: float) -> Event:
-        """Return a copy that waits for others no longer than some time."""
-        return replace(self, linger_seconds=seconds)
 
     def to_json(self) -> bytes:
         """Return the event as JSON; makes the late values."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import httpx
@@ -28,6 +31,7 @@ from mistral_offload.events.event import (
 from mistral_offload.events.execution_token import ExecutionTokens
 from mistral_offload.events.payload_values import PayloadValues
 from mistral_offload.events.publisher import EventPublisher
+from mistral_offload.events.task_records import ReceivedActivation, ReceivedActivity, find_end
 from mistral_offload.events.transport import transport_factory
 from mistral_offload.events.workflow_events import WorkflowEvents
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -38,6 +42,10 @@ FLUSH_SECONDS: Final = 3.0
 """Time that the reports which wait at the end of a worker have."""
 
 _CONFIRM_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.2
+"""Time after which events are made of the tasks that were noted."""
+_MOST_AT_ONCE: Final = 32
+_MOST_RECORDS: Final = 20_000
 
 _STATUS: Final = {
     WORKFLOW_COMPLETED: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
@@ -76,6 +84,10 @@ class WorkerReporter:
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._client = client
+        self._loop = asyncio.get_running_loop()
+        self._records: deque[Callable[[], None]] = deque()
+        self._is_waking = False
+        self._has_failed = False
         self.publisher = EventPublisher(
             transport_factory(settings.server_url, http_client), lambda: _authorization(settings)
         )
@@ -103,30 +115,47 @@ class WorkerReporter:
 
     def receive_activation(self, activation: Any) -> None:
         """Note an activation of a workflow, before its payloads are decoded."""
-        self._workflows.receive(activation)
+        received = ReceivedActivation.of(activation)
+        self._note(partial(self._workflows.receive, received, time.time_ns()))
 
     def send_activation(self, completion: Any) -> None:
         """Note the response to an activation, after its payloads were encoded."""
-        self._workflows.send(completion)
+        if completion.HasField("failed") or find_end(completion) is not None:
+            self._note(partial(self._workflows.send, completion, time.time_ns()))
 
     def receive_activity(self, task: Any) -> None:
         """Note the start or cancellation of an activity."""
-        self._activities.receive(task)
+        if task.HasField("cancel"):
+            self._note(partial(self._activities.cancel, task.task_token, task.cancel.reason))
+        elif task.start.workflow_execution.run_id:  # else started by a client, for no workflow
+            received = ReceivedActivity.of(task.task_token, task.start)
+            self._note(partial(self._activities.receive, received, time.time_ns()))
 
     def send_activity(self, completion: Any) -> None:
         """Note the outcome of an activity."""
-        self._activities.send(completion)
+        self._note(partial(self._activities.send, completion, time.monotonic(), time.time_ns()))
 
     def find_run(self, run_id: str) -> ReportedRun | None:
-        """Return a run of which this worker has received a workflow task or an activity."""
+        """Return a run of which this worker has received a workflow task or an activity.
+
+        Called in the worker's event loop.
+        """
+        self._take_records(len(self._records))
         return self._workflows.find_run(run_id) or self._activities.find_run(run_id)
 
     def publish(self, event: Event) -> None:
-        """Publish an event, after the registration of its run if this worker executes it."""
-        self._workflows.publish(event)
+        """Publish an event in the order of the tasks, after the registration of its run.
+
+        Safe in every thread. The registration is sent if this worker executes the run.
+        """
+        if len(self._records) > _MOST_RECORDS:  # the event loop is blocked
+            self.publisher.publish(event)
+            return
+        self._note(partial(self._workflows.publish, event), event.linger_seconds)
 
     async def close(self) -> None:
         """Send what waits, in a limited time, after the worker has ended."""
+        self._take_records(len(self._records))
         for event in self._workflows.take_unconfirmed():
             self._confirm(event)
         if self._confirming:
@@ -134,6 +163,37 @@ class WorkerReporter:
         for task in self._confirming:
             task.cancel()
         await self.publisher.close_async(FLUSH_SECONDS)
+
+    def _note(self, record: Callable[[], None], seconds: float = _PAUSE_SECONDS) -> None:
+        """Keep a task for later, soon if the seconds are few."""
+        self._records.append(record)
+        if seconds < _PAUSE_SECONDS:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._wake, seconds)
+        elif not self._is_waking:
+            self._is_waking = True
+            self._loop.call_later(seconds, self._take_some)
+
+    def _wake(self, seconds: float) -> None:
+        self._loop.call_later(seconds / 2, self._take_some)
+
+    def _take_some(self) -> None:
+        """Make events of a number of tasks, which delays others no longer than a task would."""
+        self._take_records(_MOST_AT_ONCE)
+        self._is_waking = bool(self._records)
+        if self._records:
+            self._loop.call_soon(self._take_some)
+
+    def _take_records(self, number: int) -> None:
+        for _ in range(number):
+            if not self._records:
+                return
+            try:
+                self._records.popleft()()
+            except Exception:
+                level = logging.DEBUG if self._has_failed else logging.WARNING
+                self._has_failed = True
+                _logger.log(level, "A task of the worker could not be reported", exc_info=True)
 
     def _confirm(self, event: Event) -> None:
         task = asyncio.create_task(self._publish_confirmed(event))

@@ -14,11 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
-from temporalio.bridge.proto.workflow_activation import (
-    InitializeWorkflow,
-    RemoveFromCache,
-    WorkflowActivation,
-)
+from temporalio.bridge.proto.workflow_activation import InitializeWorkflow, RemoveFromCache
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
@@ -26,6 +22,7 @@ from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.events.activity_ends import ActivityEnds
 from mistral_offload.events.event import (
     ACTIVITY_FAILED,
+    LINGER_SECONDS,
     WORKFLOW_CANCELED,
     WORKFLOW_COMPLETED,
     WORKFLOW_CONTINUED,
@@ -41,10 +38,11 @@ from mistral_offload.events.event import (
 from mistral_offload.events.execution_token import ExecutionTokens
 from mistral_offload.events.payload_values import PayloadValues
 from mistral_offload.events.registration import Registration
+from mistral_offload.events.task_records import ReceivedActivation, find_end
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.temporal.wire.context_payloads import read_context
 
-_END_LINGER_SECONDS: Final = 0.5
+_END_LINGER_SECONDS: Final = 0.3
 _MOST_RUNS: Final = 20_000
 _BY_WORKFLOW: Final = 1
 """The initiator of a run that the run before it has continued as, rather than a retry or a cron."""
@@ -124,6 +122,7 @@ class WorkflowEvents:
         self._tokens = tokens
         self._ends = ends
         self._display_names = display_names
+        self._timestamp_ns = 0
         self._runs: dict[str, _Run] = {}
         self._announced: OrderedDict[str, _Announcement] = OrderedDict()
 
@@ -132,43 +131,36 @@ class WorkflowEvents:
         found = self._announced.get(run_id)
         return None if found is None else found.run
 
-    def receive(self, activation: WorkflowActivation) -> None:
-        """Note an activation before its payloads are decoded."""
-        run = self._runs.get(activation.run_id)
-        is_step = False
-        for job in activation.jobs:
-            kind = job.WhichOneof("variant")
-            if kind == "remove_from_cache":
-                self._evict(activation.run_id, job.remove_from_cache.reason)
-                return
-            is_step |= kind != "query_workflow"
-            if kind == "initialize_workflow":
-                run = self._start(activation, job.initialize_workflow)
-            elif kind == "resolve_activity" and run is not None and not activation.is_replaying:
-                resolution = job.resolve_activity.result
-                if resolution.WhichOneof("status") == "failed":
-                    self._report_timeout(run, resolution.failed.failure)
-        if run is not None:
-            run.is_replaying = activation.is_replaying
-            if is_step:
-                run.steps += 1
-                run.end = None
+    def receive(self, received: ReceivedActivation, timestamp_ns: int) -> None:
+        """Take an activation into account."""
+        self._timestamp_ns = timestamp_ns
+        if received.eviction is not None:
+            self._evict(received.run_id, received.eviction)
+            return
+        run = self._runs.get(received.run_id)
+        if received.start is not None:
+            run = self._start(received, received.start)
+        if run is None:
+            return
+        for failure in received.failures:
+            self._report_timeout(run, failure)
+        run.is_replaying = received.is_replaying
+        if received.is_step:
+            run.steps += 1
+            run.end = None
 
-    def send(self, completion: WorkflowActivationCompletion) -> None:
-        """Note the response to an activation, with its payloads encoded."""
+    def send(self, completion: WorkflowActivationCompletion, timestamp_ns: int) -> None:
+        """Take the response to an activation into account, with its payloads encoded."""
         run = self._runs.get(completion.run_id)
         if run is None or run.is_replaying:
             return
+        self._timestamp_ns = timestamp_ns
         if completion.WhichOneof("status") == "failed":
             self._fail_task(run, completion)
-            return
-        for command in reversed(completion.successful.commands):
-            kind = command.WhichOneof("variant")
-            make = _ENDS.get(kind or "")
-            if make is not None:
-                event_type, attributes = make(self._values, run.reported, command)
-                run.end = self._of_workflow(run, event_type, attributes, _END_LINGER_SECONDS)
-                return
+        elif (command := find_end(completion)) is not None:
+            make = _ENDS[command.WhichOneof("variant") or ""]
+            event_type, attributes = make(self._values, run.reported, command)
+            run.end = self._of_workflow(run, event_type, attributes, _END_LINGER_SECONDS)
 
     def publish(self, event: Event) -> None:
         """Publish an event, after the registration of its run if this worker executes it."""
@@ -195,7 +187,7 @@ class WorkflowEvents:
         else:
             self._confirm(run.end)
 
-    def _start(self, activation: WorkflowActivation, start: InitializeWorkflow) -> _Run:
+    def _start(self, activation: ReceivedActivation, start: InitializeWorkflow) -> _Run:
         known = self._announced.get(activation.run_id)
         if known is None:
             reported = self._describe(activation.run_id, start)
@@ -236,8 +228,7 @@ class WorkflowEvents:
             ("input", self._values.arguments(start.arguments, before, b"[{}]")),
         )
         identity = event_id(run_id, "workflow", 1, WORKFLOW_CONTINUED)
-        event = Event(before, WORKFLOW_CONTINUED, identity, attributes)
-        self.publish(event.within(_END_LINGER_SECONDS))
+        self._publish_new(before, WORKFLOW_CONTINUED, identity, attributes, _END_LINGER_SECONDS)
 
     def _report_timeout(self, run: _Run, failure: Any) -> None:
         """Report an activity whose last attempt Temporal has timed out."""
@@ -255,7 +246,7 @@ class WorkflowEvents:
         )
         step = f"activity {info.activity_id} {info.scheduled_event_id}"
         identity = event_id(run.reported.run_id, step, attempt, ACTIVITY_FAILED)
-        self.publish(Event(run.reported, ACTIVITY_FAILED, identity, attributes))
+        self._publish_new(run.reported, ACTIVITY_FAILED, identity, attributes)
 
     def _fail_task(self, run: _Run, completion: WorkflowActivationCompletion) -> None:
         announced = self._announced.get(run.reported.run_id)
@@ -267,20 +258,37 @@ class WorkflowEvents:
             ("failure", self._values.failure(completion.failed.failure)),
         )
         identity = event_id(run.reported.run_id, f"task {run.steps}", 1, WORKFLOW_TASK_FAILED)
-        self.publish(Event(run.reported, WORKFLOW_TASK_FAILED, identity, attributes))
+        self._publish_new(run.reported, WORKFLOW_TASK_FAILED, identity, attributes)
 
     def _of_workflow(
-        self, run: _Run, event_type: str, attributes: Attributes, linger: float | None = None
+        self,
+        run: _Run,
+        event_type: str,
+        attributes: Attributes,
+        linger_seconds: float = LINGER_SECONDS,
     ) -> Event:
         reported = run.reported
         attempt = ("attempt", json_text(run.attempt))
-        event = Event(
+        return Event(
             reported,
             event_type,
             event_id(reported.run_id, "workflow", 1, event_type),
             (("task_id", reported.task_id), *attributes, attempt),
+            self._timestamp_ns,
+            linger_seconds,
         )
-        return event if linger is None else event.within(linger)
+
+    def _publish_new(
+        self,
+        run: ReportedRun,
+        event_type: str,
+        identity: str,
+        attributes: Attributes,
+        linger_seconds: float = LINGER_SECONDS,
+    ) -> None:
+        self.publish(
+            Event(run, event_type, identity, attributes, self._timestamp_ns, linger_seconds)
+        )
 
     def _describe(self, run_id: str, start: InitializeWorkflow) -> ReportedRun:
         context = _context_of(start.arguments)
