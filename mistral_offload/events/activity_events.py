@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto import ActivityTaskCompletion
-from temporalio.bridge.proto.activity_task import ActivityCancelReason, Start
 
 from mistral_offload._backoff import backoff_pause
 from mistral_offload.errors import PayloadDecodeError
@@ -32,9 +30,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.temporal.wire.context_payloads import read_context
 
 _MOST_RUNS: Final = 10_000
-_GIVEN_UP: Final = frozenset(
-    {ActivityCancelReason.NOT_FOUND, ActivityCancelReason.TIMED_OUT, ActivityCancelReason.RESET}
-)
+_GIVEN_UP: Final = frozenset({"NOT_FOUND", "TIMED_OUT", "RESET"})
 """Reasons for which Temporal takes no result of the attempt any more."""
 
 Attributes = tuple[tuple[str, AttributeText], ...]
@@ -107,13 +103,13 @@ class ActivityEvents:
             arguments = self._values.arguments(start.input, run, b"[]")
             self._publish(attempt, ACTIVITY_STARTED, (("input", arguments),))
 
-    def cancel(self, task_token: bytes, reason: int) -> None:
+    def cancel(self, task_token: bytes, reason: str) -> None:
         """Take the cancellation of an attempt into account."""
         attempt = self._attempts.get(task_token)
         if attempt is not None and reason in _GIVEN_UP:
             attempt.is_given_up = True
 
-    def send(self, completion: ActivityTaskCompletion, at: float, timestamp_ns: int) -> None:
+    def send(self, completion: Any, at: float, timestamp_ns: int) -> None:
         """Take the end of an attempt into account, with its payloads encoded."""
         attempt = self._attempts.pop(completion.task_token, None)
         if attempt is None:
@@ -165,7 +161,7 @@ class ActivityEvents:
             Event(attempt.run, event_type, identity, (*named, *attributes), self._timestamp_ns)
         )
 
-    def _run_of(self, start: Start) -> ReportedRun:
+    def _run_of(self, start: Any) -> ReportedRun:
         """Return the run that an activity belongs to, from the context of its first argument."""
         run_id, execution_id = start.workflow_execution.run_id, start.workflow_execution.workflow_id
         found = self._find_run(run_id) or self._others.get(run_id)
@@ -216,10 +212,11 @@ def is_retried(received: ReceivedActivity, failure: Failure, at: float) -> bool:
             longest=seconds_of(policy.maximum_interval),
         )
     used = (start.started_time.ToNanoseconds() - start.scheduled_time.ToNanoseconds()) / 1e9
-    return used + at - received.at + pause < seconds_of(start.schedule_to_close_timeout)
+    left: float = seconds_of(start.schedule_to_close_timeout) - used - (at - received.at)
+    return pause < left
 
 
-def _context_of(start: Start) -> PayloadContext | None:
+def _context_of(start: Any) -> PayloadContext | None:
     for message in start.input:
         try:
             return read_context(message)

@@ -31,7 +31,12 @@ from mistral_offload.events.event import (
 from mistral_offload.events.execution_token import ExecutionTokens
 from mistral_offload.events.payload_values import PayloadValues
 from mistral_offload.events.publisher import EventPublisher
-from mistral_offload.events.task_records import ReceivedActivation, ReceivedActivity, find_end
+from mistral_offload.events.task_records import (
+    ReceivedActivation,
+    ReceivedActivity,
+    find_end,
+    reason_of,
+)
 from mistral_offload.events.transport import transport_factory
 from mistral_offload.events.workflow_events import WorkflowEvents
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -126,7 +131,8 @@ class WorkerReporter:
     def receive_activity(self, task: Any) -> None:
         """Note the start or cancellation of an activity."""
         if task.HasField("cancel"):
-            self._note(partial(self._activities.cancel, task.task_token, task.cancel.reason))
+            reason = reason_of(task.cancel)
+            self._note(partial(self._activities.cancel, task.task_token, reason))
         elif task.start.workflow_execution.run_id:  # else started by a client, for no workflow
             received = ReceivedActivity.of(task.task_token, task.start)
             self._note(partial(self._activities.receive, received, time.time_ns()))

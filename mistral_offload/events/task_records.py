@@ -2,6 +2,9 @@
 
 Tasks are noted while they pass, with payloads still encoded, and made events of later, some at a
 time. That takes a fraction of the CPU time which it takes between two tasks, and delays none.
+
+The messages are those of temporalio's core, whose classes are no part of its public modules; see
+`sdk_internals.observe_tasks`.
 """
 
 from __future__ import annotations
@@ -12,10 +15,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from temporalio.api.failure.v1 import Failure
-from temporalio.bridge.proto.activity_task import Start
-from temporalio.bridge.proto.workflow_activation import InitializeWorkflow, WorkflowActivation
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
 ENDS: Final = frozenset(
     {
@@ -37,31 +36,32 @@ class ReceivedActivation:
         is_replaying: True if it repeats what happened before.
         is_step: False if it holds only queries.
         start: the job that starts the run in the worker's memory, if it is here.
-        eviction: the reason for which the run leaves the worker's memory, if it does.
+        eviction: name of the reason for which the run leaves the worker's memory, if it does.
         failures: failures of activities.
     """
 
     run_id: str
     is_replaying: bool
     is_step: bool
-    start: InitializeWorkflow | None
-    eviction: int | None
+    start: Any = None
+    eviction: str | None = None
     failures: Sequence[Failure] = ()
 
     @classmethod
-    def of(cls, activation: WorkflowActivation) -> ReceivedActivation:
+    def of(cls, activation: Any) -> ReceivedActivation:
         """Note an activation; payloads are copied, as temporalio decodes them in place."""
-        is_step, start, failures = False, None, list[Failure]()
+        is_step, failures = False, list[Failure]()
+        start: Any = None
         is_replaying = activation.is_replaying
         for job in activation.jobs:
             kind = job.WhichOneof("variant")
             if kind == "remove_from_cache":
-                reason = job.remove_from_cache.reason
-                return cls(activation.run_id, is_replaying, False, None, reason)
+                reason = reason_of(job.remove_from_cache)
+                return cls(activation.run_id, is_replaying, False, eviction=reason)
             if kind != "query_workflow":
                 is_step = True
             if kind == "initialize_workflow":
-                start = InitializeWorkflow()
+                start = type(job.initialize_workflow)()
                 start.CopyFrom(job.initialize_workflow)
             elif kind == "resolve_activity" and not is_replaying:
                 result = job.resolve_activity.result
@@ -83,7 +83,7 @@ class ReceivedActivity:
     """
 
     task_token: bytes
-    start: Start
+    start: Any
     at: float
 
     @property
@@ -92,17 +92,24 @@ class ReceivedActivity:
         return self.at + seconds_of(self.start.start_to_close_timeout)
 
     @classmethod
-    def of(cls, task_token: bytes, start: Start) -> ReceivedActivity:
+    def of(cls, task_token: bytes, start: Any) -> ReceivedActivity:
         """Note the start of an attempt."""
         return cls(task_token, start, time.monotonic())
 
 
-def find_end(completion: WorkflowActivationCompletion) -> WorkflowCommand | None:
-    """Return the command that ends the run, if there is one in a response."""
+def find_end(completion: Any) -> Any:
+    """Return the command that ends the run, if there is one in a response, else None."""
     for command in reversed(completion.successful.commands):
         if command.WhichOneof("variant") in ENDS:
             return command
     return None
+
+
+def reason_of(message: Any) -> str:
+    """Return the name of the member ``reason`` of a message."""
+    names = message.DESCRIPTOR.fields_by_name["reason"].enum_type.values_by_number
+    name: str = names[message.reason].name if message.reason in names else ""
+    return name
 
 
 def seconds_of(duration: Any, unset: float = float("inf")) -> float:

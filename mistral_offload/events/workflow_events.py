@@ -14,9 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
-from temporalio.bridge.proto.workflow_activation import InitializeWorkflow, RemoveFromCache
-from temporalio.bridge.proto.workflow_commands import WorkflowCommand
-from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
 
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.events.activity_ends import ActivityEnds
@@ -48,9 +45,8 @@ _BY_WORKFLOW: Final = 1
 """The initiator of a run that the run before it has continued as, rather than a retry or a cron."""
 _SCHEDULE: Final = "TemporalScheduledById"
 
-_Reason = RemoveFromCache.EvictionReason
-_ACCEPTED: Final = _Reason.WORKFLOW_EXECUTION_ENDING
-_REFUSED: Final = frozenset({_Reason.UNHANDLED_COMMAND, _Reason.LANG_FAIL, _Reason.NONDETERMINISM})
+_ACCEPTED: Final = "WORKFLOW_EXECUTION_ENDING"
+_REFUSED: Final = frozenset({"UNHANDLED_COMMAND", "LANG_FAIL", "NONDETERMINISM"})
 
 Attributes = tuple[tuple[str, AttributeText], ...]
 
@@ -149,7 +145,7 @@ class WorkflowEvents:
             run.steps += 1
             run.end = None
 
-    def send(self, completion: WorkflowActivationCompletion, timestamp_ns: int) -> None:
+    def send(self, completion: Any, timestamp_ns: int) -> None:
         """Take the response to an activation into account, with its payloads encoded."""
         run = self._runs.get(completion.run_id)
         if run is None or run.is_replaying:
@@ -176,7 +172,7 @@ class WorkflowEvents:
         self._runs.clear()
         return ends
 
-    def _evict(self, run_id: str, reason: int) -> None:
+    def _evict(self, run_id: str, reason: str) -> None:
         run = self._runs.pop(run_id, None)
         if run is None or run.end is None or reason in _REFUSED:
             return
@@ -187,7 +183,7 @@ class WorkflowEvents:
         else:
             self._confirm(run.end)
 
-    def _start(self, activation: ReceivedActivation, start: InitializeWorkflow) -> _Run:
+    def _start(self, activation: ReceivedActivation, start: Any) -> _Run:
         known = self._announced.get(activation.run_id)
         if known is None:
             reported = self._describe(activation.run_id, start)
@@ -208,7 +204,7 @@ class WorkflowEvents:
             self.publish(self._of_workflow(run, WORKFLOW_STARTED, attributes))
         return run
 
-    def _continue(self, run: _Run, start: InitializeWorkflow) -> None:
+    def _continue(self, run: _Run, start: Any) -> None:
         """Report that the run before this one has continued as this one."""
         run_id = start.continued_from_execution_run_id
         before = self.find_run(run_id) or ReportedRun(
@@ -248,7 +244,7 @@ class WorkflowEvents:
         identity = event_id(run.reported.run_id, step, attempt, ACTIVITY_FAILED)
         self._publish_new(run.reported, ACTIVITY_FAILED, identity, attributes)
 
-    def _fail_task(self, run: _Run, completion: WorkflowActivationCompletion) -> None:
+    def _fail_task(self, run: _Run, completion: Any) -> None:
         announced = self._announced.get(run.reported.run_id)
         if announced is None or run.steps in announced.failed_steps:
             return
@@ -290,7 +286,7 @@ class WorkflowEvents:
             Event(run, event_type, identity, attributes, self._timestamp_ns, linger_seconds)
         )
 
-    def _describe(self, run_id: str, start: InitializeWorkflow) -> ReportedRun:
+    def _describe(self, run_id: str, start: Any) -> ReportedRun:
         context = _context_of(start.arguments)
         parent = start.parent_workflow_info.workflow_id or (
             context and context.parent_workflow_exec_id
@@ -319,7 +315,7 @@ def _context_of(arguments: Any) -> PayloadContext | None:
     return None
 
 
-def _schedule_of(start: InitializeWorkflow) -> str | None:
+def _schedule_of(start: Any) -> str | None:
     payload = start.search_attributes.indexed_fields.get(_SCHEDULE)
     try:
         value = json.loads(payload.data) if payload else None
@@ -330,30 +326,22 @@ def _schedule_of(start: InitializeWorkflow) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _completed(
-    values: PayloadValues, run: ReportedRun, command: WorkflowCommand
-) -> tuple[str, Attributes]:
+def _completed(values: PayloadValues, run: ReportedRun, command: Any) -> tuple[str, Attributes]:
     command_parts = command.complete_workflow_execution
     result = command_parts.result if command_parts.HasField("result") else _NOTHING
     return WORKFLOW_COMPLETED, (("result", values.value(result, run)),)
 
 
-def _failed(
-    values: PayloadValues, run: ReportedRun, command: WorkflowCommand
-) -> tuple[str, Attributes]:
+def _failed(values: PayloadValues, run: ReportedRun, command: Any) -> tuple[str, Attributes]:
     failure = command.fail_workflow_execution.failure
     return WORKFLOW_FAILED, (("failure", values.failure(failure)),)
 
 
-def _canceled(
-    values: PayloadValues, run: ReportedRun, command: WorkflowCommand
-) -> tuple[str, Attributes]:
+def _canceled(values: PayloadValues, run: ReportedRun, command: Any) -> tuple[str, Attributes]:
     return WORKFLOW_CANCELED, (("reason", b"null"),)
 
 
-def _continued(
-    values: PayloadValues, run: ReportedRun, command: WorkflowCommand
-) -> tuple[str, Attributes]:
+def _continued(values: PayloadValues, run: ReportedRun, command: Any) -> tuple[str, Attributes]:
     return WORKFLOW_CONTINUED, ()
 
 

@@ -200,7 +200,10 @@ class ReportingPlatform:
             return {"execution_id": "0f", "created": True}
         if path == TOKEN:
             self._tokens += 1
-            return {"route_token": f"route-{self._tokens}", "expires_in_seconds": self.token_seconds}
+            return {
+                "route_token": f"route-{self._tokens}",
+                "expires_in_seconds": self.token_seconds,
+            }
         if path == "/v1/workflows":
             return {"workflows": list(self._deployments)}
         if path.endswith("/register"):
