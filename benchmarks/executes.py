@@ -48,7 +48,8 @@ def measure(session: Session) -> list[Table]:
     session.tell("executes")
     bucket = session.server.bucket
     with Dev() as platform:
-        worker = WorkerProcess(platform, storage_variables(bucket), script=Path(echo_worker.__file__))
+        variables = storage_variables(bucket)
+        worker = WorkerProcess(platform, variables, script=Path(echo_worker.__file__))
         try:
             row = _row(session, platform, worker)
         finally:

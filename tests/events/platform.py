@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 REGISTER = "/v1/workflows/executions/register"
-TOKEN = "/v2/workflows/workers/event-route-token"  # noqa: S105 - a path
+TOKEN = "/v2/workflows/workers/event-route-token"
 V1 = "/v1/workflows/events"
 V2 = "/v2/workflows/events"
 

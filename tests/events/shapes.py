@@ -147,7 +147,7 @@ class Race:
     @workflows.workflow.entrypoint
     async def run(self, note: Note) -> Size:
         if not self._signals:
-            time.sleep(1.0)  # the signal arrives in this time
+            time.sleep(1.0)  # noqa: ASYNC251 - the signal arrives in this time
         return Size(n=self._signals)
 
 

@@ -47,9 +47,10 @@ async def reporting_worker(
     platform: ReportingPlatform | None = None,
     events: str = "reference",
     max_cached_workflows: int = 100,
+    queue: str | None = None,
 ) -> AsyncGenerator[Reporting]:
     """Run a worker of all shapes."""
-    queue = f"events-{uuid.uuid4().hex[:8]}"
+    queue = queue or f"events-{uuid.uuid4().hex[:8]}"
     encoder = encoder or PayloadEncoder()
     client = await connect(target, data_converter=data_converter(encoder, namespace="default"))
     with platform or ReportingPlatform(target) as platform:

@@ -13,8 +13,8 @@ Otherwise the package relies on behaviours of temporalio's workers:
 - `Capability.REPLAYED_RESULTS`: results that a workflow waits for are converted outside any asyncio
   task, by a converter that was made for this run and first given the run's own context, and
   `temporalio.workflow.in_workflow` is true while asyncio's running loop is the workflow's.
-- `observe_tasks`: the messages between a worker and temporalio's core have the members that `events`
-  reads, and a run's end is followed by the run's eviction, with the reason for it.
+- `observe_tasks`: the messages between a worker and temporalio's core have the members that room
+  `events` reads, and a run's end is followed by the run's eviction, with the reason for it.
 - `Capability.ACTIVATIONS`: a worker submits a workflow's activations to its executor as a function
   with one argument, an object whose ``run_id`` and ``jobs`` tell the run, its first activation and
   its eviction.
