@@ -7,12 +7,13 @@ that sends the event. Events of one run are sent in the order in which they were
 
 **Batches.** The events of a run are sent together, at the latest when the first of them has waited
 for its ``linger_seconds``: a second for an ordinary step, less for the end of a run and for what
-users watch live. A batch has at most 2,000,000 bytes of JSON, except for a single event.
+users watch live. When the reports of one run are due, those of other runs go with them. A batch has
+at most 2,000,000 bytes of JSON, except for a single event.
 
 **Faults.** While the platform does not respond, all reports wait, with growing pauses; what has
-waited for five minutes is dropped. What it answers with an error of its own is repeated a few
-times. What it refuses is dropped at once. A full queue drops what is published. Everything dropped
-is counted, by reason, and named in the log once a minute.
+waited for five minutes is dropped. A report to which it responds with an error of its own (5xx) is
+sent a few times, and one that it refuses is dropped at once. A full queue drops what is published.
+Everything dropped is counted, by reason, and named in the log once a minute.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
+from temporalio.worker import Worker
 
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.events.activity_ends import ActivityEnds
@@ -40,6 +41,7 @@ from mistral_offload.events.task_records import (
 from mistral_offload.events.transport import transport_factory
 from mistral_offload.events.workflow_events import WorkflowEvents
 from mistral_offload.payload.encoder import PayloadEncoder
+from mistral_offload.temporal.outbound.sdk_internals import observe_tasks
 
 _logger = logging.getLogger("mistral_offload.worker")
 
@@ -117,6 +119,10 @@ class WorkerReporter:
             ends=ends,
         )
         self._confirming: set[asyncio.Task[None]] = set()
+
+    def observe(self, worker: Worker) -> None:
+        """Report the tasks of a worker that does not run yet."""
+        observe_tasks(worker, self)
 
     def receive_activation(self, activation: Any) -> None:
         """Note an activation of a workflow, before its payloads are decoded."""

@@ -2,7 +2,7 @@
 
 The end of a run is held back until Temporal has accepted it: a response is refused if a signal
 arrived meanwhile, and the run continues then. Its eviction from the worker's memory says which it
-was; if it does not, Temporal is asked for the state of the run.
+was; if it does not, the run's status is requested from Temporal.
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ from mistral_offload.fields.interceptor import FieldInterceptor
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.interceptors import ContextInterceptor
-from mistral_offload.temporal.outbound.sdk_internals import observe_tasks
 from mistral_offload.temporal.sandbox import sandbox_runner
 from mistral_offload.temporal.worker_activations import (
     activations_bounded,
@@ -195,7 +194,7 @@ async def run_worker(
                     http_client=client,
                 )
                 stack.push_async_callback(reporter.close)
-                observe_tasks(worker, reporter)
+                reporter.observe(worker)
             _log_start(name, address, settings, encoder, fields, definitions, selected)
 
             def renew_token() -> None:

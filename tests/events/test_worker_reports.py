@@ -38,11 +38,11 @@ from tests.events.platform import REGISTER, V2, Body, Fault, ReportingPlatform
 from tests.events.worker import reporting_worker
 from tests.servers.worker import WorkerProcess
 from tests.temporal_bounds import connect
-from tests.workers import reporting as reporting_script
+from tests.workers import reporter as reporter_script
 
 pytestmark = pytest.mark.server
 
-REPORTING = Path(reporting_script.__file__)
+REPORTER = Path(reporter_script.__file__)
 ENDED = "WORKFLOW_EXECUTION_COMPLETED"
 TOKEN = "11111111-2222-4333-8444-555555555555"
 
@@ -193,7 +193,7 @@ async def test_a_platform_that_fails_or_hangs_changes_nothing(temporal_target: s
 
 async def test_after_a_kill_another_worker_goes_on_reporting(temporal_target: str) -> None:
     platform = ReportingPlatform(temporal_target)
-    killed = await asyncio.to_thread(WorkerProcess, platform, {}, script=REPORTING)
+    killed = await asyncio.to_thread(WorkerProcess, platform, {}, script=REPORTER)
     try:
         client: Client = await connect(temporal_target)
         handle = await client.start_workflow(
