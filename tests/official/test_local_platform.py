@@ -13,7 +13,6 @@ import pytest
 
 from mistral_offload import Mistral
 from mistral_offload.devserver import LocalPlatform
-from mistral_offload.errors import EncryptionNotConfiguredError
 from tests.bounds import PATIENCE_SECONDS
 from tests.servers.worker import WorkerProcess
 
@@ -204,5 +203,10 @@ def test_v1_routes_and_encrypted_events(
     assert echo["result"] == {"text": "HI"}
     assert events[6]["attributes"]["result"]["value"] == {"text": "HI"}
     without_key = Mistral(local_platform.api_key, server_url=local_platform.server_url)
-    with without_key, pytest.raises(EncryptionNotConfiguredError):
-        without_key.workflows.events.get_workflow_events(workflow_exec_id=echo["execution_id"])
+    with without_key:
+        page = without_key.workflows.events.get_workflow_events(
+            workflow_exec_id=echo["execution_id"]
+        )
+    payload = page.events[6].attributes.result  # type: ignore[union-attr]
+    assert payload.is_encoded
+    assert "no encryption is configured here" in str(payload.decode_error)
