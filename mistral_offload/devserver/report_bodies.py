@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from mistral_offload.devserver.reported_events import EventReport
 from mistral_offload.devserver.request_bodies import Body, read_body, split_body
 
 _MOST_EVENTS = 1000
+_DIGITS = re.compile(r"[0-9]{1,9}")
 # Ids and types become lines of a stream.
 _Name = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00\r\n]+$")]
 
@@ -119,6 +121,7 @@ def _read(text: str) -> EventReport:
         parent_execution_id=head.parent_workflow_exec_id,
         activity_name=_text(attributes.get("activity_name")) if is_activity else None,
         activity_id=_text(attributes.get("task_id")) if is_activity else None,
+        attempt=_number(attributes.get("attempt")) if is_activity else None,
         text=compact(text),
     )
 
@@ -127,3 +130,7 @@ def _text(value: str | None) -> str | None:
     if value is None or not value.startswith('"'):
         return None
     return str(json.loads(value))
+
+
+def _number(value: str | None) -> int | None:
+    return int(value) if value is not None and _DIGITS.fullmatch(value) else None
