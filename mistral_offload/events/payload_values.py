@@ -26,7 +26,7 @@ from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.encoded_payload import EncodedPayload
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.envelope import write_envelope
-from mistral_offload.payload.event_values import EventValue, EventValueEncoder, refer
+from mistral_offload.payload.event_values import EventValue, EventValueEncoder, ValueType, refer
 from mistral_offload.storage.telemetry import count_reports
 from mistral_offload.temporal.wire.context_payloads import (
     carries_context,
@@ -152,6 +152,32 @@ class PayloadValues:
         size = sum(len(wire.payload.data) for wire in read)
         return LateValue(size, lambda: self._list(read, run, empty).to_json())
 
+    def state(self, text: bytes, run: ReportedRun) -> LateValue:
+        """Return the state of a custom task as a value.
+
+        Args:
+            text: its JSON text.
+            run: the run that the event is about.
+        """
+        return LateValue(len(text), lambda: self._encode(text, run).to_json())
+
+    def patches(self, text: bytes, marked: Sequence[str], run: ReportedRun) -> LateValue:
+        """Return changes of a state as a value.
+
+        Args:
+            text: JSON text of the list of patches.
+            marked: paths of the patches that partial encryption encrypts.
+            run: the run that the event is about.
+        """
+
+        def make() -> bytes:
+            if not marked or not self._encoder.encrypts_fields:
+                return self._encode(text, run, "json_patch").to_json()
+            patches = from_json(text)
+            return self._values.encode_patches(patches, None, encrypted_paths=marked).to_json()
+
+        return LateValue(len(text), make)
+
     def failure(self, failure: Failure) -> AttributeText:
         """Return a failure; under full encryption its message is encrypted."""
         message = failure.message
@@ -205,11 +231,11 @@ class PayloadValues:
             return payload.data
         return self._encoder.decode(payload, namespace=self._namespace)
 
-    def _encode(self, text: bytes, run: ReportedRun) -> EventValue:
+    def _encode(self, text: bytes, run: ReportedRun, kind: ValueType = "json") -> EventValue:
         if len(text) < self._floor:
             from_json(text, allow_inf_nan=False)  # other text would break the whole request
         context = None if self._whole else PayloadContext(self._namespace, run.execution_id)
-        value = self._values.encode_text(text, context)
+        value = self._values.encode_text(text, context, kind=kind)
         if value.is_reference:
             count_reports("stored", 1)
         return value

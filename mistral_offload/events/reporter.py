@@ -53,6 +53,7 @@ _PAUSE_SECONDS: Final = 0.2
 """Time after which events are made of the tasks that were noted."""
 _MOST_AT_ONCE: Final = 32
 _MOST_RECORDS: Final = 20_000
+_MOST_RUNS: Final = 20_000
 
 _STATUS: Final = {
     WORKFLOW_COMPLETED: WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_COMPLETED,
@@ -64,7 +65,7 @@ _STATUS: Final = {
 class WorkerReporter:
     """Observes a worker's tasks and reports them; see `sdk_internals.TaskObserver`.
 
-    Used in the worker's event loop, except for `publisher`.
+    Used in the worker's event loop, except for `publisher` and the methods that say so.
 
     Args:
         settings: the worker's settings.
@@ -119,6 +120,8 @@ class WorkerReporter:
             ends=ends,
         )
         self._confirming: set[asyncio.Task[None]] = set()
+        self._received: dict[str, None] = {}
+        _reporters.append(self)
 
     def observe(self, worker: Worker) -> None:
         """Report the tasks of a worker that does not run yet."""
@@ -127,6 +130,7 @@ class WorkerReporter:
     def receive_activation(self, activation: Any) -> None:
         """Note an activation of a workflow, before its payloads are decoded."""
         received = ReceivedActivation.of(activation)
+        self._note_run(activation.run_id)
         self._note(partial(self._workflows.receive, received, time.time_ns()))
 
     def send_activation(self, completion: Any) -> None:
@@ -141,6 +145,7 @@ class WorkerReporter:
             self._note(partial(self._activities.cancel, task.task_token, reason))
         elif task.start.workflow_execution.run_id:  # else started by a client, for no workflow
             received = ReceivedActivity.of(task.task_token, task.start)
+            self._note_run(task.start.workflow_execution.run_id)
             self._note(partial(self._activities.receive, received, time.time_ns()))
 
     def send_activity(self, completion: Any) -> None:
@@ -165,8 +170,31 @@ class WorkerReporter:
             return
         self._note(partial(self._workflows.publish, event), event.linger_seconds)
 
+    def has_received(self, run_id: str) -> bool:
+        """Return True if this worker has received a task of a run; safe in every thread."""
+        return run_id in self._received
+
+    def publish_later(
+        self, run_id: str, make: Callable[[ReportedRun], Event], *, linger_seconds: float
+    ) -> None:
+        """Publish an event of a run of which a task was received, in the order of the tasks.
+
+        Safe in every thread.
+
+        Args:
+            run_id: the run.
+            make: makes the event; called once the run is known, in the worker's event loop.
+            linger_seconds: time that the event may wait for others.
+        """
+        record = partial(self._publish_made, run_id, make)
+        if len(self._records) > _MOST_RECORDS:  # the event loop is blocked
+            record()
+        else:
+            self._note(record, linger_seconds)
+
     async def close(self) -> None:
         """Send what waits, in a limited time, after the worker has ended."""
+        _reporters.remove(self)
         self._take_records(len(self._records))
         for event in self._workflows.take_unconfirmed():
             self._confirm(event)
@@ -175,6 +203,16 @@ class WorkerReporter:
         for task in self._confirming:
             task.cancel()
         await self.publisher.close_async(FLUSH_SECONDS)
+
+    def _publish_made(self, run_id: str, make: Callable[[ReportedRun], Event]) -> None:
+        run = self._workflows.find_run(run_id) or self._activities.find_run(run_id)
+        if run is not None:
+            self._workflows.publish(make(run))
+
+    def _note_run(self, run_id: str) -> None:
+        self._received[run_id] = None
+        if len(self._received) > _MOST_RUNS:
+            del self._received[next(iter(self._received))]
 
     def _note(self, record: Callable[[], None], seconds: float = _PAUSE_SECONDS) -> None:
         """Keep a task for later, soon if the seconds are few."""
@@ -224,6 +262,16 @@ class WorkerReporter:
             found = await self._client.workflow_service.describe_workflow_execution(request)
             if found.workflow_execution_info.status == _STATUS.get(event.event_type):
                 self._workflows.publish(event)
+
+
+def find_reporter(run_id: str) -> WorkerReporter | None:
+    """Return the reporter of the worker of this process that has received a task of a run."""
+    found = (reporter for reporter in tuple(_reporters) if reporter.has_received(run_id))
+    return next(found, None)
+
+
+_reporters: list[WorkerReporter] = []
+"""The workers of this process that report."""
 
 
 def _authorization(settings: WorkerSettings) -> str | None:

@@ -58,6 +58,7 @@ from mistral_offload.workflows.activity_decorator import activity
 from mistral_offload.workflows.children import execute_workflow
 from mistral_offload.workflows.context import activity_heartbeat, get_execution_id
 from mistral_offload.workflows.local_activities import run_activities_locally
+from mistral_offload.workflows.tasks import task, task_from
 from mistral_offload.workflows.worker import WorkerOptions, run_worker
 from mistral_offload.workflows.workflow_error import WorkflowError
 
@@ -85,5 +86,7 @@ __all__ = [
     "heartbeat",
     "run_activities_locally",
     "run_worker",
+    "task",
+    "task_from",
     "workflow",
 ]

@@ -72,6 +72,10 @@ async def test_failures_of_workflow_tasks_are_counted(api: httpx.AsyncClient) ->
         event("WORKFLOW_TASK_FAILED", execution_id, run_id),
         activity("RETRYING", execution_id, run_id, attempt=1),
     )
+    # Without a wait for an end that is not there yet.
+    query = {"workflow_exec_id": execution_id}
+    listed = await api.get("/v1/workflows/events/list", params=query, timeout=10)
+    assert len(listed.json()["events"]) == 3
     await api.post(f"{execution(execution_id)}/terminate")
     shown = await read(api, execution_id)
     assert kinds(shown) == ["STARTED", "WORKFLOW_TASK_FAILED", "TASK_RETRYING", "FAILED"]
