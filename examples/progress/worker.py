@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 
-from writing import WritePages
+from pages import WritePages
 
 import mistral_offload.workflows as workflows
 

@@ -210,7 +210,8 @@ class WorkerReporter:
             self._workflows.publish(make(run))
 
     def _note_run(self, run_id: str) -> None:
-        self._received[run_id] = None
+        self._received.pop(run_id, None)
+        self._received[run_id] = None  # now the last to be forgotten
         if len(self._received) > _MOST_RUNS:
             del self._received[next(iter(self._received))]
 

@@ -90,7 +90,7 @@ def task(type: str, state: Any = None, *, id: str | None = None) -> Any:
 
     Example::
 
-        async with workflows.task("answer", {"text": ""}) as task:
+        async with workflows.task("reply", {"text": ""}) as task:
             async for token in tokens:
                 await task.update_state({"text": task.state["text"] + token})
 

@@ -4,7 +4,7 @@ import asyncio
 
 import mistral_offload.workflows as workflows
 
-WORDS = "All work and no play makes Jack a dull boy.".split()
+TEXT = "All work and no play makes Jack a dull boy."
 
 
 @workflows.activity
@@ -12,7 +12,7 @@ async def write(pages: int) -> str:
     state = {"text": "", "page": 0, "pages": pages}
     async with workflows.task("draft", state) as task:
         for page in range(1, pages + 1):
-            for word in WORDS:
+            for word in TEXT.split():
                 await asyncio.sleep(0.01)  # as a model that generates tokens
                 await task.update_state({"text": f"{task.state['text']}{word} "})
             await task.update_state({"page": page})
