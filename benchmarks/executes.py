@@ -48,7 +48,8 @@ def measure(session: Session) -> list[Table]:
     session.tell("executes")
     bucket = session.server.bucket
     with Dev() as platform:
-        worker = WorkerProcess(platform, _variables(bucket), script=Path(echo_worker.__file__))
+        variables = storage_variables(bucket)
+        worker = WorkerProcess(platform, variables, script=Path(echo_worker.__file__))
         try:
             row = _row(session, platform, worker)
         finally:
@@ -103,7 +104,7 @@ def _row(session: Session, platform: Dev, worker: WorkerProcess) -> Row:
 
 def _rows_against(session: Session, against: Path) -> list[Row]:
     """Measure client, platform and worker of two checkouts alternately."""
-    storage = json.dumps(_variables(session.server.bucket))
+    storage = json.dumps(storage_variables(session.server.bucket))
     folders = [PROJECT, against.resolve()]
     rounds = 1 if session.quick else 10
     costs: dict[str, dict[str, list[Costs]]] = {load: {} for load in _LIMITS}
@@ -217,8 +218,8 @@ def _transfers(session: Session) -> Way:
     return Way(f"boto3, pooled: 2 puts and 2 gets of {_SIZE / MEGABYTE:g} MB", move)
 
 
-def _variables(bucket: Bucket) -> dict[str, str]:
-    """The storage block of the worker's environment."""
+def storage_variables(bucket: Bucket) -> dict[str, str]:
+    """Return the storage block of a worker's environment."""
     given = bucket.storage().model_dump(exclude_defaults=True)
     return {
         name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)

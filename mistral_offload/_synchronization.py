@@ -1,28 +1,33 @@
 """The operations that differ between async and sync code, each as a pair ``foo_async``/``foo``.
 
-Sleeping, reading a response body, checking the event loop, limiting concurrency and fetching a
-value once. The generated code calls the second of each pair.
+Sleeping, reading a response body, checking the event loop, limiting concurrency, working on items
+side by side and fetching a value once. The generated code calls the second of each pair.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import sys
 import threading
 import time
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Generic, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import httpx
 
 from mistral_offload import _forks
 from mistral_offload._event_loops import require_event_loop, running_loop
+from mistral_offload._gather import gather_or_cancel
 
 T = TypeVar("T")
+
+_NO_ITEM = object()
 
 
 async def sleep_async(seconds: float) -> None:
@@ -105,6 +110,65 @@ def iterate_body(response: httpx.Response) -> Generator[bytes, None, None]:
         yield from response.iter_bytes()
     finally:
         response.close()
+
+
+async def for_each_async(
+    items: Sequence[T], work: Callable[[T], Awaitable[None]], *, limit: int
+) -> None:
+    """Await ``work`` for every item, for at most ``limit`` of them at a time.
+
+    The first error cancels the rest, and is raised.
+    """
+    remaining = iter(items)
+
+    async def work_off() -> None:
+        for item in remaining:
+            await work(item)
+
+    if items:
+        await gather_or_cancel([work_off() for _ in range(min(limit, len(items)))])
+
+
+def for_each(items: Sequence[T], work: Callable[[T], None], *, limit: int) -> None:
+    """Call ``work`` for every item, for at most ``limit`` of them at a time, each in a thread.
+
+    The first error keeps further calls from being made, and is raised.
+    """
+    if len(items) < 2:
+        for item in items:
+            work(item)
+        return
+    remaining, lock, failures = iter(items), threading.Lock(), list[BaseException]()
+
+    def work_off() -> None:
+        while not failures:
+            with lock:
+                item = next(remaining, _NO_ITEM)
+            if item is _NO_ITEM:
+                return
+            try:
+                work(cast("T", item))
+            except BaseException as error:
+                failures.append(error)
+
+    threads: list[threading.Thread] = []
+    try:
+        for _ in range(min(limit, len(items)) - 1):
+            run = partial(contextvars.copy_context().run, work_off)
+            thread = threading.Thread(target=run, name="mistral-offload-read", daemon=True)
+            thread.start()
+            threads.append(thread)
+    except RuntimeError:
+        pass  # the interpreter exits: this thread does the work
+    try:
+        work_off()
+        for thread in threads:
+            thread.join()
+    except BaseException as error:  # Ctrl-C
+        failures.append(error)
+        raise
+    if failures:
+        raise failures[0]
 
 
 class LoopLimiter:

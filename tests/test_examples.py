@@ -25,7 +25,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     blobs = str(tmp_path_factory.mktemp("blobs"))
     with LocalPlatform() as platform:
         worker = WorkerProcess(platform, {"storage_provider": "local", "path": blobs})
+        writer = WorkerProcess(platform, {}, script=EXAMPLES / "progress" / "worker.py")
         yield {**platform.environment(), "BLOBS": blobs}
+        writer.stop()
         worker.stop()
 
 
@@ -48,12 +50,16 @@ def run(
 
 def expected_output(folder: Path) -> str:
     """Return the block below "prints" on the page of an example."""
-    match = re.search(r"prints\n+```text\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+    match = re.search(
+        r"prints(?:, as the words come,)?\n+```text\n(.*?)```",
+        (folder / "README.md").read_text(),
+        re.DOTALL,
+    )
     assert match is not None
     return match[1]
 
 
-@pytest.mark.parametrize("name", ["client_sync", "client_async"])
+@pytest.mark.parametrize("name", ["client_sync", "client_async", "progress"])
 def test_client_prints_what_its_page_says(name: str, environment: dict[str, str]) -> None:
     folder = EXAMPLES / name
     printed = run([sys.executable, "client.py"], environment, folder)

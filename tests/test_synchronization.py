@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from mistral_offload._synchronization import FetchOnce
+from mistral_offload._synchronization import FetchOnce, for_each, for_each_async
 from tests.bounds import PATIENCE_SECONDS, Threads, within
 
 
@@ -106,3 +106,55 @@ async def test_blocking_call_inside_a_loop_never_waits_for_that_loop() -> None:
     await within(started.wait())
     assert once.get(lambda: "at once") == "at once"
     await within(task)
+
+
+# Items side by side
+
+
+async def test_items_are_worked_on_a_few_at_a_time() -> None:
+    together, most, done = 0, 0, list[int]()
+    lock, everybody = threading.Lock(), threading.Barrier(4, timeout=PATIENCE_SECONDS)
+
+    async def work_async(item: int) -> None:
+        nonlocal together, most
+        together += 1
+        most = max(most, together)
+        await asyncio.sleep(0)
+        together -= 1
+        done.append(item)
+
+    await within(for_each_async(range(40), work_async, limit=4))
+    assert (most, sorted(done)) == (4, list(range(40)))
+
+    def work(item: int) -> None:
+        everybody.wait()
+        with lock:
+            done.append(item)
+
+    done.clear()
+    await within(asyncio.to_thread(for_each, range(40), work, limit=4))
+    assert sorted(done) == list(range(40))
+    for_each([], work, limit=4)
+
+
+async def test_an_error_stops_the_other_items() -> None:
+    begun = list[int]()
+
+    async def work_async(item: int) -> None:
+        begun.append(item)
+        if item == 2:
+            raise ValueError("2")
+        await asyncio.sleep(PATIENCE_SECONDS)
+
+    with pytest.raises(ValueError, match="2"):
+        await within(for_each_async(range(40), work_async, limit=4))
+    assert len(begun) <= 4
+
+    def work(item: int) -> None:
+        begun.append(item)
+        raise ValueError("3")
+
+    begun.clear()
+    with pytest.raises(ValueError, match="3"):
+        for_each(range(40), work, limit=4)
+    assert len(begun) <= 4

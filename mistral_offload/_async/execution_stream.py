@@ -12,6 +12,7 @@ from mistral_offload._async.streams import AsyncEventStream, open_stream_async
 from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import EventFrame, ExecutionLogFrame
+from mistral_offload.api.operation import with_decoding
 from mistral_offload.api.stream_calls import StreamCall
 
 
@@ -27,9 +28,13 @@ class AsyncExecutionStreams:
         event_source: Literal["DATABASE", "LIVE", "HYBRID"] | None = None,
         last_event_id: str | None = None,
         reconnect: bool = False,
+        decode_payloads: bool = True,
         **options: Unpack[CallOptions],
     ) -> AsyncEventStream[EventFrame]:
         """Stream the events of an execution with decoded payloads as they happen.
+
+        Values that are references are read from the store. A value that cannot be read stays as it
+        is: the attribute's ``is_encoded`` is True then, and its ``decode_error`` says why.
 
         Args:
             execution_id: id of the execution.
@@ -37,6 +42,7 @@ class AsyncExecutionStreams:
             last_event_id: begin after the event with this id.
             reconnect: True to reconnect when the connection breaks, and resume after the last event
                 read. The stream cannot resume after an event without an id.
+            decode_payloads: False to leave all values encoded and read nothing from the store.
             options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
@@ -44,10 +50,9 @@ class AsyncExecutionStreams:
             APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
-            PayloadError, StorageError: a payload could not be decoded.
         """
         call = StreamCall(
-            endpoints.STREAM_EXECUTION,
+            with_decoding(endpoints.STREAM_EXECUTION, decode_payloads),
             {"execution_id": execution_id},
             {"event_source": event_source, "last_event_id": last_event_id},
             options,

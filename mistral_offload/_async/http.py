@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
 from httpx import AsyncClient
 
 from mistral_offload import _synchronization
+from mistral_offload._async.response_decoder import AsyncResponseDecoder
 from mistral_offload._event_loops import is_exiting
 from mistral_offload._forks import ProcessBound
 from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.completion import execution_error, read_execution_error
 from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.failures import describe_failure, find_in_failure, mark_unreadable
+from mistral_offload.api.failures import describe_failure, find_in_failure
 from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -25,7 +26,6 @@ from mistral_offload.api.request_inputs import (
     render_inline_input,
 )
 from mistral_offload.api.response_body import limit_body
-from mistral_offload.api.response_values import EncodedValue
 from mistral_offload.api.responses import (
     connection_error,
     exit_error,
@@ -40,8 +40,6 @@ from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import (
     APIConnectionError,
     MistralOffloadError,
-    PayloadError,
-    StorageError,
     WorkflowError,
 )
 from mistral_offload.payload.context import PayloadContext
@@ -98,6 +96,7 @@ class AsyncHttp:
             "the HTTP client that was passed in", "pass one that was created after the fork"
         )
         self._encoding_limiter = _synchronization.LoopLimiter(_CONCURRENT_ENCODINGS)
+        self._decoder = AsyncResponseDecoder(connection)
 
     async def call_async(
         self,
@@ -237,12 +236,15 @@ class AsyncHttp:
     async def decode_async(self, operation: Operation[Any], document: Any) -> None:
         """Decode the encoded values of a document in place.
 
+        Values of events that cannot be decoded stay as they are.
+
         Raises:
-            PayloadError, StorageError: a value cannot be decoded, and the operation is not lenient.
+            PayloadError, StorageError: another value cannot be decoded, and the operation is not
+                lenient.
         """
         if operation.find_encoded is not None:
             values = operation.find_encoded(document)
-            await self._decode_values_async(operation, values)
+            await self._decoder.decode_values_async(operation, values)
 
     async def execution_error_async(
         self, operation: Operation[Any], response: httpx.Response
@@ -251,7 +253,7 @@ class AsyncHttp:
         members = read_execution_error(response)
         if members is None:
             return None
-        await self._decode_values_async(operation, find_in_failure(members))
+        await self._decoder.decode_values_async(operation, find_in_failure(members))
         return execution_error(response, members)
 
     async def _encoded_reason_async(
@@ -265,29 +267,8 @@ class AsyncHttp:
         encoded = [] if members is None else list(find_in_failure(members))
         if members is None or not encoded:
             return None
-        await self._decode_values_async(operation, encoded)
+        await self._decoder.decode_values_async(operation, encoded)
         return describe_failure(members)
-
-    async def _decode_values_async(
-        self, operation: Operation[Any], values: Iterable[EncodedValue]
-    ) -> None:
-        encoder = self._connection.encoder
-        for value in values:
-            # Without payload settings, an envelope with nothing to decode is the user's own value.
-            if not (value.needs_decoding or encoder.is_configured):
-                continue
-            try:
-                if value.patches is not None:
-                    value.replace(encoder.decode_patches(value.patches))
-                else:
-                    value.replace(await encoder.decode_value_async(value.payload))
-            except (PayloadError, StorageError) as error:
-                if value.in_failure:
-                    mark_unreadable(value, error)
-                    continue
-                if not operation.lenient:
-                    raise
-                _logger.warning("%s: a value was left encoded: %s", operation.name, error)
 
     async def namespace_async(self) -> str:
         """Return the namespace of the caller's workflows, fetched from the platform once."""

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/execution_stream.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: bcf47b0a154c26c7
+# sha256 of the rest: f0145b870f502d69
 
 """Streams of an execution's events and log records."""
 
@@ -16,6 +16,7 @@ from mistral_offload._sync.streams import SyncEventStream, open_stream
 from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import EventFrame, ExecutionLogFrame
+from mistral_offload.api.operation import with_decoding
 from mistral_offload.api.stream_calls import StreamCall
 
 
@@ -31,9 +32,13 @@ class SyncExecutionStreams:
         event_source: Literal["DATABASE", "LIVE", "HYBRID"] | None = None,
         last_event_id: str | None = None,
         reconnect: bool = False,
+        decode_payloads: bool = True,
         **options: Unpack[CallOptions],
     ) -> SyncEventStream[EventFrame]:
         """Stream the events of an execution with decoded payloads as they happen.
+
+        Values that are references are read from the store. A value that cannot be read stays as it
+        is: the attribute's ``is_encoded`` is True then, and its ``decode_error`` says why.
 
         Args:
             execution_id: id of the execution.
@@ -41,6 +46,7 @@ class SyncExecutionStreams:
             last_event_id: begin after the event with this id.
             reconnect: True to reconnect when the connection breaks, and resume after the last event
                 read. The stream cannot resume after an event without an id.
+            decode_payloads: False to leave all values encoded and read nothing from the store.
             options: `CallOptions` of this call, such as ``timeout_ms``.
 
         Raises:
@@ -48,10 +54,9 @@ class SyncExecutionStreams:
             APIError, APIConnectionError: the platform returned an error, or sent no response; also
                 while the stream is read.
             StreamDisconnectedError: the platform ended the stream with an error.
-            PayloadError, StorageError: a payload could not be decoded.
         """
         call = StreamCall(
-            endpoints.STREAM_EXECUTION,
+            with_decoding(endpoints.STREAM_EXECUTION, decode_payloads),
             {"execution_id": execution_id},
             {"event_source": event_source, "last_event_id": last_event_id},
             options,

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: c8c48c5a3f790a7c
+# sha256 of the rest: dd1169dc9b90eef3
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple, TypeVar
 
 import httpx
@@ -17,10 +17,11 @@ from httpx import Client
 from mistral_offload import _synchronization
 from mistral_offload._event_loops import is_exiting
 from mistral_offload._forks import ProcessBound
+from mistral_offload._sync.response_decoder import SyncResponseDecoder
 from mistral_offload.api.body import RawJSON, render_body
 from mistral_offload.api.completion import execution_error, read_execution_error
 from mistral_offload.api.connection import CallOptions, Connection
-from mistral_offload.api.failures import describe_failure, find_in_failure, mark_unreadable
+from mistral_offload.api.failures import describe_failure, find_in_failure
 from mistral_offload.api.held_requests import HeldRequests
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.request_inputs import (
@@ -29,7 +30,6 @@ from mistral_offload.api.request_inputs import (
     render_inline_input,
 )
 from mistral_offload.api.response_body import limit_body
-from mistral_offload.api.response_values import EncodedValue
 from mistral_offload.api.responses import (
     connection_error,
     exit_error,
@@ -44,8 +44,6 @@ from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import (
     APIConnectionError,
     MistralOffloadError,
-    PayloadError,
-    StorageError,
     WorkflowError,
 )
 from mistral_offload.payload.context import PayloadContext
@@ -102,6 +100,7 @@ class SyncHttp:
             "the HTTP client that was passed in", "pass one that was created after the fork"
         )
         self._encoding_limiter = _synchronization.LoopLimiter(_CONCURRENT_ENCODINGS)
+        self._decoder = SyncResponseDecoder(connection)
 
     def call(
         self,
@@ -239,12 +238,15 @@ class SyncHttp:
     def decode(self, operation: Operation[Any], document: Any) -> None:
         """Decode the encoded values of a document in place.
 
+        Values of events that cannot be decoded stay as they are.
+
         Raises:
-            PayloadError, StorageError: a value cannot be decoded, and the operation is not lenient.
+            PayloadError, StorageError: another value cannot be decoded, and the operation is not
+                lenient.
         """
         if operation.find_encoded is not None:
             values = operation.find_encoded(document)
-            self._decode_values(operation, values)
+            self._decoder.decode_values(operation, values)
 
     def execution_error(
         self, operation: Operation[Any], response: httpx.Response
@@ -253,7 +255,7 @@ class SyncHttp:
         members = read_execution_error(response)
         if members is None:
             return None
-        self._decode_values(operation, find_in_failure(members))
+        self._decoder.decode_values(operation, find_in_failure(members))
         return execution_error(response, members)
 
     def _encoded_reason(self, operation: Operation[Any], response: httpx.Response) -> str | None:
@@ -265,27 +267,8 @@ class SyncHttp:
         encoded = [] if members is None else list(find_in_failure(members))
         if members is None or not encoded:
             return None
-        self._decode_values(operation, encoded)
+        self._decoder.decode_values(operation, encoded)
         return describe_failure(members)
-
-    def _decode_values(self, operation: Operation[Any], values: Iterable[EncodedValue]) -> None:
-        encoder = self._connection.encoder
-        for value in values:
-            # Without payload settings, an envelope with nothing to decode is the user's own value.
-            if not (value.needs_decoding or encoder.is_configured):
-                continue
-            try:
-                if value.patches is not None:
-                    value.replace(encoder.decode_patches(value.patches))
-                else:
-                    value.replace(encoder.decode_value(value.payload))
-            except (PayloadError, StorageError) as error:
-                if value.in_failure:
-                    mark_unreadable(value, error)
-                    continue
-                if not operation.lenient:
-                    raise
-                _logger.warning("%s: a value was left encoded: %s", operation.name, error)
 
     def namespace(self) -> str:
         """Return the namespace of the caller's workflows, fetched from the platform once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeVar, cast
 
-from mistral_offload.api import failures, models, request_inputs, response_values
+from mistral_offload.api import encoded_events, failures, models, request_inputs, response_values
 from mistral_offload.api.operation import EVENT_STREAM, Operation
 
 T = TypeVar("T")
@@ -150,7 +150,7 @@ STREAM_EXECUTION: Final = _stream(
     "executions.stream",
     f"{_EXECUTION}/stream",
     models.EventFrame,
-    find_encoded=response_values.find_in_frame,
+    find_encoded=encoded_events.find_in_frame,
 )
 STREAM_EXECUTION_LOGS: Final = _stream(
     "executions.stream_workflow_execution_logs", f"{_EXECUTION}/logs/stream",
@@ -199,13 +199,13 @@ GET_RUN_HISTORY: Final = _get(
 
 GET_EVENTS: Final = _get(
     "events.get_workflow_events", f"{_EVENTS}/list", models.ListWorkflowEventResponse,
-    find_encoded=response_values.find_in_events,
+    find_encoded=encoded_events.find_in_events,
 )  # fmt: skip
 STREAM_EVENTS: Final = _stream(
     "events.get_stream_events",
     f"{_EVENTS}/stream",
     models.EventFrame,
-    find_encoded=response_values.find_in_frame,
+    find_encoded=encoded_events.find_in_frame,
 )
 
 LIST_DEPLOYMENTS: Final = _get(

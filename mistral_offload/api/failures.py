@@ -41,13 +41,13 @@ class Failure(NamedTuple):
     type: str | None
 
 
-def find_in_failure(document: Any) -> Iterator[EncodedValue]:
-    """Yield the encoded texts of the failure in a response body, and of its causes."""
+def find_in_failure(document: Any, *, in_event: bool = False) -> Iterator[EncodedValue]:
+    """Yield the encoded texts of the failure in a response body or event, and of its causes."""
     for link in _links(_member(document, "failure")):
         for name in _ENCODED:
             payload = _read_payload(link.get(name))
             if payload is not None:
-                yield EncodedValue(link, name, payload, in_failure=True)
+                yield EncodedValue(link, name, payload, in_failure=True, in_event=in_event)
 
 
 def find_in_execution(document: Any) -> Iterator[EncodedValue]:

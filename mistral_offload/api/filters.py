@@ -87,6 +87,7 @@ class EventFilters(CallOptions, total=False):
     workflow_run_id: str | None
     limit: int
     cursor: str | None
+    decode_payloads: bool
 
 
 class ExecutionLogFilters(CallOptions, total=False):

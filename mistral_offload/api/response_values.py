@@ -1,7 +1,8 @@
 """Encoded values in response bodies.
 
 A value is encoded either as an envelope (results, inputs of schedules) or in place (payloads of
-events). The functions here only find them. The caller decodes them, which may need a store.
+events, which `encoded_events` finds). The functions here only find them. The caller decodes them,
+which may need a store.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from mistral_offload.payload.envelope import read_envelope
 
 _EVENT_TYPES = frozenset({"json", "json_patch"})
 
+DECODE_ERROR = "decode_error"
+"""Member of an event's payload or failure: the reason why it is still encoded."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncodedValue:
@@ -26,25 +30,41 @@ class EncodedValue:
         payload: the value as it arrived, with its encoding options.
         patches: JSON patches whose values are encrypted one by one; they replace ``payload``.
         in_failure: True for the texts of a failure, which stay encoded if they cannot be decoded.
+        in_event: True for a value of an event, which stays encoded if it cannot be decoded.
+        error: the error if the value is no encoded payload; only in events.
     """
 
     _container: Any = field(repr=False)
     _position: str | int
     payload: EncodedPayload = field(repr=False)
     patches: list[Any] | None = field(default=None, repr=False)
-    _in_event: bool = False
     in_failure: bool = False
+    in_event: bool = False
+    error: PayloadDecodeError | None = None
 
     @property
     def needs_decoding(self) -> bool:
         """True when the payload has encoding options; an envelope may also hold plain JSON."""
-        return self.in_failure or bool(self.payload.options)
+        return self.in_failure or self.error is not None or bool(self.payload.options)
+
+    @property
+    def is_reference(self) -> bool:
+        """True when decoding the value may read a blob."""
+        return EncodingOption.OFFLOADED in self.payload.options
 
     def replace(self, value: Any) -> None:
         """Put the decoded value into the document."""
         self._container[self._position] = value
-        if self._in_event:
+        if not self.in_event:
+            return
+        if not self.in_failure:
             self._container["encoding_options"] = []
+        elif isinstance(message := _member(value, "message"), str):
+            self._container["message"] = message
+
+    def keep(self, error: Exception) -> None:
+        """Note in an event why its value stays encoded."""
+        self._container[DECODE_ERROR] = str(error)
 
 
 def find_in_result(document: Any) -> Iterator[EncodedValue]:
@@ -63,17 +83,6 @@ def find_in_schedules(document: Any) -> Iterator[EncodedValue]:
         yield from find_in_schedule(schedule)
 
 
-def find_in_events(document: Any) -> Iterator[EncodedValue]:
-    """Yield the encoded payloads of a list of events."""
-    for event in _list(_member(document, "events")):
-        yield from _find_in_event(event)
-
-
-def find_in_frame(document: Any) -> Iterator[EncodedValue]:
-    """Yield the encoded payloads of the event in a frame of a stream."""
-    yield from _find_in_event(_member(document, "data"))
-
-
 def find_at_any_depth(document: Any) -> Iterator[EncodedValue]:
     """Yield envelopes and encoded event payloads at any depth; malformed ones are skipped."""
     pending = [document]
@@ -81,20 +90,13 @@ def find_at_any_depth(document: Any) -> Iterator[EncodedValue]:
         container = pending.pop()
         for position, value in _entries(container):
             try:
-                found = [*_find_envelope(container, position, value), *_find_event_payload(value)]
+                found = [*_find_envelope(container, position, value), *find_event_payload(value)]
             except PayloadDecodeError:
                 found = []
             if found:
                 yield from found
             elif isinstance(value, dict | list):
                 pending.append(value)
-
-
-def _find_in_event(event: Any) -> Iterator[EncodedValue]:
-    attributes = _member(event, "attributes")
-    if isinstance(attributes, dict):
-        for attribute in cast("dict[str, Any]", attributes).values():
-            yield from _find_event_payload(attribute)
 
 
 def _entries(container: Any) -> list[tuple[str | int, Any]]:
@@ -109,7 +111,12 @@ def _find_envelope(container: Any, position: str | int, value: Any) -> Iterator[
         yield EncodedValue(container, position, payload)
 
 
-def _find_event_payload(value: Any) -> Iterator[EncodedValue]:
+def find_event_payload(value: Any) -> Iterator[EncodedValue]:
+    """Yield the value of an attribute of an event when it is encoded.
+
+    Raises:
+        PayloadDecodeError: it is not base64, or its options are unknown.
+    """
     options = _list(_member(value, "encoding_options"))
     if not options or _member(value, "type") not in _EVENT_TYPES:
         return
@@ -117,11 +124,11 @@ def _find_event_payload(value: Any) -> Iterator[EncodedValue]:
     if isinstance(content, list):
         if EncodingOption.ENCRYPTED_PARTIAL.value in options:
             payload = EncodedPayload(b"", (EncodingOption.ENCRYPTED_PARTIAL,))
-            yield EncodedValue(value, "value", payload, _list(content), True)
+            yield EncodedValue(value, "value", payload, _list(content), in_event=True)
     elif isinstance(content, str):
         names = [str(name) for name in options]
         payload = EncodedPayload(_decode_base64(content), parse_options(names))
-        yield EncodedValue(value, "value", payload, None, True)
+        yield EncodedValue(value, "value", payload, in_event=True)
 
 
 def _decode_base64(text: str) -> bytes:

@@ -70,7 +70,7 @@ def create_app(
     """
     executions, histories = Executions(client, skips_time), Histories(client)
     registry, reports, namespace = Registry(), ReportedEvents(), client.namespace
-    events = ExecutionEvents(executions, histories, reports, stopping)
+    events = ExecutionEvents(executions, histories, reports, registry, stopping)
     return Starlette(
         routes=[
             *WorkerRoutes(registry, namespace, temporal).routes(),

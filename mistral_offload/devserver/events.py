@@ -12,7 +12,7 @@ from temporalio.api.history.v1 import ActivityTaskScheduledEventAttributes, Hist
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 
 from mistral_offload.devserver.jsontext import compact
-from mistral_offload.devserver.outcomes import failure_reason, outcome_of
+from mistral_offload.devserver.outcomes import Reason, failure_reason, outcome_of
 from mistral_offload.devserver.payloads import encoded_value, render_result, schedule_id_of
 
 
@@ -91,10 +91,10 @@ class EventTranslator:
                 "workflow_name": attributes.workflow_type.name,
                 "input": _payload(attributes.input),
             }
-        message = outcome.reason.message if outcome.reason else outcome.status
+        reason = outcome.reason or Reason(outcome.status, "")
         if outcome.status == "CANCELED":
-            return "WORKFLOW_EXECUTION_CANCELED", {**task, "reason": message}
-        return "WORKFLOW_EXECUTION_FAILED", {**task, "failure": {"message": message}}
+            return "WORKFLOW_EXECUTION_CANCELED", {**task, "reason": reason.message}
+        return "WORKFLOW_EXECUTION_FAILED", {**task, "failure": _failure(reason)}
 
     def task_failed(self, event: HistoryEvent) -> _Translation:
         """Translate the failure of a workflow task."""
@@ -103,7 +103,7 @@ class EventTranslator:
             return "WORKFLOW_TASK_FAILED", None
         return "WORKFLOW_TASK_FAILED", {
             "task_id": self._info.execution.workflow_id,
-            "failure": {"message": failure_reason(attributes.failure).message},
+            "failure": _failure(failure_reason(attributes.failure)),
         }
 
     def task_timed_out(self, event: HistoryEvent) -> _Translation:
@@ -135,7 +135,7 @@ class EventTranslator:
         return "ACTIVITY_TASK_RETRYING", {
             **self._activity(attributes.scheduled_event_id),
             "attempt": attributes.attempt - 1,
-            "failure": {"message": failure_reason(attributes.last_failure).message},
+            "failure": _failure(failure_reason(attributes.last_failure)),
         }
 
     def activity_completed(self, event: HistoryEvent) -> _Translation:
@@ -150,11 +150,11 @@ class EventTranslator:
         """Translate the final failure, timeout or cancellation of an activity."""
         attributes: Any = getattr(event, event.WhichOneof("attributes") or "")
         canceled = event.HasField("activity_task_canceled_event_attributes")
-        message = "canceled" if canceled else failure_reason(attributes.failure).message
+        reason = Reason("canceled", "") if canceled else failure_reason(attributes.failure)
         return "ACTIVITY_TASK_FAILED", {
             **self._activity(attributes.scheduled_event_id),
             "attempt": self._attempts.get(attributes.scheduled_event_id, 1),
-            "failure": {"message": message},
+            "failure": _failure(reason),
         }
 
     def _activity(self, scheduled_event_id: int) -> dict[str, Any]:
@@ -165,6 +165,12 @@ class EventTranslator:
 def event_id(run_id: str, event: HistoryEvent) -> str:
     """Return an event id that, unlike Temporal's, is unique over all runs of an execution."""
     return f"{run_id}:{event.event_id}"
+
+
+def _failure(reason: Reason) -> dict[str, Any]:
+    """Return the message of a failure, and its texts if the worker has encoded them."""
+    members = reason.as_json()
+    return {name: members[name] for name in ("message", "encodedAttributes") if name in members}
 
 
 def _payload(payloads: Payloads) -> dict[str, Any]:

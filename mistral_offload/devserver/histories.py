@@ -8,9 +8,14 @@ from typing import Any, cast
 
 from google.protobuf.json_format import MessageToDict, ParseDict
 from temporalio.api.common.v1 import Payload, Payloads, WorkflowExecution
-from temporalio.api.enums.v1 import HistoryEventFilterType, ResetReapplyExcludeType
+from temporalio.api.enums.v1 import (
+    HistoryEventFilterType,
+    ResetReapplyExcludeType,
+    WorkflowExecutionStatus,
+)
 from temporalio.api.history.v1 import History, HistoryEvent
 from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
     GetWorkflowExecutionHistoryRequest,
     ResetWorkflowExecutionRequest,
 )
@@ -81,10 +86,13 @@ class Histories:
 
         With ``wait``, waits for it.
         """
+        run = WorkflowExecution(workflow_id=execution_id, run_id=run_id)
+        if not wait and await self._is_running(run):
+            return None  # Temporal would wait for the end of a request's time
         close = HistoryEventFilterType.HISTORY_EVENT_FILTER_TYPE_CLOSE_EVENT
         request = GetWorkflowExecutionHistoryRequest(
             namespace=self._namespace,
-            execution=WorkflowExecution(workflow_id=execution_id, run_id=run_id),
+            execution=run,
             wait_new_event=wait,
             history_event_filter_type=close,
             skip_archival=True,
@@ -97,6 +105,12 @@ class Histories:
             if not wait:
                 return None
             request.next_page_token = page.next_page_token
+
+    async def _is_running(self, run: WorkflowExecution) -> bool:
+        request = DescribeWorkflowExecutionRequest(namespace=self._namespace, execution=run)
+        found = await self._service.describe_workflow_execution(request)
+        running = WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
+        return found.workflow_execution_info.status == running
 
     async def reset(self, execution_id: str, body: ResetBody) -> None:
         """Reset an execution to an event of its latest run.

@@ -60,9 +60,15 @@ class Registry:
     def __init__(self) -> None:
         self._registrations: dict[str, Registration] = {}
         self._workers: set[tuple[str | None, str | None]] = set()
+        self._late_queues: set[str] = set()
 
-    def register(self, body: RegisterBody) -> list[Registration]:
-        """Register a worker's workflows; registering one again replaces its registration."""
+    def register(self, body: RegisterBody, *, reports_late: bool = False) -> list[Registration]:
+        """Register a worker's workflows; registering one again replaces its registration.
+
+        Args:
+            body: the registration.
+            reports_late: True if the worker reports what has happened already.
+        """
         self._workers.add((body.deployment_name, body.worker_name))
         registered: list[Registration] = []
         for spec in body.definitions:
@@ -71,7 +77,12 @@ class Registry:
             self._registrations.pop(registration.id, None)  # so that it becomes the latest
             self._registrations[registration.id] = registration
             registered.append(registration)
+            (self._late_queues.add if reports_late else self._late_queues.discard)(queue)
         return registered
+
+    def reports_late(self, task_queue: str) -> bool:
+        """Return True if the last worker of a task queue reports what has happened already."""
+        return task_queue in self._late_queues
 
     def heartbeat(self, body: HeartbeatBody) -> bool:
         """Record a heartbeat; return False if the worker has to register again."""

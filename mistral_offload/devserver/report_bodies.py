@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, cast
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from mistral_offload.devserver.reported_events import EventReport
 from mistral_offload.devserver.request_bodies import Body, read_members, scan_body
 
 _MOST_EVENTS = 1000
+_DIGITS = re.compile(r"[0-9]{1,9}")
 # Ids and types become lines of a stream.
 _Name = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00\r\n]+$")]
 
@@ -112,6 +114,7 @@ def _read(event: Scanned) -> EventReport:
         parent_execution_id=head.parent_workflow_exec_id,
         activity_name=_text(attributes.get("activity_name")) if is_activity else None,
         activity_id=_text(attributes.get("task_id")) if is_activity else None,
+        attempt=_number(attributes.get("attempt")) if is_activity else None,
         text=on_one_line(event.text),
     )
 
@@ -135,3 +138,7 @@ def _converted(value: object) -> object:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and not isinstance(value, Number) else None
+
+
+def _number(value: object) -> int | None:
+    return int(value) if isinstance(value, Number) and _DIGITS.fullmatch(value) else None

@@ -30,6 +30,7 @@ class EventReport:
         parent_execution_id: the parent execution; None at a root.
         activity_name: name of its activity, if it is about one.
         activity_id: id of that activity.
+        attempt: attempt of that activity, where the event says so.
         text: the whole event as JSON, on one line.
     """
 
@@ -43,6 +44,7 @@ class EventReport:
     parent_execution_id: str | None
     activity_name: str | None
     activity_id: str | None
+    attempt: int | None
     text: str
 
 
@@ -120,6 +122,10 @@ class ReportedEvents:
         if self._events:
             first = self._events[0].sequence
             yield from islice(tuple(self._events), max(0, sequence + 1 - first), None)
+
+    def of_run(self, run_id: str, sequence: int = 0) -> Iterator[ReportedEvent]:
+        """Yield the events kept of a run after a position, in the order of arrival."""
+        return (event for event in self.after(sequence) if event.report.run_id == run_id)
 
     @property
     def change(self) -> asyncio.Event:

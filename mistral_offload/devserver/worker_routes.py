@@ -12,6 +12,11 @@ from mistral_offload.devserver.registry import Registry
 from mistral_offload.devserver.request_bodies import HeartbeatBody, RegisterBody, parsed, read_body
 from mistral_offload.devserver.temporal_server import TemporalServer
 
+_EVENTS_HEADER = "x-mistral-offload-events"
+"""Sent by workers of this package: the value of ``MISTRAL_OFFLOAD_EVENTS``."""
+
+_OFF = "off"
+
 
 class WorkerRoutes:
     """The routes of workers."""
@@ -43,9 +48,9 @@ class WorkerRoutes:
 
     async def register(self, request: Request) -> Response:
         """Register a worker's workflows."""
-        registrations = self._registry.register(
-            await parsed(partial(read_body, RegisterBody), request)
-        )
+        body = await parsed(partial(read_body, RegisterBody), request)
+        reports = request.headers.get(_EVENTS_HEADER, _OFF) != _OFF
+        registrations = self._registry.register(body, reports_late=reports)
         return JSONResponse(
             {
                 "has_conflicts": False,

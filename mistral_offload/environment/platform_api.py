@@ -17,6 +17,8 @@ from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import NotFoundError
 
 _REQUEST_SECONDS = 30
+_EVENTS_HEADER = "x-mistral-offload-events"
+"""Tells the local platform, which shows events live, that this worker's come a little later."""
 
 
 class WhoAmIResponse(models.WhoAmI):
@@ -87,6 +89,9 @@ class Platform:
             retry_config=None,
         )
         self._deployment_name = settings.deployment_name
+        self._reporting: CallOptions = {
+            "http_headers": {_EVENTS_HEADER: settings.mistral_offload_events}
+        }
         self._http = AsyncHttp(connection, client)
 
     async def whoami(self, options: CallOptions | None = None) -> WhoAmIResponse | None:
@@ -128,7 +133,9 @@ class Platform:
             "worker_name": worker_name,
             "deployment_location": location.model_dump(exclude_none=True),
         }
-        return await self._http.call_async(_REGISTER, {}, body=to_json(body), options={})
+        return await self._http.call_async(
+            _REGISTER, {}, body=to_json(body), options=self._reporting
+        )
 
     async def heartbeat(self, refs: Sequence[RegistrationRef], *, worker_name: str) -> bool:
         """Send a heartbeat; return False when the worker has to register again.

@@ -11,7 +11,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from dotenv import dotenv_values
 from pydantic import (
@@ -193,6 +193,11 @@ class WorkerSettings(BaseSettings):
     )
     kubernetes_service_host: str | None = Field(
         default=None, description="Set by Kubernetes in its containers."
+    )
+    mistral_offload_events: Literal["full", "reference", "off"] = Field(
+        default="reference",
+        description="Whether events are reported to the platform, and large values in them as "
+        "references.",
     )
 
     _variable_file: Path = PrivateAttr(default=Path(".env"))

@@ -4,8 +4,9 @@ Without it, or without a configured OpenTelemetry provider, nothing is recorded.
 any part of a payload: at most its size, and the key and container of its blob.
 
 Below ``mistral_offload.``: counters ``{offloaded,fetched,cached}.{blobs,bytes}``, ``retries`` and
-``refusals``; a histogram ``store.duration`` in seconds, retries included, by ``operation``,
-``provider`` and ``error.type``; spans ``store.<operation>``.
+``refusals``, and of a worker's reports ``events.{reported,dropped,stored}``; a histogram
+``store.duration`` in seconds, retries included, by ``operation``, ``provider`` and ``error.type``;
+spans ``store.<operation>``.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _NAME = "mistral_offload"
 _unrecorded: ContextVar[bool] = ContextVar("unrecorded", default=False)
 
 BlobEvent = Literal["offloaded", "fetched", "cached"]
+ReportFate = Literal["reported", "dropped", "stored"]
 
 
 class Instruments:
@@ -50,6 +52,10 @@ class Instruments:
         }
         self.retries = meter.create_counter(f"{_NAME}.retries", unit="{request}")
         self.refusals = meter.create_counter(f"{_NAME}.refusals", unit="{reference}")
+        self.reports = {
+            fate: meter.create_counter(f"{_NAME}.events.{fate}", unit="{event}")
+            for fate in ("reported", "dropped", "stored")
+        }
         self.seconds = meter.create_histogram(f"{_NAME}.store.duration", unit="s")
 
 
@@ -74,6 +80,19 @@ def count_refusal() -> None:
     instruments = _instruments()
     if instruments is not None:
         instruments.refusals.add(1)
+
+
+def count_reports(fate: ReportFate, number: int, reason: str | None = None) -> None:
+    """Count events that the platform accepted, that were dropped, or whose value was stored.
+
+    Args:
+        fate: what became of them.
+        number: the number of events.
+        reason: why they were dropped.
+    """
+    instruments = _instruments()
+    if instruments is not None and number:
+        instruments.reports[fate].add(number, {"reason": reason} if reason else None)
 
 
 @contextmanager

@@ -59,6 +59,7 @@ from mistral_offload.workflows.child_calls import execute_workflow
 from mistral_offload.workflows.children import ChildExecution, Workflow
 from mistral_offload.workflows.context import activity_heartbeat, get_execution_id
 from mistral_offload.workflows.local_activities import run_activities_locally
+from mistral_offload.workflows.tasks import task, task_from
 from mistral_offload.workflows.worker import WorkerOptions, run_worker
 from mistral_offload.workflows.workflow_error import WorkflowError
 
@@ -88,5 +89,7 @@ __all__ = [
     "heartbeat",
     "run_activities_locally",
     "run_worker",
+    "task",
+    "task_from",
     "workflow",
 ]

@@ -24,6 +24,7 @@ from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.environment.temporal_client import SETTLING_SECONDS, connect
 from mistral_offload.environment.variable_names import describe_misspelt
 from mistral_offload.errors import ConfigurationError
+from mistral_offload.events.reporter import WorkerReporter
 from mistral_offload.fields.interceptor import FieldInterceptor
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -199,6 +200,16 @@ async def run_worker(
             )
             hold_outgoing_data(worker)
             health.use_worker(worker, temporal)
+            if platform is not None and settings.mistral_offload_events != "off":
+                reporter = WorkerReporter(
+                    settings,
+                    temporal,
+                    encoder=encoder,
+                    display_names={each.name: each.display_name for each in definitions},
+                    http_client=client,
+                )
+                stack.push_async_callback(reporter.close)
+                reporter.observe(worker)
             _log_start(name, address, settings, encoder, fields, definitions, selected)
 
             def renew_token() -> None:

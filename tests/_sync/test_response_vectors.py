@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_response_vectors.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 24e253e34f077213
+# sha256 of the rest: 9f2be04303e2c612
 
 """Parsed responses of every operation, against the official client."""
 
@@ -20,7 +20,6 @@ from mistral_offload.errors import (
     MistralOffloadError,
     OffloadingNotConfiguredError,
     PayloadDecryptionError,
-    ReferenceRefusedError,
     ResponseValidationError,
 )
 from mistral_offload.storage import open_store
@@ -46,6 +45,7 @@ DIFFERENCES = Differences(
         "no_encoding_configured/*": "an encoded result is never handed over as if it were one",
         "schedule/get/options_empty_not_decoded": "what was sent as an envelope is read as a value",
         "events/offloaded_payload": "a reference to a key that is no payload's is refused",
+        "events/error_undecryptable": "one value that cannot be read does not hide the events",
     }
 )
 
@@ -183,12 +183,37 @@ def test_bytes_that_are_no_json_are_handed_over(tmp_path: Path) -> None:
     [
         ("error/offloaded_without_storage", OffloadingNotConfiguredError),
         ("no_encoding_configured/encoded_result_left_as_is", EncryptionNotConfiguredError),
-        ("events/offloaded_payload", ReferenceRefusedError),
     ],
 )
 def test_what_cannot_be_read_is_an_error(name: str, error: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(error):
         call_case(named(name), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("events/offloaded_payload", "refused"),
+        ("events/error_undecryptable", "cannot be decrypted"),
+    ],
+)
+def test_what_cannot_be_read_in_an_event_stays_encoded(
+    name: str, reason: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = named(name)
+    with caplog.at_level(logging.WARNING):
+        page = call_case(case, tmp_path)
+    assert [event.model_dump(exclude_unset=True) for event in page.events] == (
+        case["response"]["body"]["events"]
+    )
+    (error,) = (
+        payload.decode_error
+        for event in page.events
+        for _, payload in event.attributes
+        if getattr(payload, "decode_error", None)
+    )
+    assert reason in error
+    assert caplog.text.count("get_workflow_events: a value of an event was left encoded") == 1
 
 
 def test_the_input_of_a_schedule_is_read_as_it_was_given(tmp_path: Path) -> None:

@@ -19,6 +19,15 @@ class Echo:
         return value
 
 
+@workflow.defn(name="late-echo")
+class LateEcho:
+    """The same, for a queue whose worker says that it reports events."""
+
+    @workflow.run
+    async def run(self, value: RawValue) -> RawValue:
+        return value
+
+
 @workflow.defn(name="tell")
 class Tell:
     """Returns metadata and data of its input, as plain JSON."""

@@ -220,6 +220,7 @@ def report(number: int, size: int = 10) -> EventReport:
         parent_execution_id=None,
         activity_name=None,
         activity_id=None,
+        attempt=None,
         text="x" * size,
     )
 

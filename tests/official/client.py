@@ -1,6 +1,7 @@
 """Runs the workflows of ``worker.py`` with the official client, and prints what it got as JSON.
 
-Arguments: the deployment, and optionally an encryption key.
+Arguments: the deployment, and optionally an encryption key. ``CLIENT_ENCODING`` is JSON of a
+``WorkflowEncodingConfig``, with which only what our own worker has, too, is run.
 """
 
 import asyncio
@@ -197,6 +198,18 @@ async def scenario(session: Session) -> dict[str, object]:
     }
 
 
+async def own(session: Session) -> dict[str, object]:
+    """Run what a worker of ours runs, too."""
+    return {
+        "echo": await session.run("official-echo", {"text": "hi"}),
+        "large": await session.run("official-echo", {"text": "x" * 300_000}),
+        "parent": await session.run("official-parent", {"text": "hi"}),
+        "failure": await session.run("official-failure", {"text": "x"}),
+        "task": await session.run("official-task", {"number": 5}),
+        "countdown": await session.run("official-countdown", {"number": 2}),
+    }
+
+
 async def main() -> None:
     """Run the scenario, encrypted if there is a key."""
     deployment, *keys = sys.argv[1:]
@@ -210,6 +223,10 @@ async def main() -> None:
                 WorkflowEncodingConfig(payload_encryption=encryption), client=client
             )
             told = {"echo": await session.run("official-echo", {"text": "hi"})}
+        elif encoding := os.environ.get("CLIENT_ENCODING"):
+            config = WorkflowEncodingConfig.model_validate_json(encoding)
+            await configure_workflow_encoding(config, client=client)
+            told = await own(session)
         else:
             told = await scenario(session)
     print(json.dumps(told))

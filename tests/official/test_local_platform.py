@@ -13,8 +13,8 @@ import pytest
 
 from mistral_offload import Mistral
 from mistral_offload.devserver import LocalPlatform
-from mistral_offload.errors import EncryptionNotConfiguredError
 from tests.bounds import CHILD_SECONDS
+from tests.servers.seaweed import Seaweed
 from tests.servers.worker import WorkerProcess
 
 # The first of these tests may install the official packages.
@@ -23,12 +23,13 @@ pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
 HERE = Path(__file__).parent
 KEY = "8f" * 32
 INTERNAL = "__internal__"
+TALK = 'name="official-talk"'
 
 
-def run_client(python: Path, platform: LocalPlatform, *arguments: str) -> Any:
+def run_client(python: Path, platform: LocalPlatform, *arguments: str, **variables: str) -> Any:
     ended = subprocess.run(
         [python, HERE / "client.py", *arguments],
-        env={**os.environ, **platform.environment()},
+        env={**os.environ, **platform.environment(), **variables},
         capture_output=True,
         text=True,
         timeout=CHILD_SECONDS,
@@ -183,6 +184,74 @@ def test_our_client_reads_the_same_events(told: Any, local_platform: LocalPlatfo
             ]
 
 
+def facts(events: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+    """Return types and values of events, without ids and the SDK's own activities."""
+    found: list[tuple[str, Any]] = []
+    for event in events:
+        attributes = dict(event["attributes"])
+        if str(attributes.get("activity_name", "")).startswith(INTERNAL):
+            continue
+        for name in ("task_id", "custom_task_id", "new_execution_run_id"):
+            attributes.pop(name, None)
+        if event["event_type"] == "WORKFLOW_EXECUTION_CONTINUED_AS_NEW":
+            del attributes["input"]  # an official worker does not report it; here it is Temporal's
+        for value in attributes.values():
+            if isinstance(value, dict) and value.pop("encoding_options", None) and value["value"]:
+                raise AssertionError(f"still encoded: {event}")
+        if attributes.get("payload", {}).get("value") != []:  # a change that changes nothing
+            found.append((event["event_type"], attributes))
+    return found
+
+
+def test_the_official_client_reads_what_our_worker_reports(
+    told: Any,
+    local_platform: LocalPlatform,
+    client_python: Path,
+    seaweed: Seaweed,
+    tmp_path: Path,
+) -> None:
+    """The worker's program runs with only the name of the package replaced."""
+    program, rest = (HERE / "worker.py").read_text().split(f"@workflows.workflow.define({TALK}")
+    assert rest
+    names = ("Echo", "Parent", "Failure", "Task", "Countdown")
+    script = tmp_path / "own_worker.py"
+    script.write_text(
+        program.replace("mistralai.workflows", "mistral_offload.workflows")
+        + 'if __name__ == "__main__":\n'
+        + f"    asyncio.run(workflows.run_worker([{', '.join(names)}]))\n"
+    )
+    storage = {
+        "bucket_name": seaweed.make_bucket(),
+        "endpoint_url": seaweed.endpoint_url,
+        "region_name": seaweed.region_name,
+        "aws_access_key_id": seaweed.access_key,
+        "aws_secret_access_key": seaweed.secret_key,
+    }
+    sizes = {"TEMPORAL_PAYLOAD_OFFLOADING__MIN_SIZE_BYTES": "100000"}
+    worker = WorkerProcess(local_platform, storage, script=script, environment=sizes)
+    encoding = {"payload_offloading": {"storage_config": storage, "min_size_bytes": 100_000}}
+    try:
+        own = run_client(
+            client_python, local_platform, worker.deployment, CLIENT_ENCODING=json.dumps(encoding)
+        )
+    finally:
+        worker.stop()
+    with Mistral(local_platform.api_key, server_url=local_platform.server_url) as client:
+        page = client.workflows.events.get_workflow_events(
+            workflow_exec_id=own["large"]["execution_id"]
+        )
+    values = [event.attributes for event in page.events]
+    options = [getattr(each, "input", getattr(each, "result", None)) for each in values]
+    assert [each and each.encoding_options for each in options] == [["offloaded"]] * 4
+    for name in ("echo", "large", "parent", "failure", "task", "countdown"):
+        assert own[name]["events"] == shown(own[name]["frames"])
+        assert facts(own[name]["events"]) == facts(told[name]["events"])
+        assert (own[name]["status"], own[name]["result"]) == (
+            told[name]["status"],
+            told[name]["result"],
+        )
+
+
 def test_v1_routes_and_encrypted_events(
     local_platform: LocalPlatform, worker_python: Path, client_python: Path
 ) -> None:
@@ -207,5 +276,10 @@ def test_v1_routes_and_encrypted_events(
     assert echo["result"] == {"text": "HI"}
     assert events[6]["attributes"]["result"]["value"] == {"text": "HI"}
     without_key = Mistral(local_platform.api_key, server_url=local_platform.server_url)
-    with without_key, pytest.raises(EncryptionNotConfiguredError):
-        without_key.workflows.events.get_workflow_events(workflow_exec_id=echo["execution_id"])
+    with without_key:
+        page = without_key.workflows.events.get_workflow_events(
+            workflow_exec_id=echo["execution_id"]
+        )
+    payload = page.events[6].attributes.result  # type: ignore[union-attr]
+    assert payload.is_encoded
+    assert "no encryption is configured here" in str(payload.decode_error)

@@ -81,7 +81,7 @@ async def test_a_worker_finds_registers_and_runs(
         working = workflows.run_worker(
             [documents.Greeting, documents.Documents],
             activities=documents.ACTIVITIES,
-            settings=settings(deployment_name="worker-test"),
+            settings=settings(deployment_name="worker-test", mistral_offload_events="off"),
             worker_name="w-1",
             client=client,
         )

@@ -8,13 +8,28 @@ from pydantic import Field
 
 from mistral_offload.api.models.base import ResponseModel
 
+DecodeError = Annotated[str | None, Field(exclude=True, repr=False)]
+
 
 class JSONPayloadResponse(ResponseModel):
-    """A value in an event."""
+    """A value in an event.
+
+    Attributes:
+        value: the value; base64 text of the encoded value while it is encoded.
+        encoding_options: the transforms applied to it, as far as they are not undone; for example
+            ``["offloaded"]`` for a reference to a blob.
+        decode_error: the reason why it is still encoded.
+    """
 
     value: Any
     type: Literal["json"] = "json"
     encoding_options: list[str] | None = None
+    decode_error: DecodeError = None
+
+    @property
+    def is_encoded(self) -> bool:
+        """True if ``value`` is not the value itself but its encoded form."""
+        return bool(self.encoding_options)
 
 
 class EncryptedPatchValue(ResponseModel):
@@ -64,11 +79,23 @@ JSONPatch = Annotated[
 
 
 class JSONPatchPayloadResponse(ResponseModel):
-    """Changes to a value that an earlier event reported."""
+    """Changes to a value that an earlier event reported.
+
+    Attributes:
+        value: the changes, in order; base64 text of their encoded form while they are encoded.
+        encoding_options: the transforms applied to them, as far as they are not undone.
+        decode_error: the reason why they are still encoded.
+    """
 
     value: list[JSONPatch] | str
     type: Literal["json_patch"] = "json_patch"
     encoding_options: list[str] | None = None
+    decode_error: DecodeError = None
+
+    @property
+    def is_encoded(self) -> bool:
+        """True if changes, or values in them, are still encoded."""
+        return bool(self.encoding_options)
 
 
 ProgressPayload = Annotated[
@@ -78,9 +105,15 @@ ProgressPayload = Annotated[
 
 
 class Failure(ResponseModel):
-    """A failure."""
+    """A failure.
+
+    Attributes:
+        message: its text; "Encoded failure" while that is encrypted.
+        decode_error: the reason why it is still encrypted.
+    """
 
     message: str
+    decode_error: DecodeError = None
 
 
 class _Task(ResponseModel):

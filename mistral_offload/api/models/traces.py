@@ -10,7 +10,8 @@ from pydantic.alias_generators import to_camel
 from mistral_offload.api.models.base import ResponseModel
 from mistral_offload.api.models.executions import WorkflowExecutionResponse
 
-TraceAttributes = dict[str, str | int | float | bool | list[Any] | None]
+TraceAttributes = dict[str, str | int | float | bool | list[Any] | dict[str, Any] | None]
+"""Attributes of a step; a value that is encoded, or was, may be an object."""
 
 
 class ExecutionTraceInfoResponse(ResponseModel):

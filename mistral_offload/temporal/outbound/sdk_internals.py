@@ -1,8 +1,9 @@
 """Everything this package relies on that temporalio does not promise.
 
-Two private names of temporalio are used: by `set_deadlock_timeout`, because there is no other way
-to that setting, and by `client_behind`, because an interceptor is not given its client. Otherwise
-the package relies on behaviours of temporalio's workers:
+Three private names of temporalio are used: by `set_deadlock_timeout`, because there is no other way
+to that setting, by `client_behind`, because an interceptor is not given its client, and by
+`observe_tasks`, because nothing else learns whether Temporal has accepted the end of a workflow.
+Otherwise the package relies on behaviours of temporalio's workers:
 
 - `Capability.MESSAGE_SIZES`: a workflow task converts all values it sends before the first one is
   encoded, and encodes them in one asyncio task, one list of payloads at a time.
@@ -12,13 +13,16 @@ the package relies on behaviours of temporalio's workers:
 - `Capability.REPLAYED_RESULTS`: results that a workflow waits for are converted outside any asyncio
   task, by a converter that was made for this run and first given the run's own context, and
   `temporalio.workflow.in_workflow` is true while asyncio's running loop is the workflow's.
+- `observe_tasks`: the messages between a worker and temporalio's core have the members that room
+  `events` reads, and a run's end is followed by the run's eviction, with the reason for it.
 - `Capability.ACTIVATIONS`: a worker submits a workflow's activations to its executor as a function
   with one argument, an object whose ``run_id`` and ``jobs`` tell the run, its first activation and
   its eviction.
 
 `lost_capabilities` tries them on the installed version by replaying a short history. A replay runs
 no activities; `worker_scope.note_activity_task` observes those of a running worker.
-`set_deadlock_timeout` verifies the private name on each worker, and `client_behind` on each client.
+`set_deadlock_timeout` and `observe_tasks` verify the private name on each worker, and
+`client_behind` on each client.
 """
 
 from __future__ import annotations
@@ -35,7 +39,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from importlib.metadata import version
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 import temporalio.activity
 import temporalio.nexus
@@ -215,6 +219,94 @@ def set_deadlock_timeout(worker: Worker, timeout: timedelta) -> None:
         workflows._deadlock_timeout_seconds = timeout.total_seconds()
     elif current is not None:
         _logger.warning("%s", _warn_of(_FIXED_DEADLOCK_TIMEOUT))
+
+
+class TaskObserver(Protocol):
+    """Notes what a worker receives from Temporal and sends back, as it travels: encoded."""
+
+    def receive_activation(self, activation: Any) -> None:
+        """Note an activation of a workflow, before its payloads are decoded."""
+        ...
+
+    def send_activation(self, completion: Any) -> None:
+        """Note the response to an activation, after its payloads were encoded."""
+        ...
+
+    def receive_activity(self, task: Any) -> None:
+        """Note the start or cancellation of an activity."""
+        ...
+
+    def send_activity(self, completion: Any) -> None:
+        """Note the outcome of an activity."""
+        ...
+
+
+def observe_tasks(worker: Worker, observer: TaskObserver) -> None:
+    """Show a worker's tasks to an observer. An error of the observer is logged, once.
+
+    Logs a warning if the installed temporalio keeps its core elsewhere; nothing is observed then.
+
+    Args:
+        worker: a worker that does not run yet.
+        observer: called in the worker's event loop.
+    """
+    core: Any = getattr(worker, "_bridge_worker", None)
+    if core is None or not all(hasattr(core, name) for name in _OBSERVED):
+        _logger.warning("%s", _warn_of(_UNOBSERVED_TASKS))
+        return
+    observed: Any = worker
+    observed._bridge_worker = _ObservedCore(core, observer)
+
+
+_OBSERVED: Final = (
+    "poll_workflow_activation",
+    "complete_workflow_activation",
+    "poll_activity_task",
+    "complete_activity_task",
+)
+
+_UNOBSERVED_TASKS: Final = (
+    "The worker's tasks cannot be observed, so the platform gets no events: streams of executions "
+    "stay empty."
+)
+
+
+class _ObservedCore:
+    """Stands between a worker and temporalio's core, and passes everything on."""
+
+    def __init__(self, core: Any, observer: TaskObserver) -> None:
+        self._core = core
+        self._observer = observer
+        self._has_failed = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._core, name)
+
+    async def poll_workflow_activation(self) -> Any:
+        activation = await self._core.poll_workflow_activation()
+        self._show(self._observer.receive_activation, activation)
+        return activation
+
+    async def complete_workflow_activation(self, completion: Any) -> None:
+        self._show(self._observer.send_activation, completion)
+        await self._core.complete_workflow_activation(completion)
+
+    async def poll_activity_task(self) -> Any:
+        task = await self._core.poll_activity_task()
+        self._show(self._observer.receive_activity, task)
+        return task
+
+    async def complete_activity_task(self, completion: Any) -> None:
+        self._show(self._observer.send_activity, completion)
+        await self._core.complete_activity_task(completion)
+
+    def _show(self, observe: Callable[[Any], None], message: Any) -> None:
+        try:
+            observe(message)
+        except Exception:
+            if not self._has_failed:
+                _logger.exception("A task of the worker could not be reported; others will be")
+            self._has_failed = True
 
 
 _FIXED_DEADLOCK_TIMEOUT: Final = (
