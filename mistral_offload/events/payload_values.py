@@ -2,8 +2,8 @@
 
 A payload that is a value, such as a result, is taken over as it is: the event carries its bytes and
 options, and so names its own blob. Arguments are a list in an event. That list is no payload of its
-own, so it is encoded anew, and a large one is stored once more. Everything here that takes long is left
-to the thread that sends the event.
+own, so it is encoded anew, and a large one is stored once more. Everything here that takes long is
+left to the thread that sends the event.
 """
 
 from __future__ import annotations
