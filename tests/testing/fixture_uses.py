@@ -59,7 +59,7 @@ async def test_from_async_code(workflow_worker, local_platform):
             break
         except NotFoundError:  # not started yet
             await asyncio.sleep(0.02)
-    ended = await running
+    ended = await asyncio.wait_for(running, 30)
     assert ended.result == {"result": "done"}
     assert await worker.offloaded_async(ended) == []
 
