@@ -21,6 +21,15 @@ def sha256_hex(data: bytes) -> str:
         return hashlib.sha256(data).hexdigest()
 
 
+def update_sha256(digest: hashlib._Hash, data: bytes) -> None:
+    """Add data to a digest; waits as `sha256_hex` does."""
+    if len(data) < _LARGE_BYTES:
+        digest.update(data)
+        return
+    with _places:
+        digest.update(data)
+
+
 def _new_places() -> threading.Semaphore:
     """Return as many places as there are processors, except for one."""
     usable = (

@@ -1,0 +1,1 @@
+"""Files of any size in the store, written and read in chunks."""
