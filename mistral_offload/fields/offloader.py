@@ -27,10 +27,14 @@ from mistral_offload.errors import (
 from mistral_offload.fields.content import Content, FieldContent
 from mistral_offload.fields.field import OffloadableField
 from mistral_offload.fields.selection import Candidate, select_fields
-from mistral_offload.fields.traversal import find_fields, map_fields, replace_fields
+from mistral_offload.files.file_store import FileStore
+from mistral_offload.files.reference import root_of_run
+from mistral_offload.files.transfers import bind_files, store_files_async
 from mistral_offload.limits import INLINE_LIMIT_BYTES
+from mistral_offload.payload.field_blob import NO_CIPHER, FieldCipher
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.traversal import find_instances, map_instances, replace_instances
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.lazy_cache import LazyCache
 from mistral_offload.storage.protection import ALWAYS, protection
@@ -53,6 +57,11 @@ class FieldBlobCodec(Protocol):
 
     def decode_field_blob(self, blob: bytes) -> bytes:
         """Return the content of a blob, also of one stored without this codec."""
+        ...
+
+    @property
+    def field_cipher(self) -> FieldCipher:
+        """The encryption of files."""
         ...
 
 
@@ -88,6 +97,17 @@ class FieldOffloader:
         require_config(config, FieldOffloadingConfig, "config")
         self._blobs = None if config is None else LazyCache(config.storage_config, store)
         self._blob_codec = blob_codec
+        self._files: FileStore | None = None
+        if self._blobs is not None and config is not None:
+            cipher = NO_CIPHER if blob_codec is None else blob_codec.field_cipher
+            self._files = FileStore(
+                self._blobs, cipher, whole_file_bytes=config.whole_file_max_bytes
+            )
+
+    @property
+    def files(self) -> FileStore | None:
+        """The place for files, or None without a configuration."""
+        return self._files
 
     @property
     def description(self) -> str:
@@ -100,6 +120,8 @@ class FieldOffloader:
     async def offload_async(self, value: Any, *, namespace: str, run_id: str) -> Any:
         """Return the value with as many fields offloaded as needed to get below the threshold.
 
+        All of its files are stored.
+
         Args:
             value: anything; fields are found in models, dataclasses and collections.
             namespace: namespace of the workflow, part of the key.
@@ -107,11 +129,13 @@ class FieldOffloader:
 
         Raises:
             PayloadSerializationError: the value, or that of a field, cannot be written as JSON.
+            FileError: a local file cannot be read or stored.
             StorageError: a blob could not be written.
         """
-        if self._config is None:
+        if self._config is None or self._files is None:
             return value
-        found = find_fields(value)
+        value = await store_files_async(value, self._files, root_of_run(namespace, run_id))
+        found = find_instances(value, OffloadableField)
         if all(field.value is None for _, field in found):
             return value
         store = self._open().store
@@ -125,10 +149,12 @@ class FieldOffloader:
         fields = [field for _, field in found]
         for upload, key in zip(uploads, keys, strict=True):
             fields[upload.position] = fields[upload.position].moved_to(key)
-        return replace_fields(value, fields)
+        return replace_instances(value, OffloadableField, fields)
 
     async def restore_async(self, value: Any, *, lazy: bool = False) -> Any:
         """Return the value with its fields restored; a blob that several fields use is read once.
+
+        Its files stay in the store, and can be read from there.
 
         Args:
             value: anything; fields are found in models, dataclasses and collections.
@@ -140,8 +166,10 @@ class FieldOffloader:
             PayloadDecodeError: a stored value does not fit the field's type.
             StorageError: a blob was removed, is damaged or could not be read.
         """
+        if self._files is not None:
+            value = bind_files(value, self._files)
         if lazy:
-            return map_fields(value, lambda _, field: self._with_loader(field))
+            return map_instances(value, OffloadableField, lambda _, field: self._with_loader(field))
         return await self._restore(value, _MAX_NESTING)
 
     async def load_async(self, field: OffloadableField[Any]) -> Any:
@@ -167,7 +195,9 @@ class FieldOffloader:
             contents.append((position, content))
             has_platform_form = field.content.has_platform_form(field.value)
             candidates.append(Candidate(_inline_bytes(content, floor), has_platform_form))
-        rest = len(dump_json(replace_fields(value, emptied))) - _NULL_BYTES * len(candidates)
+        rest = len(
+            dump_json(replace_instances(value, OffloadableField, emptied))
+        ) - _NULL_BYTES * len(candidates)
         selected = select_fields(candidates, rest_bytes=rest, min_size_bytes=floor)
         return [
             _Upload(position, found[position][0], content)
@@ -198,7 +228,7 @@ class FieldOffloader:
     # From the store
 
     async def _restore(self, value: Any, depth: int) -> Any:
-        found = find_fields(value)
+        found = find_instances(value, OffloadableField)
         if not found:
             return value
         if depth == 0:
@@ -228,8 +258,9 @@ class FieldOffloader:
         inner = await gather_or_cancel(
             [self._restore(values[n], depth - 1) for n in range(len(found))]
         )
-        return replace_fields(
+        return replace_instances(
             value,
+            OffloadableField,
             [
                 field if restored is field.value else field.restored_with(restored)
                 for (_, field), restored in zip(found, inner, strict=True)

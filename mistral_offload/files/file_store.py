@@ -6,12 +6,12 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from mistral_offload.files.chunks import CHUNK_BYTES, choose_chunk_bytes
 from mistral_offload.files.download import download, translate_os_errors
 from mistral_offload.files.progress import OnProgress, ProgressMeter
-from mistral_offload.files.reference import FileReference
+from mistral_offload.files.reference import FileDescription, FileReference
 from mistral_offload.files.source import FileSource
 from mistral_offload.files.stored_file import StoredFile, open_stored_file
 from mistral_offload.files.upload import FileUpload
@@ -20,6 +20,13 @@ from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.lazy_cache import LazyCache
 
 T = TypeVar("T")
+
+
+class Uploaded(NamedTuple):
+    """A file that is in the store: the reference to it, and what is known of it."""
+
+    reference: FileReference
+    file: FileDescription
 
 
 class FileStore:
@@ -80,7 +87,7 @@ class FileStore:
         *,
         on_progress: OnProgress | None = None,
         cancelled: threading.Event | None = None,
-    ) -> FileReference:
+    ) -> Uploaded:
         """Store the content of a source; blocking.
 
         Args:
@@ -106,19 +113,36 @@ class FileStore:
         try:
             with source.open() as content:
                 _copy(content, upload, source, cancelled)
-            return upload.finish()
+            return Uploaded(upload.finish(), upload.file)
         finally:
             upload.abandon()
 
     async def upload_async(
         self, source: FileSource, root: str, *, on_progress: OnProgress | None = None
-    ) -> FileReference:
-        """Async form of `upload`; runs in a thread of the store, and ends when it is cancelled."""
+    ) -> Uploaded:
+        """Async form of `upload`; runs in threads of the store, and ends when it is cancelled."""
+        if source.stream is not None:
+            return await self._upload_stream(source, root, on_progress)
         return await self.run_async(
             lambda cancelled: self.upload(
                 source, root, on_progress=on_progress, cancelled=cancelled
             )
         )
+
+    async def _upload_stream(
+        self, source: FileSource, root: str, on_progress: OnProgress | None
+    ) -> Uploaded:
+        upload = self.begin_upload(
+            root, name=source.name, content_type=source.content_type, on_progress=on_progress
+        )
+        assert source.stream is not None  # noqa: S101 - the caller checked
+        try:
+            async for piece in source.stream:
+                await self.run_async(lambda _, piece=piece: upload.write(piece))
+            return await self.run_async(lambda _: Uploaded(upload.finish(), upload.file))
+        finally:
+            upload.cancel()
+            await self.run_async(lambda _: upload.abandon())
 
     def open(self, reference: FileReference) -> StoredFile:
         """Open a stored file: one request for its manifest, if it has one.

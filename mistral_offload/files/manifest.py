@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mistral_offload.errors import PayloadDecodeError
-from mistral_offload.files.chunks import MAX_CHUNKS, MAX_CHUNK_BYTES, count_chunks
+from mistral_offload.files.chunks import MAX_CHUNK_BYTES, MAX_CHUNKS, count_chunks
 from mistral_offload.files.reference import FileDescription
 
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 _SECONDS = 0.1
@@ -34,6 +36,21 @@ OnProgress = Callable[[TransferProgress], object]
 """Called in the thread of a transfer, one call at a time. What it raises ends the transfer."""
 
 
+OnChunk = Callable[[], object]
+
+_on_chunk: ContextVar[OnChunk | None] = ContextVar("mistral_offload_on_chunk", default=None)
+
+
+@contextmanager
+def noticing_chunks(notice: OnChunk) -> Generator[None]:
+    """Call a function for each chunk that the code inside transfers, in any thread."""
+    token = _on_chunk.set(notice)
+    try:
+        yield
+    finally:
+        _on_chunk.reset(token)
+
+
 class ProgressMeter:
     """Counts the bytes of one transfer, from several threads.
 
@@ -49,9 +66,12 @@ class ProgressMeter:
         self._began = time.monotonic()
         self._reported = float("-inf")
         self._lock = threading.Lock()
+        self._notice = _on_chunk.get()
 
     def add(self, size: int) -> None:
         """Count bytes, and report them if the last report is long enough ago."""
+        if self._notice is not None:
+            self._notice()
         with self._lock:
             self._done += size
             if time.monotonic() - self._reported >= _SECONDS:

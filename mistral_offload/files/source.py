@@ -6,7 +6,7 @@ import io
 import mimetypes
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import AsyncIterable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ class FileSource:
         size: size in bytes, or None if it is known at the end.
         path: local path, or None.
         content: the open file, or the bytes, of a source without a path.
+        stream: the pieces of a source that only async code can read.
     """
 
     name: str
@@ -33,15 +34,21 @@ class FileSource:
     size: int | None
     path: Path | None = None
     content: BinaryIO | bytes | None = None
+    stream: AsyncIterable[bytes] | None = None
 
     @contextmanager
     def open(self) -> Generator[BinaryIO]:
         """Open the content for reading; afterwards it must be what it was before.
 
         Raises:
+            FileError: only async code can read it.
             LocalFileError: the file cannot be read.
             FileChangedError: the file changed meanwhile.
         """
+        if self.stream is not None:
+            raise FileError(
+                f"file {self.name!r} is made of an async iterator, and only async code can store it"
+            )
         if isinstance(self.content, bytes):
             yield io.BytesIO(self.content)
         elif self.content is not None:
@@ -107,6 +114,19 @@ def source_of_file(file: BinaryIO, name: str | None, kind: str | None) -> FileSo
 def source_of_bytes(data: bytes, name: str, kind: str | None) -> FileSource:
     """Return the source of content in memory."""
     return FileSource(name, kind or _guess(name), len(data), None, data)
+
+
+def source_of_stream(pieces: AsyncIterable[bytes], name: str, kind: str | None) -> FileSource:
+    """Return the source of an async iterator.
+
+    Raises:
+        FileError: it is not an async iterator.
+    """
+    if not isinstance(pieces, AsyncIterable):
+        raise FileError(
+            f"from_stream takes an async iterator of bytes, not {type(pieces).__name__}"
+        )
+    return FileSource(name, kind or _guess(name), None, stream=pieces)
 
 
 def _is_seekable(file: BinaryIO) -> bool:

@@ -2,7 +2,7 @@
 
 Each chunk is an object of its own, named by its digest. So a chunk that is sent again, by a retry
 or another worker, is the same object; an upload that starts over finds what is there and does not
-send it; and nothing has to be aborted, since an incomplete upload is objects that no manifest names.
+send it; and nothing has to be aborted: an incomplete upload is objects that no manifest names.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class FileUpload:
         self._meter = meter
         self._pieces: list[memoryview] = []
         self._pieces_bytes = 0
-        self._held: bytes | None = None  # the last chunk so far: it is known later if it is the last
+        self._held: bytes | None = (
+            None  # the last chunk so far: it is known later if it is the last
+        )
         self._sent = 0
         self._size = 0
         self._sha256 = hashlib.sha256()
@@ -98,7 +100,7 @@ class FileUpload:
             self._add_chunk(data)
             return
         view = memoryview(data)
-        while len(view):
+        while view:
             piece = view[: self.chunk_bytes - self._pieces_bytes]
             self._pieces.append(piece)
             self._pieces_bytes += len(piece)
@@ -140,7 +142,8 @@ class FileUpload:
         self._ended.set()
 
     @property
-    def _file(self) -> FileDescription:
+    def file(self) -> FileDescription:
+        """What has been written so far."""
         return FileDescription(self._name, self._size, self._sha256.hexdigest(), self._content_type)
 
     def _take_pieces(self) -> bytes:
@@ -228,7 +231,7 @@ class FileUpload:
         return found.size == size and datetime.now(timezone.utc) - found.modified < _YOUNG
 
     def _store_whole(self, content: bytes) -> FileReference:
-        reference = FileReference.of_content(self._file, self._root)
+        reference = FileReference.of_content(self.file, self._root)
         assert reference.digest is not None  # noqa: S101 - it was just made of one
         self._put(reference.key, content, reference.digest)
         self._meter.add(len(content))
@@ -237,12 +240,12 @@ class FileUpload:
 
     def _store_manifest(self) -> FileReference:
         digests = b"".join(self._digests[index] for index in range(self._sent))
-        manifest = Manifest(self._file, self.chunk_bytes, digests).to_json()
+        manifest = Manifest(self.file, self.chunk_bytes, digests).to_json()
         if self._cipher.encrypts:
             manifest = self._cipher.seal(manifest, namespace=self._root, run_id="")
             reference = FileReference.of_sealed(self._size, self._root, sha256_hex(manifest))
         else:
-            reference = FileReference.of_manifest(self._file, self._root, sha256_hex(manifest))
+            reference = FileReference.of_manifest(self.file, self._root, sha256_hex(manifest))
         assert reference.digest is not None  # noqa: S101 - it was just made of one
         self._put(reference.key, manifest, reference.digest)
         self._meter.finish()

@@ -87,7 +87,9 @@ class FieldCipher:
         return self._cipher
 
 
+NO_CIPHER = FieldCipher(None, encrypts=False)
+"""Writes in the clear, and reads nothing that is encrypted."""
+
+
 def _position(chunk_bytes: int, index: int, *, last: bool) -> bytes:
-    return (
-        _CHUNK_LABEL + chunk_bytes.to_bytes(8, "big") + index.to_bytes(8, "big") + bytes([last])
-    )
+    return _CHUNK_LABEL + chunk_bytes.to_bytes(8, "big") + index.to_bytes(8, "big") + bytes([last])
