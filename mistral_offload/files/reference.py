@@ -31,7 +31,7 @@ from mistral_offload.payload.field_reference import FIELD_ROOT, ContentForm, Fie
 
 _SIZE = r"(?:0|[1-9][0-9]{0,17})"
 _DIGEST = r"[0-9a-f]{64}"
-_OWNER = rf"{FIELD_ROOT}/(?P<namespace>[^/]*)/(?P<owner>@?[^/@]*)"
+_OWNER = rf"{FIELD_ROOT}/(?P<namespace>[^/]*)/@?(?P<owner>[^/@]*)"
 _FILE = re.compile(
     rf"(?P<root>{_OWNER})/sha256:(?P<digest>{_DIGEST})"
     rf"/(?:(?:file-(?P<file_size>{_SIZE})|chunks-(?P<size>{_SIZE})-(?P<sha256>{_DIGEST}))"
@@ -123,7 +123,8 @@ class FileReference:
         match = _FILE.fullmatch(key) if key.isascii() else None
         if match is None:
             return cls._from_field(key)
-        if any(quote(unquote(match[n] or ""), safe="@") != (match[n] or "") for n in _NAMES):
+        names = [match[name] or "" for name in _NAMES]
+        if any(quote(unquote(name), safe="") != name for name in names):
             raise ReferenceRefusedError(
                 f"refused to read key {key!r}: its names are not percent-encoded as this package "
                 "encodes them",
