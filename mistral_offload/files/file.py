@@ -15,7 +15,7 @@ from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, PydanticSerializationUnexpectedValue, core_schema
 from typing_extensions import Self
 
@@ -420,3 +420,7 @@ def _rebuild(
     cls: type[OffloadableFile], key: str, description: FileDescription | None
 ) -> OffloadableFile:
     return cls(reference=FileReference.from_key(key), description=description)
+
+
+# Serializes files outside of a model.
+OffloadableFile.__pydantic_serializer__ = TypeAdapter(OffloadableFile).serializer  # type: ignore[attr-defined]

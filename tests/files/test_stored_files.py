@@ -86,9 +86,7 @@ def test_what_is_stored_is_read(size: int, cipher: FieldCipher, tmp_path: Path) 
     files = files_of(store, cipher)
     uploaded = files.upload(source_of_path(path, None, "audio/wav"), ROOT)
     reference = FileReference.from_key(uploaded.reference.key)
-    described = FileDescription(
-        "a talk.wav", size, hashlib.sha256(data).hexdigest(), "audio/wav"
-    )
+    described = FileDescription("a talk.wav", size, hashlib.sha256(data).hexdigest(), "audio/wav")
     assert uploaded.file == files.open(reference).file == described
     assert reference.size == size
     assert read(store, reference, cipher) == data
