@@ -84,6 +84,7 @@ class FieldOffloader:
         config: the store, and the size from which fields are offloaded.
         store: used instead of the configured store, for example a ``MemoryStore`` in tests.
         blob_codec: converts the content of a field before it is stored, for example encrypts it.
+        files: the place for files; by default the store of fields.
     """
 
     def __init__(
@@ -92,13 +93,14 @@ class FieldOffloader:
         *,
         store: BlobStore | None = None,
         blob_codec: FieldBlobCodec | None = None,
+        files: FileStore | None = None,
     ) -> None:
         self._config = config
         require_config(config, FieldOffloadingConfig, "config")
         self._blobs = None if config is None else LazyCache(config.storage_config, store)
         self._blob_codec = blob_codec
-        self._files: FileStore | None = None
-        if self._blobs is not None and config is not None:
+        self._files = files
+        if files is None and self._blobs is not None and config is not None:
             cipher = NO_CIPHER if blob_codec is None else blob_codec.field_cipher
             self._files = FileStore(
                 self._blobs, cipher, whole_file_bytes=config.whole_file_max_bytes
@@ -106,7 +108,7 @@ class FieldOffloader:
 
     @property
     def files(self) -> FileStore | None:
-        """The place for files, or None without a configuration."""
+        """The place for files, or None if there is none."""
         return self._files
 
     @property
@@ -132,9 +134,10 @@ class FieldOffloader:
             FileError: a local file cannot be read or stored.
             StorageError: a blob could not be written.
         """
-        if self._config is None or self._files is None:
+        if self._files is not None:
+            value = await store_files_async(value, self._files, root_of_run(namespace, run_id))
+        if self._config is None:
             return value
-        value = await store_files_async(value, self._files, root_of_run(namespace, run_id))
         found = find_instances(value, OffloadableField)
         if all(field.value is None for _, field in found):
             return value

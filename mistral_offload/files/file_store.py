@@ -37,12 +37,19 @@ class FileStore:
         cipher: encrypts the files, if it is configured to.
         whole_file_bytes: size in bytes up to which a file is one object, which the official SDK
             reads, unless it is encrypted.
+        read_also: a store that is tried for what ``blobs`` does not have.
     """
 
     def __init__(
-        self, blobs: LazyCache, cipher: FieldCipher, *, whole_file_bytes: int = CHUNK_BYTES
+        self,
+        blobs: LazyCache,
+        cipher: FieldCipher,
+        *,
+        whole_file_bytes: int = CHUNK_BYTES,
+        read_also: LazyCache | None = None,
     ) -> None:
         self._blobs = blobs
+        self._read_also = read_also
         self._cipher = cipher
         self._whole_file_bytes = whole_file_bytes
 
@@ -182,7 +189,8 @@ class FileStore:
             raise
 
     def _cache(self) -> BlobCache:
-        return self._blobs.open().without_content()
+        also = [] if self._read_also is None else [self._read_also.open().store]
+        return self._blobs.open().without_content(also)
 
 
 def _copy(

@@ -41,7 +41,8 @@ _FILE = re.compile(
 _CHUNK = re.compile(rf"{_OWNER}/sha256:{_DIGEST}/chunk-{_SIZE}")
 _NAMES = ("namespace", "owner", "type", "name")
 _NO_TYPE = "-"
-_EXECUTION = "@"
+EXECUTION_MARK = "@"
+"""Beginning of the owner in the key of a client's file."""
 
 
 class FileForm(str, Enum):
@@ -170,7 +171,9 @@ def root_of_run(namespace: str, run_id: str) -> str:
 
 def root_of_execution(namespace: str, execution_id: str) -> str:
     """Return the beginning of the keys of the files that a client sends to an execution."""
-    return f"{FIELD_ROOT}/{quote(namespace, safe='')}/{_EXECUTION}{quote(execution_id, safe='')}"
+    return (
+        f"{FIELD_ROOT}/{quote(namespace, safe='')}/{EXECUTION_MARK}{quote(execution_id, safe='')}"
+    )
 
 
 def chunk_key(root: str, digest: str, size: int) -> str:
@@ -178,9 +181,22 @@ def chunk_key(root: str, digest: str, size: int) -> str:
     return f"{root}/sha256:{digest}/chunk-{size}"
 
 
+def is_chunk_key(key: str) -> bool:
+    """Return True for the key of a chunk."""
+    return _CHUNK.fullmatch(key) is not None
+
+
 def is_file_key(key: str) -> bool:
-    """Return True for a key of a file or a chunk that this module writes."""
-    return _CHUNK.fullmatch(key) is not None or _FILE.fullmatch(key) is not None
+    """Return True for the key of a file or of a chunk."""
+    if is_chunk_key(key):
+        return True
+    if _FILE.fullmatch(key) is None:
+        return False
+    try:
+        FileReference.from_key(key)
+    except ReferenceRefusedError:
+        return False
+    return True
 
 
 def _type_and_name(file: FileDescription) -> str:

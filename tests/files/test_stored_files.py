@@ -49,6 +49,7 @@ from mistral_offload.payload.encryption import Cipher
 from mistral_offload.payload.field_blob import NO_CIPHER, FieldCipher
 from mistral_offload.storage import MemoryStore
 from mistral_offload.storage.lazy_cache import LazyCache
+from tests.bounds import until
 
 ROOT = root_of_run("acme", "0195c0de-0000")
 KEY = "6b" * 32
@@ -132,7 +133,7 @@ def test_ranges_fetch_only_their_chunks() -> None:
     assert _count(store, "get") == 2
     assert reader.seek(-3, io.SEEK_END) == 7
     assert reader.read(100) == data[CHUNK_BYTES + 2 : CHUNK_BYTES + 5]
-    with pytest.raises(ValueError, match="negative|cannot seek"):
+    with pytest.raises(ValueError, match="cannot seek"):
         FileReader(stored).seek(-1)
     far = FileReader(stored, offset=len(data) + 7)
     assert far.readall() == b""
@@ -425,17 +426,18 @@ async def test_a_cancelled_upload_ends() -> None:
     loop, endless = asyncio.get_running_loop(), Slow()
     source = source_of_file(endless, "endless", None)  # type: ignore[arg-type]
     task = asyncio.create_task(files_of(MemoryStore()).upload_async(source, ROOT))
-    while endless.reads < 3:
-        await asyncio.sleep(0.01)
+    await until(lambda: endless.reads >= 3)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    for _ in range(500):
-        before = endless.reads
-        await asyncio.sleep(0.1)
-        if endless.reads == before:
-            return
-    pytest.fail("the upload reads on after it was cancelled")
+    reads = -1
+
+    def has_stopped() -> bool:
+        nonlocal reads
+        before, reads = reads, endless.reads
+        return before == reads
+
+    await until(has_stopped)
 
 
 def test_limits() -> None:
