@@ -42,6 +42,8 @@ from mistral_offload.storage.store import BlobStore
 
 Found = list[tuple[str, OffloadableField[Any]]]
 
+_FIELD: type[OffloadableField[Any]] = OffloadableField
+
 _MAX_NESTING = 16
 """Limit for fields inside of the values of other fields; references could form a cycle."""
 
@@ -138,7 +140,7 @@ class FieldOffloader:
             value = await store_files_async(value, self._files, root_of_run(namespace, run_id))
         if self._config is None:
             return value
-        found = find_instances(value, OffloadableField)
+        found = find_instances(value, _FIELD)
         if all(field.value is None for _, field in found):
             return value
         store = self._open().store
@@ -152,7 +154,7 @@ class FieldOffloader:
         fields = [field for _, field in found]
         for upload, key in zip(uploads, keys, strict=True):
             fields[upload.position] = fields[upload.position].moved_to(key)
-        return replace_instances(value, OffloadableField, fields)
+        return replace_instances(value, _FIELD, fields)
 
     async def restore_async(self, value: Any, *, lazy: bool = False) -> Any:
         """Return the value with its fields restored; a blob that several fields use is read once.
@@ -172,7 +174,7 @@ class FieldOffloader:
         if self._files is not None:
             value = bind_files(value, self._files)
         if lazy:
-            return map_instances(value, OffloadableField, lambda _, field: self._with_loader(field))
+            return map_instances(value, _FIELD, lambda _, field: self._with_loader(field))
         return await self._restore(value, _MAX_NESTING)
 
     async def load_async(self, field: OffloadableField[Any]) -> Any:
@@ -198,9 +200,9 @@ class FieldOffloader:
             contents.append((position, content))
             has_platform_form = field.content.has_platform_form(field.value)
             candidates.append(Candidate(_inline_bytes(content, floor), has_platform_form))
-        rest = len(
-            dump_json(replace_instances(value, OffloadableField, emptied))
-        ) - _NULL_BYTES * len(candidates)
+        rest = len(dump_json(replace_instances(value, _FIELD, emptied))) - _NULL_BYTES * len(
+            candidates
+        )
         selected = select_fields(candidates, rest_bytes=rest, min_size_bytes=floor)
         return [
             _Upload(position, found[position][0], content)
@@ -231,7 +233,7 @@ class FieldOffloader:
     # From the store
 
     async def _restore(self, value: Any, depth: int) -> Any:
-        found = find_instances(value, OffloadableField)
+        found = find_instances(value, _FIELD)
         if not found:
             return value
         if depth == 0:
@@ -263,7 +265,7 @@ class FieldOffloader:
         )
         return replace_instances(
             value,
-            OffloadableField,
+            _FIELD,
             [
                 field if restored is field.value else field.restored_with(restored)
                 for (_, field), restored in zip(found, inner, strict=True)

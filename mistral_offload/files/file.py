@@ -21,7 +21,7 @@ from typing_extensions import Self
 
 from mistral_offload.errors import FileError, ReferenceRefusedError
 from mistral_offload.files.async_reader import AsyncFileReader
-from mistral_offload.files.file_store import FileStore
+from mistral_offload.files.file_store import FileStore, Uploaded
 from mistral_offload.files.progress import OnProgress
 from mistral_offload.files.reader import FileReader
 from mistral_offload.files.reference import FileDescription, FileReference
@@ -122,19 +122,20 @@ class OffloadableFile:
         """
         return cls(source=source_of_stream(pieces, name, content_type))
 
-    @staticmethod
+    @classmethod
     def writer(
+        cls,
         *,
         name: str,
         content_type: str | None = None,
         on_progress: OnProgress | None = None,
-    ) -> WritingBlock:
+    ) -> WritingBlock[Self]:
         """Return a writer, for an activity that makes the content piece by piece.
 
         Use it as a context manager, sync or async. Its ``file`` is there when the block ends
         without an error; otherwise nothing refers to what was stored.
         """
-        return WritingBlock(name=name, content_type=content_type, on_progress=on_progress)
+        return WritingBlock(name, content_type, on_progress, cls.of_uploaded)
 
     @property
     def name(self) -> str | None:
@@ -243,11 +244,17 @@ class OffloadableFile:
         """The content of a file that is not stored yet."""
         return self._source if self._reference is None else None
 
-    def stored_as(
-        self, reference: FileReference, description: FileDescription | None, store: FileStore
-    ) -> Self:
-        """Return a copy that is in the store."""
-        return type(self)(reference=reference, description=description, store=store)
+    @property
+    def description(self) -> FileDescription | None:
+        """What is known of an encrypted file beside its key."""
+        return self._description
+
+    @classmethod
+    def of_uploaded(cls, uploaded: Uploaded, store: FileStore) -> Self:
+        """Return a file that was just stored."""
+        reference, description = uploaded
+        known = None if reference.name else description  # an encrypted file's key does not tell it
+        return cls(reference=reference, description=known, store=store)
 
     def bound_to(self, store: FileStore) -> Self:
         """Return a copy that reads from a store."""
@@ -396,7 +403,7 @@ def _write(file: Any) -> dict[str, Any]:
             "a client those that it sends, if storage for activity fields is configured"
         )
     members: dict[str, Any] = {"value": None, "blob_ref": file.blob_ref}
-    description = file._description
+    description = file.description
     if description is not None:
         members["file"] = {
             "name": description.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
@@ -145,7 +146,7 @@ class FileStore:
         assert source.stream is not None  # noqa: S101 - the caller checked
         try:
             async for piece in source.stream:
-                await self.run_async(lambda _, piece=piece: upload.write(piece))
+                await self.run_async(partial(_write, upload, piece))
             return await self.run_async(lambda _: Uploaded(upload.finish(), upload.file))
         finally:
             upload.cancel()
@@ -191,6 +192,10 @@ class FileStore:
     def _cache(self) -> BlobCache:
         also = [] if self._read_also is None else [self._read_also.open().store]
         return self._blobs.open().without_content(also)
+
+
+def _write(upload: FileUpload, piece: bytes, _cancelled: threading.Event) -> None:
+    upload.write(piece)
 
 
 def _copy(

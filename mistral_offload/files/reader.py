@@ -89,7 +89,7 @@ class FileReader(io.RawIOBase):
         self._chunk_bytes = stored.chunk_bytes
         end = -(-(self._start + self._size) // stored.chunk_bytes)
         self._window = ChunkWindow(stored, end=end)
-        self._index = -1
+        self._index: int = -1
         self._chunk = b""
         self.name = stored.file.name
 
@@ -112,7 +112,7 @@ class FileReader(io.RawIOBase):
             ValueError: the position would be negative.
         """
         self._require_open()
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        base: int = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise ValueError(f"cannot seek to position {base + offset}")
         self._position = base + offset
@@ -148,7 +148,8 @@ class FileReader(io.RawIOBase):
     def close(self) -> None:
         """Release the memory; does not wait for what is being fetched ahead."""
         self._window.close()
-        self._chunk, self._index = b"", -1
+        self._chunk = b""
+        self._index = -1
         super().close()
 
     def _require_open(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from mistral_offload.errors import FileChangedError, FileError, LocalFileError
 from mistral_offload.files.download import translate_os_errors
@@ -58,7 +58,7 @@ class FileSource:
                 opened = self.path.open("rb", buffering=0)
             with opened:
                 before = os.fstat(opened.fileno())
-                yield opened  # type: ignore[misc]  # unbuffered, and read in large pieces
+                yield opened  # unbuffered, and read in large pieces
                 self._require_unchanged(before, os.fstat(opened.fileno()), self.path)
 
     @staticmethod
@@ -94,12 +94,12 @@ def source_of_file(file: BinaryIO, name: str | None, kind: str | None) -> FileSo
         FileError: it is not open for reading bytes.
     """
     try:
-        is_binary = isinstance(file.read(0), bytes)
+        nothing = cast("object", file.read(0))
     except (AttributeError, OSError, ValueError) as error:
         raise FileError(
             f"from_file takes a file that is open for reading bytes, not {type(file).__name__}"
         ) from error
-    if not is_binary:
+    if not isinstance(nothing, bytes):
         raise FileError('from_file takes a file of bytes, and this one is text: open it with "rb"')
     given = getattr(file, "name", None)
     name = name or (os.path.basename(given) if isinstance(given, str) else "") or "file"
@@ -122,7 +122,7 @@ def source_of_stream(pieces: AsyncIterable[bytes], name: str, kind: str | None) 
     Raises:
         FileError: it is not an async iterator.
     """
-    if not isinstance(pieces, AsyncIterable):
+    if not hasattr(pieces, "__aiter__"):
         raise FileError(
             f"from_stream takes an async iterator of bytes, not {type(pieces).__name__}"
         )

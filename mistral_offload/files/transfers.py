@@ -69,7 +69,6 @@ def _with_uploaded(
     def stored(file: OffloadableFile) -> OffloadableFile:
         if file.source is None:
             return file
-        reference, description = next(rest)
-        return file.stored_as(reference, None if reference.name else description, store)
+        return type(file).of_uploaded(next(rest), store)
 
     return replace_instances(value, OffloadableFile, map(stored, found))

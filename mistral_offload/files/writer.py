@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 from mistral_offload.errors import FileError
 from mistral_offload.files.activity_files import FilePlace, current_place
+from mistral_offload.files.file_store import FileStore, Uploaded
 from mistral_offload.files.progress import OnProgress
 from mistral_offload.files.upload import FileUpload
 
-if TYPE_CHECKING:
-    from mistral_offload.files.file import OffloadableFile
+F = TypeVar("F")
 
 
-class FileWriter:
+class FileWriter(Generic[F]):
     """A file that is being written by blocking code."""
 
     def __init__(self, upload: FileUpload, name: str) -> None:
         self._upload = upload
         self._name = name
-        self._file: OffloadableFile | None = None
+        self._file: F | None = None
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Add content; waits while enough chunks are on their way to the store.
@@ -34,7 +35,7 @@ class FileWriter:
         self._upload.write(data)
 
     @property
-    def file(self) -> OffloadableFile:
+    def file(self) -> F:
         """The stored file, after the block has ended without an error.
 
         Raises:
@@ -44,20 +45,15 @@ class FileWriter:
             raise FileError(f"file {self._name!r} is stored when the writer's block has ended")
         return self._file
 
-    def _finish(self, place: FilePlace) -> None:
-        from mistral_offload.files.file import OffloadableFile
-
-        reference = self._upload.finish()
-        description = self._upload.file if reference.name is None else None
-        self._file = OffloadableFile(
-            reference=reference, description=description, store=place.store
-        )
+    def finish(self, store: FileStore, make: Callable[[Uploaded, FileStore], F]) -> None:
+        """End the upload; called at the end of the block."""
+        self._file = make(Uploaded(self._upload.finish(), self._upload.file), store)
 
 
-class AsyncFileWriter:
+class AsyncFileWriter(Generic[F]):
     """A file that is being written by async code."""
 
-    def __init__(self, writer: FileWriter, place: FilePlace) -> None:
+    def __init__(self, writer: FileWriter[F], place: FilePlace) -> None:
         self._writer = writer
         self._store = place.store
 
@@ -71,7 +67,7 @@ class AsyncFileWriter:
         await self._store.run_async(lambda _: self._writer.write(data))
 
     @property
-    def file(self) -> OffloadableFile:
+    def file(self) -> F:
         """The stored file, after the block has ended without an error.
 
         Raises:
@@ -81,14 +77,15 @@ class AsyncFileWriter:
 
 
 @dataclass
-class WritingBlock:
+class WritingBlock(Generic[F]):
     """Context manager of a writer, in sync and in async code; see ``OffloadableFile.writer``."""
 
     name: str
     content_type: str | None
     on_progress: OnProgress | None
+    make: Callable[[Uploaded, FileStore], F]
 
-    def __enter__(self) -> FileWriter:
+    def __enter__(self) -> FileWriter[F]:
         self._place = current_place()
         self._upload = self._place.store.begin_upload(
             self._place.root,
@@ -96,7 +93,7 @@ class WritingBlock:
             content_type=self.content_type,
             on_progress=self.on_progress,
         )
-        self._writer = FileWriter(self._upload, self.name)
+        self._writer: FileWriter[F] = FileWriter(self._upload, self.name)
         return self._writer
 
     def __exit__(
@@ -106,11 +103,11 @@ class WritingBlock:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            self._writer._finish(self._place)
+            self._writer.finish(self._place.store, self.make)
         else:
             self._upload.abandon()
 
-    async def __aenter__(self) -> AsyncFileWriter:
+    async def __aenter__(self) -> AsyncFileWriter[F]:
         place = current_place()
         writer = await place.store.run_async(lambda _: self.__enter__())
         return AsyncFileWriter(writer, place)

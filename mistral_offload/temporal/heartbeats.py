@@ -128,7 +128,7 @@ class Heartbeats(ActivityOutboundInterceptor):
             if now - sent >= pause:
                 sent = now
                 with suppress(RuntimeError):  # the loop is closed: the worker has ended
-                    loop.call_soon_threadsafe(context.run, self._repeat, info)
+                    loop.call_soon_threadsafe(lambda: context.run(self._repeat, info))
 
         return repeat
 
