@@ -26,9 +26,7 @@ def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     variables = {"STORAGE_PROVIDER": "local", "PATH": str(folder)}
     for name, text in variables.items():
         monkeypatch.setenv(f"ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__{name}", text)
-    storage = BlobStorageConfig.model_validate(
-        {"storage_provider": "local", "path": str(folder)}
-    )
+    storage = BlobStorageConfig.model_validate({"storage_provider": "local", "path": str(folder)})
     store = configured_files(FieldOffloadingConfig(storage_config=storage), None, NO_CIPHER)
     assert store is not None
     return store.upload(source_of_bytes(CONTENT, "talk.wav", None), ROOT).reference.key
