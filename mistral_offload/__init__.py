@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         ZstdConfig,
     )
     from mistral_offload.errors import MistralOffloadError
+    from mistral_offload.files.file import OffloadableFile
+    from mistral_offload.files.progress import TransferProgress
     from mistral_offload.payload.partial_encryption import EncryptedStrField
 
 __all__ = [
@@ -40,12 +42,14 @@ __all__ = [
     "LostBlobConfig",
     "Mistral",
     "MistralOffloadError",
+    "OffloadableFile",
     "PayloadCompressionConfig",
     "PayloadEncryptionConfig",
     "PayloadEncryptionMode",
     "PayloadOffloadingConfig",
     "RetryConfig",
     "StorageProvider",
+    "TransferProgress",
     "ZstdConfig",
     "__version__",
 ]
@@ -67,6 +71,8 @@ __getattr__, __dir__ = lazy_names(
             "ZstdConfig",
         ],
         "errors": ["MistralOffloadError"],
+        "files.file": ["OffloadableFile"],
+        "files.progress": ["TransferProgress"],
         "payload.partial_encryption": ["EncryptedStrField"],
     },
     modules=["client", "config", "errors", "storage"],

@@ -9,8 +9,17 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from typing import Protocol
 
 _LARGE_BYTES = 256 * 1024
+
+
+class Digest(Protocol):
+    """A digest that data is added to, as `hashlib` makes it."""
+
+    def update(self, data: bytes, /) -> None:
+        """Add data."""
+        ...
 
 
 def sha256_hex(data: bytes) -> str:
@@ -19,6 +28,15 @@ def sha256_hex(data: bytes) -> str:
         return hashlib.sha256(data).hexdigest()
     with _places:
         return hashlib.sha256(data).hexdigest()
+
+
+def update_sha256(digest: Digest, data: bytes) -> None:
+    """Add data to a digest; waits as `sha256_hex` does."""
+    if len(data) < _LARGE_BYTES:
+        digest.update(data)
+        return
+    with _places:
+        digest.update(data)
 
 
 def _new_places() -> threading.Semaphore:

@@ -45,6 +45,8 @@ from mistral_offload.limits import (
     DEFAULT_RENEW_AFTER_SECONDS,
     DEFAULT_STORAGE_CONNECTIONS,
     DEFAULT_STORAGE_RETRY_SECONDS,
+    DEFAULT_WHOLE_FILE_MAX_BYTES,
+    LARGEST_WHOLE_FILE_BYTES,
 )
 
 __all__ = [
@@ -390,6 +392,13 @@ class FieldOffloadingConfig(Config):
         default=DEFAULT_FIELD_MIN_SIZE_BYTES,
         ge=0,
         description="Size of a whole result from which its fields are offloaded.",
+    )
+    whole_file_max_bytes: Converted[ByteSize, int | str] = with_default(
+        default=DEFAULT_WHOLE_FILE_MAX_BYTES,
+        ge=DEFAULT_WHOLE_FILE_MAX_BYTES,
+        le=LARGEST_WHOLE_FILE_BYTES,
+        description="Size up to which a file is one object, which the official SDK can read; "
+        "larger and encrypted ones are stored in chunks.",
     )
 
 

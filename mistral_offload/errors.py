@@ -23,6 +23,10 @@ for an area, and the narrow classes to recover from a particular condition::
     │   ├── ReferenceRefusedError          the reference names a key that may or can not be read
     │   └── OffloadableFieldError          an activity field has no readable value here
     │       └── OffloadedValueInWorkflowError   … because this is workflow code
+    ├── FileError                          an offloadable file, or the local file beside it
+    │   ├── FileTooLargeError              more than a file, or a stream, may have
+    │   ├── FileChangedError               the local file changed while it was read
+    │   └── LocalFileError                 the local file cannot be read or written
     ├── StorageError                       the object store; has provider, container and key
     │   ├── BlobNotFoundError              nothing is stored under the key
     │   ├── BlobCorruptedError             the bytes do not match the hash in their key
@@ -69,9 +73,13 @@ __all__ = [
     "EncryptionNotConfiguredError",
     "EventLoopError",
     "ExecutionNotFoundError",
+    "FileChangedError",
+    "FileError",
+    "FileTooLargeError",
     "KeyTooLongError",
     "LifecycleChangedError",
     "LifecycleUnsupportedError",
+    "LocalFileError",
     "MissingExtraError",
     "MistralOffloadError",
     "NotFoundError",
@@ -264,6 +272,40 @@ class OffloadableFieldError(PayloadError):
 
 class OffloadedValueInWorkflowError(OffloadableFieldError):
     """Workflow code tried to read the value of an activity field; only activities may."""
+
+
+class FileError(MistralOffloadError):
+    """An offloadable file cannot be read or written here."""
+
+
+class FileTooLargeError(FileError, ValueError):
+    """A file or stream has more bytes than can be stored.
+
+    Attributes:
+        size: size in bytes; of a stream, the bytes that were written.
+        limit: the largest size in bytes.
+    """
+
+    def __init__(self, message: str, *, size: int, limit: int) -> None:
+        super().__init__(message)
+        self.size = size
+        self.limit = limit
+
+
+class FileChangedError(FileError):
+    """A local file changed while it was read; nothing refers to what was stored of it."""
+
+
+class LocalFileError(FileError, OSError):
+    """A local file cannot be opened, read or written, for example because the disk is full.
+
+    Attributes:
+        path: the path of the file.
+    """
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class StorageError(MistralOffloadError):

@@ -35,6 +35,12 @@ HISTORY_WARNING_BYTES = 10 * MIB
 DEFAULT_FIELD_MIN_SIZE_BYTES = 1 * MIB
 """Default offloading threshold of activity fields, compared to the size of their model."""
 
+DEFAULT_WHOLE_FILE_MAX_BYTES = 8 * MIB
+"""Default, and lowest, size of the largest file that is one object: that of a chunk."""
+
+LARGEST_WHOLE_FILE_BYTES = 32 * MIB
+"""Largest value of that setting: such a file is in memory while it is transferred."""
+
 DEFAULT_COMPRESSION_MIN_SIZE_BYTES = 1 * MIB
 """Default compression threshold of payloads."""
 

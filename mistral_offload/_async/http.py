@@ -42,6 +42,7 @@ from mistral_offload.errors import (
     MistralOffloadError,
     WorkflowError,
 )
+from mistral_offload.files import may_hold_files
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import dump_named_json
@@ -302,6 +303,8 @@ class AsyncHttp:
         if location is None or value is None or value is UNSET:
             return render_body(body)
         description = describe_input(path, body)
+        if location.offloadable and may_hold_files():
+            value = await self._store_files_async(value, path, body)
         if not location.offloadable:
             plain = dump_named_json(value, description)
             payload = await encoder.encode_async(plain, None, offload=False)
@@ -314,17 +317,37 @@ class AsyncHttp:
             return location.replace(body, text, encoded=False)
         context = None
         if encoder.offloads:  # only blob keys contain the namespace
-            execution_id = path.get("execution_id") or str(body["execution_id"])
-            context = PayloadContext(await self.namespace_async(), execution_id)
+            context = PayloadContext(await self.namespace_async(), _execution_id(path, body))
         async with self._encoding_limiter.slot_async():
             payload = await encoder.encode_value_async(value, context, what=description)
         return location.replace(body, RawJSON(write_envelope(payload)), encoded=True)
+
+    async def _store_files_async(
+        self, value: Any, path: Mapping[str, str], body: Mapping[str, object]
+    ) -> Any:
+        """Return the user's value with its files in the store.
+
+        Raises:
+            FileError: a file cannot be read or stored.
+            StorageError: a file could not be stored.
+        """
+        from mistral_offload.files.reference import root_of_execution
+        from mistral_offload.files.transfers import store_files_async, unstored_files
+
+        if self._connection.files is None or not unstored_files(value):
+            return value
+        root = root_of_execution(await self.namespace_async(), _execution_id(path, body))
+        return await store_files_async(value, self._connection.files, root)
 
     async def _client_async(self) -> AsyncClient:
         if self._given_client is not None:
             self._given_use.claim()
             return self._given_client
         return await self._connection.http_clients.get_async()
+
+
+def _execution_id(path: Mapping[str, str], body: Mapping[str, object]) -> str:
+    return path.get("execution_id") or str(body["execution_id"])
 
 
 async def _send_once_async(client: AsyncClient, request: httpx.Request) -> httpx.Response:

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: dd1169dc9b90eef3
+# sha256 of the rest: 6aacfa873374461d
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -46,6 +46,7 @@ from mistral_offload.errors import (
     MistralOffloadError,
     WorkflowError,
 )
+from mistral_offload.files import may_hold_files
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import dump_named_json
@@ -302,6 +303,8 @@ class SyncHttp:
         if location is None or value is None or value is UNSET:
             return render_body(body)
         description = describe_input(path, body)
+        if location.offloadable and may_hold_files():
+            value = self._store_files(value, path, body)
         if not location.offloadable:
             plain = dump_named_json(value, description)
             payload = encoder.encode(plain, None, offload=False)
@@ -314,17 +317,35 @@ class SyncHttp:
             return location.replace(body, text, encoded=False)
         context = None
         if encoder.offloads:  # only blob keys contain the namespace
-            execution_id = path.get("execution_id") or str(body["execution_id"])
-            context = PayloadContext(self.namespace(), execution_id)
+            context = PayloadContext(self.namespace(), _execution_id(path, body))
         with self._encoding_limiter.slot():
             payload = encoder.encode_value(value, context, what=description)
         return location.replace(body, RawJSON(write_envelope(payload)), encoded=True)
+
+    def _store_files(self, value: Any, path: Mapping[str, str], body: Mapping[str, object]) -> Any:
+        """Return the user's value with its files in the store.
+
+        Raises:
+            FileError: a file cannot be read or stored.
+            StorageError: a file could not be stored.
+        """
+        from mistral_offload.files.reference import root_of_execution
+        from mistral_offload.files.transfers import store_files, unstored_files
+
+        if self._connection.files is None or not unstored_files(value):
+            return value
+        root = root_of_execution(self.namespace(), _execution_id(path, body))
+        return store_files(value, self._connection.files, root)
 
     def _client(self) -> Client:
         if self._given_client is not None:
             self._given_use.claim()
             return self._given_client
         return self._connection.http_clients.get()
+
+
+def _execution_id(path: Mapping[str, str], body: Mapping[str, object]) -> str:
+    return path.get("execution_id") or str(body["execution_id"])
 
 
 def _send_once(client: Client, request: httpx.Request) -> httpx.Response:

@@ -30,7 +30,11 @@ from mistral_offload.limits import DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_REQUEST_T
 
 if TYPE_CHECKING:
     from mistral_offload.api.operation import Operation
+    from mistral_offload.config import FieldOffloadingConfig, PayloadOffloadingConfig
+    from mistral_offload.files.file_store import FileStore
     from mistral_offload.payload.encoder import PayloadEncoder
+
+    FilePlaces = tuple[FieldOffloadingConfig | None, PayloadOffloadingConfig | None]
 
 SERVERS = {
     "global": "https://api.mistral.ai",
@@ -94,6 +98,8 @@ class Connection:
         self.held_requests = HeldRequests(hold_seconds)
         self.max_response_bytes = max_response_bytes
         self._encoder: PayloadEncoder | None = None
+        self._files: FileStore | None = None
+        self._file_places: FilePlaces = (None, None)
         self.http_clients = HTTPClients()
 
     @property
@@ -105,11 +111,25 @@ class Connection:
             self._encoder = PayloadEncoder()
         return self._encoder
 
+    @property
+    def files(self) -> FileStore | None:
+        """The place for the files of inputs and results; None if no storage is configured."""
+        if self._files is None:
+            from mistral_offload.files.configuration import configured_files
+
+            self._files = configured_files(*self._file_places, self.encoder.field_cipher)
+        return self._files
+
     def use_encoder(self, encoder: PayloadEncoder | None, *, namespace: str | None) -> None:
         """Replace the encoder, and the namespace if one is given."""
         self._encoder = encoder
         if namespace is not None:
             self.namespace = FetchOnce(namespace)
+
+    def use_files(self, places: FilePlaces) -> None:
+        """Replace the configurations that name the place for files."""
+        self._file_places = places
+        self._files = None
 
     def request(
         self,

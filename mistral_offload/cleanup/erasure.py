@@ -72,7 +72,7 @@ async def plan_erasure(
         if Owner.of(key) != nobody:
             raise ConfigurationError(
                 f"{key!r} is not the key of a blob that belongs to no execution: those of "
-                f"namespace {temporal.namespace!r} begin with {nobody.key_prefix}"
+                f"namespace {temporal.namespace!r} begin with {nobody.key_prefixes[0]}"
             )
     latest = await temporal.latest_run(execution_id)
     runs = await temporal.list_runs(f"WorkflowId = {quoted(execution_id)}")

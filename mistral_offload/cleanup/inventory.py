@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from typing_extensions import Self
 
-from mistral_offload.cleanup.owners import Blob, Owner
+from mistral_offload.cleanup.owners import Blob, Owner, OwnerKind
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
@@ -28,11 +28,13 @@ class _StoreFolder:
     Attributes:
         prefix: the part of stored keys before the root, with its slash.
         root: `PAYLOAD_ROOT` or `FIELD_ROOT`.
+        kinds: the owners that are listed; others belong to another configuration.
     """
 
     store: BlobStore
     prefix: str
     root: str
+    kinds: frozenset[OwnerKind] = frozenset(OwnerKind)
 
 
 class Inventory:
@@ -57,7 +59,7 @@ class Inventory:
         """
         payloads, fields = settings.payload_offloading, settings.field_offloading
         wanted = [
-            (config.storage_config, root)
+            (config.storage_config, root, frozenset(OwnerKind))
             for config, root in ((payloads, PAYLOAD_ROOT), (fields, FIELD_ROOT))
             if config is not None
         ]
@@ -67,14 +69,20 @@ class Inventory:
                 "or ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables to the workers' "
                 "values, in the environment or in a file passed as --config"
             )
+        if payloads is not None:
+            # Files of clients; and those of activities, if there is no store for fields.
+            kinds = frozenset(OwnerKind) if fields is None else frozenset({OwnerKind.EXECUTION})
+            wanted.append((payloads.storage_config, FIELD_ROOT, kinds))
         if read_also:
-            wanted += [(other, root) for config, root in wanted for other in config.read_also]
+            wanted += [
+                (other, root, kinds) for config, root, kinds in wanted for other in config.read_also
+            ]
         folders: dict[tuple[object, ...], _StoreFolder] = {}
-        for config, root in wanted:
+        for config, root, kinds in wanted:
             bare = config.model_copy(update={"prefix": None, "read_also": ()})
             for prefix in _prefixes(config.prefix, root):
                 bucket = (config.storage_provider, config.container, config.endpoint_url)
-                folder = _StoreFolder(open_store(bare), prefix, root)
+                folder = _StoreFolder(open_store(bare), prefix, root, kinds)
                 folders.setdefault((*bucket, prefix, root), folder)
         return cls(folders.values())
 
@@ -95,14 +103,15 @@ class Inventory:
             StorageError: a store cannot be listed.
         """
         for folder in self._folders:
-            if owner.key_prefix.startswith(f"{folder.root}/"):
-                yield from _list(folder, owner.key_prefix)
+            for start in owner.key_prefixes:
+                if start.startswith(f"{folder.root}/"):
+                    yield from _list(folder, start)
 
 
 def _list(folder: _StoreFolder, start: str) -> Iterator[Blob]:
     for found in folder.store.list(folder.prefix + start):
         owner = Owner.of(found.key.removeprefix(folder.prefix))
-        if owner is not None:
+        if owner is not None and owner.kind in folder.kinds:
             yield Blob(folder.store, found.key, found.size, found.modified, owner)
 
 

@@ -8,6 +8,7 @@ from enum import Enum
 from urllib.parse import quote, unquote
 
 from mistral_offload.errors import ReferenceRefusedError
+from mistral_offload.files.reference import EXECUTION_MARK, is_file_key
 from mistral_offload.payload.field_reference import FIELD_ROOT, FieldReference
 from mistral_offload.payload.reference import PAYLOAD_ROOT, UNOWNED, Reference
 from mistral_offload.storage.store import BlobStore
@@ -17,20 +18,13 @@ class OwnerKind(str, Enum):
     """The kind of id that identifies an owner."""
 
     EXECUTION = "execution"
-    """An execution id, which is Temporal's workflow id; the owner of payloads."""
+    """An execution id, which is Temporal's workflow id; owns payloads, and files of clients."""
 
     RUN = "run"
-    """The id of one run of an execution; the owner of activity fields."""
+    """The id of one run of an execution; owns activity fields, and files of activities."""
 
     UNOWNED = "unowned"
     """No id: payloads for which Temporal names no execution."""
-
-
-_ROOTS = {
-    OwnerKind.EXECUTION: PAYLOAD_ROOT,
-    OwnerKind.UNOWNED: PAYLOAD_ROOT,
-    OwnerKind.RUN: FIELD_ROOT,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +52,16 @@ class Owner:
         try:
             if root == PAYLOAD_ROOT:
                 Reference.from_key(key)
-            else:
+            elif not is_file_key(key):
                 FieldReference.from_key(key)
         except ReferenceRefusedError:
             return None
         namespace, id, _ = rest.split("/", 2)
         if root == PAYLOAD_ROOT and id == UNOWNED:
             return cls(unquote(namespace), OwnerKind.UNOWNED, "")
-        kind = OwnerKind.EXECUTION if root == PAYLOAD_ROOT else OwnerKind.RUN
-        return cls(unquote(namespace), kind, unquote(id))
+        is_execution = root == PAYLOAD_ROOT or id.startswith(EXECUTION_MARK)
+        kind = OwnerKind.EXECUTION if is_execution else OwnerKind.RUN
+        return cls(unquote(namespace), kind, unquote(id.removeprefix(EXECUTION_MARK)))
 
     @property
     def label(self) -> str:
@@ -81,15 +76,22 @@ class Owner:
         return {self.kind.value: self.id}
 
     @property
-    def key_prefix(self) -> str:
-        """The common beginning of the keys of its blobs, and of no others."""
-        segment = UNOWNED if self.kind is OwnerKind.UNOWNED else quote(self.id, safe="")
-        return f"{_ROOTS[self.kind]}/{quote(self.namespace, safe='')}/{segment}/"
+    def key_prefixes(self) -> tuple[str, ...]:
+        """The beginnings of the keys of its blobs, and of no others."""
+        namespace, id = quote(self.namespace, safe=""), quote(self.id, safe="")
+        if self.kind is OwnerKind.UNOWNED:
+            return (f"{PAYLOAD_ROOT}/{namespace}/{UNOWNED}/",)
+        if self.kind is OwnerKind.RUN:
+            return (f"{FIELD_ROOT}/{namespace}/{id}/",)
+        return (
+            f"{PAYLOAD_ROOT}/{namespace}/{id}/",
+            f"{FIELD_ROOT}/{namespace}/{EXECUTION_MARK}{id}/",
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """A payload or activity field in a store.
+    """A payload, an activity field, or a part of a file, in a store.
 
     Attributes:
         store: the store without its prefix, so that its keys are those of the bucket.

@@ -14,6 +14,7 @@ from mistral_offload.cli.blobs import blobs
 from mistral_offload.cli.codec_server import codec_server
 from mistral_offload.cli.dev import dev
 from mistral_offload.cli.doctor import doctor
+from mistral_offload.cli.files import files
 from mistral_offload.cli.inspect import inspect as inspect_command
 from mistral_offload.cli.keys import keys
 from mistral_offload.cli.lifecycle import lifecycle
@@ -31,6 +32,7 @@ app.command()(doctor)
 app.command("inspect")(inspect_command)
 app.command()(worker)
 app.add_typer(blobs, name="blobs")
+app.add_typer(files, name="files")
 app.add_typer(keys, name="keys")
 app.add_typer(lifecycle, name="lifecycle")
 

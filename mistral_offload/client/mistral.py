@@ -19,6 +19,7 @@ from mistral_offload.limits import DEFAULT_HOLD_SECONDS, DEFAULT_MAX_RESPONSE_BY
 if TYPE_CHECKING:
     from mistral_offload.client.resources import Events, Workflows
     from mistral_offload.config import (
+        FieldOffloadingConfig,
         PayloadCompressionConfig,
         PayloadEncryptionConfig,
         PayloadOffloadingConfig,
@@ -67,6 +68,7 @@ class Mistral(AsyncMistral, SyncMistral):
         workflow_payload_encryption: encryption keys and mode. Default: no encryption.
         workflow_payload_compression: compression level and the size from which inputs are
             compressed. Default: no compression.
+        field_offloading: the store for files, if it is not that of ``workflow_payload_offloading``.
 
     Raises:
         ValueError: ``server`` is not one of the three names, ``hold_seconds`` is negative, or
@@ -94,6 +96,7 @@ class Mistral(AsyncMistral, SyncMistral):
         workflow_payload_offloading: PayloadOffloadingConfig | None = None,
         workflow_payload_encryption: PayloadEncryptionConfig | None = None,
         workflow_payload_compression: PayloadCompressionConfig | None = None,
+        field_offloading: FieldOffloadingConfig | None = None,
     ) -> None:
         sizes: dict[str, object] = {
             "hold_seconds": hold_seconds,
@@ -137,6 +140,7 @@ class Mistral(AsyncMistral, SyncMistral):
             workflow_payload_offloading=workflow_payload_offloading,
             workflow_payload_encryption=workflow_payload_encryption,
             workflow_payload_compression=workflow_payload_compression,
+            field_offloading=field_offloading,
         )
         if api_key is None and client is None and async_client is None:
             require_api_key()
@@ -152,6 +156,7 @@ class Mistral(AsyncMistral, SyncMistral):
         workflow_payload_offloading: PayloadOffloadingConfig | None = None,
         workflow_payload_encryption: PayloadEncryptionConfig | None = None,
         workflow_payload_compression: PayloadCompressionConfig | None = None,
+        field_offloading: FieldOffloadingConfig | None = None,
         namespace: str | None = None,
     ) -> None:
         """Replace the payload encoding of this client; it holds for later calls.
@@ -160,6 +165,7 @@ class Mistral(AsyncMistral, SyncMistral):
             workflow_payload_offloading: as for the client itself. Default: no offloading.
             workflow_payload_encryption: as for the client itself. Default: no encryption.
             workflow_payload_compression: as for the client itself. Default: no compression.
+            field_offloading: as for the client itself.
             namespace: namespace of the workflows. Default: unchanged.
 
         Raises:
@@ -191,7 +197,13 @@ class Mistral(AsyncMistral, SyncMistral):
                 encryption=workflow_payload_encryption,
                 compression=workflow_payload_compression,
             )
+        if field_offloading is not None:
+            from mistral_offload._config_arguments import require_config
+            from mistral_offload.config import FieldOffloadingConfig
+
+            require_config(field_offloading, FieldOffloadingConfig, "field_offloading")
         self._connection.use_encoder(encoder, namespace=namespace)
+        self._connection.use_files((field_offloading, workflow_payload_offloading))
 
     def begin_anew(self) -> None:
         """Replace the lock in a forked child, where another thread may have held it."""

@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeGuard, TypeVar, cast, get_args
 
-import temporalio.workflow
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,16 +24,15 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticSerializationUnexpectedValue, core_schema
-from temporalio.exceptions import ApplicationError
 from typing_extensions import Self
 
 from mistral_offload.errors import (
     OffloadableFieldError,
-    OffloadedValueInWorkflowError,
     PayloadDecodeError,
     ReferenceRefusedError,
 )
 from mistral_offload.fields.content import FieldContent
+from mistral_offload.files.workflow_code import in_workflow_code, workflow_code_error
 from mistral_offload.payload.field_reference import FieldReference
 
 T_co = TypeVar("T_co", covariant=True)
@@ -290,8 +288,8 @@ class OffloadableField(Generic[T_co]):
         return f"field {self.name!r}" if self.name else "an OffloadableField"
 
     def _require_no_workflow(self, call: str) -> None:
-        if temporalio.workflow.in_workflow():
-            raise _InWorkflowError(
+        if in_workflow_code():
+            raise workflow_code_error(
                 f"{call} of {self._title} was called in workflow code, where its value may be "
                 "missing: pass the field on to an activity unchanged, and call it there. Put "
                 "values that the workflow itself needs into ordinary fields of the model",
@@ -313,18 +311,6 @@ class OffloadableModel(BaseModel):
 def is_field(value: object) -> TypeGuard[OffloadableField[Any]]:
     """Return True if a value is an offloadable field."""
     return isinstance(value, OffloadableField)
-
-
-class _InWorkflowError(OffloadedValueInWorkflowError, ApplicationError):
-    """Also an ApplicationError, or Temporal would retry the workflow task for ever."""
-
-    def __init__(self, message: str, field: str | None) -> None:
-        OffloadedValueInWorkflowError.__init__(self, message, field=field)
-        ApplicationError.__init__(self, message, type=type(self).__name__, non_retryable=True)
-
-
-# The name of the public class, wherever the name is shown.
-_InWorkflowError.__name__ = _InWorkflowError.__qualname__ = OffloadedValueInWorkflowError.__name__
 
 
 def _from_base64(text: str, content: FieldContent) -> Any:

@@ -25,6 +25,9 @@ from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.fields.restoration import CallArguments, is_lazy
+from mistral_offload.files.activity_files import FilePlace, storing_files
+from mistral_offload.files.progress import noticing_chunks
+from mistral_offload.files.reference import root_of_run
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.temporal.failures.awaited_payloads import (
     AwaitedPayloadError,
@@ -80,7 +83,8 @@ class _ActivityFields(ActivityInboundInterceptor):
         except MistralOffloadError as error:
             raise self._unreadable(error, info) from error
         try:
-            result = await super().execute_activity(replace(input, args=arguments))
+            with self._storing_files(info):
+                result = await super().execute_activity(replace(input, args=arguments))
         except BlobNotFoundError as error:
             if f"{FIELD_ROOT}/" not in (error.key or ""):  # read by a client in the activity
                 raise
@@ -92,6 +96,18 @@ class _ActivityFields(ActivityInboundInterceptor):
                     namespace=info.workflow_namespace or "",
                     run_id=info.workflow_run_id or info.activity_id,
                 )
+
+    @contextmanager
+    def _storing_files(self, info: Info) -> Generator[None]:
+        """Let the activity write files, and send heartbeats while it transfers any."""
+        files = self._offloader.files
+        if files is None:
+            yield
+            return
+        root = root_of_run(info.workflow_namespace or "", info.workflow_run_id or info.activity_id)
+        noticed = noticing_chunks(self._heartbeats.repeater(info))
+        with storing_files(FilePlace(files, root)), noticed:
+            yield
 
     def _unreadable(self, error: MistralOffloadError, info: Info) -> ApplicationError:
         """Return the failure of an activity that needs a field which cannot be read."""

@@ -27,16 +27,22 @@ from mistral_offload.errors import (
 from mistral_offload.fields.content import Content, FieldContent
 from mistral_offload.fields.field import OffloadableField
 from mistral_offload.fields.selection import Candidate, select_fields
-from mistral_offload.fields.traversal import find_fields, map_fields, replace_fields
+from mistral_offload.files.file_store import FileStore
+from mistral_offload.files.reference import root_of_run
+from mistral_offload.files.transfers import bind_files, store_files_async
 from mistral_offload.limits import INLINE_LIMIT_BYTES
+from mistral_offload.payload.field_blob import NO_CIPHER, FieldCipher
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.traversal import find_instances, map_instances, replace_instances
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.lazy_cache import LazyCache
 from mistral_offload.storage.protection import ALWAYS, protection
 from mistral_offload.storage.store import BlobStore
 
 Found = list[tuple[str, OffloadableField[Any]]]
+
+_FIELD: type[OffloadableField[Any]] = OffloadableField
 
 _MAX_NESTING = 16
 """Limit for fields inside of the values of other fields; references could form a cycle."""
@@ -53,6 +59,11 @@ class FieldBlobCodec(Protocol):
 
     def decode_field_blob(self, blob: bytes) -> bytes:
         """Return the content of a blob, also of one stored without this codec."""
+        ...
+
+    @property
+    def field_cipher(self) -> FieldCipher:
+        """The encryption of files."""
         ...
 
 
@@ -75,6 +86,7 @@ class FieldOffloader:
         config: the store, and the size from which fields are offloaded.
         store: used instead of the configured store, for example a ``MemoryStore`` in tests.
         blob_codec: converts the content of a field before it is stored, for example encrypts it.
+        files: the place for files; by default the store of fields.
     """
 
     def __init__(
@@ -83,11 +95,23 @@ class FieldOffloader:
         *,
         store: BlobStore | None = None,
         blob_codec: FieldBlobCodec | None = None,
+        files: FileStore | None = None,
     ) -> None:
         self._config = config
         require_config(config, FieldOffloadingConfig, "config")
         self._blobs = None if config is None else LazyCache(config.storage_config, store)
         self._blob_codec = blob_codec
+        self._files = files
+        if files is None and self._blobs is not None and config is not None:
+            cipher = NO_CIPHER if blob_codec is None else blob_codec.field_cipher
+            self._files = FileStore(
+                self._blobs, cipher, whole_file_bytes=config.whole_file_max_bytes
+            )
+
+    @property
+    def files(self) -> FileStore | None:
+        """The place for files, or None if there is none."""
+        return self._files
 
     @property
     def description(self) -> str:
@@ -100,6 +124,8 @@ class FieldOffloader:
     async def offload_async(self, value: Any, *, namespace: str, run_id: str) -> Any:
         """Return the value with as many fields offloaded as needed to get below the threshold.
 
+        All of its files are stored.
+
         Args:
             value: anything; fields are found in models, dataclasses and collections.
             namespace: namespace of the workflow, part of the key.
@@ -107,11 +133,14 @@ class FieldOffloader:
 
         Raises:
             PayloadSerializationError: the value, or that of a field, cannot be written as JSON.
+            FileError: a local file cannot be read or stored.
             StorageError: a blob could not be written.
         """
+        if self._files is not None:
+            value = await store_files_async(value, self._files, root_of_run(namespace, run_id))
         if self._config is None:
             return value
-        found = find_fields(value)
+        found = find_instances(value, _FIELD)
         if all(field.value is None for _, field in found):
             return value
         store = self._open().store
@@ -125,10 +154,12 @@ class FieldOffloader:
         fields = [field for _, field in found]
         for upload, key in zip(uploads, keys, strict=True):
             fields[upload.position] = fields[upload.position].moved_to(key)
-        return replace_fields(value, fields)
+        return replace_instances(value, _FIELD, fields)
 
     async def restore_async(self, value: Any, *, lazy: bool = False) -> Any:
         """Return the value with its fields restored; a blob that several fields use is read once.
+
+        Its files stay in the store, and can be read from there.
 
         Args:
             value: anything; fields are found in models, dataclasses and collections.
@@ -140,8 +171,10 @@ class FieldOffloader:
             PayloadDecodeError: a stored value does not fit the field's type.
             StorageError: a blob was removed, is damaged or could not be read.
         """
+        if self._files is not None:
+            value = bind_files(value, self._files)
         if lazy:
-            return map_fields(value, lambda _, field: self._with_loader(field))
+            return map_instances(value, _FIELD, lambda _, field: self._with_loader(field))
         return await self._restore(value, _MAX_NESTING)
 
     async def load_async(self, field: OffloadableField[Any]) -> Any:
@@ -167,7 +200,9 @@ class FieldOffloader:
             contents.append((position, content))
             has_platform_form = field.content.has_platform_form(field.value)
             candidates.append(Candidate(_inline_bytes(content, floor), has_platform_form))
-        rest = len(dump_json(replace_fields(value, emptied))) - _NULL_BYTES * len(candidates)
+        rest = len(dump_json(replace_instances(value, _FIELD, emptied))) - _NULL_BYTES * len(
+            candidates
+        )
         selected = select_fields(candidates, rest_bytes=rest, min_size_bytes=floor)
         return [
             _Upload(position, found[position][0], content)
@@ -198,7 +233,7 @@ class FieldOffloader:
     # From the store
 
     async def _restore(self, value: Any, depth: int) -> Any:
-        found = find_fields(value)
+        found = find_instances(value, _FIELD)
         if not found:
             return value
         if depth == 0:
@@ -228,8 +263,9 @@ class FieldOffloader:
         inner = await gather_or_cancel(
             [self._restore(values[n], depth - 1) for n in range(len(found))]
         )
-        return replace_fields(
+        return replace_instances(
             value,
+            _FIELD,
             [
                 field if restored is field.value else field.restored_with(restored)
                 for (_, field), restored in zip(found, inner, strict=True)

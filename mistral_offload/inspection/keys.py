@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from mistral_offload.cleanup.owners import Owner, OwnerKind
+from mistral_offload.cleanup.owners import Owner
 from mistral_offload.errors import ReferenceRefusedError
+from mistral_offload.files.reference import FileForm, FileReference, is_chunk_key, is_file_key
 from mistral_offload.payload.field_reference import FIELD_ROOT, ContentForm, FieldReference
 from mistral_offload.payload.reference import PAYLOAD_ROOT, Reference
 
@@ -17,9 +18,10 @@ class BlobKey:
 
     Attributes:
         text: the key, without the prefix of the store.
-        owner: the owner of the blob: an execution for a payload, a run for an activity field.
+        owner: the owner of the blob: an execution for a payload or a client's file, a run for an
+            activity field or an activity's file.
         digest: SHA-256 of the blob in hex; None for fields written by the official SDK.
-        field: the field's name; None for a payload.
+        field: name of the field or file; None for a payload.
         form, size: kind of content and size in bytes of a field; None if not in the key.
     """
 
@@ -38,6 +40,8 @@ class BlobKey:
             ReferenceRefusedError: it is not the key of a payload or activity field.
         """
         owner = Owner.of(text)
+        if is_file_key(text):
+            return cls._of_file(text)
         if text.startswith(f"{FIELD_ROOT}/"):
             reference = FieldReference.from_key(text)
             field = unquote(text.rpartition("/")[2])
@@ -48,10 +52,29 @@ class BlobKey:
             raise ReferenceRefusedError(f"refused to read key {text!r}", key=text)
         return cls(text, owner, digest, field, form, size)
 
+    @classmethod
+    def _of_file(cls, text: str) -> BlobKey:
+        """Parse the key of a file or of a chunk; a manifest's size is not that of its file."""
+        owner = Owner.of(text)
+        assert owner is not None  # noqa: S101 - the caller has checked the key
+        if is_chunk_key(text):
+            digest = text.split("/")[3].removeprefix("sha256:")
+            return cls(text, owner, digest, "chunk", ContentForm.BYTES)
+        reference = FileReference.from_key(text)
+        is_content = reference.form is FileForm.CONTENT
+        return cls(
+            text,
+            owner,
+            reference.digest,
+            reference.name or "file",
+            ContentForm.BYTES if is_content else ContentForm.JSON,
+            reference.size if is_content else None,
+        )
+
     @property
     def is_field(self) -> bool:
-        """True for the key of an activity field."""
-        return self.owner.kind is OwnerKind.RUN
+        """True for the key of an activity field or file."""
+        return self.text.startswith(f"{FIELD_ROOT}/")
 
 
 def split_prefix(text: str) -> tuple[str, str] | None:

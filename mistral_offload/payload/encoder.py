@@ -40,7 +40,7 @@ from mistral_offload.payload import compression as zstd
 from mistral_offload.payload.context import BlobContext
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encryption import OVERHEAD_BYTES, Cipher
-from mistral_offload.payload.field_blob import open_field, seal_field
+from mistral_offload.payload.field_blob import FieldCipher
 from mistral_offload.payload.held_text import HeldText, bytes_of, size_of
 from mistral_offload.payload.jsontext import dump_named_json, load_json_or_bytes
 from mistral_offload.payload.offloading import Offloader, fetch_offloaded, find_offloaded
@@ -108,6 +108,8 @@ class PayloadEncoder:
         self._largest_unpacked = unpacked if largest_bytes is None else min(unpacked, largest_bytes)
         self._encryption = encryption
         self._cipher = None if encryption is None else Cipher(encryption)
+        encrypts = encryption is not None and encryption.encrypt_fields
+        self._field_cipher = FieldCipher(self._cipher, encrypts=encrypts)
         self._compression = compression
         if compression is not None:
             zstd.require_extra()
@@ -323,6 +325,11 @@ class PayloadEncoder:
             return None
         return self._offloader.key_error(context)
 
+    @property
+    def field_cipher(self) -> FieldCipher:
+        """The encryption of activity fields and files."""
+        return self._field_cipher
+
     def encode_field_blob(self, data: bytes, *, namespace: str, run_id: str) -> bytes:
         """Return the blob of an activity field's content, encrypted if ``encrypt_fields`` is set.
 
@@ -331,9 +338,9 @@ class PayloadEncoder:
         Raises:
             PayloadEncryptionError: the content is larger than 2 GiB.
         """
-        if self._cipher is None or self._encryption is None or not self._encryption.encrypt_fields:
+        if not self._field_cipher.encrypts:
             return data
-        return seal_field(data, self._cipher, namespace=namespace, run_id=run_id)
+        return self._field_cipher.seal(data, namespace=namespace, run_id=run_id)
 
     def decode_field_blob(self, blob: bytes) -> bytes:
         """Return the content of an activity field's blob, encrypted or not.
@@ -342,7 +349,7 @@ class PayloadEncoder:
             EncryptionNotConfiguredError: it is encrypted, and no keys are configured.
             PayloadDecryptionError: no key decrypts it, or it was changed.
         """
-        return open_field(blob, self._cipher)
+        return self._field_cipher.open(blob)
 
     def hash_schedule_input(self, data: bytes) -> str:
         """Return the ``input_hash`` of a schedule's input, given as JSON text.

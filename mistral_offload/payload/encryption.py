@@ -29,6 +29,7 @@ OVERHEAD_BYTES = NONCE_BYTES + TAG_BYTES
 
 _LARGEST_BYTES = 2**31 - 1
 _NONCE_KEY_LABEL = b"mistral-offload:blob-nonce"
+_CHUNK_NONCE_KEY_LABEL = b"mistral-offload:chunk-nonce"
 
 
 def new_nonce() -> bytes:
@@ -47,6 +48,7 @@ class Cipher:
         self._aes_gcm = _load_aes_gcm()
         self._keys = config.keys
         self._nonce_key = hmac.digest(self._keys[0], _NONCE_KEY_LABEL, "sha256")
+        self._chunk_nonce_key = hmac.digest(self._keys[0], _CHUNK_NONCE_KEY_LABEL, "sha256")
 
     def encrypt(self, data: bytes) -> bytes:
         """Encrypt bytes with a random nonce; the same bytes give a different result every time.
@@ -74,19 +76,47 @@ class Cipher:
         digest.update(data)
         return self._seal(digest.digest()[:NONCE_BYTES], data)
 
+    def encrypt_chunk(self, data: bytes, *, scope: str, position: bytes) -> bytes:
+        """Encrypt one chunk of a file; deterministic within a scope.
+
+        The position is authenticated, so a chunk can be decrypted only where it belongs. It is part
+        of what the nonce is a digest of: a nonce must not occur with two positions.
+
+        Args:
+            data: the chunk.
+            scope: the beginning of the file's keys.
+            position: where the chunk belongs, and whether it is the last one.
+        """
+        digest = hmac.new(self._chunk_nonce_key, digestmod=hashlib.sha256)
+        for part in (scope.encode(), position):
+            digest.update(len(part).to_bytes(4, "big") + part)
+        digest.update(data)
+        return self._seal(digest.digest()[:NONCE_BYTES], data, position)
+
+    def decrypt_chunk(self, data: bytes, *, position: bytes) -> bytes:
+        """Decrypt what `encrypt_chunk` returned, at the same position.
+
+        Raises:
+            PayloadDecryptionError: no key decrypts it, it was changed, or belongs elsewhere.
+        """
+        return self._decrypt(data, position)
+
     def decrypt(self, data: bytes) -> bytes:
         """Decrypt what `encrypt` or `encrypt_blob` returned.
 
         Raises:
             PayloadDecryptionError: no key decrypts the bytes, or they were changed or truncated.
         """
+        return self._decrypt(data, None)
+
+    def _decrypt(self, data: bytes, associated: bytes | None) -> bytes:
         if len(data) < OVERHEAD_BYTES:
             raise PayloadDecryptionError(
                 f"{len(data)} bytes are too few for an encrypted payload: nonce and tag alone have "
                 f"{OVERHEAD_BYTES} bytes"
             )
         for key in self._keys:
-            opened = self._open(key, data)
+            opened = self._open(key, data, associated)
             if opened is not None:
                 return opened
         number = "the one key" if len(self._keys) == 1 else f"any of the {len(self._keys)} keys"
@@ -98,20 +128,20 @@ class Cipher:
         error.needs_other_key = True
         raise error
 
-    def _seal(self, nonce: bytes, data: bytes) -> bytes:
+    def _seal(self, nonce: bytes, data: bytes, associated: bytes | None = None) -> bytes:
         if len(data) > _LARGEST_BYTES:
             raise PayloadEncryptionError(
                 f"{len(data):,} bytes cannot be encrypted in one piece; the limit is "
                 f"{_LARGEST_BYTES:,} bytes: compress or split the payload"
             )
-        return nonce + self._aes_gcm(self._keys[0]).encrypt(nonce, data, None)
+        return nonce + self._aes_gcm(self._keys[0]).encrypt(nonce, data, associated)
 
-    def _open(self, key: bytes, data: bytes) -> bytes | None:
+    def _open(self, key: bytes, data: bytes, associated: bytes | None) -> bytes | None:
         from cryptography.exceptions import InvalidTag
 
         try:
             return self._aes_gcm(key).decrypt(
-                data[:NONCE_BYTES], memoryview(data)[NONCE_BYTES:], None
+                data[:NONCE_BYTES], memoryview(data)[NONCE_BYTES:], associated
             )
         except (InvalidTag, OverflowError):
             return None

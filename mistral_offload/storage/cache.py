@@ -98,6 +98,22 @@ class BlobCache:
         self._renewal = Renewal(store, renew_after_seconds)
         self._evidence = StoreEvidence()
 
+    def without_content(self, read_also: Sequence[BlobStore] = ()) -> BlobCache:
+        """Return a cache of the same store that keeps no blobs, for values larger than memory.
+
+        What is known of the store's blobs is shared: which ones are there, how old they are, and
+        what speaks for a lost one.
+
+        Args:
+            read_also: further stores that are tried for a blob that is in no other.
+        """
+        others = [other for other in read_also if other is not self.store]
+        shared = BlobCache(self.store, read_also=(*self._read_also, *others), memory_bytes=0)
+        shared._slow_reads = SlowReads(0)
+        shared._lock, shared._known, shared._damaged = self._lock, self._known, self._damaged
+        shared._renewal, shared._evidence = self._renewal, self._evidence
+        return shared
+
     def digest_of(self, data: bytes) -> str:
         """Return the SHA-256 of data in hex.
 

@@ -71,6 +71,11 @@ class StoreExecutor:
         return self._container
 
     @property
+    def connections(self) -> int:
+        """Number of requests that can run at a time."""
+        return self._connections
+
+    @property
     def closed(self) -> bool:
         """True after `close`, and in a process forked from the one that opened the store."""
         return self._closed or os.getpid() != self._pid

@@ -55,7 +55,7 @@ class SlowReads:
     read the same blobs in the same order, so each attempt would replace what the next one needs.
 
     Args:
-        max_bytes: bound of all kept blobs; a single blob may be larger.
+        max_bytes: bound of all kept blobs; a single blob may be larger. 0 keeps none.
     """
 
     def __init__(self, max_bytes: int = SLOW_READS_MEMORY_BYTES) -> None:
@@ -101,6 +101,8 @@ class SlowReads:
                 self._last_read.popitem(last=False)
             lost = 0.0 if before is None else started - before
             shortest, longest = _REPEAT_SECONDS
+            if not self._max_bytes:
+                return
             if now - started < _SLOW_SECONDS and not shortest <= lost <= longest:
                 return
             self._drop_expired(now)

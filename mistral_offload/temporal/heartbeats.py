@@ -8,6 +8,7 @@ when Temporal sends the next heartbeat.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -109,6 +110,27 @@ class Heartbeats(ActivityOutboundInterceptor):
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def repeater(self, info: Info) -> Callable[[], None]:
+        """Return a function that sends a heartbeat if one is due; for any thread.
+
+        Where no heartbeats are needed it does nothing. Call this in the activity's task.
+        """
+        if info.heartbeat_timeout is None or info.is_local:
+            return lambda: None
+        pause = info.heartbeat_timeout.total_seconds() / _PER_TIMEOUT
+        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
+        sent = time.monotonic()
+
+        def repeat() -> None:
+            nonlocal sent
+            now = time.monotonic()
+            if now - sent >= pause:
+                sent = now
+                with suppress(RuntimeError):  # the loop is closed: the worker has ended
+                    loop.call_soon_threadsafe(lambda: context.run(self._repeat, info))
+
+        return repeat
 
     async def _send_heartbeats(self, info: Info, pause: float) -> None:
         while True:

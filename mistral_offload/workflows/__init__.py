@@ -52,6 +52,7 @@ from mistral_offload.fields.field import OffloadableField, OffloadableModel
 from mistral_offload.fields.interceptor import FieldInterceptor
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.fields.restoration import Restoring
+from mistral_offload.files.file import OffloadableFile
 from mistral_offload.workflows import workflow
 from mistral_offload.workflows.activities import Activity
 from mistral_offload.workflows.activity_decorator import activity
@@ -72,6 +73,7 @@ __all__ = [
     "FieldInterceptor",
     "FieldOffloader",
     "OffloadableField",
+    "OffloadableFile",
     "OffloadableModel",
     "ParentClosePolicy",
     "Restoring",

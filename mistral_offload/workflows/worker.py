@@ -27,6 +27,7 @@ from mistral_offload.errors import ConfigurationError
 from mistral_offload.events.reporter import WorkerReporter
 from mistral_offload.fields.interceptor import FieldInterceptor
 from mistral_offload.fields.offloader import FieldOffloader
+from mistral_offload.files.configuration import configured_files
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal.interceptors import ContextInterceptor
 from mistral_offload.temporal.sandbox import sandbox_runner
@@ -149,7 +150,13 @@ async def run_worker(
         name = worker_name or f"{socket.gethostname()}-{os.getpid()}"
         own_payloads, own_fields = encoder is None, fields is None
         encoder = encoder or settings.payload_encoder()
-        fields = fields or FieldOffloader(settings.field_offloading, blob_codec=encoder)
+        fields = fields or FieldOffloader(
+            settings.field_offloading,
+            blob_codec=encoder,
+            files=configured_files(
+                settings.field_offloading, settings.payload_offloading, encoder.field_cipher
+            ),
+        )
         lost_blobs = settings.lost_blob_config
 
         async with AsyncExitStack() as stack:

@@ -12,9 +12,18 @@ from mistral_offload.cleanup.owners import Owner, OwnerKind
 from mistral_offload.cleanup.usage import add_up
 from mistral_offload.environment.settings import WorkerSettings
 from mistral_offload.errors import ConfigurationError
+from mistral_offload.files.reference import (
+    FileDescription,
+    FileReference,
+    chunk_key,
+    root_of_execution,
+    root_of_run,
+)
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.reference import Reference
 from mistral_offload.storage import LocalStore
+
+DIGEST = "0" * 64
 
 
 def payload(execution_id: str, data: bytes = b"data", namespace: str = "ns") -> str:
@@ -94,7 +103,23 @@ def test_read_also_only_if_asked_for(tmp_path: Path) -> None:
     moved = storage(tmp_path / "new", read_also=[storage(tmp_path / "old")])
     assert len(list(Inventory.of(settings(moved)).blobs())) == 1
     stores = [blob.store for blob in Inventory.of(settings(moved), read_also=True).blobs()]
-    assert [store.container[-3:] for store in stores] == ["new", "old"]
+    # Without a store for fields, files are stored with the payloads.
+    assert [store.container[-3:] for store in stores] == ["new", "old", "old"]
+
+
+def test_files_of_clients_are_in_the_store_of_payloads(tmp_path: Path) -> None:
+    file = FileDescription("a.txt", 4, DIGEST)
+    sent = FileReference.of_content(file, root_of_execution("ns", "e")).key
+    made = FileReference.of_content(file, root_of_run("ns", "r")).key
+    chunk = chunk_key(root_of_execution("ns", "e"), DIGEST, 4)
+    put(tmp_path / "one", payload("e"), sent, chunk, made)
+    put(tmp_path / "two", made)
+    inventory = Inventory.of(settings(storage(tmp_path / "one"), storage(tmp_path / "two")))
+    assert listed(inventory) == sorted([payload("e"), sent, chunk, made])
+    owned = [blob.key for blob in inventory.blobs_of(Owner("ns", OwnerKind.EXECUTION, "e"))]
+    assert sorted(owned) == sorted([payload("e"), sent, chunk])
+    owned = [blob.key for blob in inventory.blobs_of(Owner("ns", OwnerKind.RUN, "r"))]
+    assert owned == [made]
 
 
 def test_no_store_is_configured() -> None:

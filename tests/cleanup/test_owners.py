@@ -18,7 +18,7 @@ def test_of_a_payload(name: str) -> None:
     owner = Owner.of(key)
     assert owner == Owner(f"ns {name}", OwnerKind.EXECUTION, name)
     assert owner is not None
-    assert key.startswith(owner.key_prefix)
+    assert key.startswith(owner.key_prefixes)
 
 
 def test_of_a_payload_without_an_execution() -> None:
@@ -27,7 +27,7 @@ def test_of_a_payload_without_an_execution() -> None:
     assert Reference.from_key(reference.key) == reference
     owner = Owner.of(reference.key)
     assert owner == Owner("n/s", OwnerKind.UNOWNED, "")
-    assert reference.key.startswith(owner.key_prefix)
+    assert reference.key.startswith(owner.key_prefixes)
     assert (owner.label, owner.member) == ("no execution", {"execution": None})
 
 
@@ -46,7 +46,7 @@ def test_of_an_activity_field(name: str) -> None:
     owner = Owner.of(field.key)
     assert owner == Owner("ns", OwnerKind.RUN, name)
     assert owner is not None
-    assert field.key.startswith(owner.key_prefix)
+    assert field.key.startswith(owner.key_prefixes)
 
 
 def test_of_a_field_of_the_official_sdk() -> None:

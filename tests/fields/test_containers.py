@@ -14,8 +14,8 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticSerializationError, to_json
 
 from mistral_offload.fields import OffloadableField
-from mistral_offload.fields.traversal import find_fields, map_fields
 from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.traversal import find_instances, map_instances
 from mistral_offload.storage import MemoryStore
 from tests.fields.test_offloader import RUN, offloader
 
@@ -95,11 +95,11 @@ async def test_a_field_in_a_container_is_moved_and_restored(make: Callable[[Fiel
     offloaded = await offloader(store).offload_async(value, **RUN)
     assert len(dump_json(offloaded)) < 700
     assert type(offloaded) is type(value)
-    assert all(field.is_offloaded for _, field in find_fields(offloaded))
-    assert not any(field.is_offloaded for _, field in find_fields(value))
+    assert all(field.is_offloaded for _, field in find_instances(offloaded, OffloadableField))
+    assert not any(field.is_offloaded for _, field in find_instances(value, OffloadableField))
     restored = await offloader(store).restore_async(offloaded)
-    assert [field.value for _, field in find_fields(restored)] == [
-        field.value for _, field in find_fields(value)
+    assert [field.value for _, field in find_instances(restored, OffloadableField)] == [
+        field.value for _, field in find_instances(value, OffloadableField)
     ]
 
 
@@ -125,17 +125,19 @@ async def test_a_deque_that_was_read_is_restored() -> None:
 )
 def test_containers_that_cannot_be_copied_become_plain_ones(make: Callable[[Field], Any]) -> None:
     value = make(OffloadableField[str](value="x"))
-    changed = map_fields(value, lambda _, field: field.moved_to("k"))
+    changed = map_instances(value, OffloadableField, lambda _, field: field.moved_to("k"))
     assert type(changed) in (list, dict)
-    assert [field.blob_ref for _, field in find_fields(changed)] == ["k"]
-    assert map_fields(value, lambda _, field: field) is value
+    assert [field.blob_ref for _, field in find_instances(changed, OffloadableField)] == ["k"]
+    assert map_instances(value, OffloadableField, lambda _, field: field) is value
 
 
 def test_a_deque_keeps_its_bound_and_a_defaultdict_its_default() -> None:
     field = OffloadableField[str](value="x")
-    moved = map_fields(deque([field], maxlen=5), lambda _, each: each.moved_to("k"))
+    moved = map_instances(
+        deque([field], maxlen=5), OffloadableField, lambda _, each: each.moved_to("k")
+    )
     assert moved.maxlen == 5
-    moved = map_fields(defaulting(field), lambda _, each: each.moved_to("k"))
+    moved = map_instances(defaulting(field), OffloadableField, lambda _, each: each.moved_to("k"))
     assert moved["missing"].value == ""
 
 
@@ -147,4 +149,4 @@ def test_texts_and_numbers_are_not_searched() -> None:
             raise AssertionError
 
     for value in (Text("abc"), range(10**9), memoryview(b"abc"), bytearray(b"abc")):
-        assert map_fields(value, lambda _, field: field.moved_to("k")) is value
+        assert map_instances(value, OffloadableField, lambda _, field: field.moved_to("k")) is value

@@ -21,6 +21,7 @@ from mistral_offload.errors import (
 from mistral_offload.fields import OffloadableField, OffloadableModel
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.limits import INLINE_LIMIT_BYTES, MIB
+from mistral_offload.payload.field_blob import NO_CIPHER
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage import MemoryStore
@@ -225,6 +226,8 @@ class Reversing:
 
     def decode_field_blob(self, blob: bytes) -> bytes:
         return blob.removeprefix(b"acmerun-1")[::-1]
+
+    field_cipher = NO_CIPHER
 
 
 async def test_what_is_stored_can_be_sealed() -> None:

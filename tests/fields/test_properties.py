@@ -19,8 +19,8 @@ from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig
 from mistral_offload.errors import StorageUnavailableError
 from mistral_offload.fields import OffloadableField, OffloadableModel
 from mistral_offload.fields.offloader import FieldOffloader
-from mistral_offload.fields.traversal import find_fields
 from mistral_offload.payload.jsontext import dump_json
+from mistral_offload.payload.traversal import find_instances
 from mistral_offload.storage import MemoryStore
 
 T = TypeVar("T")
@@ -161,9 +161,13 @@ def test_what_comes_back_is_what_went_in(model: Everything, min_size_bytes: int)
         assert model == before
         assert arrived == references
         assert restored == model
-        assert not any(found.is_offloaded for _, found in find_fields(restored))
+        assert not any(
+            found.is_offloaded for _, found in find_instances(restored, OffloadableField)
+        )
         movable = [
-            found.size_bytes or 0 for _, found in find_fields(offloaded) if not found.is_offloaded
+            found.size_bytes or 0
+            for _, found in find_instances(offloaded, OffloadableField)
+            if not found.is_offloaded
         ]
         assert size < max(min_size_bytes, 1) or max(movable, default=0) < 256
         if min_size_bytes == 0:

@@ -42,7 +42,7 @@ from mistral_offload.payload.encoded_payload import EncodedPayload, parse_option
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.encryption import Cipher
 from mistral_offload.payload.envelope import read_envelope
-from mistral_offload.payload.field_blob import HEADER, open_field
+from mistral_offload.payload.field_blob import HEADER, FieldCipher
 from mistral_offload.payload.field_reference import ContentForm, FieldReference
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.payload.partial_encryption import (
@@ -145,7 +145,7 @@ def _options(data: bytes) -> None:
 
 
 def _field_blob(data: bytes) -> None:
-    content = open_field(data, _CIPHER)
+    content = FieldCipher(_CIPHER, encrypts=False).open(data)
     for annotation in (str, bytes, int, list[str], _Model, Any):
         for form in (None, ContentForm.JSON, ContentForm.BYTES):
             with suppress(MistralOffloadError):

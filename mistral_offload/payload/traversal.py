@@ -1,4 +1,4 @@
-"""Finds the offloadable fields in a value, and replaces them in a copy."""
+"""Finds the offloadable fields, or files, in a value, and replaces them in a copy."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from types import NoneType
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
 
 from mistral_offload.errors import PayloadSerializationError
-from mistral_offload.fields.field import OffloadableField, is_field
 
-Visit = Callable[[str, OffloadableField[Any]], OffloadableField[Any]]
+T = TypeVar("T")
+
+
+class _Target(NamedTuple):
+    """The class to look for, and the function that maps its instances."""
+
+    kind: type
+    visit: Callable[[str, Any], Any]
+
 
 _LEAVES: frozenset[type] = frozenset(
     {NoneType, bool, int, float, complex, str, bytes, bytearray, Decimal, UUID}
@@ -36,82 +43,82 @@ _TEXTS = (str, bytes, bytearray, memoryview, range)
 _DEFAULT_NAME = "value"
 
 
-def map_fields(value: Any, visit: Visit) -> Any:
-    """Replace each offloadable field in a value by the result of ``visit(name, field)``.
+def map_instances(value: Any, kind: type[T], visit: Callable[[str, T], T]) -> Any:
+    """Replace each instance of a class in a value by the result of ``visit(name, instance)``.
 
-    Fields are visited in a fixed order. Models, dataclasses and collections (lists, tuples, deques,
-    sets, mappings) that contain a changed field are copied; everything else is shared, and an
-    unchanged value is returned itself. The value of a field is not searched, and neither is an
-    iterator, which can be read only once.
+    Instances are visited in a fixed order. Models, dataclasses and collections (lists, tuples,
+    deques, sets, mappings) that contain a changed one are copied; everything else is shared, and an
+    unchanged value is returned itself. An instance is not searched, and neither is an iterator,
+    which can be read only once.
 
     Raises:
         PayloadSerializationError: the value contains itself.
     """
     try:
-        return _map(value, _DEFAULT_NAME, visit)
+        return _map(value, _DEFAULT_NAME, _Target(kind, visit))
     except RecursionError as error:
         raise PayloadSerializationError(
             f"a {type(value).__name__} that contains itself cannot be written as JSON"
         ) from error
 
 
-def find_fields(value: Any) -> list[tuple[str, OffloadableField[Any]]]:
-    """Return the offloadable fields in a value with their names, in the order of `map_fields`.
+def find_instances(value: Any, kind: type[T]) -> list[tuple[str, T]]:
+    """Return the instances of a class in a value with their names, in the order of `map_instances`.
 
     Raises:
         PayloadSerializationError: the value contains itself.
     """
-    found: list[tuple[str, OffloadableField[Any]]] = []
+    found: list[tuple[str, T]] = []
 
-    def collect(name: str, field: OffloadableField[Any]) -> OffloadableField[Any]:
-        found.append((name, field))
-        return field
+    def collect(name: str, instance: T) -> T:
+        found.append((name, instance))
+        return instance
 
-    map_fields(value, collect)
+    map_instances(value, kind, collect)
     return found
 
 
-def replace_fields(value: Any, fields: Iterable[OffloadableField[Any]]) -> Any:
-    """Return the value with its fields replaced, in the order of `find_fields`.
+def replace_instances(value: Any, kind: type[T], instances: Iterable[T]) -> Any:
+    """Return the value with its instances replaced, in the order of `find_instances`.
 
     Raises:
         PayloadSerializationError: the value contains itself.
     """
-    replacements = iter(fields)
-    return map_fields(value, lambda name, field: next(replacements))
+    replacements = iter(instances)
+    return map_instances(value, kind, lambda name, instance: next(replacements))
 
 
-def _map(value: Any, name: str, visit: Visit) -> Any:
+def _map(value: Any, name: str, target: _Target) -> Any:
     if type(value) in _LEAVES or isinstance(value, Enum | type):
         return value
-    if is_field(value):
-        return visit(name, value)
+    if isinstance(value, target.kind):
+        return target.visit(name, value)
     if isinstance(value, BaseModel):
-        return _map_model(value, visit)
+        return _map_model(value, target)
     items: Any = value
     if isinstance(value, list | deque):
         numbered: Any = enumerate(items)
         changed = (
-            _map_members(numbered, lambda _: name, visit) if _may_contain_fields(items) else {}
+            _map_members(numbered, lambda _: name, target) if _may_contain_instances(items) else {}
         )
         return _copy_with_items(items, changed)
     if isinstance(value, tuple):
-        return _map_tuple(items, name, visit)
+        return _map_tuple(items, name, target)
     if isinstance(value, Mapping):
         changed = (
-            _map_members(items.items(), lambda _: name, visit)
-            if _may_contain_fields(items.values())
+            _map_members(items.items(), lambda _: name, target)
+            if _may_contain_instances(items.values())
             else {}
         )
         if isinstance(value, dict):
             return _copy_with_items(items, changed)
         return {**items, **changed} if changed else items
     if isinstance(items, Set | ValuesView | Sequence) and not isinstance(items, _TEXTS):
-        return _map_collection(value, name, visit)
-    return _map_dataclass(value, visit) if dataclasses.is_dataclass(value) else value
+        return _map_collection(value, name, target)
+    return _map_dataclass(value, target) if dataclasses.is_dataclass(value) else value
 
 
-def _map_model(model: BaseModel, visit: Visit) -> Any:
+def _map_model(model: BaseModel, target: _Target) -> Any:
     fields = type(model).model_fields
     members = [
         (name, member)
@@ -119,17 +126,17 @@ def _map_model(model: BaseModel, visit: Visit) -> Any:
         if name in fields and fields[name].exclude is not True
     ]
     members += (model.__pydantic_extra__ or {}).items()
-    changed = _map_members(members, str, visit)
+    changed = _map_members(members, str, target)
     return model.model_copy(update=changed) if changed else model
 
 
-def _map_dataclass(value: Any, visit: Visit) -> Any:
+def _map_dataclass(value: Any, target: _Target) -> Any:
     members = [
         (field.name, getattr(value, field.name))
         for field in dataclasses.fields(value)
         if hasattr(value, field.name)
     ]
-    changed = _map_members(members, str, visit)
+    changed = _map_members(members, str, target)
     if not changed:
         return value
     copied = copy.copy(value)
@@ -138,11 +145,11 @@ def _map_dataclass(value: Any, visit: Visit) -> Any:
     return copied
 
 
-def _map_tuple(value: tuple[Any, ...], name: str, visit: Visit) -> Any:
-    if not _may_contain_fields(value):
+def _map_tuple(value: tuple[Any, ...], name: str, target: _Target) -> Any:
+    if not _may_contain_instances(value):
         return value
     names: tuple[str, ...] = getattr(value, "_fields", (name,) * len(value))
-    changed = _map_members(enumerate(value), names.__getitem__, visit)
+    changed = _map_members(enumerate(value), names.__getitem__, target)
     if not changed:
         return value
     items = [changed.get(index, item) for index, item in enumerate(value)]
@@ -150,14 +157,14 @@ def _map_tuple(value: tuple[Any, ...], name: str, visit: Visit) -> Any:
     return make(items)
 
 
-def _map_collection(value: Collection[Any], name: str, visit: Visit) -> Any:
+def _map_collection(value: Collection[Any], name: str, target: _Target) -> Any:
     """Map a set, or another collection without a constructor of its own: as a list if changed.
 
-    A set cannot contain fields, but objects that do, if these compare by identity.
+    A set cannot contain fields or files, but objects that do, if these compare by identity.
     """
-    if not _may_contain_fields(value):
+    if not _may_contain_instances(value):
         return value
-    changed = _map_members(enumerate(value), lambda _: name, visit)
+    changed = _map_members(enumerate(value), lambda _: name, target)
     if not changed:
         return value
     items = [changed.get(index, item) for index, item in enumerate(value)]
@@ -165,11 +172,11 @@ def _map_collection(value: Collection[Any], name: str, visit: Visit) -> Any:
 
 
 def _map_members(
-    members: Iterable[tuple[Any, Any]], name_of: Callable[[Any], str], visit: Visit
+    members: Iterable[tuple[Any, Any]], name_of: Callable[[Any], str], target: _Target
 ) -> dict[Any, Any]:
     changed: dict[Any, Any] = {}
     for key, member in members:
-        mapped = _map(member, name_of(key), visit)
+        mapped = _map(member, name_of(key), target)
         if mapped is not member:
             changed[key] = mapped
     return changed
@@ -184,6 +191,6 @@ def _copy_with_items(container: Any, changed: Mapping[Any, Any]) -> Any:
     return copied
 
 
-def _may_contain_fields(items: Iterable[Any]) -> bool:
-    """Return True if an item could contain a field; fast for a million numbers."""
+def _may_contain_instances(items: Iterable[Any]) -> bool:
+    """Return True if an item could be or contain an instance; fast for a million numbers."""
     return not _LEAVES.issuperset(map(type, items))

@@ -1,0 +1,74 @@
+"""Stores the files of a value, and gives stored ones access to the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from mistral_offload._gather import gather_or_cancel
+from mistral_offload.files.file import OffloadableFile
+from mistral_offload.files.file_store import FileStore, Uploaded
+from mistral_offload.files.source import FileSource
+from mistral_offload.payload.traversal import find_instances, map_instances, replace_instances
+
+_CONCURRENT_FILES = 2
+"""Files of one value that are stored at a time; each uses several connections."""
+
+
+def bind_files(value: Any, store: FileStore) -> Any:
+    """Return the value with its files able to read from a store."""
+    return map_instances(value, OffloadableFile, lambda _, file: file.bound_to(store))
+
+
+def unstored_files(value: Any) -> list[OffloadableFile]:
+    """Return the files in a value that are not stored yet."""
+    found = find_instances(value, OffloadableFile)
+    return [file for _, file in found if file.source is not None]
+
+
+async def store_files_async(value: Any, store: FileStore, root: str) -> Any:
+    """Return the value with all of its files in the store; a file that is there is left alone.
+
+    Args:
+        value: anything; files are found in models, dataclasses and collections.
+        store: where the files are stored.
+        root: beginning of the keys, owner included.
+
+    Raises:
+        FileError: a local file cannot be read, changed while it was read, or is too large.
+        StorageError: a chunk could not be stored.
+    """
+    found = [file for _, file in find_instances(value, OffloadableFile)]
+    places = asyncio.Semaphore(_CONCURRENT_FILES)
+
+    async def upload(source: FileSource) -> Uploaded:
+        async with places:
+            return await store.upload_async(source, root)
+
+    sources = [file.source for file in found]
+    uploads = [upload(source) for source in sources if source is not None]
+    return _with_uploaded(value, found, await gather_or_cancel(uploads), store)
+
+
+def store_files(value: Any, store: FileStore, root: str) -> Any:
+    """Sync form of `store_files_async`, one file after the other."""
+    found = [file for _, file in find_instances(value, OffloadableFile)]
+    sources = [file.source for file in found]
+    uploaded = [store.upload(source, root) for source in sources if source is not None]
+    return _with_uploaded(value, found, uploaded, store)
+
+
+def _with_uploaded(
+    value: Any, found: Sequence[OffloadableFile], uploaded: Sequence[Uploaded], store: FileStore
+) -> Any:
+    if not uploaded:
+        return value
+    rest = iter(uploaded)
+
+    def stored(file: OffloadableFile) -> OffloadableFile:
+        if file.source is None:
+            return file
+        return type(file).of_uploaded(next(rest), store)
+
+    return replace_instances(value, OffloadableFile, map(stored, found))
