@@ -98,7 +98,7 @@ class AsyncCompletion:
             timeout_seconds=timeout_seconds,
             began=time.monotonic(),
         )
-        return await with_typed_result_async(ended, result_type)
+        return await with_typed_result_async(ended, result_type, self._http_async.files)
 
     async def _poll_async(
         self,

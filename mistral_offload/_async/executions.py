@@ -81,7 +81,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             query={"include_search_keys": include_search_keys},
             options=options,
         )
-        return await with_typed_result_async(execution, result_type)
+        return await with_typed_result_async(execution, result_type, self._http_async.files)
 
     async def signal_workflow_execution_async(
         self,
@@ -152,7 +152,9 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         reply = await self._invoke_async(
             endpoints.QUERY_EXECUTION, execution_id, name, input, options
         )
-        return await with_typed_reply_async(reply, result_type, execution_id)
+        return await with_typed_reply_async(
+            reply, result_type, execution_id, self._http_async.files
+        )
 
     @overload
     async def update_workflow_execution_async(
@@ -204,7 +206,9 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         reply = await self._invoke_async(
             endpoints.UPDATE_EXECUTION, execution_id, name, input, options
         )
-        return await with_typed_reply_async(reply, result_type, execution_id)
+        return await with_typed_reply_async(
+            reply, result_type, execution_id, self._http_async.files
+        )
 
     async def cancel_workflow_execution_async(
         self,

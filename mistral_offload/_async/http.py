@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import httpx
 from httpx import AsyncClient
@@ -46,6 +46,9 @@ from mistral_offload.files import may_hold_files
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import dump_named_json
+
+if TYPE_CHECKING:
+    from mistral_offload.files.file_store import FileStore
 
 T = TypeVar("T")
 
@@ -98,6 +101,11 @@ class AsyncHttp:
         )
         self._encoding_limiter = _synchronization.LoopLimiter(_CONCURRENT_ENCODINGS)
         self._decoder = AsyncResponseDecoder(connection)
+
+    @property
+    def files(self) -> FileStore | None:
+        """The place for files; None if no storage is configured, or no value can be a file."""
+        return self._connection.files if may_hold_files() else None
 
     async def call_async(
         self,
@@ -303,7 +311,7 @@ class AsyncHttp:
         if location is None or value is None or value is UNSET:
             return render_body(body)
         description = describe_input(path, body)
-        if location.offloadable and may_hold_files():
+        if location.offloadable and self.files is not None:
             value = await self._store_files_async(value, path, body)
         if not location.offloadable:
             plain = dump_named_json(value, description)
@@ -334,10 +342,10 @@ class AsyncHttp:
         from mistral_offload.files.reference import root_of_execution
         from mistral_offload.files.transfers import store_files_async, unstored_files
 
-        if self._connection.files is None or not unstored_files(value):
+        if self.files is None or not unstored_files(value):
             return value
         root = root_of_execution(await self.namespace_async(), _execution_id(path, body))
-        return await store_files_async(value, self._connection.files, root)
+        return await store_files_async(value, self.files, root)
 
     async def _client_async(self) -> AsyncClient:
         if self._given_client is not None:

@@ -151,7 +151,7 @@ class AsyncRuns:
         run = await self._http_async.call_async(
             endpoints.GET_RUN, {"run_id": run_id}, options=options
         )
-        return await with_typed_result_async(run, result_type)
+        return await with_typed_result_async(run, result_type, self._http_async.files)
 
     async def get_run_history_async(
         self, run_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]

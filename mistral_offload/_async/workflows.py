@@ -148,7 +148,11 @@ class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
             },
             options,
         )
-        return await with_typed_result_async(started, result_type) if wait_for_result else started
+        return (
+            await with_typed_result_async(started, result_type, self._http_async.files)
+            if wait_for_result
+            else started
+        )
 
     @overload
     async def execute_workflow_registration_async(
@@ -234,7 +238,11 @@ class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
             },
             options,
         )
-        return await with_typed_result_async(started, result_type) if wait_for_result else started
+        return (
+            await with_typed_result_async(started, result_type, self._http_async.files)
+            if wait_for_result
+            else started
+        )
 
     @overload
     async def execute_workflow_and_wait_async(
@@ -339,12 +347,18 @@ class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
         try:
             if use_api_sync:
                 execution = await self._start_async(endpoints.EXECUTE_WORKFLOW, path, body, options)
-                return (await with_typed_result_async(execution, result_type)).result
+                return (
+                    await with_typed_result_async(execution, result_type, self._http_async.files)
+                ).result
             start = AsyncHeldStart(self._http_async, path, body, options)
             polls = polling_interval is not None or max_attempts is not None
             started = await start.send_async(hold=not polls, limit=timeout_seconds)
             if started.ended is not None:
-                return (await with_typed_result_async(started.ended, result_type)).result
+                return (
+                    await with_typed_result_async(
+                        started.ended, result_type, self._http_async.files
+                    )
+                ).result
             ended = await self._poll_async(
                 started.execution_id,
                 options,
@@ -353,7 +367,9 @@ class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
                 timeout_seconds=timeout_seconds,
                 began=began,
             )
-            return (await with_typed_result_async(ended, result_type)).result
+            return (
+                await with_typed_result_async(ended, result_type, self._http_async.files)
+            ).result
         except WorkflowTimeoutError as error:
             if cancel_on_timeout:
                 await self._http_async.call_async(

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/completion.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 658542e701cdc8d1
+# sha256 of the rest: 010468edd48314de
 
 """Waiting for executions that were started before."""
 
@@ -102,7 +102,7 @@ class SyncCompletion:
             timeout_seconds=timeout_seconds,
             began=time.monotonic(),
         )
-        return with_typed_result(ended, result_type)
+        return with_typed_result(ended, result_type, self._http.files)
 
     def _poll(
         self,

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/executions.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 1caadad53a3cd325
+# sha256 of the rest: 38cf3159023f78a6
 
 """``client.workflows.executions``: read, signal, query, update and stop executions."""
 
@@ -85,7 +85,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             query={"include_search_keys": include_search_keys},
             options=options,
         )
-        return with_typed_result(execution, result_type)
+        return with_typed_result(execution, result_type, self._http.files)
 
     def signal_workflow_execution(
         self,
@@ -152,7 +152,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             WorkflowResultError: the result does not fit ``result_type``.
         """
         reply = self._invoke(endpoints.QUERY_EXECUTION, execution_id, name, input, options)
-        return with_typed_reply(reply, result_type, execution_id)
+        return with_typed_reply(reply, result_type, execution_id, self._http.files)
 
     @overload
     def update_workflow_execution(
@@ -202,7 +202,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             WorkflowResultError: the result does not fit ``result_type``.
         """
         reply = self._invoke(endpoints.UPDATE_EXECUTION, execution_id, name, input, options)
-        return with_typed_reply(reply, result_type, execution_id)
+        return with_typed_reply(reply, result_type, execution_id, self._http.files)
 
     def cancel_workflow_execution(
         self,

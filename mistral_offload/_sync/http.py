@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/http.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 6aacfa873374461d
+# sha256 of the rest: 8aa842d09f3f07ea
 
 """The one request helper of every operation: encode, send, retry, check, decode."""
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import httpx
 from httpx import Client
@@ -50,6 +50,9 @@ from mistral_offload.files import may_hold_files
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import dump_named_json
+
+if TYPE_CHECKING:
+    from mistral_offload.files.file_store import FileStore
 
 T = TypeVar("T")
 
@@ -102,6 +105,11 @@ class SyncHttp:
         )
         self._encoding_limiter = _synchronization.LoopLimiter(_CONCURRENT_ENCODINGS)
         self._decoder = SyncResponseDecoder(connection)
+
+    @property
+    def files(self) -> FileStore | None:
+        """The place for files; None if no storage is configured, or no value can be a file."""
+        return self._connection.files if may_hold_files() else None
 
     def call(
         self,
@@ -303,7 +311,7 @@ class SyncHttp:
         if location is None or value is None or value is UNSET:
             return render_body(body)
         description = describe_input(path, body)
-        if location.offloadable and may_hold_files():
+        if location.offloadable and self.files is not None:
             value = self._store_files(value, path, body)
         if not location.offloadable:
             plain = dump_named_json(value, description)
@@ -332,10 +340,10 @@ class SyncHttp:
         from mistral_offload.files.reference import root_of_execution
         from mistral_offload.files.transfers import store_files, unstored_files
 
-        if self._connection.files is None or not unstored_files(value):
+        if self.files is None or not unstored_files(value):
             return value
         root = root_of_execution(self.namespace(), _execution_id(path, body))
-        return store_files(value, self._connection.files, root)
+        return store_files(value, self.files, root)
 
     def _client(self) -> Client:
         if self._given_client is not None:

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/runs.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: f0141d51825f600a
+# sha256 of the rest: 05ada90c544f59ad
 
 """``client.workflows.runs``: list and read runs of all workflows."""
 
@@ -153,7 +153,7 @@ class SyncRuns:
             WorkflowResultError: the result does not fit ``result_type``.
         """
         run = self._http.call(endpoints.GET_RUN, {"run_id": run_id}, options=options)
-        return with_typed_result(run, result_type)
+        return with_typed_result(run, result_type, self._http.files)
 
     def get_run_history(
         self, run_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]

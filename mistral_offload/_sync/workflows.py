@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: c8ad70acac4e6e6d
+# sha256 of the rest: e09545bc1804d01e
 
 """``client.workflows``: start workflows and wait for their results."""
 
@@ -152,7 +152,11 @@ class SyncWorkflows(SyncCatalog, SyncCompletion):
             },
             options,
         )
-        return with_typed_result(started, result_type) if wait_for_result else started
+        return (
+            with_typed_result(started, result_type, self._http.files)
+            if wait_for_result
+            else started
+        )
 
     @overload
     def execute_workflow_registration(
@@ -238,7 +242,11 @@ class SyncWorkflows(SyncCatalog, SyncCompletion):
             },
             options,
         )
-        return with_typed_result(started, result_type) if wait_for_result else started
+        return (
+            with_typed_result(started, result_type, self._http.files)
+            if wait_for_result
+            else started
+        )
 
     @overload
     def execute_workflow_and_wait(
@@ -343,12 +351,12 @@ class SyncWorkflows(SyncCatalog, SyncCompletion):
         try:
             if use_api_sync:
                 execution = self._start(endpoints.EXECUTE_WORKFLOW, path, body, options)
-                return (with_typed_result(execution, result_type)).result
+                return (with_typed_result(execution, result_type, self._http.files)).result
             start = SyncHeldStart(self._http, path, body, options)
             polls = polling_interval is not None or max_attempts is not None
             started = start.send(hold=not polls, limit=timeout_seconds)
             if started.ended is not None:
-                return (with_typed_result(started.ended, result_type)).result
+                return (with_typed_result(started.ended, result_type, self._http.files)).result
             ended = self._poll(
                 started.execution_id,
                 options,
@@ -357,7 +365,7 @@ class SyncWorkflows(SyncCatalog, SyncCompletion):
                 timeout_seconds=timeout_seconds,
                 began=began,
             )
-            return (with_typed_result(ended, result_type)).result
+            return (with_typed_result(ended, result_type, self._http.files)).result
         except WorkflowTimeoutError as error:
             if cancel_on_timeout:
                 self._http.call(
