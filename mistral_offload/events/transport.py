@@ -114,7 +114,8 @@ class _DirectConnection:
             if connection.sock is None:
                 connection.timeout = min(timeout_seconds, _CONNECT_SECONDS)
                 connection.connect()
-            connection.sock.settimeout(timeout_seconds)
+            if connection.sock is not None:
+                connection.sock.settimeout(timeout_seconds)
             connection.request("POST", self._path + path, body, dict(headers))
             response = connection.getresponse()
             content = response.read(_MOST_RESPONSE_BYTES + 1)

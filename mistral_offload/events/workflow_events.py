@@ -318,7 +318,7 @@ def _context_of(arguments: Any) -> PayloadContext | None:
 def _schedule_of(start: Any) -> str | None:
     payload = start.search_attributes.indexed_fields.get(_SCHEDULE)
     try:
-        value = json.loads(payload.data) if payload else None
+        value: Any = json.loads(payload.data) if payload else None
     except ValueError:
         return None
     if isinstance(value, list):  # as older servers write a keyword
