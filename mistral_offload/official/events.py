@@ -18,7 +18,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 from mistral_offload._cpu_threads import run_in_cpu_thread_async
 from mistral_offload.config import BlobStorageConfig, PayloadOffloadingConfig
@@ -156,11 +156,12 @@ async def replace_encoding_async(
     if not engine.offloads:
         raise ConfigurationError(f"{EVENTS}=reference needs a store for payloads")
     module = _module()
-    official = getattr(module, _SEAM, None)
-    if isinstance(official, EventReferences):
+    found: Any = getattr(module, _SEAM, None)
+    if isinstance(found, EventReferences):
         return
-    if not callable(official):
+    if not callable(found):
         raise ConfigurationError(f"the official module event_context has no function {_SEAM}")
+    official = cast("_Encode", found)
     try:
         await _try_async(module, official)
     except BaseException:
