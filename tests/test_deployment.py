@@ -20,6 +20,7 @@ from mistral_offload import errors
 from mistral_offload.cli.worker import STOP_MARGIN_SECONDS
 from mistral_offload.storage import telemetry
 from mistral_offload.workflows.health import CHECK_SECONDS
+from mistral_offload.workflows.registry import registry
 from tests.cli.command import call_command
 
 ROOT = Path(__file__).parents[1]
@@ -127,6 +128,8 @@ def test_the_command_of_the_image_starts_a_worker(
     shutil.copy(ROOT / "examples" / "worker" / "documents.py", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
+    # Other tests of this process may have decorated activities with the same names.
+    monkeypatch.setattr(registry, "_activities", {})
     for name in ("MISTRAL_API_KEY", "MISTRAL_SA_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     variables = next(each["data"] for each in RESOURCES if each["kind"] == "ConfigMap")

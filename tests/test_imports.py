@@ -135,7 +135,8 @@ def test_client_is_created_without_pydantic_and_the_api() -> None:
     assert {name for name in modules if name.startswith("mistral_offload")} == {
         "mistral_offload", "mistral_offload._async", "mistral_offload._async.client",
         "mistral_offload._backoff", "mistral_offload._credentials", "mistral_offload._event_loops",
-        "mistral_offload._forks", "mistral_offload._http_clients", "mistral_offload._http_dates",
+        "mistral_offload._forks", "mistral_offload._gather", "mistral_offload._http_clients",
+        "mistral_offload._http_dates",
         "mistral_offload._http_environment", "mistral_offload._lazy_names",
         "mistral_offload._sync", "mistral_offload._sync.client", "mistral_offload._synchronization",
         "mistral_offload._version", "mistral_offload.api", "mistral_offload.api.connection",
@@ -226,7 +227,7 @@ def test_public_names_are_those_of_all() -> None:
     modules = {
         "api", "client", "config", "devserver", "errors", "extra", "limits", "payload", "storage",
         "temporal", "workflows", "cli", "fields", "cleanup", "codecserver", "doctor", "lifecycle",
-        "inspection", "environment", "official", "testing", "pytest_plugin",
+        "inspection", "environment", "official", "testing", "pytest_plugin", "events", "files",
     }  # fmt: skip
     internal = {"TYPE_CHECKING", "annotations", "lazy_names"}
     assert public - modules - internal <= set(mistral_offload.__all__)

@@ -126,6 +126,10 @@ class Connection:
         if namespace is not None:
             self.namespace = FetchOnce(namespace)
 
+    def use_file_store(self, files: FileStore | None) -> None:
+        """Replace the place for files, whatever is configured."""
+        self._files = files
+
     def use_files(self, places: FilePlaces) -> None:
         """Replace the configurations that name the place for files."""
         self._file_places = places

@@ -21,9 +21,10 @@ _NOTHING = EncodedPayload(b"", ())
 
 def find_in_events(document: Any) -> Iterator[EncodedValue]:
     """Yield the encoded values of a list of events."""
-    events = _member(document, "events")
-    for event in cast("list[Any]", events) if isinstance(events, list) else []:
-        yield from find_in_event(event)
+    events: Any = _member(document, "events")
+    if isinstance(events, list):
+        for event in cast("list[object]", events):
+            yield from find_in_event(event)
 
 
 def find_in_frame(document: Any) -> Iterator[EncodedValue]:

@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final, Generic, Literal, TypeVar, cast
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import temporalio.activity
@@ -41,6 +41,9 @@ from mistral_offload.events.reporter import WorkerReporter, find_reporter
 from mistral_offload.payload.partial_encryption import MARKER
 
 T = TypeVar("T")
+
+ErrorType: TypeAlias = "type[BaseException] | None"
+"""Named here, since ``type`` is a property of tasks."""
 
 _STARTED: Final = "CUSTOM_TASK_STARTED"
 _IN_PROGRESS: Final = "CUSTOM_TASK_IN_PROGRESS"
@@ -99,7 +102,7 @@ class Task(Generic[T]):
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        kind: ErrorType,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:

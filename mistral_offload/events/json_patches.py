@@ -92,18 +92,16 @@ def find_patches(old: Any, new: Any, path: str = "", *, is_marked: bool = False)
     """
     if old is new:
         return
+    one, other = cast("object", old), cast("object", new)
     if isinstance(old, dict) and isinstance(new, dict):
         before, after = cast("dict[str, Any]", old), cast("dict[str, Any]", new)
         is_marked = is_marked or MARKER in (before.get(_TYPE), after.get(_TYPE))
         yield from _members(before, after, path, is_marked)
     elif isinstance(old, list) and isinstance(new, list):
-        yield from _elements(cast("list[Any]", old), cast("list[Any]", new), path, is_marked)
+        yield from _elements(cast("list[object]", old), cast("list[object]", new), path, is_marked)
     elif isinstance(old, str) and isinstance(new, str):
-        if len(new) > len(old) and new.startswith(old):
-            yield Patch(path, new[len(old) :], "append", is_marked)
-        elif new != old:
-            yield Patch(path, new, "replace", is_marked)
-    elif type(old) is not type(new) or old != new:
+        yield from _texts(old, new, path, is_marked)
+    elif type(one) is not type(other) or one != other:
         yield _with_value(path, new, "replace", is_marked)
 
 
@@ -141,6 +139,13 @@ def _elements(old: list[Any], new: list[Any], path: str, is_marked: bool) -> Ite
         yield _with_value(f"{path}/{at}", value, "add", is_marked)
 
 
+def _texts(old: str, new: str, path: str, is_marked: bool) -> Iterator[Patch]:
+    if len(new) > len(old) and new.startswith(old):
+        yield Patch(path, new[len(old) :], "append", is_marked)
+    elif new != old:
+        yield Patch(path, new, "replace", is_marked)
+
+
 def _common_start(old: Sequence[Any], new: Sequence[Any]) -> int:
     """Return the number of equal elements at the start of two lists."""
     if all(map(is_, old, new)):  # a list that has grown holds the same texts
@@ -159,5 +164,5 @@ def _are_same(old: Any, new: Any) -> bool:
 
 def _with_value(path: str, value: Any, op: str, is_marked: bool) -> Patch:
     if not is_marked and isinstance(value, dict | list):
-        is_marked = _MARKER in dump_json(value)
+        is_marked = _MARKER in dump_json(cast("object", value))
     return Patch(path, value, op, is_marked)

@@ -138,6 +138,9 @@ class WorkflowWorker:
         self.client._connection.use_encoder(  # pyright: ignore[reportPrivateUsage]
             self._encoder, namespace=platform.namespace
         )
+        self.client._connection.use_file_store(  # pyright: ignore[reportPrivateUsage]
+            self._fields.files
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, overload
 from pydantic import BaseModel
 from typing_extensions import Self
 
-from mistral_offload.events.custom_tasks import Task
+from mistral_offload.events.custom_tasks import ErrorType, Task
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class StatelessTaskProtocol(Protocol):
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        kind: ErrorType,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
@@ -59,7 +59,7 @@ class StatefulTaskProtocol(Protocol[T]):
 
     async def __aexit__(
         self,
-        kind: type[BaseException] | None,
+        kind: ErrorType,
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
@@ -91,7 +91,7 @@ def task(type: str, state: Any = None, *, id: str | None = None) -> Any:
     Example::
 
         async with workflows.task("reply", {"text": ""}) as task:
-            async for token in tokens:
+            for token in ("All", " work"):
                 await task.update_state({"text": task.state["text"] + token})
 
     Args:
@@ -117,11 +117,12 @@ def task_from(
         ValueError: no type is given, and the state is neither a model nor a dataclass.
     """
     if type is None:
+        name = state.__class__.__name__
         if not isinstance(state, BaseModel) and not dataclasses.is_dataclass(state):
             raise ValueError(
-                f"task_from() needs a type for a {state.__class__.__name__}: only a model or a "
-                "dataclass has a name, task_from(state, type=…)"
+                f"task_from() needs a type for a {name}: only a model or a dataclass has a name, "
+                "task_from(state, type=…)"
             )
-        type = state.__class__.__name__
+        type = name
     found: Any = Task(type, state, id)
     return found  # type: ignore[no-any-return]

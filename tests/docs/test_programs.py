@@ -28,6 +28,8 @@ KEY = "8f" * 16
 RUN_ELSEWHERE: Mapping[str, str] = {
     "README.md": "tests/test_readme.py",
     "docs/activity-fields.md": "tests/fields/test_page.py",
+    "docs/events.md": "tests/docs/test_worker_pages.py",
+    "docs/files.md": "tests/docs/test_worker_pages.py",
     "docs/from-the-official-sdk.md": "tests/official/test_page.py",
     "docs/getting-started.md": "tests/docs/test_getting_started.py",
     "docs/logging.md": "tests/test_logging_page.py",
@@ -60,7 +62,9 @@ from datetime import timedelta
 from typing import Annotated
 from pydantic import BaseModel
 import mistral_offload.workflows as workflows
-from mistral_offload.workflows import OffloadableField, OffloadableModel, Restoring, activity
+from mistral_offload.workflows import (
+    OffloadableField, OffloadableFile, OffloadableModel, Restoring, activity
+)
 
 class Recording(BaseModel):
     url: str
@@ -95,7 +99,7 @@ ON_PLATFORM = ("docs/doctor.md", "docs/encryption.md", "docs/reference/client.md
 
 PROGRAMS = pages_with_programs()
 
-IN_A_WORKFLOW = re.compile(r"await workflows\.|run_activities_locally")
+IN_A_WORKFLOW = re.compile(r"await workflows\.|workflows\.task|run_activities_locally")
 """Found in blocks that only a workflow can run."""
 
 WORKER = """

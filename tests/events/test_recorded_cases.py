@@ -171,7 +171,7 @@ def selected(prefix: str, names: Iterable[str]) -> list[Case]:
 
 async def compare(target: str, encoder: PayloadEncoder, cases: list[Case]) -> None:
     async with reporting_worker(target, encoder=encoder) as reporting:
-        found = await asyncio.gather(*[report(reporting, case) for case in cases])
+        found = await within(asyncio.gather(*[report(reporting, case) for case in cases]), 50)
         for case, events in zip(cases, found, strict=True):
             ours, theirs = Comparison(encoder), Comparison(encoder)
             expected = [theirs.of(event) for event in expected_events(case)]

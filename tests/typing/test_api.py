@@ -32,13 +32,16 @@ OURS = {
 OFFICIAL_OBJECTS = "from mistral_offload.official import"
 """In a block that configures an object of the official SDK."""
 
+UNTYPED = "from invoices import"
+"""In a block of a reader's tests, whose fixtures nobody annotates."""
+
 
 def snippets() -> dict[str, str]:
     """Return every Python block of the pages, and the client of the user's page."""
     found = {
         re.sub(r"\W+", "_", place).lower(): text
         for place, text in PROGRAMS.items()
-        if ".md " in place and OFFICIAL_OBJECTS not in text
+        if ".md " in place and OFFICIAL_OBJECTS not in text and UNTYPED not in text
     }
     found["seed_client"] = CLIENT
     for official, ours in OURS.items():
