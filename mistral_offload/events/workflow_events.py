@@ -11,7 +11,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from temporalio.api.common.v1 import Payload
 
@@ -322,7 +322,8 @@ def _schedule_of(start: Any) -> str | None:
     except ValueError:
         return None
     if isinstance(value, list):  # as older servers write a keyword
-        value = cast("list[Any]", value)[0] if value else None
+        keywords: Any = value
+        value = keywords[0] if keywords else None
     return value if isinstance(value, str) else None
 
 
