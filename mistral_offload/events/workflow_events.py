@@ -322,7 +322,7 @@ def _schedule_of(start: Any) -> str | None:
     except ValueError:
         return None
     if isinstance(value, list):  # as older servers write a keyword
-        keywords: Any = value
+        keywords = cast("list[object]", value)
         value = keywords[0] if keywords else None
     return value if isinstance(value, str) else None
 
