@@ -11,7 +11,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from temporalio.api.common.v1 import Payload
 
@@ -318,12 +318,12 @@ def _context_of(arguments: Any) -> PayloadContext | None:
 def _schedule_of(start: Any) -> str | None:
     payload = start.search_attributes.indexed_fields.get(_SCHEDULE)
     try:
-        value: Any = json.loads(payload.data) if payload else None
+        found: object = json.loads(payload.data) if payload else None
     except ValueError:
         return None
-    if isinstance(value, list):  # as older servers write a keyword
-        keywords = cast("list[object]", value)
-        value = keywords[0] if keywords else None
+    # Older servers write a keyword as a list.
+    values = cast("list[object]", found) if isinstance(found, list) else [found]
+    value = values[0] if values else None
     return value if isinstance(value, str) else None
 
 
