@@ -212,8 +212,8 @@ def is_retried(received: ReceivedActivity, failure: Failure, at: float) -> bool:
             longest=seconds_of(policy.maximum_interval),
         )
     used = (start.started_time.ToNanoseconds() - start.scheduled_time.ToNanoseconds()) / 1e9
-    left: float = seconds_of(start.schedule_to_close_timeout) - used - (at - received.at)
-    return pause < left
+    total: float = seconds_of(start.schedule_to_close_timeout)
+    return total == float("inf") or used + at - received.at + pause < total
 
 
 def _context_of(start: Any) -> PayloadContext | None:
