@@ -99,7 +99,7 @@ class S3Server:
 @contextmanager
 def s3_server() -> Generator[S3Server]:
     """Run localbucket, the S3 server with the lowest cost of its own among those available."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=_memory_disk()) as folder:
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=memory_disk()) as folder:
         (port,) = free_ports(1)
         process = ServerProcess(
             [sys.executable, "-c", _LOCALBUCKET, "--port", str(port), folder],
@@ -111,7 +111,7 @@ def s3_server() -> Generator[S3Server]:
             process.stop(grace=1)
 
 
-def _memory_disk() -> str | None:
+def memory_disk() -> str | None:
     """Return a folder in memory, so that no disk is measured; None if none has enough room."""
     place = "/dev/shm"
     if os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM_BYTES:
