@@ -159,7 +159,9 @@ def running_worker(platform: LocalPlatform, blobs: Path, log: Path) -> Iterator[
         f"{prefix}STORAGE_PROVIDER": "local",
         f"{prefix}PATH": str(blobs),
         "LOG_LEVEL": "DEBUG",
-        "CHECK_STORAGE_ON_START": "false",  # so that only requests for values are counted
+        # So that only requests for values are counted.
+        "CHECK_STORAGE_ON_START": "false",
+        "MISTRAL_OFFLOAD_EVENTS": "off",
     }
     with log.open("wb") as output:
         worker = subprocess.Popen(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from typing_extensions import Unpack
 
+from mistral_offload import _synchronization
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncEventPage, AsyncPageSource
 from mistral_offload._async.streams import AsyncEventStream, open_stream_async
@@ -101,6 +102,7 @@ class AsyncEvents:
         could not be read before, for instance during an outage. A value that cannot be read stays
         as it is, with the reason in ``decode_error``. The event given is not changed.
         """
+        await _synchronization.check_event_loop_async()
         (decoded,) = await self._decode_events_async([event])
         return decoded
 

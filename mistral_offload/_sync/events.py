@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/events.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: a1e48b7f2eca9f2d
+# sha256 of the rest: c06b033ebbf54047
 
 """``client.workflows.events``, also ``client.events``: list and stream execution events."""
 
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from typing_extensions import Unpack
 
+from mistral_offload import _synchronization
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncEventPage, SyncPageSource
 from mistral_offload._sync.streams import SyncEventStream, open_stream
@@ -103,6 +104,7 @@ class SyncEvents:
         could not be read before, for instance during an outage. A value that cannot be read stays
         as it is, with the reason in ``decode_error``. The event given is not changed.
         """
+        _synchronization.check_event_loop()
         (decoded,) = self._decode_events([event])
         return decoded
 

@@ -267,6 +267,12 @@ class Executions:
         except Refusal as refusal:
             return refusal
         status = status_of(info)
+        if info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
+            return Refusal(  # it started between the two requests
+                404,
+                f"there was no execution {execution_id!r} a moment ago",
+                execution_id=execution_id,
+            )
         return Refusal(
             409,
             f"execution {execution_id!r} has ended with status {status}",

@@ -33,7 +33,7 @@ from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.storage.protection import protection
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("mistral_offload.official")
 
 _SEAM = "maybe_encode_event"
 _STORE_SECONDS = 5.0

@@ -141,8 +141,8 @@ async def test_a_running_execution_is_streamed(client: Mistral, worker: WorkerPr
             "ACTIVITY_TASK_COMPLETED",
             "WORKFLOW_EXECUTION_COMPLETED",
         ]
-        assert seen[0][1].attributes.input.value == {"text": text}
-        assert seen[1][1].attributes.input.value == text
+        assert seen[0][1].attributes.input.value == [{"text": text}]
+        assert seen[1][1].attributes.input.value == [text]
         assert seen[2][1].attributes.result.value == text.upper()
         assert seen[3][1].attributes.result.value == {"result": text.upper()}
         rest = await executions.stream_async(execution_id, last_event_id=seen[2][0])

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_platform.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 70ee92ef379b9091
+# sha256 of the rest: 4fafb36d8933ab33
 
 """The local platform beyond the main job, with real HTTP, client, worker and store."""
 
@@ -135,8 +135,8 @@ def test_a_running_execution_is_streamed(client: Mistral, worker: WorkerProcess)
             "ACTIVITY_TASK_COMPLETED",
             "WORKFLOW_EXECUTION_COMPLETED",
         ]
-        assert seen[0][1].attributes.input.value == {"text": text}
-        assert seen[1][1].attributes.input.value == text
+        assert seen[0][1].attributes.input.value == [{"text": text}]
+        assert seen[1][1].attributes.input.value == [text]
         assert seen[2][1].attributes.result.value == text.upper()
         assert seen[3][1].attributes.result.value == {"result": text.upper()}
         rest = executions.stream(execution_id, last_event_id=seen[2][0])

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from temporalio.api.common.v1 import Payload
 
 from mistral_offload import Mistral
-from mistral_offload.api import endpoints, response_values
+from mistral_offload.api import encoded_events, endpoints, response_values
 from mistral_offload.api.response_body import limit_body
 from mistral_offload.api.responses import parse_json, to_model
 from mistral_offload.api.retries import BackoffStrategy, RetryConfig, pause_seconds
@@ -105,7 +105,7 @@ def _document(data: bytes) -> None:
         response_values.find_in_result,
         response_values.find_in_schedule,
         response_values.find_in_schedules,
-        response_values.find_in_events,
+        encoded_events.find_in_events,
     ):
         with suppress(MistralOffloadError):
             for found in find(document):
@@ -167,7 +167,7 @@ def _stream(data: bytes) -> None:
     operation: Any = endpoints.STREAM_EVENTS
     for frame in frames:
         with suppress(MistralOffloadError):
-            for found in response_values.find_in_frame(
+            for found in encoded_events.find_in_frame(
                 parse_frame(operation, _response(200, b""), frame)
             ):
                 _ENCODER.decode(EncodedPayload(found.payload.data, found.payload.options))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mistral_offload._digests import sha256_hex
-from mistral_offload.api.response_values import find_in_events
+from mistral_offload.api.encoded_events import find_in_events
 from mistral_offload.errors import PayloadDecodeError, PayloadSerializationError
 from mistral_offload.payload.encoded_payload import EncodedPayload, EncodingOption
 from mistral_offload.payload.encoder import PayloadEncoder

@@ -33,7 +33,7 @@ class Report(BaseModel):
 
 
 @workflows.activity()
-async def record(title: str) -> Talk:
+async def record_talk(title: str) -> Talk:
     async with OffloadableFile.writer(name=f"{title}.wav", content_type="audio/wav") as out:
         for start in range(0, len(CONTENT), 3_000_000):
             await out.write(CONTENT[start : start + 3_000_000])
@@ -48,7 +48,7 @@ async def record(title: str) -> Talk:
 
 
 @workflows.activity()
-def listen(talk: Talk) -> Report:
+def listen_to_talk(talk: Talk) -> Report:
     """Read a range and the whole; a plain function, so it runs in a thread of the worker."""
     with talk.audio.open(offset=HALF) as half:
         digest = hashlib.sha256(half.read()).hexdigest()
@@ -68,7 +68,7 @@ def listen(talk: Talk) -> Report:
 
 
 @workflows.activity()
-async def count(file: OffloadableFile) -> int:
+async def count_file(file: OffloadableFile) -> int:
     return sum([len(chunk) async for chunk in file])
 
 
@@ -76,9 +76,9 @@ async def count(file: OffloadableFile) -> int:
 class Talks:
     @workflows.workflow.entrypoint
     async def run(self, title: str) -> dict[str, object]:
-        talk = await record(title)
+        talk = await record_talk(title)
         seen = [talk.audio.name, talk.audio.size_bytes, talk.audio.sha256]
-        report, counted = await asyncio.gather(listen(talk), count(talk.audio))
+        report, counted = await asyncio.gather(listen_to_talk(talk), count_file(talk.audio))
         return {"report": report.model_dump(), "seen": seen, "counted": counted}
 
 
@@ -86,10 +86,10 @@ class Talks:
 class ReadsAFile:
     @workflows.workflow.entrypoint
     async def run(self, title: str) -> int:
-        talk = await record(title)
+        talk = await record_talk(title)
         with talk.audio.open() as audio:
             return len(audio.read())
 
 
 CLASSES = [Talks, ReadsAFile]
-ACTIVITIES = [record, listen, count]
+ACTIVITIES = [record_talk, listen_to_talk, count_file]
