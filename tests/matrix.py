@@ -117,7 +117,10 @@ def rows() -> Iterator[Row]:
     forms = [f"tests/{form}/test_{test}.py" for form in ("_async", "_sync") for test in CLIENT]
     stores = [f"tests/storage/test_{name}.py" for name in ("memory", "local", "cache", "executor")]
     parts = ("tests/api", "tests/test_config.py", "tests/test_errors.py", "tests/test_imports.py")
-    yield _alone("", (*FAST, "-k", "not test_simple_command", *parts, *forms, *stores))
+    # These need a store's package, starlette or trio.
+    without = "not test_simple_command and not test_configured_client and not test_first_use_of_the"
+    others = ("--ignore=tests/api/test_credentials.py", "--ignore=tests/api/test_event_loops.py")
+    yield _alone("", (*FAST, "-k", without, *others, *parts, *forms, *stores))
     yield _alone("s3", _store_tests("s3"), SEAWEED)
     yield _alone("azure", _store_tests("azure"))
     yield _alone("gcs", _store_tests("gcs"), GCS)
