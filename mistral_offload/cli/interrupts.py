@@ -52,7 +52,9 @@ def ended_by_interrupts() -> Generator[None]:
     except KeyboardInterrupt:  # raised before the command could handle it
         interrupted.set()
     except SystemExit as ended:
-        if not interrupted.is_set():
+        # As above, the other thread may not have run yet.
+        seconds = _NOTICE_SECONDS if ended.code == INTERRUPTED else 0.0
+        if not interrupted.wait(seconds):
             raise
         code = ended.code
     finally:

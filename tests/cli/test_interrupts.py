@@ -55,6 +55,14 @@ def silent() -> Iterator[socket.socket]:
         yield listener
 
 
+@pytest.fixture(autouse=True)
+def _signals_reach_children() -> Iterator[None]:
+    """Children of a process that ignores SIGINT, as background jobs of a shell do, ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def environment(silent: str) -> Mapping[str, str]:
     return {
         **os.environ,
