@@ -10,7 +10,6 @@ from urllib.parse import quote
 from typing_extensions import Self
 
 from mistral_offload.cleanup.owners import Blob, Owner, OwnerKind
-from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.payload.reference import PAYLOAD_ROOT
 from mistral_offload.storage.factory import open_store
@@ -57,18 +56,13 @@ class Inventory:
         Raises:
             ConfigurationError: no store is configured, or a configuration is invalid.
         """
+        settings.require_store()
         payloads, fields = settings.payload_offloading, settings.field_offloading
         wanted = [
             (config.storage_config, root, frozenset(OwnerKind))
             for config, root in ((payloads, PAYLOAD_ROOT), (fields, FIELD_ROOT))
             if config is not None
         ]
-        if not wanted:
-            raise ConfigurationError(
-                "no store is configured: set the TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… "
-                "or ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables to the workers' "
-                "values, in the environment or in a file passed as --config"
-            )
         if payloads is not None:
             # Files of clients; and those of activities, if there is no store for fields.
             kinds = frozenset(OwnerKind) if fields is None else frozenset({OwnerKind.EXECUTION})

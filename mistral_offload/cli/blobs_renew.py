@@ -91,12 +91,7 @@ def renew(
         raise ConfigurationError("nothing to renew: pass --schedules, --open-executions or both")
     output = Output(as_json)
     settings = load_settings(config)
-    if settings.payload_offloading is None and settings.field_offloading is None:
-        raise ConfigurationError(
-            "no store is configured: set the TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
-            "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables, or pass a file with them "
-            "as --config"
-        )
+    settings.require_store()
     if namespace is not None:
         settings = settings.model_copy(update={"temporal_namespace": namespace})
     with output.progress("read") as advance:

@@ -20,7 +20,6 @@ from rich.progress import (
 
 from mistral_offload.cli.output import JsonOption, Output, sized
 from mistral_offload.cli.settings import ConfigOption, load_settings
-from mistral_offload.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from mistral_offload.environment.settings import WorkerSettings
@@ -88,17 +87,13 @@ def group() -> None:
 def _store_of(settings: WorkerSettings) -> FileStore:
     from mistral_offload.files.configuration import configured_files
 
+    settings.require_store()
     store = configured_files(
         settings.field_offloading,
         settings.payload_offloading,
         settings.payload_encoder().field_cipher,
     )
-    if store is None:
-        raise ConfigurationError(
-            "no store is configured: set the ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… or "
-            "TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… variables to the workers' values, or "
-            "pass a file with them as --config"
-        )
+    assert store is not None  # noqa: S101 - one is configured
     return store
 
 

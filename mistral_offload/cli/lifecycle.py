@@ -151,19 +151,13 @@ def _locations(
     from mistral_offload.lifecycle.bucket_locations import find_bucket_locations
 
     settings = load_settings(config)
-    locations = find_bucket_locations(
+    settings.require_store()
+    return find_bucket_locations(
         settings.payload_offloading,
         settings.field_offloading,
         namespaces=namespaces or (),
         read_also=read_also,
     )
-    if not locations:
-        raise ConfigurationError(
-            "no store is configured: set the TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
-            "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables, or pass a file with them "
-            "as --config"
-        )
-    return locations
 
 
 def _proposals(

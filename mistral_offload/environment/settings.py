@@ -307,6 +307,19 @@ class WorkerSettings(BaseSettings):
         variables = self.lost_blobs
         return LostBlobConfig(**variables.model_dump(exclude_unset=True) if variables else {})
 
+    def require_store(self) -> None:
+        """Check that a store is configured, for payloads or for activity fields.
+
+        Raises:
+            ConfigurationError: there is none.
+        """
+        if self.payload_offloading is None and self.field_offloading is None:
+            raise ConfigurationError(
+                "no store is configured: set the TEMPORAL_PAYLOAD_OFFLOADING__STORAGE_CONFIG__… or "
+                "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__… variables to the workers' "
+                "values, in the environment or in a file passed as --config"
+            )
+
     def payload_encoder(
         self, *, largest_bytes: int | None = None, renews: bool = True
     ) -> PayloadEncoder:

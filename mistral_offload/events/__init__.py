@@ -1,4 +1,4 @@
-"""What a worker reports to the platform: the runs that it executes, and the events of their steps.
+"""Reports of a worker to the platform: the runs that it executes, and the events of their steps.
 
 The way of an event: `task_reports` observes what a worker receives from Temporal and sends to it,
 `workflow_events` and `activity_events` make events of that, and `publisher` sends them from threads

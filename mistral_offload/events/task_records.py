@@ -1,4 +1,4 @@
-"""What is kept of a worker's tasks for their events, in the least time.
+"""Records of a worker's tasks, from which events are made later; written in the least time.
 
 Tasks are noted while they pass, with payloads still encoded, and made events of later, some at a
 time. That takes a fraction of the CPU time which it takes between two tasks, and delays none.

@@ -72,7 +72,7 @@ class _Run:
 
 @dataclass(slots=True)
 class _Announcement:
-    """What this process has reported of a run, which it may read from its start again.
+    """Reports of a run that this process has made; it may read the run from its start again.
 
     Attributes:
         run: the run, as events name it.

@@ -19,12 +19,14 @@ class AsyncFileReader:
     One task at a time may use it.
     """
 
-    def __init__(self, reader: BinaryIO, store: FileStore) -> None:
+    def __init__(self, reader: BinaryIO, store: FileStore | None) -> None:
         self._reader = reader
-        self._store = store
+        self._store = store  # None for content in memory, which needs no thread
 
     async def read(self, size: int = -1) -> bytes:
         """Return the next bytes, at most ``size``; all of the rest if it is negative."""
+        if self._store is None:
+            return self._reader.read(size)
         return await self._store.run_async(lambda _: self._reader.read(size))
 
     def tell(self) -> int:

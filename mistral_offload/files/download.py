@@ -14,7 +14,7 @@ from typing import BinaryIO
 from mistral_offload.errors import FileError, LocalFileError
 from mistral_offload.files.progress import ProgressMeter
 from mistral_offload.files.reader import ChunkWindow
-from mistral_offload.files.stored_file import StoredFile
+from mistral_offload.files.stored_file import ChunkedFile
 
 _UNUSABLE = re.compile(r'[\x00-\x1f/\\<>:"|?*]')
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
@@ -22,7 +22,7 @@ _LONGEST_NAME_BYTES = 255
 
 
 def download(
-    stored: StoredFile,
+    stored: ChunkedFile,
     path: Path,
     meter: ProgressMeter,
     *,
@@ -67,7 +67,7 @@ def download(
 
 
 def _write_chunks(
-    stored: StoredFile, target: BinaryIO, meter: ProgressMeter, is_cancelled: Callable[[], bool]
+    stored: ChunkedFile, target: BinaryIO, meter: ProgressMeter, is_cancelled: Callable[[], bool]
 ) -> None:
     window = ChunkWindow(stored, ahead=stored.chunks)
     try:

@@ -11,7 +11,9 @@ import base64
 import binascii
 import io
 import os
+import threading
 from collections.abc import AsyncIterable, AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -19,10 +21,12 @@ from pydantic import GetCoreSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, PydanticSerializationUnexpectedValue, core_schema
 from typing_extensions import Self
 
+from mistral_offload._event_loops import run_in_thread_async
 from mistral_offload.errors import FileError, ReferenceRefusedError
 from mistral_offload.files.async_reader import AsyncFileReader
+from mistral_offload.files.download import download
 from mistral_offload.files.file_store import FileStore, Uploaded
-from mistral_offload.files.progress import OnProgress
+from mistral_offload.files.progress import OnProgress, ProgressMeter
 from mistral_offload.files.reader import FileReader
 from mistral_offload.files.reference import FileDescription, FileReference
 from mistral_offload.files.source import (
@@ -32,7 +36,7 @@ from mistral_offload.files.source import (
     source_of_path,
     source_of_stream,
 )
-from mistral_offload.files.stored_file import StoredFile
+from mistral_offload.files.stored_file import ChunkedFile, MemoryFile, StoredFile
 from mistral_offload.files.workflow_code import in_workflow_code, workflow_code_error
 from mistral_offload.files.writer import WritingBlock
 
@@ -183,19 +187,20 @@ class OffloadableFile:
 
         Raises:
             OffloadedValueInWorkflowError: called in workflow code.
-            FileError: the file has no access to a store.
+            ValueError: ``offset`` or ``length`` is negative.
+            FileError: the file has no access to a store, or is not stored yet.
             PayloadError, StorageError: the file cannot be read or decrypted; reading it raises the
                 same.
         """
         self._require_no_workflow("open()")
-        if self._reference is None:
-            return self._open_local(offset, length)
-        reader = FileReader(self._open_stored(), offset=offset, length=length)
+        reader = FileReader(self._chunked(), offset=offset, length=length)
         return cast("BinaryIO", io.BufferedReader(reader))
 
     async def open_async(self, *, offset: int = 0, length: int | None = None) -> AsyncFileReader:
         """Async form of `open`; its reader's methods run in threads of the store."""
         self._require_no_workflow("open_async()")
+        if self._content is not None:
+            return AsyncFileReader(self.open(offset=offset, length=length), None)
         store = self._require_store()
         reader = await store.run_async(lambda _: self.open(offset=offset, length=length))
         return AsyncFileReader(reader, store)
@@ -222,20 +227,19 @@ class OffloadableFile:
             MistralOffloadError: the errors of `open`.
         """
         self._require_no_workflow("download_to()")
-        store, reference = self._require_store(), self._require_reference()
-        return store.download(reference, Path(path), on_progress=on_progress)
+        return self._download(path, on_progress, threading.Event())
 
     async def download_to_async(
         self, path: str | os.PathLike[str], *, on_progress: OnProgress | None = None
     ) -> Path:
-        """Async form of `download_to`; runs in a thread of the store."""
+        """Async form of `download_to`; runs in a thread, and ends when it is cancelled."""
         self._require_no_workflow("download_to_async()")
-        store, reference = self._require_store(), self._require_reference()
-        return await store.run_async(
-            lambda cancelled: store.download(
-                reference, Path(path), on_progress=on_progress, cancelled=cancelled
+        if self._content is not None:
+            return await run_in_thread_async(
+                lambda: self._download(path, on_progress, threading.Event())
             )
-        )
+        download = partial(self._download, path, on_progress)
+        return await self._require_store().run_async(download)
 
     # For the other modules of this package
 
@@ -246,7 +250,7 @@ class OffloadableFile:
 
     @property
     def description(self) -> FileDescription | None:
-        """What is known of an encrypted file beside its key."""
+        """Description of an encrypted file, whose key does not contain it."""
         return self._description
 
     @classmethod
@@ -267,7 +271,7 @@ class OffloadableFile:
 
     @property
     def _known(self) -> FileDescription | None:
-        """What is known of a stored file without a request."""
+        """Description of a stored file as far as it needs no request."""
         if self._stored is not None:
             return self._stored.file
         found = self._reference
@@ -275,27 +279,33 @@ class OffloadableFile:
             return self._description
         return FileDescription(found.name, found.size, found.sha256, found.content_type)
 
-    def _open_stored(self) -> StoredFile:
+    @property
+    def _content(self) -> bytes | None:
+        """Content of a file that is in memory and not stored."""
+        content = None if self.source is None else self.source.content
+        return content if isinstance(content, bytes) else None
+
+    def _chunked(self) -> ChunkedFile:
+        if self._content is not None:
+            return MemoryFile(self.name or "file", self.content_type, self._content)
+        if self._reference is None:
+            raise FileError(
+                f"file {self.name!r} is not stored yet: read what it is made of, or return it from "
+                "an activity first"
+            )
         if self._stored is None:
-            self._stored = self._require_store().open(self._require_reference())
+            self._stored = self._require_store().open(self._reference)
         return self._stored
 
-    def _open_local(self, offset: int, length: int | None) -> BinaryIO:
-        if self._source is None or self._source.path is None:
-            raise FileError(
-                f"file {self.name!r} is not stored yet, and what it is made of can be read once"
-            )
-        opened = self._source.path.open("rb")
-        opened.seek(offset)
-        if length is None:
-            return opened
-        with opened:
-            return io.BytesIO(opened.read(length))
-
-    def _require_reference(self) -> FileReference:
-        if self._reference is None:
-            raise FileError(f"file {self.name!r} is not stored yet")
-        return self._reference
+    def _download(
+        self,
+        path: str | os.PathLike[str],
+        on_progress: OnProgress | None,
+        cancelled: threading.Event,
+    ) -> Path:
+        chunked = self._chunked()
+        meter = ProgressMeter(on_progress, chunked.file.size)
+        return download(chunked, Path(path), meter, is_cancelled=cancelled.is_set)
 
     def _require_store(self) -> FileStore:
         if self._store is None:
@@ -346,7 +356,7 @@ class OffloadableFile:
         described = core_schema.typed_dict_schema(
             {
                 "name": member(core_schema.str_schema()),
-                "sha256": member(core_schema.str_schema()),
+                "sha256": member(core_schema.str_schema(), required=False),
                 "content_type": member(text, required=False),
             },
             extra_behavior="ignore",
@@ -374,15 +384,17 @@ class OffloadableFile:
 
     @classmethod
     def _read(cls, given: dict[str, Any]) -> Self:
-        key = given.get("blob_ref")
+        key, described = given.get("blob_ref"), given.get("file")
         if key is None:
-            return cls(source=source_of_bytes(_content_in_place(given), "file", None))
+            named = described or {"name": "file"}
+            content = _content_in_place(given)
+            return cls(source=source_of_bytes(content, named["name"], named.get("content_type")))
         try:
             reference = FileReference.from_key(key)
         except ReferenceRefusedError as error:
             raise ValueError(str(error)) from error
-        described, description = given.get("file"), None
-        if described is not None and reference.size is not None:
+        description = None
+        if described is not None and reference.size is not None and "sha256" in described:
             description = FileDescription(
                 described["name"],
                 reference.size,
@@ -397,6 +409,9 @@ def _write(file: Any) -> dict[str, Any]:
         raise PydanticSerializationUnexpectedValue(
             f"expected an OffloadableFile, not {type(file).__name__}"
         )
+    in_place = None if file.source is None else file.source.content
+    if isinstance(in_place, bytes):
+        return _in_place(file, in_place)
     if file.blob_ref is None:
         raise FileError(
             f"file {file.name!r} is not stored: an activity stores the files that it returns, and "
@@ -410,6 +425,17 @@ def _write(file: Any) -> dict[str, Any]:
             "sha256": description.sha256,
             "content_type": description.content_type,
         }
+    return members
+
+
+def _in_place(file: OffloadableFile, content: bytes) -> dict[str, Any]:
+    """Return a file in memory that is sent in place: where nothing stores it, or passed on."""
+    members: dict[str, Any] = {"value": None, "blob_ref": None}
+    try:
+        members["value"] = content.decode()
+    except UnicodeDecodeError:
+        members["value_base64"] = base64.b64encode(content).decode()
+    members["file"] = {"name": file.name, "content_type": file.content_type}
     return members
 
 

@@ -121,6 +121,7 @@ class FileStore:
         try:
             with source.open() as content:
                 _copy(content, upload, source, cancelled)
+            source.require_all(upload.size)
             return Uploaded(upload.finish(), upload.file)
         finally:
             upload.abandon()
@@ -144,6 +145,7 @@ class FileStore:
             root, name=source.name, content_type=source.content_type, on_progress=on_progress
         )
         assert source.stream is not None  # noqa: S101 - the caller checked
+        source.begin()
         try:
             async for piece in source.stream:
                 await self.run_async(partial(_write, upload, piece))
@@ -163,18 +165,11 @@ class FileStore:
         return open_stored_file(self._cache(), self._cipher, reference)
 
     def download(
-        self,
-        reference: FileReference,
-        path: Path,
-        *,
-        on_progress: OnProgress | None = None,
-        cancelled: threading.Event | None = None,
+        self, reference: FileReference, path: Path, *, on_progress: OnProgress | None = None
     ) -> Path:
         """Write a stored file to a local one; see `mistral_offload.files.download.download`."""
         stored = self.open(reference)
-        meter = ProgressMeter(on_progress, stored.file.size)
-        is_cancelled = (lambda: False) if cancelled is None else cancelled.is_set
-        return download(stored, path, meter, is_cancelled=is_cancelled)
+        return download(stored, path, ProgressMeter(on_progress, stored.file.size))
 
     async def run_async(self, work: Callable[[threading.Event], T]) -> T:
         """Run blocking work in a thread of the store.

@@ -18,7 +18,7 @@ from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.files.chunks import MAX_CHUNK_BYTES, MAX_CHUNKS, count_chunks
 from mistral_offload.files.reference import FileDescription
 
-MAX_MANIFEST_BYTES = 4 * 1024 * 1024
+_MOST_BYTES = 4 * 1024 * 1024
 """Bound of a manifest that is read; the longest one that is written has 2.9 MB."""
 
 _VERSION = 1
@@ -73,6 +73,8 @@ class Manifest:
             PayloadDecodeError: the bytes are no manifest, are one of a later version, or contradict
                 themselves.
         """
+        if len(data) > _MOST_BYTES:
+            raise PayloadDecodeError(f"{len(data):,} bytes are too many for a file's manifest")
         try:
             members = json.loads(data)
             version = members["version"]

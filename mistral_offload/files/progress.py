@@ -14,7 +14,7 @@ _SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TransferProgress:
-    """How far a transfer is.
+    """State of a transfer.
 
     Attributes:
         done: bytes that are transferred, or were there already.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import io
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mistral_offload._event_loops import is_exiting
-from mistral_offload.files.chunks import concurrent_chunks
-from mistral_offload.files.stored_file import StoredFile
+from mistral_offload.files.stored_file import ChunkedFile
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -28,11 +26,10 @@ class ChunkWindow:
         ahead: chunks that are fetched ahead at first.
     """
 
-    def __init__(self, stored: StoredFile, *, end: int | None = None, ahead: int = 0) -> None:
+    def __init__(self, stored: ChunkedFile, *, end: int | None = None, ahead: int = 0) -> None:
         self._stored = stored
         self._end = stored.chunks if end is None else min(end, stored.chunks)
-        copies = 2 if stored.is_encrypted else 1
-        self._most = concurrent_chunks(stored.chunk_bytes, stored.connections, copies=copies) - 1
+        self._most = stored.concurrency - 1
         self._ahead = min(ahead, self._most)
         self._next: int | None = None
         self._fetching: dict[int, Future[bytes]] = {}
@@ -78,10 +75,15 @@ class FileReader(io.RawIOBase):
         stored: the file.
         offset: position in the file of this reader's first byte.
         length: bytes that this reader has; None for all up to the end.
+
+    Raises:
+        ValueError: ``offset`` or ``length`` is negative.
     """
 
-    def __init__(self, stored: StoredFile, *, offset: int = 0, length: int | None = None) -> None:
+    def __init__(self, stored: ChunkedFile, *, offset: int = 0, length: int | None = None) -> None:
         super().__init__()
+        if offset < 0 or (length is not None and length < 0):
+            raise ValueError(f"offset and length must be 0 or more, not {offset} and {length}")
         size = stored.file.size
         self._start = min(offset, size)
         self._size = size - self._start if length is None else min(length, size - self._start)
@@ -109,10 +111,13 @@ class FileReader(io.RawIOBase):
         """Set the position, as in `io.IOBase.seek`; makes no request.
 
         Raises:
-            ValueError: the position would be negative.
+            ValueError: the position would be negative, or ``whence`` is unknown.
         """
         self._require_open()
-        base: int = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        bases = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}
+        if whence not in bases:
+            raise ValueError(f"whence must be 0, 1 or 2, not {whence}")
+        base = bases[whence]
         if base + offset < 0:
             raise ValueError(f"cannot seek to position {base + offset}")
         self._position = base + offset
@@ -139,11 +144,6 @@ class FileReader(io.RawIOBase):
         piece = memoryview(self._chunk)[begin : begin + size]
         self._position += len(piece)
         return piece
-
-    def pieces(self) -> Iterator[memoryview]:
-        """Yield the rest of the file, chunk by chunk."""
-        while piece := self.read_piece(self._chunk_bytes):
-            yield piece
 
     def close(self) -> None:
         """Release the memory; does not wait for what is being fetched ahead."""

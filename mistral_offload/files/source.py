@@ -6,9 +6,10 @@ import io
 import mimetypes
 import os
 import stat
+import threading
 from collections.abc import AsyncIterable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -27,6 +28,8 @@ class FileSource:
         path: local path, or None.
         content: the open file, or the bytes, of a source without a path.
         stream: the pieces of a source that only async code can read.
+        start: position of the open file at which the content begins; None if it can be read once.
+        begun: set when a content that can be read once has been read.
     """
 
     name: str
@@ -35,13 +38,15 @@ class FileSource:
     path: Path | None = None
     content: BinaryIO | bytes | None = None
     stream: AsyncIterable[bytes] | None = None
+    start: int | None = None
+    begun: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
     @contextmanager
     def open(self) -> Generator[BinaryIO]:
         """Open the content for reading; afterwards it must be what it was before.
 
         Raises:
-            FileError: only async code can read it.
+            FileError: only async code can read it, or it can be read once and was read.
             LocalFileError: the file cannot be read.
             FileChangedError: the file changed meanwhile.
         """
@@ -52,6 +57,10 @@ class FileSource:
         if isinstance(self.content, bytes):
             yield io.BytesIO(self.content)
         elif self.content is not None:
+            if self.start is None:
+                self.begin()
+            else:
+                self.content.seek(self.start)
             yield self.content
         elif self.path is not None:
             with translate_os_errors("read", self.path):
@@ -60,6 +69,34 @@ class FileSource:
                 before = os.fstat(opened.fileno())
                 yield opened  # unbuffered, and read in large pieces
                 self._require_unchanged(before, os.fstat(opened.fileno()), self.path)
+
+    def begin(self) -> None:
+        """Note that a content is read that can be read once.
+
+        Raises:
+            FileError: it was read before.
+        """
+        if self.begun.is_set():
+            raise FileError(
+                f"file {self.name!r} is made of something that can be read once, and was read: "
+                "make another one, or store it in a local file first"
+            )
+        self.begun.set()
+
+    def require_all(self, size: int) -> None:
+        """Check that all of a content of known size was read.
+
+        Args:
+            size: the bytes that were read.
+
+        Raises:
+            FileChangedError: there were more or fewer.
+        """
+        if self.size is not None and size != self.size:
+            raise FileChangedError(
+                f"file {self.name!r} had {self.size:,} bytes when it was made, and {size:,} were "
+                "read: it changed meanwhile, or another reader moved its position"
+            )
 
     @staticmethod
     def _require_unchanged(before: os.stat_result, after: os.stat_result, path: Path) -> None:
@@ -103,12 +140,12 @@ def source_of_file(file: BinaryIO, name: str | None, kind: str | None) -> FileSo
         raise FileError('from_file takes a file of bytes, and this one is text: open it with "rb"')
     given = getattr(file, "name", None)
     name = name or (os.path.basename(given) if isinstance(given, str) else "") or "file"
-    size: int | None = None
-    if _is_seekable(file):
-        position = file.tell()
-        size = file.seek(0, io.SEEK_END) - position
-        file.seek(position)
-    return FileSource(name, kind or _guess(name), size, None, file)
+    if not _is_seekable(file):
+        return FileSource(name, kind or _guess(name), None, content=file)
+    start = file.tell()
+    size = file.seek(0, io.SEEK_END) - start
+    file.seek(start)
+    return FileSource(name, kind or _guess(name), size, content=file, start=start)
 
 
 def source_of_bytes(data: bytes, name: str, kind: str | None) -> FileSource:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from mistral_offload._digests import sha256_hex
 from mistral_offload.errors import (
     BlobCorruptedError,
@@ -9,13 +11,55 @@ from mistral_offload.errors import (
     PayloadDecodeError,
     PayloadDecryptionError,
 )
-from mistral_offload.files.manifest import MAX_MANIFEST_BYTES, Manifest
+from mistral_offload.files.chunks import concurrent_chunks
+from mistral_offload.files.manifest import Manifest
 from mistral_offload.files.reference import FileDescription, FileForm, FileReference, chunk_key
 from mistral_offload.payload.encryption import OVERHEAD_BYTES
 from mistral_offload.payload.field_blob import FieldCipher
 from mistral_offload.storage.cache import BlobCache
 
 _UNNAMED = "file"
+
+
+class ChunkedFile(Protocol):
+    """A file whose chunks can be read, in the store or in memory.
+
+    Attributes:
+        file: the description.
+        chunk_bytes: size of each chunk but the last.
+    """
+
+    file: FileDescription
+    chunk_bytes: int
+
+    @property
+    def chunks(self) -> int:
+        """Number of chunks; an empty file has one, which is empty."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """Number of chunks that may be read at a time."""
+        ...
+
+    def read_chunk(self, index: int) -> bytes:
+        """Read a chunk, which is verified before it is returned."""
+        ...
+
+
+class MemoryFile:
+    """A file in memory, as one chunk."""
+
+    def __init__(self, name: str, content_type: str | None, content: bytes) -> None:
+        self._content = content
+        self.file = FileDescription(name, len(content), sha256_hex(content), content_type)
+        self.chunk_bytes = max(1, len(content))
+        self.chunks = 1
+        self.concurrency = 1
+
+    def read_chunk(self, index: int) -> bytes:
+        """Return the content."""
+        return self._content
 
 
 class StoredFile:
@@ -48,9 +92,10 @@ class StoredFile:
         return self._manifest.chunks
 
     @property
-    def connections(self) -> int:
-        """Number of requests that the store can make at a time."""
-        return self._blobs.store.connections
+    def concurrency(self) -> int:
+        """Number of chunks that may be read at a time: fewer as they grow."""
+        copies = 2 if self.is_encrypted else 1
+        return concurrent_chunks(self.chunk_bytes, self._blobs.store.connections, copies=copies)
 
     @property
     def is_encrypted(self) -> bool:
@@ -119,7 +164,7 @@ def open_stored_file(blobs: BlobCache, cipher: FieldCipher, reference: FileRefer
             reference.name, reference.size, reference.digest, reference.content_type
         )
         return StoredFile(blobs, cipher, reference, _of_one_chunk(file))
-    blob = blobs.get(reference.key, reference.digest, largest=MAX_MANIFEST_BYTES)
+    blob = blobs.get(reference.key, reference.digest)
     if reference.form is FileForm.SEALED:
         blob = cipher.open(blob)
     manifest = Manifest.from_json(blob)

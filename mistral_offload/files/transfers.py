@@ -46,29 +46,39 @@ async def store_files_async(value: Any, store: FileStore, root: str) -> Any:
         async with places:
             return await store.upload_async(source, root)
 
-    sources = [file.source for file in found]
-    uploads = [upload(source) for source in sources if source is not None]
-    return _with_uploaded(value, found, await gather_or_cancel(uploads), store)
+    sources = _distinct_sources(found)
+    uploaded = await gather_or_cancel([upload(source) for source in sources])
+    return _with_uploaded(value, found, sources, uploaded, store)
 
 
 def store_files(value: Any, store: FileStore, root: str) -> Any:
     """Sync form of `store_files_async`, one file after the other."""
     found = [file for _, file in find_instances(value, OffloadableFile)]
-    sources = [file.source for file in found]
-    uploaded = [store.upload(source, root) for source in sources if source is not None]
-    return _with_uploaded(value, found, uploaded, store)
+    sources = _distinct_sources(found)
+    uploaded = [store.upload(source, root) for source in sources]
+    return _with_uploaded(value, found, sources, uploaded, store)
+
+
+def _distinct_sources(files: Sequence[OffloadableFile]) -> list[FileSource]:
+    """Return the sources to store, each once: a file may be in several places of a value."""
+    sources = [file.source for file in files]
+    return list({id(source): source for source in sources if source is not None}.values())
 
 
 def _with_uploaded(
-    value: Any, found: Sequence[OffloadableFile], uploaded: Sequence[Uploaded], store: FileStore
+    value: Any,
+    found: Sequence[OffloadableFile],
+    sources: Sequence[FileSource],
+    uploaded: Sequence[Uploaded],
+    store: FileStore,
 ) -> Any:
     if not uploaded:
         return value
-    rest = iter(uploaded)
+    by_source = {id(source): each for source, each in zip(sources, uploaded, strict=True)}
 
     def stored(file: OffloadableFile) -> OffloadableFile:
         if file.source is None:
             return file
-        return type(file).of_uploaded(next(rest), store)
+        return type(file).of_uploaded(by_source[id(file.source)], store)
 
     return replace_instances(value, OffloadableFile, map(stored, found))

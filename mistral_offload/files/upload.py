@@ -16,7 +16,12 @@ from functools import partial
 
 from mistral_offload._digests import sha256_hex, update_sha256
 from mistral_offload._event_loops import is_exiting
-from mistral_offload.errors import BlobNotFoundError, FileError, FileTooLargeError
+from mistral_offload.errors import (
+    BlobNotFoundError,
+    FileError,
+    FileTooLargeError,
+    StorageAccessDeniedError,
+)
 from mistral_offload.files.chunks import MAX_CHUNKS, concurrent_chunks
 from mistral_offload.files.manifest import Manifest
 from mistral_offload.files.progress import ProgressMeter
@@ -142,8 +147,13 @@ class FileUpload:
         self._ended.set()
 
     @property
+    def size(self) -> int:
+        """Bytes that were written so far."""
+        return self._size + self._pieces_bytes
+
+    @property
     def file(self) -> FileDescription:
-        """What has been written so far."""
+        """Description of the file, as far as it is written."""
         return FileDescription(self._name, self._size, self._sha256.hexdigest(), self._content_type)
 
     def _take_pieces(self) -> bytes:
@@ -221,11 +231,11 @@ class FileUpload:
 
         After the first one that is not, there is no search for further ones.
         """
-        if not self._may_be_stored:
+        if not self._may_be_stored or self._blobs.is_damaged(key):
             return False
         try:
             found = self._blobs.store.stat(key)
-        except BlobNotFoundError:
+        except (BlobNotFoundError, StorageAccessDeniedError):  # S3 without the right to list: 403
             self._may_be_stored = False
             return False
         return found.size == size and datetime.now(timezone.utc) - found.modified < _YOUNG

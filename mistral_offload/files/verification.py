@@ -8,10 +8,10 @@ from mistral_offload._digests import update_sha256
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.files.progress import OnProgress, ProgressMeter
 from mistral_offload.files.reader import ChunkWindow
-from mistral_offload.files.stored_file import StoredFile
+from mistral_offload.files.stored_file import ChunkedFile
 
 
-def verify_file(stored: StoredFile, on_progress: OnProgress | None = None) -> None:
+def verify_file(stored: ChunkedFile, on_progress: OnProgress | None = None) -> None:
     """Read every chunk of a file, and check the digest of the whole; blocking.
 
     Raises:

@@ -51,6 +51,8 @@ def find_bucket_locations(
         stores.append((payloads.storage_config, PAYLOAD_ROOT))
     if fields is not None:
         stores.append((fields.storage_config, FIELD_ROOT))
+    if payloads is not None:  # files that clients send are there, too
+        stores.append((payloads.storage_config, FIELD_ROOT))
     names = list(namespaces)
     found: dict[tuple[str | None, ...], BucketLocation] = {}
     for store, root in stores:

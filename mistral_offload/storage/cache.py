@@ -114,6 +114,11 @@ class BlobCache:
         shared._renewal, shared._evidence = self._renewal, self._evidence
         return shared
 
+    def is_damaged(self, key: str) -> bool:
+        """Return True if a read found damage, and no put has replaced the blob since."""
+        with self._lock:
+            return key in self._damaged
+
     def digest_of(self, data: bytes) -> str:
         """Return the SHA-256 of data in hex.
 

@@ -73,7 +73,8 @@ async def test_a_file_is_stored_before_the_request_and_read_from_the_result(
 async def test_without_storage_a_file_is_refused(tmp_path: Path) -> None:
     recording = Recording([])
     client = make_client(recording)
-    audio = OffloadableFile.from_bytes(b"a talk", name="talk.wav")
+    (tmp_path / "talk.wav").write_bytes(b"a talk")
+    audio = OffloadableFile.from_path(tmp_path / "talk.wav")
     with pytest.raises(PayloadSerializationError, match=r"talk\.wav.*is not stored"):
         await client.workflows.execute_workflow_async("talks", input={"audio": audio})
     assert not recording.requests

@@ -1,6 +1,6 @@
 # Generated from tests/_async/test_files.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: b22834bda527fb46
+# sha256 of the rest: b59cc0f1aea15426
 
 """Files of a client: stored before the request leaves, and read from results."""
 
@@ -77,7 +77,8 @@ def test_a_file_is_stored_before_the_request_and_read_from_the_result(
 def test_without_storage_a_file_is_refused(tmp_path: Path) -> None:
     recording = Recording([])
     client = make_client(recording)
-    audio = OffloadableFile.from_bytes(b"a talk", name="talk.wav")
+    (tmp_path / "talk.wav").write_bytes(b"a talk")
+    audio = OffloadableFile.from_path(tmp_path / "talk.wav")
     with pytest.raises(PayloadSerializationError, match=r"talk\.wav.*is not stored"):
         client.workflows.execute_workflow("talks", input={"audio": audio})
     assert not recording.requests

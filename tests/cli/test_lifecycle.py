@@ -102,6 +102,7 @@ def test_plan_apply_show(run: Run, seaweed: Seaweed, bucket: str) -> None:
     assert [(rule["prefix"], rule["change"]) for rule in found["rules"]] == [
         ("data/temporal-payload/", "add"),
         ("temporal-activity-payload/", "add"),
+        ("data/temporal-activity-payload/", "add"),  # files that clients send
     ]
     assert all("'theirs' for the whole bucket" in warning for warning in found["warnings"])
     assert days_in(seaweed, bucket) == {"": 7}
@@ -111,6 +112,7 @@ def test_plan_apply_show(run: Run, seaweed: Seaweed, bucket: str) -> None:
     assert "added  data/temporal-payload/  after 45 days" in applied.stdout
     assert "warning: temporal-activity-payload/: rule 'theirs'" in applied.stdout
     expected = {"": 7, "data/temporal-payload/": 45, "temporal-activity-payload/": 45}
+    expected["data/temporal-activity-payload/"] = 45
     assert days_in(seaweed, bucket) == expected
 
     again = run("plan", "--days", "45")
@@ -133,6 +135,7 @@ def test_show_without_rules(run: Run, bucket: str) -> None:
     assert [(entry["prefix"], entry["days"]) for entry in found["prefixes"]] == [
         ("data/temporal-payload/a%2Fb/", None),
         ("temporal-activity-payload/a%2Fb/", None),
+        ("data/temporal-activity-payload/a%2Fb/", None),
     ]
 
 
@@ -157,6 +160,7 @@ def test_another_retention(run: Run, seaweed: Seaweed, bucket: str) -> None:
     assert days_in(seaweed, bucket) == {
         "data/temporal-payload/acme/": 10,
         "temporal-activity-payload/acme/": 10,
+        "data/temporal-activity-payload/acme/": 10,
     }
 
 
@@ -175,7 +179,7 @@ def test_confirmation(run: Run, seaweed: Seaweed, bucket: str) -> None:
     ended = run("apply", "--days", "45", typed="y\n")
     assert ended.returncode == 0
     assert ended.stdout.endswith("Done.\n")
-    assert len(days_in(seaweed, bucket)) == 2
+    assert len(days_in(seaweed, bucket)) == 3
     ended = run("apply", "--days", "45", typed="")
     assert ended.returncode == 0
     assert "?" not in ended.stdout, "no confirmation without changes"

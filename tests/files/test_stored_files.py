@@ -24,6 +24,7 @@ from mistral_offload.errors import (
     PayloadDecodeError,
     PayloadDecryptionError,
     ReferenceRefusedError,
+    StorageAccessDeniedError,
     StorageUnavailableError,
 )
 from mistral_offload.files.chunks import (
@@ -123,6 +124,59 @@ def test_forms() -> None:
     assert len({stat.key for stat in store.list()} - set(keys)) == 3  # chunks
 
 
+def test_damage_of_the_same_size_is_replaced() -> None:
+    store, data = MemoryStore(), content_of(SIZES[-1])
+    files = files_of(store)
+    source = source_of_bytes(data, "talk.wav", "audio/wav")
+    reference = files.upload(source, ROOT).reference
+    for stat in list(store.list()):
+        if "/chunk-" in stat.key:
+            store.put(stat.key, bytes(stat.size), overwrite=True)
+    stored = files.open(reference)
+    for index in range(stored.chunks):
+        with pytest.raises(BlobCorruptedError):
+            stored.read_chunk(index)
+    assert files.upload(source, ROOT).reference == reference
+    assert read(store, reference) == data
+
+
+def test_credentials_that_may_not_look_can_upload() -> None:
+    class NoListing(MemoryStore):
+        """S3 without the right to list keys: a missing key is a 403."""
+
+        def _begin_request(self, operation: str, key: str) -> None:
+            super()._begin_request(operation, key)
+            if operation == "stat":
+                raise StorageAccessDeniedError(
+                    "403", provider="memory", container="memory", key=key
+                )
+
+    store, data = NoListing(), content_of(SIZES[-1])
+    assert read(store, store_bytes(store, data)) == data
+    assert _count(store, "stat") <= concurrent_chunks(CHUNK_BYTES, store.connections)
+
+
+def test_an_open_file_is_stored_twice_or_refused() -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+    store = MemoryStore()
+    files = files_of(store)
+    opened = io.BytesIO(b"..content")
+    opened.seek(2)
+    source = source_of_file(opened, "x", None)
+    assert files.upload(source, ROOT) == files.upload(source, ROOT)
+    assert read(store, files.upload(source, ROOT).reference) == b"content"
+    opened.truncate(5)
+    with pytest.raises(FileChangedError, match="had 7 bytes when it was made, and 3 were read"):
+        files.upload(source, ROOT)
+    once = source_of_file(Pipe(b"content"), "x", None)
+    assert read(store, files.upload(once, ROOT).reference) == b"content"
+    with pytest.raises(FileError, match="can be read once"):
+        files.upload(once, ROOT)
+
+
 def test_ranges_fetch_only_their_chunks() -> None:
     store, data = MemoryStore(), content_of(SIZES[-1])
     reference = store_bytes(store, data)
@@ -135,6 +189,11 @@ def test_ranges_fetch_only_their_chunks() -> None:
     assert reader.read(100) == data[CHUNK_BYTES + 2 : CHUNK_BYTES + 5]
     with pytest.raises(ValueError, match="cannot seek"):
         FileReader(stored).seek(-1)
+    with pytest.raises(ValueError, match="whence"):
+        FileReader(stored).seek(0, 9)
+    for wrong in ({"offset": -1}, {"length": -1}):
+        with pytest.raises(ValueError, match="0 or more"):
+            FileReader(stored, **wrong)
     far = FileReader(stored, offset=len(data) + 7)
     assert far.readall() == b""
 

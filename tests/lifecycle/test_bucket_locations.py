@@ -30,6 +30,10 @@ def fields(storage: BlobStorageConfig) -> FieldOffloadingConfig:
     return FieldOffloadingConfig(storage_config=storage)
 
 
+BOTH = ("temporal-payload/", "temporal-activity-payload/")
+"""Prefixes in a store of payloads, where the files of clients are as well."""
+
+
 def test_nothing_is_offloaded() -> None:
     assert find_bucket_locations(None, None) == []
 
@@ -37,14 +41,21 @@ def test_nothing_is_offloaded() -> None:
 def test_one_bucket_for_both() -> None:
     first, second = s3(prefix="/data/"), s3(prefix="more/fields", region_name="eu-west-3")
     assert find_bucket_locations(payloads(first), fields(second)) == [
-        BucketLocation(first, ("data/temporal-payload/", "more/fields/temporal-activity-payload/"))
+        BucketLocation(
+            first,
+            (
+                "data/temporal-payload/",
+                "more/fields/temporal-activity-payload/",
+                "data/temporal-activity-payload/",  # files that clients send
+            ),
+        )
     ]
 
 
 def test_two_buckets() -> None:
     one, other = s3(), s3("two")
     assert find_bucket_locations(payloads(one), fields(other)) == [
-        BucketLocation(one, ("temporal-payload/",)),
+        BucketLocation(one, BOTH),
         BucketLocation(other, ("temporal-activity-payload/",)),
     ]
     elsewhere = s3(endpoint_url="http://127.0.0.1:9")
@@ -55,18 +66,21 @@ def test_namespaces_as_they_are_in_keys() -> None:
     (place,) = find_bucket_locations(
         payloads(s3()), None, namespaces=["acme.prod", "a/b c", "acme.prod"]
     )
-    assert place.prefixes == ("temporal-payload/acme.prod/", "temporal-payload/a%2Fb%20c/")
+    assert place.prefixes == (
+        "temporal-payload/acme.prod/",
+        "temporal-payload/a%2Fb%20c/",
+        "temporal-activity-payload/acme.prod/",
+        "temporal-activity-payload/a%2Fb%20c/",
+    )
 
 
 def test_buckets_that_are_only_read_from() -> None:
     old = s3("old")
     store = s3(read_also=(old,))
-    assert find_bucket_locations(payloads(store), None) == [
-        BucketLocation(store, ("temporal-payload/",))
-    ]
+    assert find_bucket_locations(payloads(store), None) == [BucketLocation(store, BOTH)]
     assert find_bucket_locations(payloads(store), None, read_also=True) == [
-        BucketLocation(store, ("temporal-payload/",)),
-        BucketLocation(old, ("temporal-payload/",)),
+        BucketLocation(store, BOTH),
+        BucketLocation(old, BOTH),
     ]
 
 
