@@ -46,10 +46,6 @@ class Patch:
             self.op.encode(),
         )
 
-    def to_members(self) -> dict[str, Any]:
-        """Return the patch as JSON members."""
-        return {"path": self.path, "value": self.value, "op": self.op}
-
 
 def to_tree(value: object) -> Any:
     """Return a value as dicts, lists, texts, numbers and None, as its JSON would be read.

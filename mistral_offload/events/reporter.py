@@ -152,24 +152,6 @@ class WorkerReporter:
         """Note the outcome of an activity."""
         self._note(partial(self._activities.send, completion, time.monotonic(), time.time_ns()))
 
-    def find_run(self, run_id: str) -> ReportedRun | None:
-        """Return a run of which this worker has received a workflow task or an activity.
-
-        Called in the worker's event loop.
-        """
-        self._take_records(len(self._records))
-        return self._workflows.find_run(run_id) or self._activities.find_run(run_id)
-
-    def publish(self, event: Event) -> None:
-        """Publish an event in the order of the tasks, after the registration of its run.
-
-        Safe in every thread. The registration is sent if this worker executes the run.
-        """
-        if len(self._records) > _MOST_RECORDS:  # the event loop is blocked
-            self.publisher.publish(event)
-            return
-        self._note(partial(self._workflows.publish, event), event.linger_seconds)
-
     def has_received(self, run_id: str) -> bool:
         """Return True if this worker has received a task of a run; safe in every thread."""
         return run_id in self._received

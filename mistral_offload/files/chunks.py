@@ -16,7 +16,6 @@ TRANSFER_BYTES = 40 * MIB
 """Bound of the chunks that one transfer holds in memory; copies that are sent count twice."""
 
 LARGEST_FILE_BYTES = MAX_CHUNKS * MAX_CHUNK_BYTES
-LARGEST_STREAM_BYTES = MAX_CHUNKS * CHUNK_BYTES
 
 
 def count_chunks(size: int, chunk_bytes: int) -> int:
