@@ -47,9 +47,9 @@ async def bulk(n: int) -> int:
 
 @workflows.activity(name="secret-task")
 async def secret_task(n: int) -> int:
-    state = Secretive(open="o", secret=EncryptedStrField(data="s1"), arr=[1])
+    state = Secretive(open="o", secret=EncryptedStrField(data="red rum"), arr=[1])
     async with workflows.task("secretive", state) as task:
-        changed = Secretive(open="o2", secret=EncryptedStrField(data="s2"), arr=[1, 2])
+        changed = Secretive(open="o2", secret=EncryptedStrField(data="a secret, twice"), arr=[1, 2])
         await task.set_state(changed)
     return n
 
