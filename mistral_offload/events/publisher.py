@@ -244,8 +244,9 @@ class EventPublisher:
                 entries = queue.first_entries()
             if not entries:
                 break
-            batch = _fitting(entries)
+            batch = entries
             try:
+                batch = _fitting(entries)
                 refused = self._deliver(batch, delivery)
             except RefusedError as error:
                 _logger.debug("Events: %s", error)

@@ -60,7 +60,7 @@ class ReportingPlatform:
 
     Attributes:
         requests: all reports, in the order of arrival.
-        taken: those that got the usual response.
+        taken: those that get the usual response.
         faults: responses in place of the usual ones.
     """
 
@@ -183,6 +183,11 @@ class ReportingPlatform:
         status, document = (
             (200, self._usual(path, body)) if fault is None else (fault.status or 500, fault.body)
         )
+        if fault is None and is_report:
+            # Before the response: the worker may have ended right after it.
+            with self._changed:
+                self.taken.append(report)
+                self._changed.notify_all()
         content = json.dumps(document).encode()
         handler.send_response(status)
         handler.send_header("content-type", "application/json")
@@ -190,10 +195,6 @@ class ReportingPlatform:
         handler.end_headers()
         handler.wfile.write(content)
         handler.wfile.flush()
-        if fault is None and is_report:
-            with self._changed:
-                self.taken.append(report)
-                self._changed.notify_all()
 
     def _usual(self, path: str, body: Body) -> Body:
         if path.endswith("/whoami"):
