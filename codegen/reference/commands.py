@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from typer.models import ArgumentInfo, OptionInfo
@@ -39,7 +39,8 @@ def _commands(group: typer.Typer, path: str) -> Iterator[tuple[str, Callable[...
 
 
 def _command(path: str, function: Callable[..., Any]) -> Iterator[str]:
-    hints = get_type_hints(function, include_extras=True)
+    # Not get_type_hints, which in Python 3.10 wraps what has the default None in an Optional.
+    hints = inspect.get_annotations(function, eval_str=True)
     usage = [path]
     rows = ["| option | default | meaning |", "| --- | --- | --- |"]
     for name, parameter in inspect.signature(function).parameters.items():

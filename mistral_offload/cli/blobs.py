@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -17,6 +16,7 @@ from mistral_offload.cleanup.owners import Blob
 from mistral_offload.cleanup.usage import Usage, UsageReport, add_up
 from mistral_offload.cli.blobs_gc import gc
 from mistral_offload.cli.blobs_renew import renew
+from mistral_offload.cli.event_loop import run_async
 from mistral_offload.cli.output import JsonOption, Output, aged, sized
 from mistral_offload.cli.settings import (
     ConfigOption,
@@ -124,7 +124,7 @@ def rm(
     """
     output = Output(as_json)
     failures: dict[str, StorageError] = {}
-    plan = asyncio.run(_plan(load_settings(config), execution, run_id or [], key or [], wait))
+    plan = run_async(_plan(load_settings(config), execution, run_id or [], key or [], wait))
     if plan.open_ids and not while_running:
         raise ConfigurationError(
             "nothing was deleted: executions that may need these blobs are still running: "
@@ -136,7 +136,7 @@ def rm(
             _render_plan(Console(stderr=True, highlight=False, soft_wrap=True), plan)
         if not yes:
             _confirm(plan)
-        failures = asyncio.run(_erase(plan))
+        failures = run_async(_erase(plan))
     output.show(
         _erasure_document(plan, failures), lambda console: _render_erased(console, plan, failures)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +14,7 @@ from mistral_offload.cleanup.executions import LONG_AGO
 from mistral_offload.cleanup.inventory import Inventory
 from mistral_offload.cleanup.retention import Decision, Rules, choose_retention
 from mistral_offload.cleanup.usage import Usage
+from mistral_offload.cli.event_loop import run_async
 from mistral_offload.cli.output import JsonOption, Output, sized
 from mistral_offload.cli.settings import (
     ConfigOption,
@@ -103,7 +103,7 @@ def gc(
         )
 
     with output.progress("examined") as advance:
-        used, report = asyncio.run(
+        used, report = run_async(
             _collect(
                 settings,
                 make_rules,

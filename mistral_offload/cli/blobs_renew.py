@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mistral_offload.cli.event_loop import run_async
 from mistral_offload.cli.output import JsonOption, Output, sized
 from mistral_offload.cli.settings import (
     ConfigOption,
@@ -95,7 +95,7 @@ def renew(
     if namespace is not None:
         settings = settings.model_copy(update={"temporal_namespace": namespace})
     with output.progress("read") as advance:
-        report = asyncio.run(
+        report = run_async(
             _renew(
                 settings,
                 inputs=schedules,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mistral_offload.cli.event_loop import run_async
 from mistral_offload.cli.output import JsonOption, Output
 from mistral_offload.cli.settings import ConfigOption, load_settings, parse_size_option
 from mistral_offload.errors import ConfigurationError, MissingExtraError
@@ -58,10 +58,10 @@ def doctor(
 
     output = Output(as_json)
     if isinstance(settings, ConfigurationError):
-        asyncio.run(_report(examine_without_settings(settings, timeout=timeout), output))
+        run_async(_report(examine_without_settings(settings, timeout=timeout), output))
         raise typer.Exit(2)
     findings = examine(settings, read_only=read_only, timeout=timeout, size=size)
-    counts = asyncio.run(_report(findings, output))
+    counts = run_async(_report(findings, output))
     if counts["failed"]:
         raise typer.Exit(1)
 

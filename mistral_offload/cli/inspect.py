@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mistral_offload.cli.event_loop import run_async
 from mistral_offload.cli.output import JsonOption, Output
 from mistral_offload.cli.output_file import Destination
 from mistral_offload.cli.settings import (
@@ -137,7 +137,7 @@ def inspect(
         written = _write(destination, findings[0][1], window)
         return EventReport(history, findings, window, written)
 
-    report = asyncio.run(make_report())
+    report = run_async(make_report())
     if destination is None or not destination.is_pipe:
         output.show(report.document() if as_json else None, report.render)
     if report.errors:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from mistral_offload.cli.event_loop import run_async
 from mistral_offload.errors import MistralOffloadError
 from mistral_offload.lifecycle.rules import ExpiryRule, rule_for
 
@@ -40,7 +41,7 @@ def check_scheduled_inputs(
             note="TEMPORAL_SERVER_URL and TEMPORAL_NAMESPACE, or MISTRAL_API_KEY, are not set"
         )
     try:
-        found = asyncio.run(_read(settings))
+        found = run_async(_read(settings))
     except asyncio.TimeoutError:
         return ScheduledInputs(note=f"it took longer than {_LONGEST_SECONDS:g} s")
     except MistralOffloadError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mistral_offload.cli.event_loop import run_async
 from mistral_offload.cli.interrupts import end_by_itself, end_within
 
 DEFAULT_STOP_SECONDS = 20.0
@@ -87,7 +87,7 @@ def worker(
         working = _prepare(workflows, env_file, task_queue, limits)
     except KeyboardInterrupt:
         return
-    asyncio.run(working)
+    run_async(working)
     # What a caller waited for is done, uploads included; only abandoned requests can be left.
     end_within(_EXIT_SECONDS)
 

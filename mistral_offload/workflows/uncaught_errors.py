@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
+from typing import Any
 
 from mistral_offload.errors import (
     APIConnectionError,
@@ -29,24 +31,31 @@ def shown_without_traceback() -> Generator[None]:
 
     The error is raised as ever, so a caller can catch it. Only if no caller does, and it ends the
     program, its message replaces the traceback, which would show nothing of the caller's. A program
-    with a ``sys.excepthook`` of its own keeps that.
+    with a ``sys.excepthook`` of its own keeps that; the one that the package exceptiongroup sets
+    in Python 3.10 is none.
     """
     try:
         yield
     except _OF_THE_SET_UP as error:
-        if sys.excepthook is sys.__excepthook__:
-            sys.excepthook = _excepthook
+        hook = sys.excepthook
+        if hook is sys.__excepthook__ or hook.__module__.startswith("exceptiongroup."):
+            sys.excepthook = partial(_excepthook, hook)
         error.__dict__[_MARK] = True
         raise
 
 
 _MARK = "_shown_without_traceback"
 
+_Excepthook = Callable[[type[BaseException], BaseException, TracebackType | None], Any]
+
 
 def _excepthook(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+    previous: _Excepthook,
+    kind: type[BaseException],
+    error: BaseException,
+    trace: TracebackType | None,
 ) -> None:
     if isinstance(error, _OF_THE_SET_UP) and error.__dict__.get(_MARK):
         sys.stderr.write(f"{kind.__name__}: {error}\n")
     else:
-        sys.__excepthook__(kind, error, trace)
+        previous(kind, error, trace)

@@ -56,7 +56,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "wk_bad.py").write_text("import json\njson.loads('{')\n")
     (tmp_path / "wk_missing.py").write_text("\nimport no_such_package\n")
     (tmp_path / "wk_wrong.py").write_text(
-        "import mistral_offload.workflows as w\n@w.workflow.define(name='x')\nclass A: pass\n"
+        # Not as a decorator, whose line in a traceback depends on the version of Python.
+        "import mistral_offload.workflows as w\nw.workflow.define(name='x')(type('A', (), {}))\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [each for each in sys.path if each])
