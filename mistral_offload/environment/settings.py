@@ -48,7 +48,9 @@ from mistral_offload.limits import (
     DEFAULT_FIELD_MIN_SIZE_BYTES,
     DEFAULT_HISTORY_MIN_SIZE_BYTES,
     DEFAULT_PAYLOAD_MIN_SIZE_BYTES,
+    DEFAULT_WHOLE_FILE_MAX_BYTES,
     DEFAULT_WORKFLOW_DEADLOCK_SECONDS,
+    LARGEST_WHOLE_FILE_BYTES,
 )
 from mistral_offload.payload.encoder import PayloadEncoder
 
@@ -127,6 +129,11 @@ class FieldOffloadingVariables(_Group):
     """``ACTIVITY_ATTRIBUTES_OFFLOADING__…``; offloading is on when ``STORAGE_CONFIG`` is set."""
 
     min_size_bytes: ByteSize = Field(default=DEFAULT_FIELD_MIN_SIZE_BYTES, ge=0)
+    whole_file_max_bytes: ByteSize = Field(
+        default=DEFAULT_WHOLE_FILE_MAX_BYTES,
+        ge=DEFAULT_WHOLE_FILE_MAX_BYTES,
+        le=LARGEST_WHOLE_FILE_BYTES,
+    )
     storage_config: StorageVariables | None = None
 
 
@@ -282,7 +289,7 @@ class WorkerSettings(BaseSettings):
             return None
         return FieldOffloadingConfig(
             storage_config=variables.storage_config.to_config(),
-            min_size_bytes=variables.min_size_bytes,
+            **variables.model_dump(exclude_unset=True, exclude={"storage_config"}),
         )
 
     @property

@@ -81,12 +81,14 @@ class FileUpload:
         self._size = 0
         self._sha256 = hashlib.sha256()
         self._digests: dict[int, bytes] = {}
-        self._may_be_stored = True
-        concurrent = concurrent_chunks(
+        self._concurrent = concurrent_chunks(
             chunk_bytes, blobs.store.connections, copies=2 if cipher.encrypts else 1
         )
-        self._places = threading.Semaphore(concurrent)
-        self._threads = ThreadPoolExecutor(concurrent, thread_name_prefix="mistral-offload-file")
+        self._missed = 0  # chunks in a row that were looked for in vain
+        self._places = threading.Semaphore(self._concurrent)
+        self._threads = ThreadPoolExecutor(
+            self._concurrent, thread_name_prefix="mistral-offload-file"
+        )
         self._running: set[Future[None]] = set()
         self._failure: BaseException | None = None
         self._ended = threading.Event()
@@ -229,15 +231,20 @@ class FileUpload:
     def _is_stored(self, key: str, size: int) -> bool:
         """Return True if a chunk is there already, as after an upload that was interrupted.
 
-        After the first one that is not, there is no search for further ones.
+        The search ends after as many misses in a row as chunks are sent at a time: an upload that
+        was interrupted, even if one of them was stuck for long, leaves no larger gap.
         """
-        if not self._may_be_stored or self._blobs.is_damaged(key):
+        if self._missed >= self._concurrent or self._blobs.is_damaged(key):
             return False
         try:
             found = self._blobs.store.stat(key)
-        except (BlobNotFoundError, StorageAccessDeniedError):  # S3 without the right to list: 403
-            self._may_be_stored = False
+        except BlobNotFoundError:
+            self._missed += 1
             return False
+        except StorageAccessDeniedError:  # S3 without the right to list, for what is missing
+            self._missed = self._concurrent
+            return False
+        self._missed = 0
         return found.size == size and datetime.now(timezone.utc) - found.modified < _YOUNG
 
     def _store_whole(self, content: bytes) -> FileReference:

@@ -7,8 +7,10 @@ import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +21,13 @@ from mistral_offload.files.file_store import FileStore
 from mistral_offload.files.reference import FileReference
 from mistral_offload.files.source import source_of_bytes
 from mistral_offload.payload.field_blob import NO_CIPHER
+from mistral_offload.storage import open_store
 from mistral_offload.storage.lazy_cache import LazyCache
-from tests.bounds import child, kill, output_of, wait_until
+from tests.bounds import PATIENCE_SECONDS, child, kill, output_of, wait_until
 from tests.faults.proxy import FaultProxy, Kind
 from tests.faults.routes import Route
+from tests.faults.stack import s3_storage
+from tests.servers.proxy import Passed
 from tests.servers.seaweed import Seaweed
 from tests.workers.file_sender import ROOT
 
@@ -56,24 +61,13 @@ def test_broken_transfers_end_with_the_same_bytes(route: Route, tmp_path: Path) 
 def test_a_killed_upload_continues(
     seaweed: Seaweed, seaweed_faults: FaultProxy, tmp_path: Path, share: float
 ) -> None:
-    path = tmp_path / "talk.wav"
-    with path.open("wb") as file:
-        for number in range(CHUNKS):
-            file.write(bytes([number]) + CONTENT[1:])
-    storage = {
-        "bucket_name": seaweed.make_bucket(),
-        "endpoint_url": seaweed_faults.url,
-        "region_name": "us-east-1",
-        "aws_access_key_id": seaweed.access_key,
-        "aws_secret_access_key": seaweed.secret_key,
-    }
-    command = [sys.executable, "-m", "tests.workers.file_sender", json.dumps(storage), str(path)]
+    path = write_file(tmp_path, CHUNKS)
+    storage = storage_behind(seaweed_faults, seaweed)
+    command = sender(storage, path)
     seaweed_faults.upload_bytes_per_second = 40e6
 
     def puts() -> int:
-        return sum(
-            each.method == "PUT" and "/chunk-" in each.path for each in seaweed_faults.requests
-        )
+        return len(chunk_puts(seaweed_faults))
 
     with child(command, stdout=subprocess.PIPE, text=True) as first:
         wait_until(lambda: puts() >= share * CHUNKS)
@@ -84,11 +78,62 @@ def test_a_killed_upload_continues(
         key, _ = output_of(second)
     again = puts() - before - (CHUNKS - before)
     assert 0 <= again <= concurrent_chunks(CHUNK_BYTES, 16)
-    files = configured_files(
-        FieldOffloadingConfig(storage_config=BlobStorageConfig.model_validate(storage)),
-        None,
-        NO_CIPHER,
-    )
+    assert downloaded(storage, key, tmp_path) == path.read_bytes()
+
+
+def test_two_processes_upload_the_same_file_at_once(
+    seaweed: Seaweed, seaweed_faults: FaultProxy, tmp_path: Path
+) -> None:
+    chunks = 4
+    path = write_file(tmp_path, chunks)
+    storage = storage_behind(seaweed_faults, seaweed)
+    command = sender(storage, path)
+    arrived: list[str] = []
+    all_arrived = threading.Event()
+
+    def hold(method: str) -> None:
+        """Let no upload pass before every chunk is on its way from both processes."""
+        if method == "PUT":
+            arrived.append(method)
+            if len(arrived) == 2 * chunks:
+                all_arrived.set()
+            all_arrived.wait(PATIENCE_SECONDS)
+
+    seaweed_faults.choose = hold
+    pipe: Any = {"stdout": subprocess.PIPE, "text": True}
+    with child(command, **pipe) as first, child(command, **pipe) as second:
+        keys = [output_of(each)[0] for each in (first, second)]
+        assert [first.returncode, second.returncode] == [0, 0]
+    assert keys[0] == keys[1] != ""
+    statuses = [put.status for put in chunk_puts(seaweed_faults)]
+    assert sorted(statuses) == [200] * chunks + [412] * chunks
+    with open_store(BlobStorageConfig.model_validate(storage)) as store:
+        assert len(list(store.list())) == chunks + 1  # and their list
+    assert downloaded(storage, keys[0], tmp_path) == path.read_bytes()
+
+
+def write_file(folder: Path, chunks: int) -> Path:
+    path = folder / "talk.wav"
+    with path.open("wb") as file:
+        for number in range(chunks):
+            file.write(bytes([number]) + CONTENT[1:])
+    return path
+
+
+def storage_behind(proxy: FaultProxy, seaweed: Seaweed) -> dict[str, str]:
+    return s3_storage(seaweed, seaweed.make_bucket(), endpoint_url=proxy.url)
+
+
+def sender(storage: dict[str, str], path: Path) -> list[str]:
+    return [sys.executable, "-m", "tests.workers.file_sender", json.dumps(storage), str(path)]
+
+
+def chunk_puts(proxy: FaultProxy) -> list[Passed]:
+    return [each for each in proxy.requests if each.method == "PUT" and "/chunk-" in each.path]
+
+
+def downloaded(storage: dict[str, str], key: str, folder: Path) -> bytes:
+    config = FieldOffloadingConfig(storage_config=BlobStorageConfig.model_validate(storage))
+    files = configured_files(config, None, NO_CIPHER)
     assert files is not None
-    target = files.download(FileReference.from_key(key.strip()), tmp_path / "back.wav")
-    assert target.read_bytes() == path.read_bytes()
+    return files.download(FileReference.from_key(key.strip()), folder / "back").read_bytes()

@@ -51,7 +51,7 @@ from mistral_offload.payload.encryption import Cipher
 from mistral_offload.payload.field_blob import NO_CIPHER, FieldCipher
 from mistral_offload.storage import MemoryStore
 from mistral_offload.storage.lazy_cache import LazyCache
-from tests.bounds import until, within
+from tests.bounds import until, wait_until, within
 
 ROOT = root_of_run("acme", "0195c0de-0000")
 KEY = "6b" * 32
@@ -229,6 +229,35 @@ def test_an_upload_goes_on_where_it_stopped() -> None:
     reference = store_bytes(store, data)
     # The rest, at most one chunk for each connection again, and the manifest.
     assert _count(store, "put") <= 9 - found + concurrent_chunks(CHUNK_BYTES, store.connections) + 1
+    assert read(store, reference) == data
+
+
+def test_a_chunk_that_was_stuck_is_sent_alone() -> None:
+    """The others were stored meanwhile, and a retry does not stop looking where it is missing."""
+    chunks = 12
+    data = b"".join(bytes([number]) * CHUNK_BYTES for number in range(chunks))
+    first = hashlib.sha256(data[:CHUNK_BYTES]).hexdigest()
+
+    class Stuck(MemoryStore):
+        is_stuck = True
+
+        def _begin_request(self, operation: str, key: str) -> None:
+            super()._begin_request(operation, key)
+            if operation == "put" and first in key and self.is_stuck:
+                wait_until(lambda: len(self.sizes) >= chunks - 2)  # the last one comes at the end
+                raise StorageAccessDeniedError(
+                    "stuck", provider="memory", container="memory", key=key
+                )
+
+    store = Stuck()
+    with pytest.raises(StorageAccessDeniedError, match="stuck"):
+        store_bytes(store, data)
+    found = len(store.sizes)
+    assert found >= chunks - 2
+    store.is_stuck = False
+    store.requests.clear()
+    reference = store_bytes(store, data)
+    assert _count(store, "put") == chunks - found + 1  # what is missing, and the manifest
     assert read(store, reference) == data
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from mistral_offload import Mistral
+from mistral_offload import BlobStorageConfig, FieldOffloadingConfig, Mistral, OffloadableFile
 from mistral_offload.devserver import LocalPlatform
 from tests.bounds import CHILD_SECONDS
+from tests.faults.stack import s3_storage
 from tests.servers.seaweed import Seaweed
 from tests.servers.worker import WorkerProcess
 
@@ -39,10 +42,29 @@ def run_client(python: Path, platform: LocalPlatform, *arguments: str, **variabl
 
 
 @pytest.fixture(scope="module")
-def worker(local_platform: LocalPlatform, worker_python: Path) -> Iterator[WorkerProcess]:
-    script = HERE / "worker.py"
+def fields_storage(seaweed: Seaweed) -> dict[str, str]:
+    """The store of the worker's activity fields."""
+    return s3_storage(seaweed, seaweed.make_bucket())
+
+
+@pytest.fixture(scope="module")
+def worker(
+    local_platform: LocalPlatform, worker_python: Path, fields_storage: dict[str, str]
+) -> Iterator[WorkerProcess]:
+    prefix = "ACTIVITY_ATTRIBUTES_OFFLOADING__"
     worker = WorkerProcess(
-        local_platform, {}, script=script, python=worker_python, timeout=CHILD_SECONDS
+        local_platform,
+        {},
+        script=HERE / "worker.py",
+        python=worker_python,
+        timeout=CHILD_SECONDS,
+        environment={
+            f"{prefix}MIN_SIZE_BYTES": "1000",
+            **{
+                f"{prefix}STORAGE_CONFIG__{name.upper()}": value
+                for name, value in fields_storage.items()
+            },
+        },
     )
     yield worker
     worker.stop()
@@ -169,6 +191,39 @@ def test_an_interactive_workflow(told: Any) -> None:
 def test_a_schedule(told: Any) -> None:
     (completed,) = told["schedule"]["events"]
     assert completed["attributes"]["result"]["value"] == {"text": "HI"}
+
+
+class Recording(BaseModel):
+    title: str
+    audio: OffloadableFile
+
+
+def test_a_small_file_is_an_official_field_of_bytes(
+    local_platform: LocalPlatform, worker: WorkerProcess, fields_storage: dict[str, str]
+) -> None:
+    """An official workflow hands our reference on, an official activity reads the bytes, and our
+    client reads as files what both of them return."""
+    fields = FieldOffloadingConfig(storage_config=BlobStorageConfig.model_validate(fields_storage))
+    content = random.Random(1).randbytes(300_000)
+    with Mistral(
+        local_platform.api_key, server_url=local_platform.server_url, field_offloading=fields
+    ) as client:
+        audio = OffloadableFile.from_bytes(content, name="a talk (1).wav")
+        handed_on, transcript = client.workflows.execute_workflow_and_wait(
+            "official-recording",
+            input=Recording(title="a talk", audio=audio),
+            deployment_name=worker.deployment,
+            result_type=list[Recording],
+        )
+        assert (handed_on.audio.name, handed_on.audio.content_type) == (
+            "a talk (1).wav",
+            audio.content_type,
+        )
+        assert handed_on.audio.open().read() == content
+        assert transcript.audio.open().read() == content.hex().encode()
+    keys = [str(each.audio.blob_ref) for each in (handed_on, transcript)]
+    assert "/@" in keys[0]  # our client's, under the execution's id
+    assert "/sha256:" not in keys[1]  # the official worker's
 
 
 def test_our_client_reads_the_same_events(told: Any, local_platform: LocalPlatform) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import mistralai.workflows as workflows
+from mistralai.workflows.core.encoding.fields_offloader import OffloadableField, OffloadableModel
 from pydantic import BaseModel
 
 
@@ -17,6 +18,11 @@ class Count(BaseModel):
 
 class State(BaseModel):
     log: str = ""
+
+
+class Recording(OffloadableModel):
+    title: str
+    audio: OffloadableField[bytes]
 
 
 @workflows.activity()
@@ -126,5 +132,22 @@ class Form(workflows.InteractiveWorkflow):
         return Text(text=f"got {filled.text}")
 
 
+@workflows.activity()
+async def transcribe(given: Recording) -> Recording:
+    """Return the bytes of the recording as text; the SDK takes no others in a result."""
+    text = given.audio.get_value().hex().encode()
+    return Recording(title="transcript", audio=OffloadableField[bytes](value=text))
+
+
+@workflows.workflow.define(name="official-recording")
+class TranscribeRecording:
+    """Hands a field on, and returns it beside the one that an activity made of it."""
+
+    @workflows.workflow.entrypoint
+    async def run(self, given: Recording) -> list[Recording]:
+        return [given, await transcribe(given)]
+
+
 if __name__ == "__main__":
-    asyncio.run(workflows.run_worker([Echo, Parent, Failure, Task, Countdown, Talk, Form]))
+    classes = [Echo, Parent, Failure, Task, Countdown, Talk, Form, TranscribeRecording]
+    asyncio.run(workflows.run_worker(classes))

@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import random
 import threading
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
+from mistral_offload import OffloadableFile
 from mistral_offload.errors import BlobCorruptedError, BlobNotFoundError
+from mistral_offload.files.chunks import CHUNK_BYTES
+from mistral_offload.files.file_store import FileStore
+from mistral_offload.files.manifest import Manifest
+from mistral_offload.files.reference import chunk_key, root_of_run
+from mistral_offload.files.transfers import store_files
+from mistral_offload.payload.field_blob import NO_CIPHER
+from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage import BlobStat, BlobStore
 from mistral_offload.storage.cache import BlobCache
+from mistral_offload.storage.lazy_cache import LazyCache
 from tests.bounds import PATIENCE_SECONDS, Threads
 from tests.storage.backends import Backend
 
@@ -242,6 +254,43 @@ def test_a_damaged_blob_is_refused_and_mended(
     assert (caught.value.provider, caught.value.container) == (store.provider, store.container)
     assert cache.put(key, data, digest) is True
     assert BlobCache(store).get(key, digest) == data
+
+
+async def test_a_file_of_several_chunks(backend: Backend, root: str, tmp_path: Path) -> None:
+    store = backend.open(prefix=root)
+    files, owner = FileStore(LazyCache(None, store), NO_CIPHER), root_of_run("acme", "run-1")
+    data = random.Random(1).randbytes(1_000_003) * 20  # no two chunks are alike
+    local = tmp_path / "talk"
+    local.write_bytes(data)
+    given = OffloadableFile.from_path(local, name="Gespräch 50% (über ‘x’).wav")
+    text = dump_json(store_files(given, files, owner))
+    file = TypeAdapter(OffloadableFile).validate_json(text).bound_to(files)
+    assert (file.name, file.size_bytes) == (given.name, len(data))
+    assert file.sha256 == hashlib.sha256(data).hexdigest()
+    assert len(list(store.list(f"{owner}/"))) == 4  # three chunks and their list
+    with file.open() as opened:
+        assert opened.read() == data
+        opened.seek(-5, os.SEEK_END)
+        assert opened.read(10) == data[-5:]
+    for start, length in [(0, 1), (CHUNK_BYTES - 5, 10), (CHUNK_BYTES - 1, CHUNK_BYTES + 2)]:
+        async with await file.open_async(offset=start, length=length) as part:
+            assert await part.read() == data[start : start + length]
+    target = tmp_path / "back"
+    assert (await file.download_to_async(target)).read_bytes() == data
+
+    assert file.blob_ref is not None
+    digest = Manifest.from_json(store.get(file.blob_ref)).digest(1)
+    second = chunk_key(owner, digest, CHUNK_BYTES)
+    store.put(second, bytes(CHUNK_BYTES), overwrite=True)
+    place = r"chunk 2 of 3 \(bytes 8,388,608 to 16,777,216\) of file 'Gespräch"
+    with pytest.raises(BlobCorruptedError, match=place):
+        file.download_to(target)
+    assert target.stat().st_size == len(data)  # the one that was there
+    with file.open(offset=2 * CHUNK_BYTES) as rest:
+        assert rest.read() == data[2 * CHUNK_BYTES :]
+    store.delete(second)
+    with pytest.raises(BlobNotFoundError, match=place):
+        file.download_to(target)
 
 
 def test_a_key_cannot_be_empty(store: BlobStore) -> None:

@@ -9,13 +9,20 @@ import pytest
 
 from mistral_offload.config import (
     BlobStorageConfig,
+    FieldOffloadingConfig,
     LostBlobConfig,
     PayloadCompressionConfig,
     PayloadEncryptionConfig,
+    PayloadOffloadingConfig,
     StorageProvider,
     ZstdConfig,
 )
-from mistral_offload.environment.settings import FileSettings, StorageVariables
+from mistral_offload.environment.settings import (
+    FieldOffloadingVariables,
+    FileSettings,
+    OffloadingVariables,
+    StorageVariables,
+)
 from mistral_offload.errors import ConfigurationError, ServiceAccountTokenError
 from mistral_offload.limits import DEFAULT_PAYLOAD_MIN_SIZE_BYTES
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -75,6 +82,20 @@ def test_payload_offloading(read) -> None:
         azure_connection_string="AccountKey=x",  # type: ignore[arg-type]
     )
     assert "AccountKey" not in repr(settings)
+
+
+def test_every_field_of_offloading_has_a_variable(read) -> None:
+    assert set(OffloadingVariables.model_fields) == set(PayloadOffloadingConfig.model_fields)
+    assert set(FieldOffloadingVariables.model_fields) == set(FieldOffloadingConfig.model_fields)
+    group = "ACTIVITY_ATTRIBUTES_OFFLOADING"
+    bucket = {f"{group}__STORAGE_CONFIG__BUCKET_NAME": "b"}
+    fields = read({**bucket, f"{group}__WHOLE_FILE_MAX_BYTES": "16MiB"}).field_offloading
+    assert fields == FieldOffloadingConfig(
+        storage_config=BlobStorageConfig(bucket_name="b"), whole_file_max_bytes="16MiB"
+    )
+    for wrong in ("1MiB", "33MiB"):
+        with pytest.raises(ConfigurationError, match=f"{group}__WHOLE_FILE_MAX_BYTES"):
+            read({f"{group}__WHOLE_FILE_MAX_BYTES": wrong})
 
 
 def test_lower_case_json_and_nested_override(read) -> None:
