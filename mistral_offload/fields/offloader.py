@@ -30,6 +30,7 @@ from mistral_offload.fields.field import OffloadableField
 from mistral_offload.fields.field_level import FieldLevel, Found
 from mistral_offload.fields.selection import Candidate, select_fields
 from mistral_offload.files.file_store import FileStore
+from mistral_offload.files.progress import observed_request
 from mistral_offload.files.reference import root_of_run
 from mistral_offload.files.transfers import bind_files, store_files_async
 from mistral_offload.limits import INLINE_LIMIT_BYTES
@@ -192,7 +193,8 @@ class FieldOffloader:
 
     async def load_async(self, field: OffloadableField[Any]) -> Any:
         """Return the value of one field; raises the errors of `restore_async`."""
-        restored: OffloadableField[Any] = await self.restore_async(field)
+        with observed_request():
+            restored: OffloadableField[Any] = await self.restore_async(field)
         return restored.get_value()
 
     # To the store
