@@ -24,6 +24,7 @@ ALLOWED_NAMES: Mapping[str, str] = {
     "keyring": "a noun",
     "loop_warning": "a noun: the warning for blocking calls on an event loop",
     "offloading": "the field's own name of the feature, as in PayloadOffloadingConfig",
+    "recording": "a noun: what a microphone has recorded",
     "scaling": "the field's name of the property that is measured",
     "testing": "the noun for the discipline, as in the scientific packages' modules of this name",
     "typing": "the noun for the discipline, as in the standard library's module",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ZstdConfig,
     )
     from mistral_offload.errors import MistralOffloadError
+    from mistral_offload.fields.field import OffloadableField, OffloadableModel
     from mistral_offload.files.file import OffloadableFile
     from mistral_offload.files.progress import TransferProgress
     from mistral_offload.payload.partial_encryption import EncryptedStrField
@@ -42,7 +43,9 @@ __all__ = [
     "LostBlobConfig",
     "Mistral",
     "MistralOffloadError",
+    "OffloadableField",
     "OffloadableFile",
+    "OffloadableModel",
     "PayloadCompressionConfig",
     "PayloadEncryptionConfig",
     "PayloadEncryptionMode",
@@ -71,6 +74,7 @@ __getattr__, __dir__ = lazy_names(
             "ZstdConfig",
         ],
         "errors": ["MistralOffloadError"],
+        "fields.field": ["OffloadableField", "OffloadableModel"],
         "files.file": ["OffloadableFile"],
         "files.progress": ["TransferProgress"],
         "payload.partial_encryption": ["EncryptedStrField"],

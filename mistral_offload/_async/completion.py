@@ -9,6 +9,7 @@ from typing_extensions import Unpack
 
 from mistral_offload import _synchronization
 from mistral_offload._async.http import AsyncHttp
+from mistral_offload._async.typed_results import read_result_async
 from mistral_offload.api import endpoints
 from mistral_offload.api.completion import (
     has_completed,
@@ -17,7 +18,6 @@ from mistral_offload.api.completion import (
 )
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import WorkflowExecutionResponse
-from mistral_offload.api.typed_results import with_typed_result_async
 
 R = TypeVar("R")
 
@@ -98,7 +98,7 @@ class AsyncCompletion:
             timeout_seconds=timeout_seconds,
             began=time.monotonic(),
         )
-        return await with_typed_result_async(ended, result_type, self._http_async.files)
+        return await read_result_async(self._http_async, ended, result_type)
 
     async def _poll_async(
         self,

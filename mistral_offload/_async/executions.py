@@ -9,6 +9,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.execution_stream import AsyncExecutionStreams
 from mistral_offload._async.traces import AsyncTraces
+from mistral_offload._async.typed_results import read_reply_async, read_result_async
 from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import (
@@ -19,10 +20,6 @@ from mistral_offload.api.models import (
     WorkflowExecutionResponse,
 )
 from mistral_offload.api.operation import Operation, with_decoding
-from mistral_offload.api.typed_results import (
-    with_typed_reply_async,
-    with_typed_result_async,
-)
 from mistral_offload.api.unset import UNSET, Unset
 
 R = TypeVar("R")
@@ -81,7 +78,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
             query={"include_search_keys": include_search_keys},
             options=options,
         )
-        return await with_typed_result_async(execution, result_type, self._http_async.files)
+        return await read_result_async(self._http_async, execution, result_type)
 
     async def signal_workflow_execution_async(
         self,
@@ -152,9 +149,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         reply = await self._invoke_async(
             endpoints.QUERY_EXECUTION, execution_id, name, input, options
         )
-        return await with_typed_reply_async(
-            reply, result_type, execution_id, self._http_async.files
-        )
+        return await read_reply_async(self._http_async, reply, result_type, execution_id)
 
     @overload
     async def update_workflow_execution_async(
@@ -206,9 +201,7 @@ class AsyncExecutions(AsyncExecutionStreams, AsyncTraces):
         reply = await self._invoke_async(
             endpoints.UPDATE_EXECUTION, execution_id, name, input, options
         )
-        return await with_typed_reply_async(
-            reply, result_type, execution_id, self._http_async.files
-        )
+        return await read_reply_async(self._http_async, reply, result_type, execution_id)
 
     async def cancel_workflow_execution_async(
         self,

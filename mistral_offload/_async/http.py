@@ -39,9 +39,11 @@ from mistral_offload.api.retries import BackoffStrategy, RetryConfig, limit_conn
 from mistral_offload.api.unset import UNSET
 from mistral_offload.errors import (
     APIConnectionError,
+    BlobNotFoundError,
     MistralOffloadError,
     WorkflowError,
 )
+from mistral_offload.fields import may_hold_fields
 from mistral_offload.files import may_hold_files
 from mistral_offload.payload.context import PayloadContext
 from mistral_offload.payload.envelope import write_envelope
@@ -278,6 +280,29 @@ class AsyncHttp:
             return None
         await self._decoder.decode_values_async(operation, encoded)
         return describe_failure(members)
+
+    async def load_fields_async(self, value: Any) -> Any:
+        """Return a value with its activity fields loaded, and its files ready to be read.
+
+        Raises:
+            OffloadingNotConfiguredError: a field is in a store, and none is configured here.
+            ReferenceRefusedError: a field names a key it may not name.
+            PayloadError: a value cannot be decrypted, or does not fit its field's type.
+            StorageError: a blob was removed, is damaged or could not be read.
+        """
+        if not (may_hold_fields() or may_hold_files()):
+            return value
+        try:
+            return await self._connection.fields.load_result_async(value)
+        except BlobNotFoundError as error:
+            if not self._connection.names_fields:
+                remedy = (
+                    "the client looked in the store of workflow_payload_offloading; if the workers "
+                    "have another one for activity fields, give it as "
+                    "field_offloading=FieldOffloadingConfig(storage_config=…)"
+                )
+                error.args = (f"{error}; {remedy}", *error.args[1:])
+            raise
 
     async def namespace_async(self) -> str:
         """Return the namespace of the caller's workflows, fetched from the platform once."""

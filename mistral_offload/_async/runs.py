@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._async.http import AsyncHttp
 from mistral_offload._async.pages import AsyncPageSource, AsyncRunPage
+from mistral_offload._async.typed_results import read_result_async
 from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import RunFilters
@@ -19,7 +20,6 @@ from mistral_offload.api.models import (
     WorkflowExecutionWithoutResultResponse,
 )
 from mistral_offload.api.operation import with_decoding
-from mistral_offload.api.typed_results import with_typed_result_async
 
 R = TypeVar("R")
 
@@ -151,7 +151,7 @@ class AsyncRuns:
         run = await self._http_async.call_async(
             endpoints.GET_RUN, {"run_id": run_id}, options=options
         )
-        return await with_typed_result_async(run, result_type, self._http_async.files)
+        return await read_result_async(self._http_async, run, result_type)
 
     async def get_run_history_async(
         self, run_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]

@@ -11,6 +11,7 @@ from typing_extensions import Unpack
 from mistral_offload._async.catalog import AsyncCatalog
 from mistral_offload._async.completion import AsyncCompletion
 from mistral_offload._async.held_start import AsyncHeldStart
+from mistral_offload._async.typed_results import read_result_async
 from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_start import identify_start, started_before
@@ -21,7 +22,6 @@ from mistral_offload.api.models import (
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.responses import parse_json, to_model
 from mistral_offload.api.start_options import StartOptions
-from mistral_offload.api.typed_results import with_typed_result_async
 from mistral_offload.api.unset import UNSET, Unset
 from mistral_offload.errors import WorkflowTimeoutError
 
@@ -149,7 +149,7 @@ class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
             options,
         )
         return (
-            await with_typed_result_async(started, result_type, self._http_async.files)
+            await read_result_async(self._http_async, started, result_type)
             if wait_for_result
             else started
         )
@@ -239,7 +239,7 @@ class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
             options,
         )
         return (
-            await with_typed_result_async(started, result_type, self._http_async.files)
+            await read_result_async(self._http_async, started, result_type)
             if wait_for_result
             else started
         )
@@ -347,17 +347,13 @@ class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
         try:
             if use_api_sync:
                 execution = await self._start_async(endpoints.EXECUTE_WORKFLOW, path, body, options)
-                return (
-                    await with_typed_result_async(execution, result_type, self._http_async.files)
-                ).result
+                return (await read_result_async(self._http_async, execution, result_type)).result
             start = AsyncHeldStart(self._http_async, path, body, options)
             polls = polling_interval is not None or max_attempts is not None
             started = await start.send_async(hold=not polls, limit=timeout_seconds)
             if started.ended is not None:
                 return (
-                    await with_typed_result_async(
-                        started.ended, result_type, self._http_async.files
-                    )
+                    await read_result_async(self._http_async, started.ended, result_type)
                 ).result
             ended = await self._poll_async(
                 started.execution_id,
@@ -367,9 +363,7 @@ class AsyncWorkflows(AsyncCatalog, AsyncCompletion):
                 timeout_seconds=timeout_seconds,
                 began=began,
             )
-            return (
-                await with_typed_result_async(ended, result_type, self._http_async.files)
-            ).result
+            return (await read_result_async(self._http_async, ended, result_type)).result
         except WorkflowTimeoutError as error:
             if cancel_on_timeout:
                 await self._http_async.call_async(

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/completion.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 010468edd48314de
+# sha256 of the rest: 927411154e144be8
 
 """Waiting for executions that were started before."""
 
@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from mistral_offload import _synchronization
 from mistral_offload._sync.http import SyncHttp
+from mistral_offload._sync.typed_results import read_result
 from mistral_offload.api import endpoints
 from mistral_offload.api.completion import (
     has_completed,
@@ -21,7 +22,6 @@ from mistral_offload.api.completion import (
 )
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import WorkflowExecutionResponse
-from mistral_offload.api.typed_results import with_typed_result
 
 R = TypeVar("R")
 
@@ -102,7 +102,7 @@ class SyncCompletion:
             timeout_seconds=timeout_seconds,
             began=time.monotonic(),
         )
-        return with_typed_result(ended, result_type, self._http.files)
+        return read_result(self._http, ended, result_type)
 
     def _poll(
         self,

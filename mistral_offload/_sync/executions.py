@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/executions.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 38cf3159023f78a6
+# sha256 of the rest: 23118769753e111f
 
 """``client.workflows.executions``: read, signal, query, update and stop executions."""
 
@@ -13,6 +13,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.execution_stream import SyncExecutionStreams
 from mistral_offload._sync.traces import SyncTraces
+from mistral_offload._sync.typed_results import read_reply, read_result
 from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.models import (
@@ -23,10 +24,6 @@ from mistral_offload.api.models import (
     WorkflowExecutionResponse,
 )
 from mistral_offload.api.operation import Operation, with_decoding
-from mistral_offload.api.typed_results import (
-    with_typed_reply,
-    with_typed_result,
-)
 from mistral_offload.api.unset import UNSET, Unset
 
 R = TypeVar("R")
@@ -85,7 +82,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             query={"include_search_keys": include_search_keys},
             options=options,
         )
-        return with_typed_result(execution, result_type, self._http.files)
+        return read_result(self._http, execution, result_type)
 
     def signal_workflow_execution(
         self,
@@ -152,7 +149,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             WorkflowResultError: the result does not fit ``result_type``.
         """
         reply = self._invoke(endpoints.QUERY_EXECUTION, execution_id, name, input, options)
-        return with_typed_reply(reply, result_type, execution_id, self._http.files)
+        return read_reply(self._http, reply, result_type, execution_id)
 
     @overload
     def update_workflow_execution(
@@ -202,7 +199,7 @@ class SyncExecutions(SyncExecutionStreams, SyncTraces):
             WorkflowResultError: the result does not fit ``result_type``.
         """
         reply = self._invoke(endpoints.UPDATE_EXECUTION, execution_id, name, input, options)
-        return with_typed_reply(reply, result_type, execution_id, self._http.files)
+        return read_reply(self._http, reply, result_type, execution_id)
 
     def cancel_workflow_execution(
         self,

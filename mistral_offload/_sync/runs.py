@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/runs.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: 05ada90c544f59ad
+# sha256 of the rest: 62b46dfd35be513f
 
 """``client.workflows.runs``: list and read runs of all workflows."""
 
@@ -14,6 +14,7 @@ from typing_extensions import Unpack
 
 from mistral_offload._sync.http import SyncHttp
 from mistral_offload._sync.pages import SyncPageSource, SyncRunPage
+from mistral_offload._sync.typed_results import read_result
 from mistral_offload.api import endpoints, pagination
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.filters import RunFilters
@@ -23,7 +24,6 @@ from mistral_offload.api.models import (
     WorkflowExecutionWithoutResultResponse,
 )
 from mistral_offload.api.operation import with_decoding
-from mistral_offload.api.typed_results import with_typed_result
 
 R = TypeVar("R")
 
@@ -153,7 +153,7 @@ class SyncRuns:
             WorkflowResultError: the result does not fit ``result_type``.
         """
         run = self._http.call(endpoints.GET_RUN, {"run_id": run_id}, options=options)
-        return with_typed_result(run, result_type, self._http.files)
+        return read_result(self._http, run, result_type)
 
     def get_run_history(
         self, run_id: str, *, decode_payloads: bool = True, **options: Unpack[CallOptions]

@@ -1,6 +1,6 @@
 # Generated from mistral_offload/_async/workflows.py. Do not edit: change that file, then run
 #     python -m codegen.sync_twin
-# sha256 of the rest: e09545bc1804d01e
+# sha256 of the rest: 626f1f8560aea0fe
 
 """``client.workflows``: start workflows and wait for their results."""
 
@@ -15,6 +15,7 @@ from typing_extensions import Unpack
 from mistral_offload._sync.catalog import SyncCatalog
 from mistral_offload._sync.completion import SyncCompletion
 from mistral_offload._sync.held_start import SyncHeldStart
+from mistral_offload._sync.typed_results import read_result
 from mistral_offload.api import endpoints
 from mistral_offload.api.connection import CallOptions
 from mistral_offload.api.execution_start import identify_start, started_before
@@ -25,7 +26,6 @@ from mistral_offload.api.models import (
 from mistral_offload.api.operation import Operation
 from mistral_offload.api.responses import parse_json, to_model
 from mistral_offload.api.start_options import StartOptions
-from mistral_offload.api.typed_results import with_typed_result
 from mistral_offload.api.unset import UNSET, Unset
 from mistral_offload.errors import WorkflowTimeoutError
 
@@ -152,11 +152,7 @@ class SyncWorkflows(SyncCatalog, SyncCompletion):
             },
             options,
         )
-        return (
-            with_typed_result(started, result_type, self._http.files)
-            if wait_for_result
-            else started
-        )
+        return read_result(self._http, started, result_type) if wait_for_result else started
 
     @overload
     def execute_workflow_registration(
@@ -242,11 +238,7 @@ class SyncWorkflows(SyncCatalog, SyncCompletion):
             },
             options,
         )
-        return (
-            with_typed_result(started, result_type, self._http.files)
-            if wait_for_result
-            else started
-        )
+        return read_result(self._http, started, result_type) if wait_for_result else started
 
     @overload
     def execute_workflow_and_wait(
@@ -351,12 +343,12 @@ class SyncWorkflows(SyncCatalog, SyncCompletion):
         try:
             if use_api_sync:
                 execution = self._start(endpoints.EXECUTE_WORKFLOW, path, body, options)
-                return (with_typed_result(execution, result_type, self._http.files)).result
+                return (read_result(self._http, execution, result_type)).result
             start = SyncHeldStart(self._http, path, body, options)
             polls = polling_interval is not None or max_attempts is not None
             started = start.send(hold=not polls, limit=timeout_seconds)
             if started.ended is not None:
-                return (with_typed_result(started.ended, result_type, self._http.files)).result
+                return (read_result(self._http, started.ended, result_type)).result
             ended = self._poll(
                 started.execution_id,
                 options,
@@ -365,7 +357,7 @@ class SyncWorkflows(SyncCatalog, SyncCompletion):
                 timeout_seconds=timeout_seconds,
                 began=began,
             )
-            return (with_typed_result(ended, result_type, self._http.files)).result
+            return (read_result(self._http, ended, result_type)).result
         except WorkflowTimeoutError as error:
             if cancel_on_timeout:
                 self._http.call(

@@ -31,6 +31,7 @@ from mistral_offload.limits import DEFAULT_MAX_RESPONSE_BYTES, DEFAULT_REQUEST_T
 if TYPE_CHECKING:
     from mistral_offload.api.operation import Operation
     from mistral_offload.config import FieldOffloadingConfig, PayloadOffloadingConfig
+    from mistral_offload.fields.offloader import FieldOffloader
     from mistral_offload.files.file_store import FileStore
     from mistral_offload.payload.encoder import PayloadEncoder
 
@@ -99,6 +100,7 @@ class Connection:
         self.max_response_bytes = max_response_bytes
         self._encoder: PayloadEncoder | None = None
         self._files: FileStore | None = None
+        self._fields: FieldOffloader | None = None
         self._file_places: FilePlaces = (None, None)
         self.http_clients = HTTPClients()
 
@@ -120,20 +122,38 @@ class Connection:
             self._files = configured_files(*self._file_places, self.encoder.field_cipher)
         return self._files
 
+    @property
+    def fields(self) -> FieldOffloader:
+        """Loads the activity fields in results, and gives their files access to the store."""
+        if self._fields is None:
+            from mistral_offload.config import FieldOffloadingConfig
+            from mistral_offload.fields.offloader import FieldOffloader
+
+            config, payloads = self._file_places
+            if config is None and payloads is not None:
+                config = FieldOffloadingConfig(storage_config=payloads.storage_config)
+            self._fields = FieldOffloader(config, blob_codec=self.encoder, files=self.files)
+        return self._fields
+
+    @property
+    def names_fields(self) -> bool:
+        """True if a configuration of its own names the store of activity fields."""
+        return self._file_places[0] is not None
+
     def use_encoder(self, encoder: PayloadEncoder | None, *, namespace: str | None) -> None:
         """Replace the encoder, and the namespace if one is given."""
         self._encoder = encoder
         if namespace is not None:
             self.namespace = FetchOnce(namespace)
 
-    def use_file_store(self, files: FileStore | None) -> None:
-        """Replace the place for files, whatever is configured."""
-        self._files = files
+    def use_fields(self, fields: FieldOffloader) -> None:
+        """Replace the place for activity fields and files, whatever is configured."""
+        self._fields, self._files = fields, fields.files
 
-    def use_files(self, places: FilePlaces) -> None:
-        """Replace the configurations that name the place for files."""
+    def use_field_places(self, places: FilePlaces) -> None:
+        """Replace the configurations that name the place for activity fields and files."""
         self._file_places = places
-        self._files = None
+        self._fields = self._files = None
 
     def request(
         self,

@@ -8,7 +8,7 @@ the values themselves.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -28,9 +28,6 @@ from mistral_offload.payload.own_output import validate_json
 from mistral_offload.payload.parsed_reader import Mismatch
 from mistral_offload.payload.typed_reader import ValueReader, describe_type, list_problems
 
-if TYPE_CHECKING:
-    from mistral_offload.files.file_store import FileStore
-
 # As text: a subscript at run time would make pydantic build the model.
 Execution = TypeVar(
     "Execution",
@@ -43,15 +40,12 @@ _MEMBER = "result"
 _SHOWN_PROBLEMS = 5
 
 
-def with_typed_result(
-    execution: Execution, result_type: Any, files: FileStore | None = None
-) -> Execution:
+def with_typed_result(execution: Execution, result_type: Any) -> Execution:
     """Return an execution whose result is of a type; one without a result stays as it is.
 
     Args:
         execution: the execution; it is not changed.
         result_type: any type that pydantic can validate; None to leave the result as it is.
-        files: the place from which files in the result are read.
 
     Raises:
         WorkflowResultError: the result does not fit.
@@ -68,28 +62,23 @@ def with_typed_result(
         result = read(given, given)
     else:
         result = read(given[_MEMBER], given)
-    return _replace_result(execution, result, files)
+    return _replace_result(execution, result)
 
 
-async def with_typed_result_async(
-    execution: Execution, result_type: Any, files: FileStore | None = None
-) -> Execution:
+async def with_typed_result_async(execution: Execution, result_type: Any) -> Execution:
     """Async form of `with_typed_result`, which validates in a thread."""
     if result_type is None:
         return execution
-    return await run_in_cpu_thread_async(partial(with_typed_result, execution, result_type, files))
+    return await run_in_cpu_thread_async(partial(with_typed_result, execution, result_type))
 
 
-def with_typed_reply(
-    reply: Reply, result_type: Any, execution_id: str, files: FileStore | None = None
-) -> Reply:
+def with_typed_reply(reply: Reply, result_type: Any, execution_id: str) -> Reply:
     """Return the response to a query or an update with its result of a type.
 
     Args:
         reply: the response; it is not changed.
         result_type: any type that pydantic can validate; None to leave the result as it is.
         execution_id: id of the execution that responded, for errors.
-        files: the place from which files in the result are read.
 
     Raises:
         WorkflowResultError: the result does not fit.
@@ -99,25 +88,19 @@ def with_typed_reply(
         return reply
     given: Any = reply.result
     result = _read(result_type, given, given, execution_id=execution_id, status=None)
-    return _replace_result(reply, result, files)
+    return _replace_result(reply, result)
 
 
-async def with_typed_reply_async(
-    reply: Reply, result_type: Any, execution_id: str, files: FileStore | None = None
-) -> Reply:
+async def with_typed_reply_async(reply: Reply, result_type: Any, execution_id: str) -> Reply:
     """Async form of `with_typed_reply`, which validates in a thread."""
     if result_type is None:
         return reply
     return await run_in_cpu_thread_async(
-        partial(with_typed_reply, reply, result_type, execution_id, files)
+        partial(with_typed_reply, reply, result_type, execution_id)
     )
 
 
-def _replace_result(model: Model, result: Any, files: FileStore | None) -> Model:
-    if files is not None:
-        from mistral_offload.files.transfers import bind_files
-
-        result = bind_files(result, files)
+def _replace_result(model: Model, result: Any) -> Model:
     return model.model_copy(update={_MEMBER: result})
 
 

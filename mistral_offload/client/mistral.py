@@ -68,7 +68,8 @@ class Mistral(AsyncMistral, SyncMistral):
         workflow_payload_encryption: encryption keys and mode. Default: no encryption.
         workflow_payload_compression: compression level and the size from which inputs are
             compressed. Default: no compression.
-        field_offloading: the store for files, if it is not that of ``workflow_payload_offloading``.
+        field_offloading: the store for files and for activity fields in results, if it is not that
+            of ``workflow_payload_offloading``.
 
     Raises:
         ValueError: ``server`` is not one of the three names, ``hold_seconds`` is negative, or
@@ -203,7 +204,7 @@ class Mistral(AsyncMistral, SyncMistral):
 
             require_config(field_offloading, FieldOffloadingConfig, "field_offloading")
         self._connection.use_encoder(encoder, namespace=namespace)
-        self._connection.use_files((field_offloading, workflow_payload_offloading))
+        self._connection.use_field_places((field_offloading, workflow_payload_offloading))
 
     def begin_anew(self) -> None:
         """Replace the lock in a forked child, where another thread may have held it."""

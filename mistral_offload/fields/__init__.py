@@ -1,5 +1,8 @@
 """Activity fields: large fields of models are offloaded, one blob per field."""
 
-from mistral_offload.fields.field import OffloadableField, OffloadableModel
+import sys
 
-__all__ = ["OffloadableField", "OffloadableModel"]
+
+def may_hold_fields() -> bool:
+    """Return False if no value can contain an ``OffloadableField``: the class is not imported."""
+    return f"{__name__}.field" in sys.modules

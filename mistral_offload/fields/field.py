@@ -34,6 +34,7 @@ from mistral_offload.errors import (
 from mistral_offload.fields.content import FieldContent
 from mistral_offload.files.workflow_code import in_workflow_code, workflow_code_error
 from mistral_offload.payload.field_reference import FieldReference
+from mistral_offload.payload.traversal import ValueHolder
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -49,7 +50,7 @@ class _Binding:
     loader: Loader | None = None
 
 
-class OffloadableField(Generic[T_co]):
+class OffloadableField(ValueHolder, Generic[T_co]):
     """A model field of any type pydantic supports, whose value may be moved to the store.
 
     If the result of an activity is large, the values of its fields are stored and replaced by

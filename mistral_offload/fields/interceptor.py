@@ -23,10 +23,11 @@ from temporalio.worker import (
 
 from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import BlobNotFoundError, MistralOffloadError
+from mistral_offload.fields.file_heartbeats import FileHeartbeats
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.fields.restoration import CallArguments, is_lazy
 from mistral_offload.files.activity_files import FilePlace, storing_files
-from mistral_offload.files.progress import noticing_chunks
+from mistral_offload.files.progress import observing_transfers
 from mistral_offload.files.reference import root_of_run
 from mistral_offload.payload.field_reference import FIELD_ROOT
 from mistral_offload.temporal.failures.awaited_payloads import (
@@ -36,7 +37,7 @@ from mistral_offload.temporal.failures.awaited_payloads import (
     warn_of_awaited,
 )
 from mistral_offload.temporal.failures.lost_payloads import as_failure, is_lasting
-from mistral_offload.temporal.heartbeats import Heartbeats
+from mistral_offload.temporal.heartbeats import Heartbeats, pause_seconds
 
 
 class FieldInterceptor(Interceptor):
@@ -77,14 +78,26 @@ class _ActivityFields(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         info = temporalio.activity.info()
+        self._heartbeats.hide_progress(info)
+        files = self._offloader.files
+        if files is None:
+            return await self._execute(input, info)
+        root = root_of_run(info.workflow_namespace or "", info.workflow_run_id or info.activity_id)
+        heartbeats = FileHeartbeats(self._heartbeats, pause_seconds(info))
+        try:
+            with storing_files(FilePlace(files, root)), observing_transfers(heartbeats):
+                return await self._execute(input, info)
+        finally:
+            heartbeats.close()
+
+    async def _execute(self, input: ExecuteActivityInput, info: Info) -> Any:
         try:
             async with self._heartbeats.keep_alive(info):
                 arguments = await self._restore_arguments(input)
         except MistralOffloadError as error:
             raise self._unreadable(error, info) from error
         try:
-            with self._storing_files(info):
-                result = await super().execute_activity(replace(input, args=arguments))
+            result = await super().execute_activity(replace(input, args=arguments))
         except BlobNotFoundError as error:
             if f"{FIELD_ROOT}/" not in (error.key or ""):  # read by a client in the activity
                 raise
@@ -96,18 +109,6 @@ class _ActivityFields(ActivityInboundInterceptor):
                     namespace=info.workflow_namespace or "",
                     run_id=info.workflow_run_id or info.activity_id,
                 )
-
-    @contextmanager
-    def _storing_files(self, info: Info) -> Generator[None]:
-        """Let the activity write files, and send heartbeats while it transfers any."""
-        files = self._offloader.files
-        if files is None:
-            yield
-            return
-        root = root_of_run(info.workflow_namespace or "", info.workflow_run_id or info.activity_id)
-        noticed = noticing_chunks(self._heartbeats.repeater(info))
-        with storing_files(FilePlace(files, root)), noticed:
-            yield
 
     def _unreadable(self, error: MistralOffloadError, info: Info) -> ApplicationError:
         """Return the failure of an activity that needs a field which cannot be read."""

@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from mistral_offload._config_arguments import require_config
 from mistral_offload._cpu_threads import run_in_cpu_thread_async
 from mistral_offload._gather import gather_or_cancel
+from mistral_offload._synchronization import for_each
 from mistral_offload.config import FieldOffloadingConfig
 from mistral_offload.errors import (
     BlobCorruptedError,
@@ -26,8 +27,10 @@ from mistral_offload.errors import (
 )
 from mistral_offload.fields.content import Content, FieldContent
 from mistral_offload.fields.field import OffloadableField
+from mistral_offload.fields.field_level import FieldLevel, Found
 from mistral_offload.fields.selection import Candidate, select_fields
 from mistral_offload.files.file_store import FileStore
+from mistral_offload.files.progress import observed_request
 from mistral_offload.files.reference import root_of_run
 from mistral_offload.files.transfers import bind_files, store_files_async
 from mistral_offload.limits import INLINE_LIMIT_BYTES
@@ -40,12 +43,13 @@ from mistral_offload.storage.lazy_cache import LazyCache
 from mistral_offload.storage.protection import ALWAYS, protection
 from mistral_offload.storage.store import BlobStore
 
-Found = list[tuple[str, OffloadableField[Any]]]
-
 _FIELD: type[OffloadableField[Any]] = OffloadableField
 
 _MAX_NESTING = 16
 """Limit for fields inside of the values of other fields; references could form a cycle."""
+
+_CONCURRENT_READS = 8
+"""Blobs of one value that blocking code reads at a time."""
 
 _NULL_BYTES = len(b"null")
 
@@ -171,15 +175,26 @@ class FieldOffloader:
             PayloadDecodeError: a stored value does not fit the field's type.
             StorageError: a blob was removed, is damaged or could not be read.
         """
-        if self._files is not None:
-            value = bind_files(value, self._files)
         if lazy:
+            value = self._bind(value)
             return map_instances(value, _FIELD, lambda _, field: self._with_loader(field))
-        return await self._restore(value, _MAX_NESTING)
+        return await self._restore_async(value, _MAX_NESTING)
+
+    def load_result(self, value: Any) -> Any:
+        """Return a client's result with its fields restored, as `restore_async` does; blocking."""
+        return self._restore(value, _MAX_NESTING)
+
+    async def load_result_async(self, value: Any) -> Any:
+        """Async form of `load_result`; runs in a thread, since a result has any size."""
+        has_fields = await run_in_cpu_thread_async(lambda: bool(find_instances(value, _FIELD)))
+        if has_fields and self._blobs is not None:
+            return await self._open().store.run_async(self.load_result, value)
+        return await run_in_cpu_thread_async(lambda: self.load_result(value))
 
     async def load_async(self, field: OffloadableField[Any]) -> Any:
         """Return the value of one field; raises the errors of `restore_async`."""
-        restored: OffloadableField[Any] = await self.restore_async(field)
+        with observed_request():
+            restored: OffloadableField[Any] = await self.restore_async(field)
         return restored.get_value()
 
     # To the store
@@ -232,45 +247,47 @@ class FieldOffloader:
 
     # From the store
 
-    async def _restore(self, value: Any, depth: int) -> Any:
-        found = find_instances(value, _FIELD)
-        if not found:
-            return value
-        if depth == 0:
-            raise PayloadDecodeError(
-                f"fields are nested more than {_MAX_NESTING} deep in the values of other fields"
-            )
-        positions: dict[str, list[int]] = {}
-        for position, (_, field) in enumerate(found):
-            if field.blob_ref is not None:
-                positions.setdefault(field.blob_ref, []).append(position)
-        references = [self._parse_reference(key) for key in positions]
+    async def _restore_async(self, value: Any, depth: int) -> Any:
+        level = self._find_level(value, depth)
+        if not level.found:
+            return level.value
 
-        async def fetch(reference: FieldReference) -> list[Any]:
-            blobs = self._open()
-            fields = [found[position] for position in positions[reference.key]]
+        async def fetch(reference: FieldReference) -> None:
+            blobs, fields = self._open(), level.fields_of(reference)
             blob = blobs.find_in_memory(reference.key, reference.digest)
             if blob is not None:
                 read = partial(self._read, blob, reference, fields)
-                return await run_in_cpu_thread_async(read)
-            return await blobs.store.run_async(self._fetch, reference, fields)
+                level.take(reference, await run_in_cpu_thread_async(read))
+            else:
+                level.take(reference, await blobs.store.run_async(self._fetch, reference, fields))
 
-        values = {position: field.value for position, (_, field) in enumerate(found)}
-        for reference, read in zip(
-            references, await gather_or_cancel([fetch(each) for each in references]), strict=True
-        ):
-            values.update(zip(positions[reference.key], read, strict=True))
-        inner = await gather_or_cancel(
-            [self._restore(values[n], depth - 1) for n in range(len(found))]
+        await gather_or_cancel([fetch(each) for each in level.references])
+        return level.with_values(
+            await gather_or_cancel([self._restore_async(each, depth - 1) for each in level.values])
         )
-        return replace_instances(
-            value,
-            _FIELD,
-            [
-                field if restored is field.value else field.restored_with(restored)
-                for (_, field), restored in zip(found, inner, strict=True)
-            ],
-        )
+
+    def _restore(self, value: Any, depth: int) -> Any:
+        level = self._find_level(value, depth)
+        if not level.found:
+            return level.value
+
+        def fetch(reference: FieldReference) -> None:
+            level.take(reference, self._fetch(reference, level.fields_of(reference)))
+
+        for_each(level.references, fetch, limit=_CONCURRENT_READS)
+        return level.with_values([self._restore(each, depth - 1) for each in level.values])
+
+    def _find_level(self, value: Any, depth: int) -> FieldLevel:
+        value = self._bind(value)
+        found = find_instances(value, _FIELD)
+        if found and depth == 0:
+            raise PayloadDecodeError(
+                f"fields are nested more than {_MAX_NESTING} deep in the values of other fields"
+            )
+        return FieldLevel(value, found, self._parse_reference)
+
+    def _bind(self, value: Any) -> Any:
+        return value if self._files is None else bind_files(value, self._files)
 
     def _parse_reference(self, key: str) -> FieldReference:
         reference = FieldReference.from_key(key)
@@ -278,7 +295,8 @@ class FieldOffloader:
             raise OffloadingNotConfiguredError(
                 f"an activity field was offloaded to key {key!r}, but no storage for fields is "
                 "configured here: give the worker the ACTIVITY_ATTRIBUTES_OFFLOADING__"
-                "STORAGE_CONFIG__… variables for the storage it was written to"
+                "STORAGE_CONFIG__… variables for the storage it was written to, or the client "
+                "field_offloading=FieldOffloadingConfig(storage_config=…)"
             )
         return reference
 

@@ -7,12 +7,11 @@ tells what the file is. An encrypted file's key does not tell its name; its JSON
 
 from __future__ import annotations
 
-import base64
-import binascii
 import io
 import os
 import threading
 from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -25,6 +24,11 @@ from mistral_offload._event_loops import run_in_thread_async
 from mistral_offload.errors import FileError, ReferenceRefusedError
 from mistral_offload.files.async_reader import AsyncFileReader
 from mistral_offload.files.download import download
+from mistral_offload.files.file_members import (
+    members_in_place,
+    members_schema,
+    read_content_in_place,
+)
 from mistral_offload.files.file_store import FileStore, Uploaded
 from mistral_offload.files.progress import OnProgress, ProgressMeter
 from mistral_offload.files.reader import FileReader
@@ -87,6 +91,7 @@ class OffloadableFile:
         *,
         name: str | None = None,
         content_type: str | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Self:
         """Make a file of a local one, which must not change until it is stored.
 
@@ -94,22 +99,30 @@ class OffloadableFile:
             path: path of a regular file.
             name: its name; that of the local file by default.
             content_type: its media type; guessed from the name by default.
+            on_progress: called with the progress while it is stored.
 
         Raises:
             LocalFileError: there is no regular file.
         """
-        return cls(source=source_of_path(path, name, content_type))
+        source = source_of_path(path, name, content_type)
+        return cls(source=replace(source, on_progress=on_progress))
 
     @classmethod
     def from_file(
-        cls, file: BinaryIO, *, name: str | None = None, content_type: str | None = None
+        cls,
+        file: BinaryIO,
+        *,
+        name: str | None = None,
+        content_type: str | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Self:
         """Make a file of one that is open for reading bytes, from its position on.
 
         Raises:
             FileError: it is not open for reading bytes.
         """
-        return cls(source=source_of_file(file, name, content_type))
+        source = source_of_file(file, name, content_type)
+        return cls(source=replace(source, on_progress=on_progress))
 
     @classmethod
     def from_bytes(cls, data: bytes, *, name: str, content_type: str | None = None) -> Self:
@@ -118,13 +131,19 @@ class OffloadableFile:
 
     @classmethod
     def from_stream(
-        cls, pieces: AsyncIterable[bytes], *, name: str, content_type: str | None = None
+        cls,
+        pieces: AsyncIterable[bytes],
+        *,
+        name: str,
+        content_type: str | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Self:
         """Make a file of an async iterator of bytes, which is read once, when the file is stored.
 
         Only async code can store it; at most 512 GiB, since its size is not known beforehand.
         """
-        return cls(source=source_of_stream(pieces, name, content_type))
+        source = source_of_stream(pieces, name, content_type)
+        return cls(source=replace(source, on_progress=on_progress))
 
     @classmethod
     def writer(
@@ -175,7 +194,13 @@ class OffloadableFile:
         """True if the file is in the store."""
         return self._reference is not None
 
-    def open(self, *, offset: int = 0, length: int | None = None) -> BinaryIO:
+    def open(
+        self,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> BinaryIO:
         """Open the file, or a range of it, for reading; blocking.
 
         The reader is seekable. Each byte is verified before it is returned. It holds at most 40 MiB
@@ -184,6 +209,8 @@ class OffloadableFile:
         Args:
             offset: position of the first byte.
             length: number of bytes; None for all up to the end.
+            on_progress: called with the progress: the bytes up to the furthest chunk that was read,
+                of those in the range.
 
         Raises:
             OffloadedValueInWorkflowError: called in workflow code.
@@ -193,16 +220,23 @@ class OffloadableFile:
                 same.
         """
         self._require_no_workflow("open()")
-        reader = FileReader(self._chunked(), offset=offset, length=length)
+        reader = FileReader(self._chunked(), offset=offset, length=length, on_progress=on_progress)
         return cast("BinaryIO", io.BufferedReader(reader))
 
-    async def open_async(self, *, offset: int = 0, length: int | None = None) -> AsyncFileReader:
+    async def open_async(
+        self,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> AsyncFileReader:
         """Async form of `open`; its reader's methods run in threads of the store."""
         self._require_no_workflow("open_async()")
+        begin = partial(self.open, offset=offset, length=length, on_progress=on_progress)
         if self._content is not None:
-            return AsyncFileReader(self.open(offset=offset, length=length), None)
+            return AsyncFileReader(begin(), None)
         store = self._require_store()
-        reader = await store.run_async(lambda _: self.open(offset=offset, length=length))
+        reader = await store.run_async(lambda _: begin())
         return AsyncFileReader(reader, store)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -351,25 +385,7 @@ class OffloadableFile:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        text = core_schema.nullable_schema(core_schema.str_schema())
-        member = core_schema.typed_dict_field
-        described = core_schema.typed_dict_schema(
-            {
-                "name": member(core_schema.str_schema()),
-                "sha256": member(core_schema.str_schema(), required=False),
-                "content_type": member(text, required=False),
-            },
-            extra_behavior="ignore",
-        )
-        members = core_schema.typed_dict_schema(
-            {
-                "value": member(text, required=False),
-                "blob_ref": member(text, required=False),
-                "value_base64": member(text, required=False),
-                "file": member(core_schema.nullable_schema(described), required=False),
-            },
-            extra_behavior="ignore",
-        )
+        members = members_schema()
         return core_schema.json_or_python_schema(
             json_schema=core_schema.no_info_after_validator_function(cls._read, members),
             python_schema=core_schema.union_schema(
@@ -387,7 +403,7 @@ class OffloadableFile:
         key, described = given.get("blob_ref"), given.get("file")
         if key is None:
             named = described or {"name": "file"}
-            content = _content_in_place(given)
+            content = read_content_in_place(given)
             return cls(source=source_of_bytes(content, named["name"], named.get("content_type")))
         try:
             reference = FileReference.from_key(key)
@@ -411,7 +427,7 @@ def _write(file: Any) -> dict[str, Any]:
         )
     in_place = None if file.source is None else file.source.content
     if isinstance(in_place, bytes):
-        return _in_place(file, in_place)
+        return members_in_place(file.name, file.content_type, in_place)
     if file.blob_ref is None:
         raise FileError(
             f"file {file.name!r} is not stored: an activity stores the files that it returns, and "
@@ -426,27 +442,6 @@ def _write(file: Any) -> dict[str, Any]:
             "content_type": description.content_type,
         }
     return members
-
-
-def _in_place(file: OffloadableFile, content: bytes) -> dict[str, Any]:
-    """Return a file in memory that is sent in place: where nothing stores it, or passed on."""
-    members: dict[str, Any] = {"value": None, "blob_ref": None}
-    try:
-        members["value"] = content.decode()
-    except UnicodeDecodeError:
-        members["value_base64"] = base64.b64encode(content).decode()
-    members["file"] = {"name": file.name, "content_type": file.content_type}
-    return members
-
-
-def _content_in_place(given: dict[str, Any]) -> bytes:
-    """Return the content that an official worker sent in place."""
-    if given.get("value_base64") is None:
-        return (given.get("value") or "").encode()
-    try:
-        return base64.b64decode(given["value_base64"], validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"value_base64: {error}") from error
 
 
 def _rebuild(

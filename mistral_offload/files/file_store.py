@@ -101,7 +101,7 @@ class FileStore:
         Args:
             source: the content.
             root: beginning of the keys, owner included.
-            on_progress: called with the progress.
+            on_progress: called with the progress, in place of the source's function.
             cancelled: set by another thread to end the transfer.
 
         Raises:
@@ -116,7 +116,7 @@ class FileStore:
             name=source.name,
             content_type=source.content_type,
             size=source.size,
-            on_progress=on_progress,
+            on_progress=on_progress or source.on_progress,
         )
         try:
             with source.open() as content:
@@ -142,7 +142,10 @@ class FileStore:
         self, source: FileSource, root: str, on_progress: OnProgress | None
     ) -> Uploaded:
         upload = self.begin_upload(
-            root, name=source.name, content_type=source.content_type, on_progress=on_progress
+            root,
+            name=source.name,
+            content_type=source.content_type,
+            on_progress=on_progress or source.on_progress,
         )
         assert source.stream is not None  # noqa: S101 - the caller checked
         source.begin()

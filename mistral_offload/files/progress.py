@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Protocol
 
 _SECONDS = 0.1
 
@@ -36,19 +37,53 @@ OnProgress = Callable[[TransferProgress], object]
 """Called in the thread of a transfer, one call at a time. What it raises ends the transfer."""
 
 
-OnChunk = Callable[[], object]
+class TransferObserver(Protocol):
+    """Follows all transfers of some code; called from any thread."""
 
-_on_chunk: ContextVar[OnChunk | None] = ContextVar("mistral_offload_on_chunk", default=None)
+    def expect(self, size: int | None) -> None:
+        """Note that a file's transfer begins, of a size in bytes; None for a stream."""
+        ...
+
+    def add(self, size: int) -> None:
+        """Note that bytes were transferred, or are there already."""
+        ...
+
+    def begin_request(self) -> None:
+        """Note that a blob begins to be transferred."""
+        ...
+
+    def end_request(self) -> None:
+        """Note that it has ended, also with an error."""
+        ...
+
+
+_observer: ContextVar[TransferObserver | None] = ContextVar(
+    "mistral_offload_transfer_observer", default=None
+)
 
 
 @contextmanager
-def noticing_chunks(notice: OnChunk) -> Generator[None]:
-    """Call a function for each chunk that the code inside transfers, in any thread."""
-    token = _on_chunk.set(notice)
+def observing_transfers(observer: TransferObserver) -> Generator[None]:
+    """Report the transfers of the code inside to an observer, also those in other threads."""
+    token = _observer.set(observer)
     try:
         yield
     finally:
-        _on_chunk.reset(token)
+        _observer.reset(token)
+
+
+@contextmanager
+def observed_request() -> Generator[None]:
+    """Tell the observer, if there is one, that the code inside transfers a blob."""
+    observer = _observer.get()
+    if observer is None:
+        yield
+        return
+    observer.begin_request()
+    try:
+        yield
+    finally:
+        observer.end_request()
 
 
 class ProgressMeter:
@@ -66,15 +101,23 @@ class ProgressMeter:
         self._began = time.monotonic()
         self._reported = float("-inf")
         self._lock = threading.Lock()
-        self._notice = _on_chunk.get()
+        self._observer = _observer.get()
+        if self._observer is not None:
+            self._observer.expect(total)
+
+    def reach(self, position: int) -> None:
+        """Count the bytes up to a position, unless they were counted."""
+        if position > self._done:
+            self.add(position - self._done)
 
     def add(self, size: int) -> None:
         """Count bytes, and report them if the last report is long enough ago."""
-        if self._notice is not None:
-            self._notice()
+        if self._observer is not None:
+            self._observer.add(size)
         with self._lock:
             self._done += size
-            if time.monotonic() - self._reported >= _SECONDS:
+            is_end = self._done == self._total
+            if is_end or time.monotonic() - self._reported >= _SECONDS:
                 self._report_now()
 
     def finish(self) -> None:

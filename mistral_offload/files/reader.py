@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from mistral_offload._event_loops import is_exiting
+from mistral_offload.files.progress import OnProgress, ProgressMeter
 from mistral_offload.files.stored_file import ChunkedFile
 
 if TYPE_CHECKING:
@@ -75,14 +76,23 @@ class FileReader(io.RawIOBase):
         stored: the file.
         offset: position in the file of this reader's first byte.
         length: bytes that this reader has; None for all up to the end.
+        on_progress: called with the progress: the bytes up to the furthest chunk that was read.
 
     Raises:
         ValueError: ``offset`` or ``length`` is negative.
     """
 
-    def __init__(self, stored: ChunkedFile, *, offset: int = 0, length: int | None = None) -> None:
+    def __init__(
+        self,
+        stored: ChunkedFile,
+        *,
+        offset: int = 0,
+        length: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
         super().__init__()
         if offset < 0 or (length is not None and length < 0):
+            super().close()  # the finalizer would close what is not there yet
             raise ValueError(f"offset and length must be 0 or more, not {offset} and {length}")
         size = stored.file.size
         self._start = min(offset, size)
@@ -93,6 +103,7 @@ class FileReader(io.RawIOBase):
         self._window = ChunkWindow(stored, end=end)
         self._index: int = -1
         self._chunk = b""
+        self._meter = ProgressMeter(on_progress, self._size)
         self.name = stored.file.name
 
     def readable(self) -> bool:
@@ -141,6 +152,8 @@ class FileReader(io.RawIOBase):
             self._chunk = b""  # before another one is in memory
             self._chunk = self._window.read(index)
             self._index = index
+            end = (index + 1) * self._chunk_bytes - self._start
+            self._meter.reach(min(end, self._size))
         piece = memoryview(self._chunk)[begin : begin + size]
         self._position += len(piece)
         return piece

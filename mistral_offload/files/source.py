@@ -15,6 +15,7 @@ from typing import BinaryIO, cast
 
 from mistral_offload.errors import FileChangedError, FileError, LocalFileError
 from mistral_offload.files.download import translate_os_errors
+from mistral_offload.files.progress import OnProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class FileSource:
         stream: the pieces of a source that only async code can read.
         start: position of the open file at which the content begins; None if it can be read once.
         begun: set when a content that can be read once has been read.
+        on_progress: called with the progress of storing it.
     """
 
     name: str
@@ -40,6 +42,7 @@ class FileSource:
     stream: AsyncIterable[bytes] | None = None
     start: int | None = None
     begun: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
+    on_progress: OnProgress | None = field(default=None, compare=False, repr=False)
 
     @contextmanager
     def open(self) -> Generator[BinaryIO]:

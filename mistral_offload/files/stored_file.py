@@ -13,6 +13,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.files.chunks import concurrent_chunks
 from mistral_offload.files.manifest import Manifest
+from mistral_offload.files.progress import observed_request
 from mistral_offload.files.reference import FileDescription, FileForm, FileReference, chunk_key
 from mistral_offload.payload.encryption import OVERHEAD_BYTES
 from mistral_offload.payload.field_blob import FieldCipher
@@ -119,7 +120,8 @@ class StoredFile:
         if self._reference.form is FileForm.CONTENT:
             key = self._reference.key
         try:
-            chunk = self._blobs.get(key, digest)
+            with observed_request():
+                chunk = self._blobs.get(key, digest)
             if self.is_encrypted:
                 last = index == self.chunks - 1
                 chunk = self._cipher.open_chunk(
@@ -164,7 +166,8 @@ def open_stored_file(blobs: BlobCache, cipher: FieldCipher, reference: FileRefer
             reference.name, reference.size, reference.digest, reference.content_type
         )
         return StoredFile(blobs, cipher, reference, _of_one_chunk(file))
-    blob = blobs.get(reference.key, reference.digest)
+    with observed_request():
+        blob = blobs.get(reference.key, reference.digest)
     if reference.form is FileForm.SEALED:
         blob = cipher.open(blob)
     manifest = Manifest.from_json(blob)
@@ -180,7 +183,8 @@ def open_stored_file(blobs: BlobCache, cipher: FieldCipher, reference: FileRefer
 
 def _open_field(blobs: BlobCache, cipher: FieldCipher, reference: FileReference) -> StoredFile:
     """Read a field of bytes, which is in memory as a whole anyway."""
-    content = cipher.open(blobs.get(reference.key, reference.digest))
+    with observed_request():
+        content = cipher.open(blobs.get(reference.key, reference.digest))
     if reference.size not in (None, len(content)):
         raise BlobCorruptedError(
             f"{len(content):,} bytes are stored, but the reference says {reference.size:,} bytes",

@@ -24,7 +24,7 @@ from mistral_offload.errors import (
 )
 from mistral_offload.files.chunks import MAX_CHUNKS, concurrent_chunks
 from mistral_offload.files.manifest import Manifest
-from mistral_offload.files.progress import ProgressMeter
+from mistral_offload.files.progress import ProgressMeter, observed_request
 from mistral_offload.files.reference import FileDescription, FileReference, chunk_key
 from mistral_offload.payload.field_blob import FieldCipher
 from mistral_offload.storage.cache import BlobCache
@@ -237,7 +237,8 @@ class FileUpload:
         if self._missed >= self._concurrent or self._blobs.is_damaged(key):
             return False
         try:
-            found = self._blobs.store.stat(key)
+            with observed_request():
+                found = self._blobs.store.stat(key)
         except BlobNotFoundError:
             self._missed += 1
             return False
@@ -269,5 +270,5 @@ class FileUpload:
         return reference
 
     def _put(self, key: str, blob: bytes, digest: str) -> None:
-        with protection(ALWAYS):  # the key names the run, or the execution
+        with protection(ALWAYS), observed_request():  # the key names the run, or the execution
             self._blobs.put(key, blob, digest)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import (
     Callable,
@@ -22,10 +23,24 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
+from typing_extensions import Self
 
 from mistral_offload.errors import PayloadSerializationError
 
 T = TypeVar("T")
+
+
+class ValueHolder(ABC):
+    """Base of immutable classes around one value, which is searched as well."""
+
+    @property
+    @abstractmethod
+    def value(self) -> Any:
+        """The value; None if there is none."""
+
+    @abstractmethod
+    def restored_with(self, value: Any) -> Self:
+        """Return a copy with another value."""
 
 
 class _Target(NamedTuple):
@@ -95,6 +110,9 @@ def _map(value: Any, name: str, target: _Target) -> Any:
         return target.visit(name, value)
     if isinstance(value, BaseModel):
         return _map_model(value, target)
+    if isinstance(value, ValueHolder):
+        mapped = _map(value.value, name, target)
+        return value if mapped is value.value else value.restored_with(mapped)
     items: Any = value
     if isinstance(value, list | deque):
         numbered: Any = enumerate(items)

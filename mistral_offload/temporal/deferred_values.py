@@ -127,10 +127,11 @@ class WorkerDataConverter(DataConverter):
         for value in values:
             if isinstance(value, UnencodableValue):
                 raise value.error
-        encoded = [value.payload for value in values if isinstance(value, EncodedValue)]
-        if encoded and len(encoded) == len(values):
-            return encoded
-        return await super().encode(values)
+        others = [value for value in values if not isinstance(value, EncodedValue)]
+        encoded = iter(await super().encode(others) if others or not values else [])
+        return [
+            value.payload if isinstance(value, EncodedValue) else next(encoded) for value in values
+        ]
 
     async def decode(
         self, payloads: Sequence[Payload], type_hints: list[type] | None = None

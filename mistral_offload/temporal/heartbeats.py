@@ -8,14 +8,14 @@ when Temporal sends the next heartbeat.
 from __future__ import annotations
 
 import asyncio
-import contextvars
+import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import temporalio.activity
 from temporalio.activity import Info
@@ -31,6 +31,9 @@ _logger = logging.getLogger("mistral_offload.worker")
 
 _PER_TIMEOUT = 3
 """Heartbeats sent per heartbeat timeout."""
+
+_PROGRESS = "mistral_offload_transfer"
+"""Only member of the detail that shows the progress of transfers."""
 
 _MARGIN = 0.1
 """Share of an interval by which an upload is to be done before its heartbeat is sent."""
@@ -81,16 +84,33 @@ class SendTimes:
         self.latest = self.next_from(now, interval)
 
 
+def pause_seconds(info: Info) -> float | None:
+    """Return the time between our own heartbeats of an activity; None if it needs none."""
+    if info.heartbeat_timeout is None or info.is_local:
+        return None
+    return info.heartbeat_timeout.total_seconds() / _PER_TIMEOUT
+
+
+def _no_progress() -> None:
+    return None
+
+
+def _is_progress(detail: Any) -> bool:
+    return type(detail) is dict and set(cast("dict[str, Any]", detail)) == {_PROGRESS}
+
+
 class Heartbeats(ActivityOutboundInterceptor):
     """Forwards an activity's heartbeats, and sends its own during a transfer.
 
     Its own heartbeats repeat the activity's last details: without them they would erase the details
-    that the activity recorded for its next attempt.
+    that the activity recorded for its next attempt. The progress of transfers is one more of the
+    details, the last one; the next attempt does not see it, see `hide_progress`.
     """
 
     def __init__(self, next: ActivityOutboundInterceptor) -> None:
         super().__init__(next)
         self._details: Sequence[Any] | None = None
+        self._progress: Callable[[], Any] = _no_progress
 
     def heartbeat(self, *details: Any) -> None:
         """Forward a heartbeat, and remember its details."""
@@ -100,10 +120,10 @@ class Heartbeats(ActivityOutboundInterceptor):
     @asynccontextmanager
     async def keep_alive(self, info: Info) -> AsyncGenerator[None]:
         """Send heartbeats while the block runs, if the activity has a heartbeat timeout."""
-        if info.heartbeat_timeout is None or info.is_local:
+        pause = pause_seconds(info)
+        if pause is None:
             yield
             return
-        pause = info.heartbeat_timeout.total_seconds() / _PER_TIMEOUT
         task = asyncio.create_task(self._send_heartbeats(info, pause))
         try:
             yield
@@ -111,26 +131,22 @@ class Heartbeats(ActivityOutboundInterceptor):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def repeater(self, info: Info) -> Callable[[], None]:
-        """Return a function that sends a heartbeat if one is due; for any thread.
+    def show_progress(self, progress: Callable[[], Any]) -> None:
+        """Set the function that returns the progress to show, a JSON value; None for none."""
+        self._progress = progress
 
-        Where no heartbeats are needed it does nothing. Call this in the activity's task.
-        """
-        if info.heartbeat_timeout is None or info.is_local:
-            return lambda: None
-        pause = info.heartbeat_timeout.total_seconds() / _PER_TIMEOUT
-        loop, context = asyncio.get_running_loop(), contextvars.copy_context()
-        sent = time.monotonic()
+    def hide_progress(self, info: Info) -> None:
+        """Remove the progress that an earlier attempt has shown from an activity's details."""
+        details = info.heartbeat_details
+        count = sum(1 for _ in itertools.takewhile(_is_progress, reversed(details)))
+        if count and isinstance(details, list):  # as temporalio decodes them
+            del details[-count:]
+            if self._details is not None:  # they were resumed, as encoded values
+                self._details = self._details[:-count]
 
-        def repeat() -> None:
-            nonlocal sent
-            now = time.monotonic()
-            if now - sent >= pause:
-                sent = now
-                with suppress(RuntimeError):  # the loop is closed: the worker has ended
-                    loop.call_soon_threadsafe(lambda: context.run(self._repeat, info))
-
-        return repeat
+    def repeat(self) -> None:
+        """Send the activity's last details again, with the progress; call it in its context."""
+        self._repeat(temporalio.activity.info())
 
     async def _send_heartbeats(self, info: Info, pause: float) -> None:
         while True:
@@ -138,7 +154,11 @@ class Heartbeats(ActivityOutboundInterceptor):
             self._repeat(info)
 
     def _repeat(self, info: Info) -> None:
-        self._forward(info.heartbeat_details if self._details is None else self._details)
+        details = info.heartbeat_details if self._details is None else self._details
+        progress = self._progress()
+        if progress is not None:
+            details = [*details, {_PROGRESS: progress}]
+        self._forward(details)
 
     def _forward(self, details: Sequence[Any]) -> None:
         super().heartbeat(*details)

@@ -138,8 +138,8 @@ class WorkflowWorker:
         self.client._connection.use_encoder(  # pyright: ignore[reportPrivateUsage]
             self._encoder, namespace=platform.namespace
         )
-        self.client._connection.use_file_store(  # pyright: ignore[reportPrivateUsage]
-            self._fields.files
+        self.client._connection.use_fields(  # pyright: ignore[reportPrivateUsage]
+            self._fields
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None

@@ -28,6 +28,7 @@ KEY = "8f" * 16
 RUN_ELSEWHERE: Mapping[str, str] = {
     "README.md": "tests/test_readme.py",
     "docs/activity-fields.md": "tests/fields/test_page.py",
+    "docs/client.md": "tests/docs/test_worker_pages.py",
     "docs/events.md": "tests/docs/test_worker_pages.py",
     "docs/files.md": "tests/docs/test_worker_pages.py",
     "docs/from-the-official-sdk.md": "tests/official/test_page.py",

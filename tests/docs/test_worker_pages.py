@@ -24,7 +24,7 @@ PAGES = pages_with_programs()
 
 SUMMARIZE = """
 import mistral_offload.workflows as workflows
-from mistral_offload import OffloadableFile
+from mistral_offload import OffloadableField, OffloadableFile
 from pydantic import BaseModel
 
 
@@ -47,6 +47,23 @@ class Summarize:
     @workflows.workflow.entrypoint
     async def run(self, audio: OffloadableFile) -> Summary:
         return await subtitle(audio)
+
+
+class Transcript(BaseModel):
+    audio_id: str
+    text: OffloadableField[str]
+
+
+@workflows.activity()
+async def write_down(audio_id: str) -> Transcript:
+    return Transcript(audio_id=audio_id, text=OffloadableField("All work " * 300_000))
+
+
+@workflows.workflow.define(name="transcribe")
+class Transcribe:
+    @workflows.workflow.entrypoint
+    async def run(self, audio_id: str) -> Transcript:
+        return await write_down(audio_id)
 """
 
 REPLY = """
@@ -86,12 +103,20 @@ def run(text: str, names: dict[str, Any]) -> None:
     exec(compile(text, "block", "exec", dont_inherit=True), names)
 
 
-def test_files(local_platform: LocalPlatform, load: Load, tmp_path: Path) -> None:
+def test_files_and_fields_in_results(
+    local_platform: LocalPlatform,
+    load: Load,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     record, send = PAGES["docs/files.md"]
+    (receive,) = PAGES["docs/client.md"]
     page, other = load("page_files", record), load("summaries", SUMMARIZE)
-    activities = [page.record, page.first_second, other.subtitle]
+    activities = [page.record, page.first_second, other.subtitle, other.write_down]
     with WorkflowWorker(
-        [page.RecordATalk, other.Summarize], platform=local_platform, activities=activities
+        [page.RecordATalk, other.Summarize, other.Transcribe],
+        platform=local_platform,
+        activities=activities,
     ) as worker:
         ended = worker.execute(page.RecordATalk, {"title": "talk"})
         assert ended.result == {"result": 96_000}
@@ -102,7 +127,12 @@ def test_files(local_platform: LocalPlatform, load: Load, tmp_path: Path) -> Non
             return call(*arguments, **options, deployment_name=worker.deployment_name)
 
         worker.client.workflows.execute_workflow_and_wait = execute  # type: ignore[method-assign]
-        names: dict[str, Any] = {"Mistral": lambda **_: worker.client}
+        names: dict[str, Any] = {"Mistral": lambda **_: nullcontext(worker.client)}
+        capsys.readouterr()
+        run(receive.replace(", Mistral,", ","), names)
+        assert capsys.readouterr().out == "All work " * 300_000 + "\n"
+        assert any(key.endswith("/text") for key in worker.store.sizes)
+        names = {"Mistral": lambda **_: worker.client}
         text = send.replace(", Mistral,", ",")
         run(text, names)
         assert names["summary"].text == "10000000 bytes of audio/x-wav"

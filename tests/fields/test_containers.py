@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic_core import PydanticSerializationError, to_json
 
-from mistral_offload.fields import OffloadableField
+from mistral_offload.fields.field import OffloadableField
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.traversal import find_instances, map_instances
 from mistral_offload.storage import MemoryStore

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from mistral_offload.errors import OffloadableFieldError, PayloadError
-from mistral_offload.fields import OffloadableField, OffloadableModel
+from mistral_offload.fields.field import OffloadableField, OffloadableModel
 from mistral_offload.payload.jsontext import dump_json
 
 T = TypeVar("T")

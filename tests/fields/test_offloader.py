@@ -18,7 +18,7 @@ from mistral_offload.errors import (
     PayloadSerializationError,
     ReferenceRefusedError,
 )
-from mistral_offload.fields import OffloadableField, OffloadableModel
+from mistral_offload.fields.field import OffloadableField, OffloadableModel
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.limits import INLINE_LIMIT_BYTES, MIB
 from mistral_offload.payload.field_blob import NO_CIPHER

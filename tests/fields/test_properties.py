@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig
 from mistral_offload.errors import StorageUnavailableError
-from mistral_offload.fields import OffloadableField, OffloadableModel
+from mistral_offload.fields.field import OffloadableField, OffloadableModel
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.traversal import find_instances

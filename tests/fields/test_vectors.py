@@ -24,7 +24,7 @@ from mistral_offload.errors import (
     ReferenceRefusedError,
     StorageUnavailableError,
 )
-from mistral_offload.fields import OffloadableField, OffloadableModel
+from mistral_offload.fields.field import OffloadableField, OffloadableModel
 from mistral_offload.fields.offloader import FieldOffloader
 from mistral_offload.payload.jsontext import dump_json, load_json
 from mistral_offload.storage import MemoryStore

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mistral_offload import OffloadableFile
 from mistral_offload.config import PayloadEncryptionConfig
 from mistral_offload.errors import (
     BlobCorruptedError,
@@ -47,6 +48,7 @@ from mistral_offload.files.reference import (
     root_of_run,
 )
 from mistral_offload.files.source import source_of_bytes, source_of_file, source_of_path
+from mistral_offload.files.transfers import store_files
 from mistral_offload.payload.encryption import Cipher
 from mistral_offload.payload.field_blob import NO_CIPHER, FieldCipher
 from mistral_offload.storage import MemoryStore
@@ -423,6 +425,19 @@ def test_progress_ends_with_all_bytes(tmp_path: Path) -> None:
     reports.clear()
     files.download(reference, tmp_path / "x", on_progress=reports.append)
     assert (reports[-1].done, reports[-1].total) == (len(data), len(data))
+    reports.clear()
+    file = OffloadableFile(reference=reference, store=files)
+    with file.open(offset=5, length=2 * CHUNK_BYTES, on_progress=reports.append) as opened:
+        assert opened.read(1) == data[5:6]
+        assert [(each.done, each.total) for each in reports] == [(CHUNK_BYTES - 5, 2 * CHUNK_BYTES)]
+        for _ in range(2):  # bytes that are read again are not counted again
+            opened.seek(0)
+            assert opened.read() == data[5 : 5 + 2 * CHUNK_BYTES]
+    assert reports[-1].done == reports[-1].total
+    reports.clear()
+    local = OffloadableFile.from_path(tmp_path / "x", on_progress=reports.append)
+    store_files(local, files, ROOT)
+    assert reports[-1].done == len(data)
 
 
 @pytest.mark.parametrize(

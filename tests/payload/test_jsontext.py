@@ -26,7 +26,7 @@ from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from mistral_offload.errors import PayloadDecodeError, PayloadSerializationError
-from mistral_offload.fields import OffloadableField
+from mistral_offload.fields.field import OffloadableField
 from mistral_offload.payload.jsontext import dump_json, load_json, load_json_or_bytes
 from mistral_offload.payload.model_traits import traits_of
 

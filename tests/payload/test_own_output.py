@@ -17,8 +17,8 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from mistral_offload.errors import PayloadDecodeError
-from mistral_offload.fields import OffloadableField
 from mistral_offload.fields.content import FieldContent
+from mistral_offload.fields.field import OffloadableField
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.payload.own_output import validate_json
 from mistral_offload.payload.typed_reader import ValueReader
