@@ -40,7 +40,7 @@ def _commands(group: typer.Typer, path: str) -> Iterator[tuple[str, Callable[...
 
 def _command(path: str, function: Callable[..., Any]) -> Iterator[str]:
     # Not get_type_hints, which in Python 3.10 wraps what has the default None in an Optional.
-    hints = inspect.get_annotations(function, eval_str=True)
+    hints: dict[str, Any] = inspect.get_annotations(function, eval_str=True)
     usage = [path]
     rows = ["| option | default | meaning |", "| --- | --- | --- |"]
     for name, parameter in inspect.signature(function).parameters.items():
