@@ -50,7 +50,7 @@ fuzz: $(VENV)/.fuzz
 matrix: $(READY)
 	$(BIN)/python -m tests.matrix $(MATRIX)
 
-bench: $(VENV)/.bench
+bench: $(VENV)/.bench $(if $(findstring --plots,$(BENCH)),$(VENV)/.plots)
 	$(BIN)/python -m benchmarks $(BENCH)
 
 check: $(READY)
@@ -87,7 +87,7 @@ endif
 	touch $(READY)
 
 # Dependency groups that not every target needs.
-$(VENV)/.fuzz $(VENV)/.bench $(VENV)/.docs: $(VENV)/.%: $(READY)
+$(VENV)/.fuzz $(VENV)/.bench $(VENV)/.plots $(VENV)/.docs: $(VENV)/.%: $(READY)
 ifdef UV
 	$(UV) pip install --quiet --python $(BIN)/python --group $*
 else

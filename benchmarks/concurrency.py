@@ -21,7 +21,7 @@ from benchmarks.ways import Ours, Pooled, PooledChecked, Transfers
 
 _SIZE = 2_500_000
 _ROUNDS = {16: 7, 100: 3}
-_QUICK_ROUNDS = {16: 1, 100: 1}
+_QUICK_ROUNDS = {16: 1}
 _FEW_CONNECTIONS = 4
 
 _numbers = itertools.count()
@@ -72,7 +72,6 @@ def _row(
         ],
         rounds,
         session.server.cpu_seconds,
-        warm_up=at_once == min(_ROUNDS) or not session.quick,
     )
     shown = [
         replace(

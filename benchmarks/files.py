@@ -27,7 +27,7 @@ from mistral_offload.payload.field_blob import NO_CIPHER
 from mistral_offload.storage.lazy_cache import LazyCache
 
 _SIZES = {256: 5, 2000: 3}
-_QUICK_SIZES = {64: 3}
+_QUICK_SIZES = {64: 1}
 _MEMORY_MB = (256, 2000)
 _QUICK_MEMORY_MB = (64,)
 _PUT, _GET = 1 / 1.15, 1.0

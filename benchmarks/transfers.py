@@ -16,7 +16,7 @@ from benchmarks.values import json_of
 from benchmarks.ways import Naive, Obstore, Ours, Pooled, PooledChecked, Transfers
 
 _ROUNDS = {0.1: 100, 1: 60, 2.5: 40, 8: 20, 32: 9, 128: 4}
-_QUICK_ROUNDS = {0.1: 5, 1: 3, 2.5: 2, 8: 2}
+_QUICK_ROUNDS = {0.1: 2, 1: 2, 2.5: 2, 8: 1}
 _NAIVE_ROUNDS = 5
 _NAIVE_SIZES = (0.1, 1, 8, 32)
 _QUICK_NAIVE_SIZES = (0.1,)
@@ -36,7 +36,7 @@ def measure(session: Session) -> list[Table]:
         Obstore(bucket),
     ]
     session.tell("transfers: memory")
-    measured = others[:2] if session.quick else [*others[:3], naive]
+    measured = others[:1] if session.quick else [*others[:3], naive]
     memory = memory_of(bucket, measured, [int(size * MEGABYTE) for size in rounds])
     puts: list[Row] = []
     gets: list[Row] = []
