@@ -15,6 +15,7 @@ from typing import IO
 from starlette.types import ASGIApp
 from typing_extensions import Self
 
+from mistral_offload._native_threads import wait_for_native_threads_at_exit
 from mistral_offload.devserver.app import create_app
 from mistral_offload.devserver.errors import LocalPlatformError
 from mistral_offload.devserver.ports import bind, format_address, own_addresses, resolve_host
@@ -148,6 +149,7 @@ class LocalPlatform:
         """
         if self._servers:
             return
+        wait_for_native_threads_at_exit()
         # Without ``with``, too, no part may outlive the interpreter.
         atexit.register(self.close)
         listener = bind(self._ip, self._port)

@@ -20,11 +20,6 @@ _START_SECONDS = 15.0
 _STOP_SECONDS = 3
 _PAUSE_SECONDS = 0.01
 
-_SETTLE_SECONDS = 0.2
-"""Time between the last call to Temporal and the end of the thread. Temporal's native threads may
-call into Python shortly after a call has ended; if the interpreter ends at that moment, the process
-dies of SIGSEGV (temporalio/sdk-python#300)."""
-
 
 class ServerThread:
     """Serves an app on a bound socket, which `stop` closes.
@@ -101,4 +96,3 @@ class ServerThread:
             await self._stopping.wait()
             server.should_exit = True
         await serving
-        await asyncio.sleep(_SETTLE_SECONDS)

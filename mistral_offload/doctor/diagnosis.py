@@ -24,7 +24,6 @@ from mistral_offload.doctor.speed import SpeedChecks
 from mistral_offload.doctor.temporal import TemporalChecks
 from mistral_offload.doctor.versions import VersionChecks
 from mistral_offload.environment.settings import WorkerSettings
-from mistral_offload.environment.temporal_client import SETTLING_SECONDS
 from mistral_offload.errors import ConfigurationError, MistralOffloadError
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
@@ -81,7 +80,6 @@ async def examine(
                 yield mask.hide(finding)
     finally:
         await asyncio.gather(*map(_clean_up, probes))
-        await asyncio.sleep(SETTLING_SECONDS)
 
 
 async def examine_without_settings(

@@ -36,9 +36,6 @@ from mistral_offload.temporal.converter import data_converter
 COMMAND_WAIT_SECONDS: Final = 4.0
 """Time for which a command waits for the platform, and then for Temporal, unless told otherwise."""
 
-SETTLING_SECONDS: Final = 0.2
-"""Pause before the interpreter ends: right after a Temporal call it can crash (sdk-python #300)."""
-
 _WORKER_CONNECT_SECONDS = 30.0
 _LONGEST_PAUSE_SECONDS = 4.0
 _SHORTEST_ATTEMPT_SECONDS = 1.0
@@ -114,16 +111,13 @@ async def open_temporal_client(
         ConfigurationError: an address is invalid.
     """
     address = await locate_temporal(settings, timeout_seconds=timeout_seconds)
-    try:
-        yield await connect(
-            address,
-            encoder=PayloadEncoder(),
-            token=settings.temporal_token(tls=address.tls),
-            identity=f"{socket.gethostname()}-{os.getpid()}",
-            timeout_seconds=timeout_seconds,
-        )
-    finally:
-        await asyncio.sleep(SETTLING_SECONDS)
+    yield await connect(
+        address,
+        encoder=PayloadEncoder(),
+        token=settings.temporal_token(tls=address.tls),
+        identity=f"{socket.gethostname()}-{os.getpid()}",
+        timeout_seconds=timeout_seconds,
+    )
 
 
 async def locate_temporal(

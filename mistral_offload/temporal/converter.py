@@ -25,6 +25,7 @@ from temporalio.converter import (
     JSONProtoPayloadConverter,
 )
 
+from mistral_offload._native_threads import wait_for_native_threads_at_exit
 from mistral_offload.config import LostBlobConfig
 from mistral_offload.errors import PayloadDecodeError
 from mistral_offload.limits import SMALLEST_OFFLOADED_BYTES
@@ -196,6 +197,7 @@ def data_converter(
         namespace: the client's namespace. Without it, payloads for which Temporal names no
             execution are not offloaded, such as inputs and results of Nexus operations.
     """
+    wait_for_native_threads_at_exit()
     encoder = encoder or PayloadEncoder()
     return DataConverter(
         payload_converter_class=tracking(context_chain, encoder),

@@ -18,6 +18,7 @@ from temporalio.converter import (
 
 from mistral_offload._config_arguments import require_config
 from mistral_offload._gather import gather_or_cancel
+from mistral_offload._native_threads import wait_for_native_threads_at_exit
 from mistral_offload.config import BlobStorageConfig, LostBlobConfig
 from mistral_offload.errors import (
     BlobNotFoundError,
@@ -117,6 +118,7 @@ class BlobStorageDriver(StorageDriver):
             blobs.put(reference.key, blob, reference.digest)
             return StorageDriverClaim({_KEY: reference.key})
 
+        wait_for_native_threads_at_exit()
         blobs = self._blobs.open()
         return await gather_or_cancel([blobs.store.run_async(put, payload) for payload in payloads])
 
@@ -142,6 +144,7 @@ class BlobStorageDriver(StorageDriver):
                     warn_of_awaited(error, reference.execution_id, self._lost_blobs)
                 raise
 
+        wait_for_native_threads_at_exit()
         blobs = self._blobs.open()
         return await gather_or_cancel([blobs.store.run_async(get, claim) for claim in claims])
 

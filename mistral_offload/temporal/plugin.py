@@ -23,6 +23,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from mistral_offload._config_arguments import require_config
+from mistral_offload._native_threads import wait_for_native_threads_at_exit
 from mistral_offload.config import LostBlobConfig, PayloadOffloadingConfig
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
@@ -195,6 +196,7 @@ class OffloadPlugin(temporalio.client.Plugin, temporalio.worker.Plugin):
             yield results
 
     def _composed(self, given: DataConverter | None, namespace: str | None) -> DataConverter:
+        wait_for_native_threads_at_exit()
         given = given or DataConverter.default
         codec = given.payload_codec
         if not (isinstance(codec, OffloadingCodec) and codec.encodes_with(self._encoder)):

@@ -21,7 +21,7 @@ from mistral_offload._event_loops import require_event_loop
 from mistral_offload.environment.discovery import TemporalAddress, find_temporal
 from mistral_offload.environment.platform_api import Platform
 from mistral_offload.environment.settings import WorkerSettings
-from mistral_offload.environment.temporal_client import SETTLING_SECONDS, connect
+from mistral_offload.environment.temporal_client import connect
 from mistral_offload.environment.variable_names import describe_misspelt
 from mistral_offload.errors import ConfigurationError
 from mistral_offload.events.reporter import WorkerReporter
@@ -187,7 +187,6 @@ async def run_worker(
             if started is None:
                 return
             address, temporal = started
-            stack.push_async_callback(asyncio.sleep, SETTLING_SECONDS)
             await stack.enter_async_context(worker_lifespan(temporal))
             registration = None
             if platform is not None:

@@ -71,6 +71,20 @@ async def has_failed_once(handle: WorkflowHandle[Any, Any]) -> bool:
     return any(each.attempt > 1 for each in pending)
 
 
+async def is_idle(handle: WorkflowHandle[Any, Any], activities: int) -> bool:
+    """Return True if so many activities of an execution have completed, and nothing is in flight.
+
+    Before a worker is stopped, for another to continue its executions: temporalio drops a task that
+    the server hands to a worker at that moment, and the server retries it after its timeout.
+    """
+    described = (await handle.describe()).raw_description
+    if described.pending_activities or described.HasField("pending_workflow_task"):
+        return False
+    events = (await handle.fetch_history()).events
+    completed = [e for e in events if e.HasField("activity_task_completed_event_attributes")]
+    return len(completed) >= activities
+
+
 async def refused_tasks(handle: WorkflowHandle[Any, Any]) -> list[str]:
     """Return the failed workflow tasks, without those that timed out.
 

@@ -28,10 +28,10 @@ from mistral_offload.errors import ConfigurationError
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import BlobStorageDriver, OffloadPlugin
-from tests.bounds import within
+from tests.bounds import until, within
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, FanOut, Kinds
 from tests.temporal.own_codecs import CompressingCodec, EncryptingCodec, MergingCodec
-from tests.temporal.plain_worker import encoder_for, refused_tasks
+from tests.temporal.plain_worker import encoder_for, is_idle, refused_tasks
 from tests.temporal.test_never_stuck import LONG_ID, BucketStore
 from tests.temporal_bounds import connect, result_of, running
 
@@ -176,7 +176,7 @@ async def test_histories_of_the_codec_alone(temporal_target: str) -> None:
         ended = await start(before, queue, "activity", 1000)
         assert await result_of(ended) == 1000
         waiting = await start(before, queue, "make_and_wait", 1000)
-        await within(waiting.query(Kinds.ask, "x"))
+        await until(lambda: is_idle(waiting, 1))
     plugin = OffloadPlugin(encoder=encoder_for(MemoryStore()))
     replayer = Replayer(workflows=WORKFLOWS, data_converter=OWN, plugins=[plugin])
     for handle in (ended, waiting):

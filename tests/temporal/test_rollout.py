@@ -18,7 +18,7 @@ from mistral_offload.storage.memory import MemoryStore
 from mistral_offload.temporal import OffloadPlugin
 from tests.bounds import until, within
 from tests.temporal.heavy import ACTIVITIES, WORKFLOWS, Kinds
-from tests.temporal.plain_worker import encoder_for, refused_tasks
+from tests.temporal.plain_worker import encoder_for, is_idle, refused_tasks
 from tests.temporal.small import SMALL_ACTIVITIES, Small
 from tests.temporal_bounds import connect, result_of, running
 
@@ -67,12 +67,6 @@ async def start(client: Client, queue: str, kind: str, size: int = 1000) -> Any:
     return await client.start_workflow(
         Kinds.run, args=[kind, size, ""], id=f"rollout-{uuid4().hex[:8]}", task_queue=queue
     )
-
-
-async def made_by(handle: WorkflowHandle[Any, Any]) -> bool:
-    events = (await handle.fetch_history()).events
-    completed = [e for e in events if e.HasField("activity_task_completed_event_attributes")]
-    return bool(completed) and events[-1].HasField("workflow_task_completed_event_attributes")
 
 
 async def histories(handles: list[WorkflowHandle[Any, Any]]) -> AsyncIterator[WorkflowHistory]:
@@ -151,9 +145,10 @@ async def test_histories_of_the_other_form(temporal_target: str, before: bool) -
                 assert (b"json/wf_v1" in await encodings(handle)) == before
                 ended.append(handle)
         waiting = await start(first, queue, "make_and_wait", 3_000_000)
-        await until(lambda: made_by(waiting))
+        await until(lambda: is_idle(waiting, 1))
         small = await first.start_workflow(Small.run, id=uuid4().hex, task_queue=queue)
         await within(small.execute_update(Small.change, None))
+        await until(lambda: is_idle(small, 3))
     puts = sum(n for (name, _), n in store.requests.items() if name == "put")
     other = plugin(store, add_contexts=not before)
     replayer = Replayer(workflows=[*WORKFLOWS, Small], plugins=[other])
