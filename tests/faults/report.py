@@ -15,6 +15,7 @@ from tests.faults.proxy import FaultProxy
 
 PROPERTY = "fault"
 FIGURES = "soak"
+FILES = "files"
 GROWTH = "growth"
 
 
@@ -71,6 +72,10 @@ class Recorder:
             (FIGURES, {"": name, "soak": value}) for name, value in figures.items()
         ]
 
+    def files(self, figures: Mapping[str, str]) -> None:
+        """Add rows to the table of the soak of files."""
+        self._properties += [(FILES, {"": name, "files": value}) for name, value in figures.items()]
+
     def growth(self, row: Mapping[str, str]) -> None:
         """Add a row to the table of resources per process."""
         self._properties.append((GROWTH, dict(row)))
@@ -85,6 +90,8 @@ def tables(properties: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[st
         yield "faults and outcomes", _table(list(map(_shown, sorted(outcomes, key=_order))))
     if figures := rows.get(FIGURES):
         yield "soak", _table(figures)
+    if files := rows.get(FILES):
+        yield "soak of files", _table(files)
     if growth := rows.get(GROWTH):
         yield "soak: resources of processes, at half time and at the end", _table(growth)
 
