@@ -47,6 +47,10 @@ class ChunkedFile(Protocol):
         """Read a chunk, which is verified before it is returned."""
         ...
 
+    def is_chunk(self, index: int, data: bytes) -> bool:
+        """Return True if data is the content of a chunk; makes no request."""
+        ...
+
 
 class MemoryFile:
     """A file in memory, as one chunk."""
@@ -61,6 +65,10 @@ class MemoryFile:
     def read_chunk(self, index: int) -> bytes:
         """Return the content."""
         return self._content
+
+    def is_chunk(self, index: int, data: bytes) -> bool:
+        """Return True if data is the content."""
+        return data == self._content
 
 
 class StoredFile:
@@ -138,6 +146,25 @@ class StoredFile:
                 key=key,
             )
         return chunk
+
+    def is_chunk(self, index: int, data: bytes) -> bool:
+        """Return True if data is the content of a chunk; makes no request.
+
+        Data is encrypted for that if the file is. If this process encrypts with another key than
+        that of the file, no data is known to be a chunk.
+        """
+        if len(data) != self._manifest.chunk_size(index):
+            return False
+        if self.is_encrypted:
+            last = index == self.chunks - 1
+            data = self._cipher.seal_chunk(
+                data,
+                scope=self._reference.root,
+                chunk_bytes=self.chunk_bytes,
+                index=index,
+                last=last,
+            )
+        return sha256_hex(data) == self._manifest.digest(index)
 
     def _place(self, index: int) -> str:
         start = index * self.chunk_bytes
