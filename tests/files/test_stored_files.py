@@ -10,7 +10,9 @@ import itertools
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -485,6 +487,34 @@ def test_downloads_are_complete_or_not_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["talk.wav"]
     with pytest.raises(LocalFileError, match="No such file"):
         files.download(reference, tmp_path / "missing" / "x")
+
+
+def test_known_chunks_stay_young() -> None:
+    store, data = MemoryStore(), content_of(3 * SMALL_CHUNK + 17)
+    start = datetime.now(timezone.utc)
+
+    def upload_after(days: float) -> Counter[str]:
+        """Upload the file later; return the number of requests for chunks."""
+        store.clock = lambda: start + timedelta(days=days)
+        store.requests.clear()
+        assert read(store, store_in_small_chunks(store, data)) == data
+        counts: Counter[str] = Counter()
+        for (operation, key), count in store.requests.items():
+            counts[operation] += count if "/chunk-" in key else 0
+        return counts
+
+    assert upload_after(0)["put"] == 4
+    assert upload_after(0.9).keys() >= {"stat"}
+    assert upload_after(0.9)["put"] == upload_after(0.9)["renew"] == 0
+    old = upload_after(2)
+    assert (old["put"], old["renew"]) == (0, 4), "they are renewed in place, and not sent"
+    assert {stat.modified for stat in store.list()} == {store.now()}, "the manifest, too"
+    store.fail("renew", StorageAccessDeniedError)
+    assert upload_after(4)["renew"] <= 4, "as with other blobs, that is a warning"
+    store.heal()
+    for stat in list(store.list()):
+        store.delete(stat.key)
+    assert upload_after(6)["put"] == 4
 
 
 @pytest.mark.parametrize("cipher", [NO_CIPHER, encrypting()], ids=["clear", "encrypted"])
