@@ -21,10 +21,12 @@ from mistral_offload.cli.settings import (
 from mistral_offload.errors import BlobNotFoundError, ConfigurationError, MistralOffloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mistral_offload.environment.settings import WorkerSettings
     from mistral_offload.inspection.findings import BlobStatus
+    from mistral_offload.inspection.inspector import Inspector
+    from mistral_offload.inspection.keys import BlobKey
     from mistral_offload.inspection.standing_inputs import References
 
 _SHOWN = 10
@@ -84,8 +86,9 @@ def renew(
 ) -> None:
     """Reset the age of blobs that Temporal still refers to, so that no expiry rule removes them.
 
-    Reads references from schedules and histories, and no blob. Blobs in stores of read_also are
-    left alone. Exit code 1: a blob is missing or could not be renewed.
+    Reads references from schedules and histories, and of the blobs only the manifests of files, to
+    renew the chunks as well. Blobs in stores of read_also are left alone. Exit code 1: a blob is
+    missing or could not be renewed.
     """
     if not (schedules or open_executions):
         raise ConfigurationError("nothing to renew: pass --schedules, --open-executions or both")
@@ -136,15 +139,39 @@ async def _renew(
     report.failures.update(found.errors)
     before = datetime.now(timezone.utc) - min_age
     statuses = await inspector.check_blobs(found.keys, advance=advance)
-    old = [status for status in statuses.values() if _is_old(status, before, settings, report)]
+    chunks = await _find_chunks(inspector, statuses.values(), report)
+    statuses |= await inspector.check_blobs(chunks, advance=advance)
+    old = [status for status in statuses.values() if _is_old(status, before, inspector, report)]
     if renew:
         await gather_or_cancel([_renew_blob(status, before, report) for status in old])
     return report
 
 
-def _is_old(
-    status: BlobStatus, before: datetime, settings: WorkerSettings, report: _Report
-) -> bool:
+async def _find_chunks(
+    inspector: Inspector, statuses: Iterable[BlobStatus], report: _Report
+) -> list[BlobKey]:
+    """Return the keys of the chunks of files, and note who refers to them."""
+    from mistral_offload._gather import gather_or_cancel
+
+    async def find(status: BlobStatus) -> list[BlobKey]:
+        try:
+            return await inspector.find_chunks(status)
+        except MistralOffloadError as error:
+            report.failures[status.key.text] = error
+            return []
+
+    files = [status for status in statuses if status.found and status.key.manifest_of]
+    keys, found = report.references.keys, list["BlobKey"]()
+    for status, chunks in zip(
+        files, await gather_or_cancel([find(status) for status in files]), strict=True
+    ):
+        for chunk in chunks:
+            keys.setdefault(chunk, keys[status.key])
+        found += chunks
+    return found
+
+
+def _is_old(status: BlobStatus, before: datetime, inspector: Inspector, report: _Report) -> bool:
     """Return True if a blob is to be renewed; count it."""
     if status.found is None:
         if isinstance(status.error, BlobNotFoundError):
@@ -152,9 +179,7 @@ def _is_old(
         elif status.error is not None:
             report.failures[status.key.text] = status.error
         return False
-    offloading = settings.field_offloading if status.key.is_field else settings.payload_offloading
-    own = None if offloading is None else offloading.storage_config
-    if status.found.location.config != own:
+    if status.found.location.config not in inspector.locator.own_stores(status.key):
         report.read_also.add(status.found.size)
         return False
     is_old = status.found.modified < before

@@ -48,6 +48,8 @@ def get(
 ) -> None:
     """Download a file; each chunk is verified, and the local file appears when it is complete.
 
+    A download to the same path that was interrupted is continued.
+
     Exit code 1: it cannot be read, or not be written here.
     """
     from mistral_offload.files.reference import FileReference

@@ -66,12 +66,16 @@ class FileHeartbeats:
         """Note that bytes were transferred."""
         with self._lock:
             self._done += size
-            self._has_moved = True
+        self._note_movement()
 
     def begin_request(self) -> None:
         """Note that a blob begins to be transferred."""
         with self._lock:
             self._requests += 1
+        self._note_movement()
+
+    def _note_movement(self) -> None:
+        with self._lock:
             self._has_moved = True
             if self._seconds is None or self._is_ticking:
                 return

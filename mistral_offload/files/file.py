@@ -250,7 +250,8 @@ class OffloadableFile:
     ) -> Path:
         """Write the file to a path, or under its own name into a directory; blocking.
 
-        The local file appears when it is complete, and replaces one that was there.
+        The local file appears when it is complete, and replaces one that was there. A download to
+        this path that was interrupted is continued.
 
         Returns:
             The path of the local file.

@@ -47,6 +47,10 @@ class ChunkedFile(Protocol):
         """Read a chunk, which is verified before it is returned."""
         ...
 
+    def is_chunk(self, index: int, data: bytes) -> bool:
+        """Return True if data is the content of a chunk; makes no request."""
+        ...
+
 
 class MemoryFile:
     """A file in memory, as one chunk."""
@@ -61,6 +65,10 @@ class MemoryFile:
     def read_chunk(self, index: int) -> bytes:
         """Return the content."""
         return self._content
+
+    def is_chunk(self, index: int, data: bytes) -> bool:
+        """Return True if data is the content."""
+        return data == self._content
 
 
 class StoredFile:
@@ -115,10 +123,7 @@ class StoredFile:
         if self._content is not None:
             return self._content
         size, digest = self._manifest.chunk_size(index), self._manifest.digest(index)
-        stored = size + OVERHEAD_BYTES if self.is_encrypted else size
-        key = chunk_key(self._reference.root, digest, stored)
-        if self._reference.form is FileForm.CONTENT:
-            key = self._reference.key
+        key = _chunk_key(self._reference, self._manifest, index)
         try:
             with observed_request():
                 chunk = self._blobs.get(key, digest)
@@ -138,6 +143,25 @@ class StoredFile:
                 key=key,
             )
         return chunk
+
+    def is_chunk(self, index: int, data: bytes) -> bool:
+        """Return True if data is the content of a chunk; makes no request.
+
+        Data is encrypted for that if the file is. If this process encrypts with another key than
+        that of the file, no data is known to be a chunk.
+        """
+        if len(data) != self._manifest.chunk_size(index):
+            return False
+        if self.is_encrypted:
+            last = index == self.chunks - 1
+            data = self._cipher.seal_chunk(
+                data,
+                scope=self._reference.root,
+                chunk_bytes=self.chunk_bytes,
+                index=index,
+                last=last,
+            )
+        return sha256_hex(data) == self._manifest.digest(index)
 
     def _place(self, index: int) -> str:
         start = index * self.chunk_bytes
@@ -170,7 +194,20 @@ def open_stored_file(blobs: BlobCache, cipher: FieldCipher, reference: FileRefer
         blob = blobs.get(reference.key, reference.digest)
     if reference.form is FileForm.SEALED:
         blob = cipher.open(blob)
-    manifest = Manifest.from_json(blob)
+    return StoredFile(blobs, cipher, reference, read_manifest(reference, blob))
+
+
+def read_manifest(reference: FileReference, content: bytes) -> Manifest:
+    """Parse the manifest that a reference names.
+
+    Args:
+        reference: the reference.
+        content: the content of the manifest, decrypted.
+
+    Raises:
+        PayloadDecodeError: the manifest cannot be read, or does not fit the reference.
+    """
+    manifest = Manifest.from_json(content)
     file = manifest.file
     named = (reference.name, reference.sha256, reference.content_type)
     found = (file.name, file.sha256, file.content_type)
@@ -178,7 +215,21 @@ def open_stored_file(blobs: BlobCache, cipher: FieldCipher, reference: FileRefer
         raise PayloadDecodeError(
             f"the manifest under key {reference.key!r} describes another file than its key"
         )
-    return StoredFile(blobs, cipher, reference, manifest)
+    return manifest
+
+
+def chunk_keys(reference: FileReference, content: bytes) -> list[str]:
+    """Return the distinct keys of a file's chunks; arguments and errors as in `read_manifest`."""
+    manifest = read_manifest(reference, content)
+    keys = (_chunk_key(reference, manifest, index) for index in range(manifest.chunks))
+    return list(dict.fromkeys(keys))
+
+
+def _chunk_key(reference: FileReference, manifest: Manifest, index: int) -> str:
+    if reference.form is FileForm.CONTENT:
+        return reference.key
+    overhead = OVERHEAD_BYTES if reference.form is FileForm.SEALED else 0
+    return chunk_key(reference.root, manifest.digest(index), manifest.chunk_size(index) + overhead)
 
 
 def _open_field(blobs: BlobCache, cipher: FieldCipher, reference: FileReference) -> StoredFile:

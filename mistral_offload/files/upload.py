@@ -11,7 +11,6 @@ import contextvars
 import hashlib
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime, timedelta, timezone
 from functools import partial
 
 from mistral_offload._digests import sha256_hex, update_sha256
@@ -29,9 +28,6 @@ from mistral_offload.files.reference import FileDescription, FileReference, chun
 from mistral_offload.payload.field_blob import FieldCipher
 from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.protection import ALWAYS, protection
-
-_YOUNG = timedelta(hours=12)
-"""Age below which a chunk that is found is not renewed."""
 
 
 class FileUpload:
@@ -231,14 +227,15 @@ class FileUpload:
     def _is_stored(self, key: str, size: int) -> bool:
         """Return True if a chunk is there already, as after an upload that was interrupted.
 
+        An old one is renewed, as other blobs are, or it could expire long before its manifest.
         The search ends after as many misses in a row as chunks are sent at a time: an upload that
         was interrupted, even if one of them was stuck for long, leaves no larger gap.
         """
-        if self._missed >= self._concurrent or self._blobs.is_damaged(key):
+        if self._missed >= self._concurrent:
             return False
         try:
             with observed_request():
-                found = self._blobs.store.stat(key)
+                is_stored = self._blobs.keep(key, size)
         except BlobNotFoundError:
             self._missed += 1
             return False
@@ -246,7 +243,7 @@ class FileUpload:
             self._missed = self._concurrent
             return False
         self._missed = 0
-        return found.size == size and datetime.now(timezone.utc) - found.modified < _YOUNG
+        return is_stored
 
     def _store_whole(self, content: bytes) -> FileReference:
         reference = FileReference.of_content(self.file, self._root)

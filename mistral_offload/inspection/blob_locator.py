@@ -71,8 +71,8 @@ class BlobLocator:
         Raises:
             ConfigurationError: no store is configured for this kind of blob.
         """
-        config = self._fields if key.is_field else self._payloads
-        if config is None:
+        configs = self.own_stores(key)
+        if not configs:
             group, kind = (
                 ("ACTIVITY_ATTRIBUTES_OFFLOADING", "activity fields")
                 if key.is_field
@@ -85,9 +85,17 @@ class BlobLocator:
             )
         return [
             candidate
+            for config in configs
             for each in (config, *config.read_also)
             for candidate in self._candidates_in(each, key)
         ]
+
+    def own_stores(self, key: BlobKey) -> list[BlobStorageConfig]:
+        """Return the stores that blobs of this kind are written to: two for files of clients."""
+        stores = [self._fields if key.is_field else self._payloads]
+        if key.is_file:
+            stores.append(self._payloads)
+        return list(dict.fromkeys(each for each in stores if each is not None))
 
     def require_prefix(self, prefix: str, key: BlobKey) -> None:
         """Check that the prefix given with a key is one of those searched.

@@ -16,6 +16,7 @@ from mistral_offload.errors import (
     PayloadTooLargeError,
     ReferenceRefusedError,
 )
+from mistral_offload.files.stored_file import chunk_keys
 from mistral_offload.inspection.blob_locator import BlobLocator, CandidateLocation
 from mistral_offload.inspection.expiry import ExpiryReader
 from mistral_offload.inspection.findings import BlobStatus, Finding, Unwrapped
@@ -132,6 +133,25 @@ class Inspector:
         return dict(
             zip(distinct, await gather_or_cancel([check(key) for key in distinct]), strict=True)
         )
+
+    async def find_chunks(self, status: BlobStatus) -> list[BlobKey]:
+        """Return the keys of a file's chunks, read from its manifest; empty for other blobs.
+
+        Raises:
+            EncryptionNotConfiguredError: the manifest is encrypted, and no keys are configured.
+            PayloadError: it cannot be decrypted, or is no manifest.
+            StorageError: it is missing, damaged or could not be read.
+        """
+        reference = status.key.manifest_of
+        if reference is None or status.found is None:
+            return []
+        async with self._lookups:
+            stored = await self._fetch(status.key, status.found.location)
+        decoded = await asyncio.to_thread(self._decoder.decode_field, stored)
+        if decoded.error is not None:
+            raise decoded.error
+        keys = await asyncio.to_thread(chunk_keys, reference, decoded.data)
+        return [BlobKey.of(key) for key in keys]
 
     async def _inspect_blob(
         self, key: BlobKey, options: Sequence[EncodingOption] | None

@@ -72,6 +72,19 @@ class BlobKey:
         )
 
     @property
+    def is_file(self) -> bool:
+        """True for the key of a file or of a chunk."""
+        return is_file_key(self.text)
+
+    @property
+    def manifest_of(self) -> FileReference | None:
+        """The reference to a file whose manifest this key names; None for other keys."""
+        if not self.is_file or is_chunk_key(self.text):
+            return None
+        reference = FileReference.from_key(self.text)
+        return None if reference.form is FileForm.CONTENT else reference
+
+    @property
     def is_field(self) -> bool:
         """True for the key of an activity field or file."""
         return self.text.startswith(f"{FIELD_ROOT}/")

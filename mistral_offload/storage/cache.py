@@ -114,10 +114,27 @@ class BlobCache:
         shared._renewal, shared._evidence = self._renewal, self._evidence
         return shared
 
-    def is_damaged(self, key: str) -> bool:
-        """Return True if a read found damage, and no put has replaced the blob since."""
+    def keep(self, key: str, size: int) -> bool:
+        """Return True if a put can be left out, since the blob is there; renew an old one.
+
+        One request, and two more for a blob that is old.
+
+        Args:
+            key: key of the blob.
+            size: its size in bytes.
+
+        Returns:
+            False if it has another size, or a read found damage that no put has replaced.
+
+        Raises:
+            BlobNotFoundError: nothing is stored under the key.
+            StorageError: it could not be looked up.
+        """
         with self._lock:
-            return key in self._damaged
+            if key in self._damaged:
+                return False
+        found = self.store.stat(key)
+        return found.size == size and self._renewal.keep_found(key, found.modified)
 
     def digest_of(self, data: bytes) -> str:
         """Return the SHA-256 of data in hex.

@@ -123,6 +123,25 @@ class Renewal:
         self._note_renewed(key)
         return True
 
+    def keep_found(self, key: str, modified: datetime) -> bool:
+        """Renew a blob that was looked up, if it is old; in place, without its content.
+
+        Args:
+            key: key of the blob.
+            modified: time of its last write.
+
+        Returns:
+            False if it is gone since it was looked up.
+        """
+        with self._lock:
+            age = self._ages.get(key)
+            tried = age.tried if age is not None else None
+        self._note(key, _Age(self._store.now(), modified, tried))
+        if self._begin(key):
+            self._renew(key)
+        with self._lock:
+            return not self._ages[key].is_gone
+
     def note_read(self, key: str, modified: datetime | None) -> None:
         """Note the age of a blob that was read; if it is old, renew it in the background."""
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import subprocess
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -24,10 +25,16 @@ from temporalio.client import (
 )
 from temporalio.common import RawValue
 
-from mistral_offload.config import PayloadOffloadingConfig
+from mistral_offload.config import PayloadEncryptionConfig, PayloadOffloadingConfig
 from mistral_offload.devserver import LocalPlatform
 from mistral_offload.doctor import Finding, Outcome
+from mistral_offload.files.progress import ProgressMeter
+from mistral_offload.files.reference import root_of_execution
+from mistral_offload.files.upload import FileUpload
+from mistral_offload.payload.encryption import Cipher
+from mistral_offload.payload.field_blob import NO_CIPHER, FieldCipher
 from mistral_offload.storage import BlobStore, open_store
+from mistral_offload.storage.cache import BlobCache
 from mistral_offload.temporal import OffloadPlugin
 from tests.bounds import until
 from tests.cleanup.worlds import World, make_world
@@ -203,9 +210,16 @@ async def test_renew(place: Place) -> None:
     assert "would be renewed" in told.stdout
 
 
-async def test_renew_the_memo_of_a_schedule(place: Place) -> None:
-    """It belongs to no execution."""
-    action = ScheduleActionStartWorkflow("run", "x", id="remembered-run", task_queue=QUEUE)
+async def test_renew_the_memo_and_the_files_of_a_schedule(place: Place) -> None:
+    """The memo belongs to no execution; the files have chunks that only their manifests name."""
+    encryption = {"mode": "full", "main_key": "6b" * 32, "encrypt_fields": "true"}
+    with place.variables.open("a") as variables:
+        for name, text in encryption.items():
+            variables.write(f"\nTEMPORAL_PAYLOAD_ENCRYPTION__{name.upper()}={text}")
+    cipher = FieldCipher(Cipher(PayloadEncryptionConfig.model_validate(encryption)), encrypts=True)
+    files = [store_file(place.store, each) for each in (NO_CIPHER, cipher)]
+    references = [{"value": None, "blob_ref": key} for key in files]
+    action = ScheduleActionStartWorkflow("run", references, id="remembered-run", task_queue=QUEUE)
     await place.client.create_schedule(
         "remembered", Schedule(action=action, spec=ScheduleSpec()), memo={"m": LONG}
     )
@@ -215,9 +229,36 @@ async def test_renew_the_memo_of_a_schedule(place: Place) -> None:
 
     await until(listed)
     before = place.modified("@unowned")
+    files_before = {each.key: each.modified for each in place.store.list(FILES)}
     await asyncio.sleep(1.1)  # S3's times have seconds
     await place.document("blobs", "renew", "--min-age-days", "0", "--renew")
     assert place.modified("@unowned") > before
+    files_after = {each.key: each.modified for each in place.store.list(FILES)}
+    assert len(files_after) == 2 * (1 + 3)  # a manifest and three chunks of each
+    assert all(files_after[key] > files_before[key] for key in files_before)
+    lost = next(key for key in files_after if "/chunk-" in key)
+    place.store.delete(lost)
+    told = await place.run("blobs", "renew", "--min-age-days", "0")
+    assert told.returncode == 1
+    assert f"missing: {lost}: referred to by schedule 'remembered'" in told.stdout.replace("\n", "")
+
+
+FILES = root_of_execution("acme", "sent-1")
+
+
+def store_file(store: BlobStore, cipher: FieldCipher) -> str:
+    """Store a file of a client, in small chunks; return its key."""
+    upload = FileUpload(
+        BlobCache(store).without_content(),
+        cipher,
+        FILES,
+        name="talk.wav",
+        content_type=None,
+        chunk_bytes=1000,
+        meter=ProgressMeter(None, None),
+    )
+    upload.write(random.Random(1).randbytes(2500))
+    return upload.finish().key
 
 
 async def test_another_namespace(place: Place) -> None:

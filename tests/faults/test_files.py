@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -24,15 +25,17 @@ from mistral_offload.payload.field_blob import NO_CIPHER
 from mistral_offload.storage import open_store
 from mistral_offload.storage.lazy_cache import LazyCache
 from tests.bounds import PATIENCE_SECONDS, child, kill, output_of, wait_until
+from tests.cli.command import call_command, command_line
 from tests.faults.proxy import FaultProxy, Kind
 from tests.faults.routes import Route
 from tests.faults.stack import s3_storage
-from tests.servers.proxy import Passed
+from tests.servers.proxy import CountingProxy, Passed
 from tests.servers.seaweed import Seaweed
 from tests.workers.file_sender import ROOT
 
 pytestmark = pytest.mark.server
 
+GROUP = "ACTIVITY_ATTRIBUTES_OFFLOADING__STORAGE_CONFIG__"
 CHUNKS = 10
 CONTENT = random.Random(1).randbytes(CHUNK_BYTES)
 
@@ -55,6 +58,42 @@ def test_broken_transfers_end_with_the_same_bytes(route: Route, tmp_path: Path) 
         assert files.download(reference, tmp_path / "talk.wav").read_bytes() == data
     stored = files.open(reference)
     assert stored.read_chunk(1) == CONTENT[::-1]
+
+
+def test_a_killed_download_continues(
+    seaweed: Seaweed,
+    seaweed_faults: FaultProxy,
+    seaweed_proxy: CountingProxy,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    storage = storage_behind(seaweed_faults, seaweed)
+    config = FieldOffloadingConfig(storage_config=BlobStorageConfig.model_validate(storage))
+    files = configured_files(config, None, NO_CIPHER)
+    assert files is not None
+    chunks = [bytes([number]) + CONTENT[1:] for number in range(6)]
+    half = len(chunks) // 2
+    source = source_of_bytes(b"".join(chunks), "talk.wav", None)
+    key = files.upload(source, ROOT).reference.key
+    target = tmp_path / "talk.wav"
+    for name, text in {"storage_provider": "s3", **storage}.items():
+        monkeypatch.setenv(f"{GROUP}{name.upper()}", text)
+    seaweed_faults.order(Kind.STALL, "GET", path=hashlib.sha256(chunks[half]).hexdigest())
+
+    def part_bytes() -> int:
+        return sum(part.stat().st_size for part in tmp_path.glob(".*.part"))
+
+    with child(command_line("files", "get", key, str(target))) as first:
+        wait_until(lambda: part_bytes() >= half * CHUNK_BYTES)
+        kill(first)
+    assert not target.exists()
+    # Over another proxy, which counts none of the requests of the first process.
+    monkeypatch.setenv(f"{GROUP}ENDPOINT_URL", seaweed_proxy.url)
+    assert call_command("files", "get", key, str(target)).returncode == 0
+    fetched = sum("/chunk-" in each.path for each in seaweed_proxy.requests)
+    assert fetched == len(chunks) - half, "those that were written are not fetched again"
+    assert target.read_bytes() == b"".join(chunks)
+    assert os.listdir(tmp_path) == ["talk.wav"]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
+import itertools
 import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -35,10 +39,11 @@ from mistral_offload.files.chunks import (
     choose_chunk_bytes,
     concurrent_chunks,
 )
-from mistral_offload.files.download import require_plain_name
+from mistral_offload.files.download import download, require_plain_name
 from mistral_offload.files.file_store import FileStore
 from mistral_offload.files.manifest import Manifest
-from mistral_offload.files.progress import TransferProgress
+from mistral_offload.files.part_file import open_part_file
+from mistral_offload.files.progress import ProgressMeter, TransferProgress
 from mistral_offload.files.reader import FileReader
 from mistral_offload.files.reference import (
     FileDescription,
@@ -49,14 +54,17 @@ from mistral_offload.files.reference import (
 )
 from mistral_offload.files.source import source_of_bytes, source_of_file, source_of_path
 from mistral_offload.files.transfers import store_files
+from mistral_offload.files.upload import FileUpload
 from mistral_offload.payload.encryption import Cipher
 from mistral_offload.payload.field_blob import NO_CIPHER, FieldCipher
 from mistral_offload.storage import MemoryStore
+from mistral_offload.storage.cache import BlobCache
 from mistral_offload.storage.lazy_cache import LazyCache
-from tests.bounds import until, wait_until, within
+from tests.bounds import executor, until, wait_until, within
 
 ROOT = root_of_run("acme", "0195c0de-0000")
 KEY = "6b" * 32
+SMALL_CHUNK = 1000
 SIZES = [0, 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES + 17]
 
 
@@ -76,6 +84,22 @@ def files_of(store: MemoryStore, cipher: FieldCipher = NO_CIPHER) -> FileStore:
 def store_bytes(store: MemoryStore, data: bytes, cipher: FieldCipher = NO_CIPHER) -> FileReference:
     source = source_of_bytes(data, "talk.wav", "audio/wav")
     return files_of(store, cipher).upload(source, ROOT).reference
+
+
+def store_in_small_chunks(
+    store: MemoryStore, data: bytes, cipher: FieldCipher = NO_CIPHER
+) -> FileReference:
+    upload = FileUpload(
+        BlobCache(store).without_content(),
+        cipher,
+        ROOT,
+        name="talk.wav",
+        content_type=None,
+        chunk_bytes=SMALL_CHUNK,
+        meter=ProgressMeter(None, None),
+    )
+    upload.write(data)
+    return upload.finish()
 
 
 def read(store: MemoryStore, reference: FileReference, cipher: FieldCipher = NO_CIPHER) -> bytes:
@@ -463,6 +487,121 @@ def test_downloads_are_complete_or_not_there(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["talk.wav"]
     with pytest.raises(LocalFileError, match="No such file"):
         files.download(reference, tmp_path / "missing" / "x")
+
+
+def test_known_chunks_stay_young() -> None:
+    store, data = MemoryStore(), content_of(3 * SMALL_CHUNK + 17)
+    start = datetime.now(timezone.utc)
+
+    def upload_after(days: float) -> Counter[str]:
+        """Upload the file later; return the number of requests for chunks."""
+        store.clock = lambda: start + timedelta(days=days)
+        store.requests.clear()
+        assert read(store, store_in_small_chunks(store, data)) == data
+        counts: Counter[str] = Counter()
+        for (operation, key), count in store.requests.items():
+            counts[operation] += count if "/chunk-" in key else 0
+        return counts
+
+    assert upload_after(0)["put"] == 4
+    assert upload_after(0.9).keys() >= {"stat"}
+    assert upload_after(0.9)["put"] == upload_after(0.9)["renew"] == 0
+    old = upload_after(2)
+    assert (old["put"], old["renew"]) == (0, 4), "they are renewed in place, and not sent"
+    assert {stat.modified for stat in store.list()} == {store.now()}, "the manifest, too"
+    store.fail("renew", StorageAccessDeniedError)
+    assert upload_after(4)["renew"] <= 4, "as with other blobs, that is a warning"
+    store.heal()
+    for stat in list(store.list()):
+        store.delete(stat.key)
+    assert upload_after(6)["put"] == 4
+
+
+@pytest.mark.parametrize("cipher", [NO_CIPHER, encrypting()], ids=["clear", "encrypted"])
+def test_an_interrupted_download_continues(cipher: FieldCipher, tmp_path: Path) -> None:
+    store, data = MemoryStore(), content_of(3 * SMALL_CHUNK + 17)
+    reference = store_in_small_chunks(store, data, cipher)
+    target = tmp_path / "talk.wav"
+
+    def chunks_fetched(change: Callable[[Path], object] = lambda _: None) -> int:
+        """Interrupt a download after two chunks; return how many the next one fetches."""
+        stored, calls = files_of(store, cipher).open(reference), itertools.count()
+        target.unlink(missing_ok=True)
+        with pytest.raises(FileError, match="cancelled"):
+            # Called once before the part is searched, and then before each chunk.
+            download(stored, target, ProgressMeter(None, 0), is_cancelled=lambda: next(calls) == 3)
+        (part,) = tmp_path.glob(".talk.wav.*.part")
+        assert part.stat().st_size == 2 * SMALL_CHUNK
+        change(part)
+        store.requests.clear()
+        reports: list[TransferProgress] = []
+        files = files_of(store, cipher)
+        files.download(reference, target, on_progress=reports.append)
+        assert target.read_bytes() == data
+        assert reports[-1].done == len(data)
+        return sum(
+            count
+            for (operation, key), count in store.requests.items()
+            if operation == "get" and "/chunk-" in key
+        )
+
+    def damage(part: Path) -> None:
+        with part.open("r+b") as opened:
+            opened.seek(SMALL_CHUNK + 5)
+            opened.write(b"?")
+
+    def lengthen(part: Path) -> None:
+        with part.open("ab") as opened:
+            opened.write(bytes(3 * SMALL_CHUNK))
+
+    assert chunks_fetched() == 2
+    assert chunks_fetched(damage) == 3
+    assert chunks_fetched(lengthen) == 2
+    assert chunks_fetched(lambda part: os.truncate(part, SMALL_CHUNK + 1)) == 3
+    assert os.listdir(tmp_path) == ["talk.wav"]
+    with contextlib.ExitStack() as holding:
+
+        def hold(part: Path) -> None:  # as another download does
+            holding.enter_context(contextlib.closing(open_part_file(target, identity(part)).file))
+
+        assert chunks_fetched(hold) == 4
+        (part,) = tmp_path.glob(".talk.wav.*.part")
+        assert part.stat().st_size == 2 * SMALL_CHUNK, "it is the other one's"
+        part.unlink()
+
+    elsewhere = tmp_path / "elsewhere"
+
+    def link(part: Path) -> None:  # as an attacker does in a directory for all
+        part.rename(elsewhere)
+        part.symlink_to(elsewhere)
+
+    assert chunks_fetched(link) == 4
+    assert elsewhere.stat().st_size == 2 * SMALL_CHUNK
+    for part in tmp_path.glob(".talk.wav.*.part"):
+        part.unlink()
+    if cipher.encrypts:  # what was encrypted with another key is not recognised
+        config = PayloadEncryptionConfig.model_validate(
+            {"mode": "full", "main_key": "6c" * 32, "secondary_key": KEY}
+        )
+        cipher = FieldCipher(Cipher(config), encrypts=True)
+        assert chunks_fetched() == 4
+
+
+def identity(part: Path) -> str:
+    return part.name.split(".")[-2]
+
+
+def test_two_downloads_to_one_path_do_not_mix(tmp_path: Path) -> None:
+    store = MemoryStore()
+    files, target = files_of(store), tmp_path / "talk.wav"
+    contents = [content_of(20 * SMALL_CHUNK), content_of(20 * SMALL_CHUNK + 1)]
+    references = [store_in_small_chunks(store, content) for content in contents] * 2
+    store.delay("get", 0.003)
+    with executor(len(references)) as threads:
+        for future in [threads.submit(files.download, each, target) for each in references]:
+            assert future.result(30) == target
+    assert target.read_bytes() in contents
+    assert os.listdir(tmp_path) == ["talk.wav"]
 
 
 def test_a_full_disk_is_said_before_the_transfer(
