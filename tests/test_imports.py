@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 
+import pydantic
 import pytest
 
 import mistral_offload
@@ -88,15 +89,16 @@ def test_missing_extra_is_named(program: str, extra: str) -> None:
 
 
 def test_importing_loads_no_optional_package() -> None:
-    finished = python(
-        "import sys, mistral_offload, mistral_offload.storage\n"
-        f"print(sorted(set({OPTIONAL!r}) & set(sys.modules) - {IMPORTED_BY_HTTPX!r}))"
-    )
-    assert (finished.stdout, finished.stderr) == ("[]\n", "")
+    modules = modules_after("import mistral_offload, mistral_offload.storage")
+    assert not modules & (set(OPTIONAL) - set(IMPORTED_BY_HTTPX))
 
 
 def modules_after(program: str) -> set[str]:
-    """Modules that a process has imported at the end of a program, its output aside."""
+    """Modules that a program has imported at its end, its output aside.
+
+    Those of the start are no program's: old packages of Google import their namespace in a file
+    that the interpreter reads.
+    """
     finished = python(
         "import atexit, sys\n"
         "before = set(sys.modules)\n"
@@ -163,6 +165,9 @@ def test_first_use_of_the_api_loads_no_optional_package() -> None:
     assert packages(modules) <= {"httpx", "pydantic", *IMPORTED_BY_HTTPX}
 
 
+@pytest.mark.skipif(
+    pydantic.VERSION.startswith("2.9."), reason="a model that is not built yet says it is complete"
+)
 def test_models_are_built_when_they_are_first_used() -> None:
     finished = python(
         f"{CREATE}\n"
