@@ -19,7 +19,12 @@ from rich.console import Console
 from mistral_offload._credentials import read_credential, strip_credential
 from mistral_offload.cli.interrupts import end_by_itself
 from mistral_offload.cli.output import JsonOption, Output
-from mistral_offload.cli.settings import ConfigOption, load_settings, parse_megabytes_option
+from mistral_offload.cli.settings import (
+    ConfigOption,
+    load_settings,
+    parse_megabytes_option,
+    parse_size_or_zero_option,
+)
 from mistral_offload.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -61,7 +66,12 @@ def codec_server(
         typer.Option(help="Serve only this namespace. May be repeated; by default, all."),
     ] = None,
     preview_bytes: Annotated[
-        int, typer.Option(min=0, help="Show longer values as a preview with a link.")
+        int,
+        typer.Option(
+            parser=parse_size_or_zero_option,
+            metavar="SIZE",
+            help="Show longer values as a preview with a link; bytes, or with a unit as in 64KiB.",
+        ),
     ] = 32 * 1024,
     link_seconds: Annotated[int, typer.Option(min=1, help="Lifetime of such a link.")] = 900,
     largest_bytes: Annotated[

@@ -51,12 +51,24 @@ def parse_size_option(text: str | int) -> int:
     Raises:
         typer.BadParameter: the text is no size, or 0.
     """
+    size = parse_size_or_zero_option(text)
+    if size < 1:
+        raise typer.BadParameter("the size must be at least 1 byte")
+    return size
+
+
+def parse_size_or_zero_option(text: str | int) -> int:
+    """Return the bytes of an option, given as a number or with a unit; 0 is a size as well.
+
+    Raises:
+        typer.BadParameter: the text is no size.
+    """
     try:
         size = require_size(str(text), "the value")
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    if size < 1:
-        raise typer.BadParameter("the size must be at least 1 byte")
+    if size < 0:
+        raise typer.BadParameter("the size must not be negative")
     return size
 
 

@@ -177,7 +177,7 @@ def _require_space(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < size:
         raise LocalFileError(
-            f"the file has {size:,} bytes, and the disk of {str(path.parent)!r} has {free:,} bytes "
-            "left",
+            f"the file needs {size:,} bytes, and the disk of {str(path.parent)!r} has {free:,} "
+            "bytes left",
             path=str(path),
         )

@@ -100,6 +100,7 @@ class ProgressMeter:
         self._done = 0
         self._began = time.monotonic()
         self._reported = float("-inf")
+        self._end_is_reported = False
         self._lock = threading.Lock()
         self._observer = _observer.get()
         if self._observer is not None:
@@ -121,13 +122,15 @@ class ProgressMeter:
                 self._report_now()
 
     def finish(self) -> None:
-        """Report the end: all bytes are transferred."""
+        """Report the end, unless it is reported: all bytes are transferred."""
         with self._lock:
             self._total = self._done
-            self._report_now()
+            if not self._end_is_reported:
+                self._report_now()
 
     def _report_now(self) -> None:
         now = time.monotonic()
         self._reported = now
+        self._end_is_reported = self._done == self._total
         if self._report is not None:
             self._report(TransferProgress(self._done, self._total, now - self._began))

@@ -12,7 +12,11 @@ import typer
 
 from mistral_offload.cli import main
 from mistral_offload.cli.app import app
-from mistral_offload.cli.settings import parse_megabytes_option, parse_size_option
+from mistral_offload.cli.settings import (
+    parse_megabytes_option,
+    parse_size_option,
+    parse_size_or_zero_option,
+)
 
 from .command import call_command, run_command, split_steps
 
@@ -77,6 +81,13 @@ def test_without_the_script_on_the_path() -> None:
 def test_an_option_that_is_no_size(size: str) -> None:
     with pytest.raises(typer.BadParameter, match="size"):
         parse_size_option(size)
+
+
+def test_an_option_that_may_be_zero() -> None:
+    assert [parse_size_or_zero_option(text) for text in ("0", "1kB", 5)] == [0, 1000, 5]
+    for text in ("-1", "big"):
+        with pytest.raises(typer.BadParameter, match="size"):
+            parse_size_or_zero_option(text)
 
 
 @pytest.mark.parametrize(

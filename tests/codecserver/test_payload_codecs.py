@@ -151,9 +151,11 @@ def test_execution_tokens_and_keys_are_not_disclosed(server: CodecServer, folder
         assert KEY.encode() not in text
 
 
-def test_values_over_the_limit(folder: Path) -> None:
-    payload = store(LARGE, folder)
-    with CodecServer(variables(folder), "--largest-mb", "2") as server:
+def test_values_over_the_limits(folder: Path) -> None:
+    payload, longer, whole = (store(value, folder) for value in (LARGE, "x" * 2_000, "x" * 900))
+    with CodecServer(variables(folder), "--largest-mb", "2", "--preview-bytes", "1KiB") as server:
+        preview, shown = server.show(longer, whole)
+        assert (preview["size"], shown) == (2_002, "x" * 900)
         (shown,) = server.show(payload)
         assert shown["error"]["type"] == "PayloadTooLargeError"
         code, log = server.end(signal.SIGTERM)

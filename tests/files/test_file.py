@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -18,6 +22,7 @@ from mistral_offload.payload.field_blob import NO_CIPHER
 from mistral_offload.payload.jsontext import dump_json
 from mistral_offload.storage import MemoryStore
 from mistral_offload.storage.lazy_cache import LazyCache
+from tests.bounds import PATIENCE_SECONDS
 
 ROOT = root_of_run("acme", "run-1")
 
@@ -48,6 +53,58 @@ async def test_a_file_that_is_in_a_value_twice_is_stored_once(tmp_path: Path) ->
     assert {file.open().read() for file in found} == {b"a talk"}
     assert again.more["b"] == "text"
     assert store_files(stored, files_of(store), ROOT) is stored  # it is there
+
+
+class Crowd(MemoryStore):
+    """Lets puts pass in groups, so that only several at a time get anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at_once = self.most = 0
+        self._barrier = threading.Barrier(4)
+        self._counting = threading.Lock()
+
+    def _begin_request(self, operation: Any, key: str) -> None:
+        super()._begin_request(operation, key)
+        if operation != "put":
+            return
+        with self._counting:
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        self._barrier.wait(PATIENCE_SECONDS)
+        with self._counting:
+            self.at_once -= 1
+
+
+@pytest.mark.parametrize("is_sync", [False, True])
+async def test_many_small_files_are_stored_several_at_a_time(is_sync: bool) -> None:
+    store = Crowd()
+    contents = [number.to_bytes(2, "big") * 1000 for number in range(200)]
+    made = [OffloadableFile.from_bytes(each, name=f"{n}.txt") for n, each in enumerate(contents)]
+    given = Talk(audio=made[0], notes=made)
+    if is_sync:
+        stored = await asyncio.to_thread(store_files, given, files_of(store), ROOT)
+    else:
+        stored = await store_files_async(given, files_of(store), ROOT)
+    assert sum(store.requests.values()) == 200, "one request a file"
+    assert 4 <= store.most <= 16
+    again = bind_files(Talk.model_validate_json(dump_json(stored)), files_of(store))
+    assert [file.name for file in again.notes] == [f"{number}.txt" for number in range(200)]
+    assert [file.open().read() for file in again.notes] == contents
+
+
+def test_the_cost_of_files_grows_with_their_number() -> None:
+    def cpu_seconds(count: int) -> float:
+        files = files_of(MemoryStore())
+        made = [OffloadableFile.from_bytes(b"%d" % n, name="x") for n in range(count)]
+        began = time.process_time()
+        stored = store_files(Talk(audio=made[0], notes=made), files, ROOT)
+        bind_files(Talk.model_validate_json(dump_json(stored)), files)
+        return time.process_time() - began
+
+    cpu_seconds(10)
+    few, many = (min(cpu_seconds(count) for _ in range(3)) for count in (50, 400))
+    assert many < 24 * few, "8 times as many files; in the square it would be 64 times"
 
 
 @pytest.mark.parametrize("content", [b"some text", b"\xff\xfe", b""])

@@ -72,6 +72,26 @@ async def count_file(file: OffloadableFile) -> int:
     return sum([len(chunk) async for chunk in file])
 
 
+@workflows.activity()
+async def cut_talk(count: int) -> list[OffloadableFile]:
+    return [
+        OffloadableFile.from_bytes(n.to_bytes(2, "big") * 1000, name=f"{n}.wav")
+        for n in range(count)
+    ]
+
+
+@workflows.activity()
+def join_talk(cuts: list[OffloadableFile]) -> str:
+    return hashlib.sha256(b"".join(cut.open().read() for cut in cuts)).hexdigest()
+
+
+@workflows.workflow.define(name="cut-talks")
+class CutTalks:
+    @workflows.workflow.entrypoint
+    async def run(self, count: int) -> str:
+        return await join_talk(await cut_talk(count))
+
+
 @workflows.workflow.define(name="talks")
 class Talks:
     @workflows.workflow.entrypoint
@@ -91,5 +111,5 @@ class ReadsAFile:
             return len(audio.read())
 
 
-CLASSES = [Talks, ReadsAFile]
-ACTIVITIES = [record_talk, listen_to_talk, count_file]
+CLASSES = [Talks, ReadsAFile, CutTalks]
+ACTIVITIES = [record_talk, listen_to_talk, count_file, cut_talk, join_talk]

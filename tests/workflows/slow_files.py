@@ -5,13 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import mistral_offload.workflows as workflows
-from mistral_offload.workflows import OffloadableFile, RetryPolicy
+from mistral_offload.workflows import (
+    OffloadableField,
+    OffloadableFile,
+    OffloadableModel,
+    Restoring,
+    RetryPolicy,
+)
 
 CHUNK_BYTES = 8 * 1024 * 1024
+HEARTBEAT_TIMEOUT = timedelta(seconds=2)
 LARGE = "d" * 1_000_000
+NOTE = 0
 TAILS = {"none": 1001, "small": 1002, "large": 1003}
 """Sizes of the last chunks, by which the store knows whose they are."""
 
@@ -32,7 +40,7 @@ async def write_slow_file(kind: str) -> OffloadableFile:
 
 
 @workflows.activity(
-    heartbeat_timeout=timedelta(seconds=1),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
     retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=20), maximum_attempts=3),
 )
 def read_slow_file(kind: str, file: OffloadableFile) -> int:
@@ -48,8 +56,34 @@ def read_slow_file(kind: str, file: OffloadableFile) -> int:
     return size
 
 
+class SlowNote(OffloadableModel):
+    text: OffloadableField[str]
+
+
+@workflows.activity()
+async def write_slow_note(size: int) -> SlowNote:
+    Attempts.gates[NOTE] = threading.Event()
+    return SlowNote(text=OffloadableField("x" * size))
+
+
+@workflows.activity(heartbeat_timeout=HEARTBEAT_TIMEOUT, retry_policy_max_attempts=1)
+async def load_slow_note(note: Annotated[SlowNote, Restoring(lazy=True)]) -> int:
+    return len(await note.text.load())
+
+
+@workflows.workflow.define(name="slow-note")
+class SlowNotes:
+    @workflows.workflow.entrypoint
+    async def run(self, size: int) -> int:
+        return await load_slow_note(await write_slow_note(size))
+
+
 @workflows.workflow.define(name="slow-files")
 class SlowFiles:
     @workflows.workflow.entrypoint
     async def run(self, kind: str) -> int:
         return await read_slow_file(kind, await write_slow_file(kind))
+
+
+CLASSES = [SlowFiles, SlowNotes]
+ACTIVITIES = [write_slow_file, read_slow_file, write_slow_note, load_slow_note]

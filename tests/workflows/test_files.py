@@ -60,6 +60,13 @@ async def test_a_file_through_activities(rig: Rig) -> None:
     assert await rig.history_bytes(handle) < 20_000
 
 
+async def test_a_result_of_many_small_files(rig: Rig) -> None:
+    handle = await rig.start("cut-talks", {"count": 200})
+    whole = b"".join(number.to_bytes(2, "big") * 1000 for number in range(200))
+    assert (await rig.result(handle))["result"] == hashlib.sha256(whole).hexdigest()
+    assert await rig.history_bytes(handle) < 200_000
+
+
 async def test_workflow_code_does_not_read_files(rig: Rig) -> None:
     handle = await rig.start("reads-a-file", {"title": "a talk"})
     with pytest.raises(WorkflowFailureError) as caught:
