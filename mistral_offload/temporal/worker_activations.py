@@ -1,7 +1,8 @@
 """The executor of a worker's activations, from its configuration to the end of its shutdown.
 
 temporalio shuts a worker down after all its workflows were evicted, and waits for that without a
-limit. Here the wait ends soon after the time that the worker's activities have for their end.
+limit. Here the wait ends soon after the time that the worker's activities have for their end. The
+last step, in which only temporalio's core is waited for, has a limit, too.
 
 The end of ``asyncio.run`` cancels all tasks at once, those by which temporalio polls and shuts down
 included. It would then wait for ever, or be waited for. Here the worker is cancelled once more.
@@ -19,7 +20,7 @@ from temporalio.worker import Worker
 
 from mistral_offload.limits import DEFAULT_WORKFLOW_DEADLOCK_SECONDS
 from mistral_offload.temporal.activation_executor import ActivationExecutor
-from mistral_offload.temporal.outbound.sdk_internals import set_deadlock_timeout
+from mistral_offload.temporal.outbound.sdk_internals import bound_last_step, set_deadlock_timeout
 
 DEFAULT_DEADLOCK_TIMEOUT = timedelta(seconds=DEFAULT_WORKFLOW_DEADLOCK_SECONDS)
 """Time that one activation may take."""
@@ -27,6 +28,9 @@ DEFAULT_DEADLOCK_TIMEOUT = timedelta(seconds=DEFAULT_WORKFLOW_DEADLOCK_SECONDS)
 _DEFAULT_TASKS = 500  # as temporalio
 _EXTRA_SECONDS = 1.0
 _PAUSE_SECONDS = 0.25
+
+_CORE_SECONDS = 10.0
+"""Time for the last step of a shutdown, of which temporalio's core itself allows 5 s."""
 
 _LAST_SECONDS = 2.0
 """Time that a worker's tasks have after their event loop has cancelled all of them."""
@@ -74,6 +78,7 @@ def activations_bounded(
         A function to call when the worker's shutdown begins.
     """
     set_deadlock_timeout(worker, deadlock_timeout)
+    bound_last_step(worker, _CORE_SECONDS)
     config: Any = worker.config(active_config=True)
     executor = config.get("workflow_task_executor")
     if not isinstance(executor, ActivationExecutor):  # replaced by another plugin

@@ -151,7 +151,8 @@ def test_the_package_uses_no_private_name_of_temporalio() -> None:
 
 PRIVATE_ATTRIBUTES = {
     "_client": "the only way from a client's interceptors to its final data converter",
-    "_bridge_worker": "the only way to learn whether Temporal has accepted a workflow's end",
+    "_bridge_worker": "the only way to learn whether Temporal has accepted a workflow's end, and to"
+    " the last step of a worker's shutdown",
     "_workflow_worker": "the way to the next one",
     "_deadlock_timeout_seconds": "the only way to the limit of temporalio's deadlock detector",
     "_get_running_loop": "of asyncio; documented, for event loops",

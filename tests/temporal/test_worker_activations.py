@@ -21,8 +21,9 @@ from temporalio.worker import Replayer, Worker
 
 import mistral_offload.workflows as workflows
 from mistral_offload.payload.encoder import PayloadEncoder
-from mistral_offload.temporal import OffloadPlugin
+from mistral_offload.temporal import OffloadPlugin, worker_activations
 from mistral_offload.temporal.activation_executor import ActivationExecutor
+from mistral_offload.temporal.outbound.sdk_internals import bound_last_step
 from mistral_offload.workflows import WorkerOptions, WorkerSettings, workflow
 from tests import bounds
 from tests.temporal import blockers
@@ -273,6 +274,35 @@ async def test_a_worker_ends_whatever_its_workflows_do(
     assert f"{run.__qualname__.partition('.')[0]} {handle.id!r}" in errors[0]
     blockers.release.set()
     await handle.terminate()
+
+
+async def test_a_worker_ends_although_temporalios_core_does_not(
+    temporal_target: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled: list[str] = []
+
+    async def never() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append("last step")
+
+    def bound(worker: Worker, seconds: float) -> None:
+        patched: Any = worker  # only this one: a worker begins with replays, which end as usual
+        patched._bridge_worker.finalize_shutdown = never
+        bound_last_step(worker, 0.1)
+
+    monkeypatch.setattr(worker_activations, "bound_last_step", bound)
+    async with running(worker_of(await client_with(temporal_target, plugin()))) as worker:
+        assert await result_of(await start(worker, blockers.Quick.run)) == 2
+    async with running_worker(temporal_target, [Quick], activities=[]) as rig:
+        assert await rig.run("quick") == {"result": 2}
+    warnings = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert [text.partition(":")[0] for text in warnings] == [
+        f"Worker of task queue {queue!r}" for queue in (worker.task_queue, rig.task_queue)
+    ]
+    assert all("has not finished within 0.1 s" in text for text in warnings)
+    assert len(cancelled) == 2
 
 
 @pytest.mark.usefixtures("untraced")

@@ -2,7 +2,8 @@
 
 Three private names of temporalio are used: by `set_deadlock_timeout`, because there is no other way
 to that setting, by `client_behind`, because an interceptor is not given its client, and by
-`observe_tasks`, because nothing else learns whether Temporal has accepted the end of a workflow.
+`observe_tasks` and `bound_last_step`, because nothing else learns whether Temporal has accepted the
+end of a workflow, and that a worker's shutdown only waits for temporalio's core.
 Otherwise the package relies on behaviours of temporalio's workers:
 
 - `Capability.MESSAGE_SIZES`: a workflow task converts all values it sends before the first one is
@@ -32,7 +33,7 @@ import inspect
 import logging
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -219,6 +220,43 @@ def set_deadlock_timeout(worker: Worker, timeout: timedelta) -> None:
         workflows._deadlock_timeout_seconds = timeout.total_seconds()
     elif current is not None:
         _logger.warning("%s", _warn_of(_FIXED_DEADLOCK_TIMEOUT))
+
+
+def bound_last_step(worker: Worker, seconds: float) -> None:
+    """Bound the last step of a worker's shutdown, which temporalio awaits without a limit.
+
+    When it begins, all activities have ended, and Temporal has their results. A step that takes
+    longer is cancelled, with a warning. Nothing changes if the installed temporalio shuts down
+    otherwise.
+
+    Args:
+        worker: a worker that does not run yet.
+        seconds: time that the step may take.
+    """
+    core: Any = getattr(worker, "_bridge_worker", None)
+    finalize: Callable[[], Awaitable[None]] | None = getattr(core, "finalize_shutdown", None)
+    if finalize is None:
+        return
+
+    async def finalize_in_time() -> None:
+        step = asyncio.ensure_future(finalize())
+        try:
+            await asyncio.wait({step}, timeout=seconds)
+            if step.done():
+                step.result()
+                return
+            _logger.warning(
+                "Worker of task queue %r: the core of temporalio %s has not finished within %g s "
+                "after the end of all activities, whose results were sent; it still waits for its "
+                "own requests to Temporal, such as heartbeats. The worker ends without it",
+                worker.task_queue,
+                version("temporalio"),
+                seconds,
+            )
+        finally:
+            step.cancel()
+
+    core.finalize_shutdown = finalize_in_time
 
 
 class TaskObserver(Protocol):
