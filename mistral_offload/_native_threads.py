@@ -43,7 +43,7 @@ def wait_for_native_threads() -> None:
 def _native_thread_runs_python() -> bool:
     """Return True if a thread runs Python code that neither Python nor `threading` started."""
     known = {threading.get_ident(), threading.main_thread().ident}
-    for thread, frame in sys._current_frames().items():
+    for thread, frame in sys._current_frames().items():  # pyright: ignore[reportPrivateUsage]
         while frame.f_back is not None:
             frame = frame.f_back
         if thread not in known and frame.f_code.co_filename != threading.__file__:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import threading
 from collections.abc import Coroutine
+from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -31,7 +32,11 @@ async def _cancelled_by_interrupts(coroutine: Coroutine[Any, Any, T]) -> T:
         return await coroutine
     loop = asyncio.get_running_loop()
     task = loop.create_task(coroutine)
-    previous = signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(task.cancel))
+
+    def cancel(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    previous = signal.signal(signal.SIGINT, cancel)
     try:
         return await task
     finally:
