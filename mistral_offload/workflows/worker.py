@@ -35,7 +35,6 @@ from mistral_offload.temporal.worker_activations import (
     activations_bounded,
     configure_activations,
     shutdown_noticed,
-    wait_for_first,
 )
 from mistral_offload.temporal.worker_client import hold_outgoing_data, worker_client
 from mistral_offload.temporal.worker_lifespan import worker_lifespan
@@ -50,6 +49,7 @@ from mistral_offload.workflows.registry import by_name, registry
 from mistral_offload.workflows.shutdown import stop_signals
 from mistral_offload.workflows.storage_check import check_stores, warn_of_unknown_namespace
 from mistral_offload.workflows.uncaught_errors import shown_without_traceback
+from mistral_offload.workflows.worker_end import end_in_time
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ async def run_worker(
     Requests Temporal's address from the platform, connects, registers the workflows, and sends
     heartbeats. When stopped, the worker accepts no more tasks, and running activities have
     ``options.graceful_shutdown_timeout`` to end. A workflow that then still blocks its thread is
-    named in the log, and not waited for.
+    named in the log, and not waited for; a minute later nothing else is either.
 
     Example:
         ``asyncio.run(workflows.run_worker([MyWorkflow]))`` below ``if __name__ == "__main__":``
@@ -225,7 +225,7 @@ async def run_worker(
 
             heartbeats = registration.keep_alive(renew_token) if registration else None
             timeout = options.deadlock_timeout or settings.workflow_deadlock_timeout
-            await _serve(worker, timeout, heartbeats, stop)
+            await _serve(worker, options, timeout, heartbeats, stop)
 
 
 @contextmanager
@@ -272,6 +272,7 @@ def _make_worker(
 
 async def _serve(
     worker: Worker,
+    options: WorkerOptions,
     deadlock_timeout: timedelta,
     heartbeats: Coroutine[Any, Any, None] | None,
     stop: asyncio.Event,
@@ -281,15 +282,16 @@ async def _serve(
     others: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
     if heartbeats is not None:
         others.append(asyncio.create_task(heartbeats))
+    ended = True
     try:
         done, _ = await asyncio.wait([running, *others], return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in others:
             task.cancel()
         if not running.done():
-            # At the end of ``asyncio.run`` the task may have been cancelled before its first step.
-            await wait_for_first(worker.shutdown(), asyncio.wait([running]))
-    await running
+            ended = await end_in_time(worker, running, options.graceful_shutdown_timeout)
+    if ended:
+        await running
     for task in done:
         task.result()
 

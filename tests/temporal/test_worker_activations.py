@@ -24,7 +24,7 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.temporal import OffloadPlugin, worker_activations
 from mistral_offload.temporal.activation_executor import ActivationExecutor
 from mistral_offload.temporal.outbound.sdk_internals import bound_last_step
-from mistral_offload.workflows import WorkerOptions, WorkerSettings, workflow
+from mistral_offload.workflows import WorkerOptions, WorkerSettings, worker_end, workflow
 from tests import bounds
 from tests.temporal import blockers
 from tests.temporal.plain_worker import failed_tasks
@@ -57,6 +57,17 @@ class Quick:
     @workflow.entrypoint
     async def run(self) -> int:
         return 2
+
+
+@workflows.activity
+async def without_response() -> None: ...
+
+
+@workflow.define(name="without-response", enforce_determinism=False)
+class WithoutResponse:
+    @workflow.entrypoint
+    async def run(self) -> None:
+        await without_response()
 
 
 def plugin(**options: Any) -> OffloadPlugin:
@@ -303,6 +314,33 @@ async def test_a_worker_ends_although_temporalios_core_does_not(
     ]
     assert all("has not finished within 0.1 s" in text for text in warnings)
     assert len(cancelled) == 2
+
+
+async def test_run_worker_ends_although_temporal_takes_no_result(
+    temporal_target: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = asyncio.Event()
+
+    async def never(_: Any) -> None:
+        sent.set()
+        await asyncio.Event().wait()
+
+    def take_no_result(worker: Worker, seconds: float) -> None:
+        patched: Any = worker
+        patched._bridge_worker.complete_activity_task = never
+
+    monkeypatch.setattr(worker_activations, "bound_last_step", take_no_result)
+    monkeypatch.setattr(worker_end, "_EXTRA_SECONDS", 0.2)
+    options = WorkerOptions(graceful_shutdown_timeout=timedelta(0))
+    async with running_worker(
+        temporal_target, [WithoutResponse], activities=[without_response], options=options
+    ) as rig:
+        handle = await rig.start("without-response")
+        await bounds.within(sent.wait())
+    await handle.terminate()
+    (warning,) = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert f"queue {rig.task_queue!r} has not ended 0.2 s after its stop" in warning
+    assert "at temporalio/worker/_activity.py:" in warning
 
 
 @pytest.mark.usefixtures("untraced")
