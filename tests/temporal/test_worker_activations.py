@@ -294,7 +294,7 @@ async def test_a_worker_ends_although_temporalios_core_does_not(
 
     async def never() -> None:
         try:
-            await asyncio.Event().wait()
+            await bounds.within(asyncio.Event().wait())
         finally:
             cancelled.append("last step")
 
@@ -323,7 +323,7 @@ async def test_run_worker_ends_although_temporal_takes_no_result(
 
     async def never(_: Any) -> None:
         sent.set()
-        await asyncio.Event().wait()
+        await bounds.within(asyncio.Event().wait())
 
     def take_no_result(worker: Worker, seconds: float) -> None:
         patched: Any = worker
