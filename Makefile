@@ -18,7 +18,11 @@ MATRIX ?=
 # What the benchmarks are told: rows, --quick, --json, --markdown.
 BENCH ?=
 
-.PHONY: demo test test-fast coverage faults fuzz matrix bench check mypy pyright twin docs clean
+# Both type checkers at once, unless "make" has a number of jobs already.
+TYPE_JOBS = $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=2 --output-sync=target)
+
+.PHONY: demo test test-fast coverage faults fuzz matrix bench check mypy pyright twin docs
+.PHONY: installed clean
 
 demo: $(READY)
 	$(BIN)/python -m examples.demo
@@ -59,7 +63,7 @@ check: $(READY)
 	$(BIN)/python -m codegen.sync_twin --check
 	$(BIN)/python -m codegen.reference --check
 	$(BIN)/python -m checks
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target mypy pyright
+	$(MAKE) --no-print-directory $(TYPE_JOBS) mypy pyright
 
 mypy pyright: $(READY)
 	$(BIN)/$@
@@ -74,6 +78,9 @@ twin: $(READY)
 docs: $(VENV)/.docs
 	$(BIN)/python -m codegen.reference --check
 	$(BIN)/zensical build --strict --clean
+
+# All that ".ci/run" needs.
+installed: $(VENV)/.docs $(VENV)/.bench
 
 $(READY): pyproject.toml
 ifdef UV

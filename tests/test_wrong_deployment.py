@@ -74,23 +74,36 @@ def refusal(good: Mistral, execution_id: str) -> str:
     return str(caught.value)
 
 
-@pytest.mark.timeout(400)  # starts three workers, and waits for retries of workflow tasks
-@pytest.mark.parametrize("wrong", ["prefix", "bucket"])
-def test_a_wrong_deployment_ends_nothing(
-    local_platform: LocalPlatform, seaweed: Seaweed, wrong: str
-) -> None:
+@pytest.mark.timeout(400)  # starts four workers, and waits for retries of workflow tasks
+def test_a_wrong_deployment_ends_nothing(local_platform: LocalPlatform, seaweed: Seaweed) -> None:
     bucket = seaweed.make_bucket()
     right = block(seaweed, bucket, "prod")
-    mistaken = (
-        block(seaweed, bucket, "prd")
-        if wrong == "prefix"
-        else block(seaweed, seaweed.make_bucket(), "prod")
-    )
-    with client(local_platform, right) as good, client(local_platform, mistaken) as misled:
+    mistakes = [block(seaweed, bucket, "prd"), block(seaweed, seaweed.make_bucket(), "prod")]
+    with client(local_platform, right) as good:
         executions = good.workflows.executions
 
         def statuses() -> set[str]:
             return {str(executions.get_workflow_execution(each).status.value) for each in waiting}
+
+        def serve_with(mistaken: dict[str, Any], silent: str, signalled: str) -> None:
+            with (
+                client(local_platform, mistaken) as misled,
+                running(local_platform, mistaken, deployment) as worker,
+            ):
+                wait_until(lambda: "has no blob of namespace" in worker.full_log())
+                made = misled.workflows.execute_workflow_and_wait(
+                    "make-large",
+                    input={"size": SIZE},
+                    deployment_name=deployment,
+                    timeout_seconds=60,
+                )
+                assert len(made["result"]) == SIZE
+                # Each query may wait for the worker that was stopped, longer on a busy machine.
+                wait_until(lambda: "nothing is stored" in refusal(good, silent), 120)
+                executions.signal_workflow_execution(signalled, name="tell", input={"text": "hi"})
+                wait_until(lambda: f"Execution {signalled} waits for a blob" in worker.full_log())
+                wait_until(lambda: worker.full_log().count(f"{signalled} waits for a blob") > 1, 90)
+                assert statuses() == {"RUNNING"}
 
         with running(local_platform, right) as worker:
             deployment = worker.deployment
@@ -98,7 +111,7 @@ def test_a_wrong_deployment_ends_nothing(
                 good.workflows.execute_workflow(
                     "wait-for-signal", input={"text": "a" * SIZE}, deployment_name=deployment
                 ).execution_id
-                for _ in range(2)
+                for _ in range(2 * len(mistakes))
             ]
             for each in waiting:
                 wait_until(partial(waits, good, each))  # else a task is left for the next worker
@@ -106,20 +119,12 @@ def test_a_wrong_deployment_ends_nothing(
                     each, name="measure", input={"text": "there?"}
                 )
                 assert found.result == 6
-        with running(local_platform, mistaken, deployment) as worker:
-            wait_until(lambda: "has no blob of namespace" in worker.full_log())
-            made = misled.workflows.execute_workflow_and_wait(
-                "make-large", input={"size": SIZE}, deployment_name=deployment, timeout_seconds=60
-            )
-            assert len(made["result"]) == SIZE
-            # Each query may wait for the worker that was stopped, longer on a busy machine.
-            wait_until(lambda: "nothing is stored" in refusal(good, waiting[0]), 120)
-            executions.signal_workflow_execution(waiting[1], name="tell", input={"text": "hi"})
-            wait_until(lambda: f"Execution {waiting[1]} waits for a blob" in worker.full_log())
-            wait_until(lambda: worker.full_log().count(f"{waiting[1]} waits for a blob") > 1, 90)
-            assert statuses() == {"RUNNING"}
+        queried, told = waiting[::2], waiting[1::2]
+        for mistaken, silent, signalled in zip(mistakes, queried, told, strict=True):
+            serve_with(mistaken, silent, signalled)
         with running(local_platform, right, deployment) as worker:
-            executions.signal_workflow_execution(waiting[0], name="tell", input={"text": "hi"})
+            for each in queried:
+                executions.signal_workflow_execution(each, name="tell", input={"text": "hi"})
             for each in waiting:
                 ended = good.workflows.wait_for_workflow_completion(each, timeout_seconds=60)
                 assert ended.result == {"result": SIZE + 2}

@@ -260,7 +260,7 @@ class Target:
 
     read: Callable[[bytes], None]
     seeds: tuple[bytes, ...]
-    examples: int = 200
+    examples: int = 100
 
 
 def _seeds_of_payloads() -> tuple[bytes, ...]:

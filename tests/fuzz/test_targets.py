@@ -1,4 +1,4 @@
-"""A few hundred new inputs per target and run; past failures are kept here by name."""
+"""A hundred new inputs per target and run; past failures are kept here by name."""
 
 from __future__ import annotations
 

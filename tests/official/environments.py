@@ -140,7 +140,7 @@ def _create(interpreter: str, folder: Path) -> None:
     if uv is not None:
         _run(uv, "venv", "--quiet", "--python", interpreter, folder)
     else:
-        _run(interpreter, "-m", "venv", folder)
+        _run(interpreter, "-m", "venv", "--without-pip", folder)
 
 
 def _install(python: Path, *arguments: str) -> None:
@@ -148,7 +148,7 @@ def _install(python: Path, *arguments: str) -> None:
     if uv is not None:
         _run(uv, "pip", "install", "--quiet", "--python", python, *arguments)
     else:
-        _run(python, "-m", "pip", "install", "--quiet", *arguments)
+        _run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", *arguments)
 
 
 def _run(*command: str | Path) -> None:

@@ -15,6 +15,9 @@ from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.payload.envelope import write_envelope
 from mistral_offload.payload.jsontext import load_json
 from mistral_offload.storage import BlobStore, MemoryStore
+from tests.servers.azurite import Azurite
+from tests.servers.gcs import FakeGCS
+from tests.servers.seaweed import Seaweed
 from tests.storage.backends import Backend
 from tests.vectors import Case, Differences, b64, load, parameters
 
@@ -41,6 +44,24 @@ def cases(*ops: str) -> list[Any]:
         if case["op"] in ops and "server_status" not in case
         for backend in BACKENDS.get(case["name"].split("/")[0], ())
     ]
+
+
+# Each case lists its whole bucket several times, so it is not the one of the other tests.
+
+
+@pytest.fixture(scope="module")
+def seaweed_bucket(seaweed: Seaweed) -> str:
+    return seaweed.make_bucket()
+
+
+@pytest.fixture(scope="module")
+def azurite_container(azurite: Azurite) -> str:
+    return azurite.make_container()
+
+
+@pytest.fixture(scope="module")
+def fake_gcs_bucket(fake_gcs: FakeGCS) -> str:
+    return fake_gcs.make_bucket()
 
 
 Stores = dict[tuple[str, str | None], BlobStore]
@@ -71,9 +92,7 @@ class Place(NamedTuple):
     plain: BlobStore
 
     def blobs(self) -> dict[str, bytes]:
-        # Other tests use the same bucket, below names that begin with "test-".
-        keys = [blob.key for blob in self.plain.list() if not blob.key.startswith("test-")]
-        return {key: self.plain.get(key) for key in keys}
+        return {blob.key: self.plain.get(blob.key) for blob in self.plain.list()}
 
     def clear(self) -> None:
         for key in self.blobs():
@@ -88,7 +107,7 @@ def place(backend: Backend, case: Case, stores: Stores) -> Iterator[Place]:
     if isinstance(store, MemoryStore) and isinstance(plain, MemoryStore):
         store._blobs = plain._blobs  # pyright: ignore[reportPrivateUsage]
     found = Place(store, plain)
-    found.clear()  # other tests use the same bucket
+    found.clear()
     for key, text in case.get("objects", {}).items():
         plain.put(key, b64(text))
     yield found
