@@ -61,7 +61,7 @@ class Crowd(MemoryStore):
     def __init__(self) -> None:
         super().__init__()
         self.at_once = self.most = 0
-        self._barrier = threading.Barrier(4)
+        self._barrier = threading.Barrier(4, timeout=PATIENCE_SECONDS)
         self._counting = threading.Lock()
 
     def _begin_request(self, operation: Any, key: str) -> None:
@@ -71,7 +71,7 @@ class Crowd(MemoryStore):
         with self._counting:
             self.at_once += 1
             self.most = max(self.most, self.at_once)
-        self._barrier.wait(PATIENCE_SECONDS)
+        self._barrier.wait()
         with self._counting:
             self.at_once -= 1
 

@@ -13,7 +13,7 @@ from mistral_offload.config import BlobStorageConfig, FieldOffloadingConfig, Pay
 from mistral_offload.payload.encoder import PayloadEncoder
 from mistral_offload.storage import MemoryStore
 from mistral_offload.workflows import FieldOffloader
-from tests.bounds import PATIENCE_SECONDS, until
+from tests.bounds import PATIENCE_SECONDS, until, within
 from tests.workflows import slow_files
 from tests.workflows.slow_files import CHUNK_BYTES, LARGE, NOTE, TAILS, Attempts
 from tests.workflows.worker_runs import Rig, running_worker
@@ -50,9 +50,8 @@ async def test_details_show_the_progress_and_stay_the_activitys_own(temporal_tar
     ) as rig:
         handles = {kind: await rig.start("slow-files", {"kind": kind}) for kind in TAILS}
         note = await rig.start("slow-note", {"size": 5000})
-        await asyncio.gather(
-            follow_note(note), *[follow(rig, handles[kind], kind) for kind in TAILS]
-        )
+        followed = [follow_note(note), *[follow(rig, handles[kind], kind) for kind in TAILS]]
+        await within(asyncio.gather(*followed), 2 * PATIENCE_SECONDS)
         assert (await rig.result(note))["result"] == 5000
         for kind, handle in handles.items():
             assert (await rig.result(handle))["result"] == CHUNK_BYTES + TAILS[kind]
