@@ -64,8 +64,13 @@ def clock_stopped() -> Iterator[None]:
         _start(timer.interval, *timer.args)
 
 
-def pytest_unconfigure() -> None:
-    """Bound the exit of the interpreter, which waits for the threads that tests have left."""
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Bound the exit of the interpreter, which waits for the threads that tests have left.
+
+    A process of pytest-xdist without tests waits for the others first; their end kills it.
+    """
+    if hasattr(config, "workerinput"):
+        return
     faulthandler.dump_traceback_later(_EXIT_SECONDS, exit=True)
 
 
