@@ -1,121 +1,222 @@
-"""Files of any size: up and down, beside boto3's managed transfers with the same concurrency."""
+"""Files of any size: up and down, beside the managed transfers of the providers' own SDKs."""
 
 from __future__ import annotations
 
-import itertools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from boto3.s3.transfer import TransferConfig
-
 from benchmarks import targets
 from benchmarks.file_memory import FileTask, PeakMegabytes
+from benchmarks.file_servers import (
+    CONCURRENCY,
+    FilePlace,
+    FileServer,
+    azure_server,
+    fast_server,
+    google_server,
+    seaweed_server,
+)
 from benchmarks.measurement import Way, race
 from benchmarks.results import MEGABYTE, BenchmarkError, Line, Row, Table, Target
-from benchmarks.servers import Bucket, memory_disk
+from benchmarks.servers import memory_disk, s3_server
 from benchmarks.session import Session
-from mistral_offload.files.chunks import CHUNK_BYTES, concurrent_chunks
 from mistral_offload.files.file_store import FileStore
 from mistral_offload.files.reference import FileReference, root_of_run
-from mistral_offload.files.source import source_of_path
+from mistral_offload.files.source import source_of_bytes, source_of_path
 from mistral_offload.payload.field_blob import NO_CIPHER
 from mistral_offload.storage.lazy_cache import LazyCache
 
-_SIZES = {256: 5, 2000: 3}
+_SIZES = {256: 3, 2000: 3}
 _QUICK_SIZES = {64: 1}
+_EMULATOR_SIZE, _EMULATOR_ROUNDS = 256, 3
+_WARM_UP_TO = 256
 _MEMORY_MB = (256, 2000)
 _QUICK_MEMORY_MB = (64,)
+_STREAM_MB = (256, 8000)
 _PUT, _GET = 1 / 1.15, 1.0
 _MOST_MIB = 64
-_TIMEOUT_SECONDS = 300
+_SPARE_DISK_MB = 2000
+# Source, download, and one upload by each of the two ways.
+_COPIES = 4
+_TIMEOUT_SECONDS = 400
+_ROOT = root_of_run("bench", "files")
+_NOTE = (
+    "Ours hashes each chunk and the whole, and verifies each chunk that it reads; "
+    f"{CONCURRENCY} chunks at a time, as the SDK. Local files, and those of SeaweedFS, are in "
+    "memory if there is room. Files of 2 GB have no warm-up round. "
+)
+_STREAM_NOTE = (
+    "A stream is made while it is sent, in pieces of 1 MB, each with its number in random bytes, "
+    "so no two chunks are equal. It is compared piece by piece as the reader returns it. The "
+    f"server then has its files on disk, so {_STREAM_MB[-1] / 1000:g} GB take that much disk and "
+    "no memory. "
+)
 
 
 def measure(session: Session) -> list[Table]:
     """Measure uploads and downloads of a local file, then the memory of each."""
+    if session.quick:
+        with tempfile.TemporaryDirectory(dir=memory_disk()) as folder:
+            rows = _rows_by_size(session, Path(folder), _QUICK_SIZES, [fast_server(session.server)])
+            rows += _memory_rows(session, Path(folder), _QUICK_MEMORY_MB)
+        return [Table("Files", rows, _NOTE)]
+    _require_disk(max(_STREAM_MB) + _SPARE_DISK_MB)
+    place = memory_disk(_COPIES * max(_SIZES) * MEGABYTE)
+    with tempfile.TemporaryDirectory(dir=place) as name:
+        folder = Path(name)
+        with seaweed_server(place) as seaweed:
+            servers = [fast_server(session.server), seaweed]
+            rows = _rows_by_size(session, folder, _SIZES, servers)
+        for emulator in (azure_server, google_server):
+            rows += _emulator_rows(session, folder, emulator())
+        rows += _memory_rows(session, folder, _MEMORY_MB)
+    rows += _stream_rows(session)
+    return [Table("Files", rows, _NOTE + _STREAM_NOTE)]
+
+
+class _Uploads:
+    """Uploads of one way; each goes to a new place, and the one before is removed."""
+
+    def __init__(self, server: FileServer, source: Path) -> None:
+        self._server = server
+        self._source = source
+        self._place: FilePlace | None = None
+        self._files: FileStore | None = None
+        self._sent: FileReference | None = None
+
+    def prepare(self) -> None:
+        """Make the place of the next upload."""
+        self.remove()
+        self._place = self._server.make_place()
+        self._files = FileStore(LazyCache(self._place.storage()), NO_CIPHER)
+        # Connects, and makes the server allocate the space of its bucket.
+        self._files.upload(source_of_bytes(b"x", "x", None), _ROOT)
+
+    def remove(self) -> None:
+        """Remove the last place."""
+        if self._place is not None:
+            self._place.remove()
+            self._place = None
+
+    def ours_put(self) -> object:
+        """Upload with this package."""
+        assert self._files is not None
+        self._sent = self._files.upload(source_of_path(self._source, None, None), _ROOT).reference
+        return self._sent
+
+    def ours_get(self, back: Path) -> object:
+        """Download what was uploaded last."""
+        assert self._files is not None
+        assert self._sent is not None
+        return self._files.download(self._sent, back)
+
+    def sdk_put(self) -> None:
+        """Upload with the SDK."""
+        assert self._place is not None
+        self._place.upload(self._source)
+
+    def sdk_get(self, back: Path) -> None:
+        """Download it with the SDK."""
+        assert self._place is not None
+        self._place.download(back)
+
+
+def _rows_by_size(
+    session: Session, folder: Path, sizes: dict[int, int], servers: list[FileServer]
+) -> list[Row]:
     rows: list[Row] = []
-    server = session.server
-    with tempfile.TemporaryDirectory(dir=memory_disk()) as folder:
-        for megabytes, rounds in (_QUICK_SIZES if session.quick else _SIZES).items():
-            session.tell(f"files: {megabytes} MB")
-            path = _make_file(Path(folder) / "sent", megabytes)
-            rows += _rows(session, path, megabytes, rounds)
-            server.clear()
-        for megabytes in _QUICK_MEMORY_MB if session.quick else _MEMORY_MB:
-            session.tell(f"files: memory, {megabytes} MB")
-            path = _make_file(Path(folder) / "sent", megabytes)
-            rows.append(_memory_row(server.bucket, path, megabytes))
-            server.clear()
-    note = (
-        "The local file is in memory. Ours hashes each chunk and the whole, and verifies each "
-        f"chunk that it reads; {_concurrency()} chunks at a time, as boto3."
-    )
-    return [Table("Files", rows, note)]
+    for megabytes, rounds in sizes.items():
+        with _local_file(folder, megabytes) as path:
+            for server in servers:
+                session.tell(f"files: {server.prefix}{megabytes:,} MB")
+                put, get = _rows(server, path, megabytes, rounds)
+                put.targets.append(_no_slower(put.lines[1], _PUT))
+                get.targets.append(_no_slower(get.lines[1], _GET))
+                rows += [put, get]
+    return rows
 
 
-def _rows(session: Session, path: Path, megabytes: int, rounds: int) -> list[Row]:
-    bucket, back = session.server.bucket, path.parent / "back"
-    files, client = FileStore(LazyCache(bucket.storage()), NO_CIPHER), bucket.client()
-    config = TransferConfig(max_concurrency=_concurrency())
-    numbers = itertools.count()
-    sent: dict[str, object] = {}
+def _emulator_rows(
+    session: Session, folder: Path, running: AbstractContextManager[FileServer]
+) -> list[Row]:
+    """Measure without a target: the emulator costs far more than its clients."""
+    with running as server, _local_file(folder, _EMULATOR_SIZE) as path:
+        session.tell(f"files: {server.prefix}{_EMULATOR_SIZE} MB")
+        return list(_rows(server, path, _EMULATOR_SIZE, _EMULATOR_ROUNDS))
 
-    def ours_put() -> object:
-        root = root_of_run("bench", f"run-{next(numbers)}")  # never a chunk that is there
-        sent["ours"] = files.upload(source_of_path(path, None, None), root).reference
-        return sent["ours"]
 
-    def boto_put() -> None:
-        sent["boto3"] = f"files/{next(numbers)}"
-        client.upload_file(str(path), bucket.name, str(sent["boto3"]), Config=config)
-
-    def ours_get() -> object:
-        reference = sent["ours"]
-        assert isinstance(reference, FileReference)
-        return files.download(reference, back)
-
-    def boto_get() -> None:
-        client.download_file(bucket.name, str(sent["boto3"]), str(back), Config=config)
+def _rows(server: FileServer, path: Path, megabytes: int, rounds: int) -> tuple[Row, Row]:
+    back = path.with_name("back")
+    ours, sdk = _Uploads(server, path), _Uploads(server, path)
+    warm_up = megabytes <= _WARM_UP_TO
 
     def check(_: object) -> None:
         if back.stat().st_size != path.stat().st_size:
             raise BenchmarkError("another file came back")
         back.unlink()
 
-    cpu = session.server.cpu_seconds
-    puts = race(
-        [_way("mistral-offload", ours_put), _way("boto3 upload_file", boto_put)], rounds, cpu
+    try:
+        puts = race(
+            [
+                Way("mistral-offload", ours.ours_put, before=ours.prepare),
+                Way(server.uploading, sdk.sdk_put, before=sdk.prepare),
+            ],
+            rounds,
+            server.cpu_seconds,
+            warm_up=warm_up,
+        )
+        gets = race(
+            [
+                Way("mistral-offload", lambda: ours.ours_get(back), after=check),
+                Way(server.downloading, lambda: sdk.sdk_get(back), after=check),
+            ],
+            rounds,
+            server.cpu_seconds,
+            warm_up=warm_up,
+        )
+    finally:
+        ours.remove()
+        sdk.remove()
+    return (
+        Row(f"{server.prefix}upload, {megabytes:,} MB", puts),
+        Row(f"{server.prefix}download, {megabytes:,} MB", gets),
     )
-    gets = race(
-        [
-            _way("mistral-offload", ours_get, check),
-            _way("boto3 download_file", boto_get, check),
-        ],
-        rounds,
-        cpu,
-    )
-    return [
-        Row(f"upload, {megabytes:,} MB", puts, [_no_slower(puts[1], _PUT)]),
-        Row(f"download, {megabytes:,} MB", gets, [_no_slower(gets[1], _GET)]),
-    ]
 
 
-def _way(
-    name: str, call: Callable[[], object], after: Callable[[object], None] = lambda _: None
-) -> Way:
-    return Way(name, call, after=after)
+def _no_slower(sdk: Line, limit: float) -> Target:
+    return targets.at_most(f"time by {sdk.way}", sdk.ratio or 0.0, limit, "x")
 
 
-def _no_slower(boto: Line, limit: float) -> Target:
-    return targets.at_most(f"time by {boto.way}", boto.ratio or 0.0, limit, "x")
+def _memory_rows(session: Session, folder: Path, sizes: tuple[int, ...]) -> list[Row]:
+    rows: list[Row] = []
+    for megabytes in sizes:
+        session.tell(f"files: memory, {megabytes:,} MB")
+        with _local_file(folder, megabytes) as path:
+            peak = _peak(FileTask(bucket=session.server.bucket, path=str(path)))
+        session.server.clear()
+        rows.append(_memory_row(f"memory, {megabytes:,} MB", peak))
+    return rows
 
 
-def _memory_row(bucket: Bucket, path: Path, megabytes: int) -> Row:
-    task = FileTask(bucket=bucket, path=str(path))
+def _stream_rows(session: Session) -> list[Row]:
+    rows: list[Row] = []
+    for megabytes in _STREAM_MB:
+        session.tell(f"files: memory, a stream of {megabytes:,} MB")
+        _require_disk(megabytes + _SPARE_DISK_MB)
+        with s3_server(in_memory=False) as server:
+            peak = _peak(FileTask(bucket=server.bucket, megabytes=megabytes))
+        rows.append(_memory_row(f"memory, stream of {megabytes:,} MB", peak))
+    return rows
+
+
+def _peak(task: FileTask) -> PeakMegabytes:
     child = subprocess.run(
         [sys.executable, "-m", "benchmarks.file_memory"],
         input=task.model_dump_json(),
@@ -127,20 +228,40 @@ def _memory_row(bucket: Bucket, path: Path, megabytes: int) -> Row:
     )
     if child.returncode:
         raise BenchmarkError(f"measuring the memory of files failed:\n{child.stderr}")
-    peak = PeakMegabytes.model_validate_json(child.stdout)
+    return PeakMegabytes.model_validate_json(child.stdout)
+
+
+def _memory_row(name: str, peak: PeakMegabytes) -> Row:
     line = Line("mistral-offload", peak_mb=max(peak.put, peak.get))
     limit = _MOST_MIB * 1024 * 1024 / MEGABYTE
     wanted = targets.at_most("peak memory", line.peak_mb or 0.0, limit, " MB")
     more = {"up": f"{peak.put:.0f} MB", "down": f"{peak.get:.0f} MB"}
-    return Row(f"memory, {megabytes:,} MB", [replace(line, more=more)], [wanted])
+    return Row(name, [replace(line, more=more)], [wanted])
 
 
-def _make_file(path: Path, megabytes: int) -> Path:
-    with path.open("wb") as file:
-        for _ in range(megabytes):
-            file.write(os.urandom(MEGABYTE))
-    return path
+@contextmanager
+def _local_file(folder: Path, megabytes: int) -> Generator[Path]:
+    """Make a file of random bytes, and remove it afterwards."""
+    path = folder / "sent"
+    try:
+        with path.open("wb") as file:
+            for _ in range(megabytes):
+                file.write(os.urandom(MEGABYTE))
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
-def _concurrency() -> int:
-    return concurrent_chunks(CHUNK_BYTES, 16)
+def _require_disk(megabytes: int) -> None:
+    """Check the room for the files of a server on disk.
+
+    Raises:
+        BenchmarkError: there is less.
+    """
+    place = tempfile.gettempdir()
+    free = shutil.disk_usage(place).free / MEGABYTE
+    if free < megabytes:
+        raise BenchmarkError(
+            f"the row of files keeps up to {megabytes:,} MB in {place}, and {free:,.0f} MB are "
+            "free: make room, or set TMPDIR to a directory on another disk"
+        )

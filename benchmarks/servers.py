@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import boto3
@@ -97,9 +98,14 @@ class S3Server:
 
 
 @contextmanager
-def s3_server() -> Generator[S3Server]:
-    """Run localbucket, the S3 server with the lowest cost of its own among those available."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=memory_disk()) as folder:
+def s3_server(*, in_memory: bool = True) -> Generator[S3Server]:
+    """Run localbucket, the S3 server with the lowest cost of its own among those available.
+
+    Args:
+        in_memory: keep its files in memory, if there is room.
+    """
+    place = memory_disk() if in_memory else None
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=place) as folder:
         (port,) = free_ports(1)
         process = ServerProcess(
             [sys.executable, "-c", _LOCALBUCKET, "--port", str(port), folder],
@@ -111,9 +117,17 @@ def s3_server() -> Generator[S3Server]:
             process.stop(grace=1)
 
 
-def memory_disk() -> str | None:
-    """Return a folder in memory, so that no disk is measured; None if none has enough room."""
+def memory_disk(room: int = _ROOM_BYTES) -> str | None:
+    """Return a folder in memory, so that no disk is measured; None if it has less room in bytes."""
     place = "/dev/shm"
-    if os.access(place, os.W_OK) and shutil.disk_usage(place).free > _ROOM_BYTES:
+    if os.access(place, os.W_OK) and min(shutil.disk_usage(place).free, _free_memory()) > room:
         return place
     return None
+
+
+def _free_memory() -> int:
+    """Return the bytes that processes can still use, caches of the kernel included."""
+    found = re.search(
+        r"^MemAvailable:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE
+    )
+    return int(found[1]) * 1024 if found else 0

@@ -26,6 +26,9 @@ _PORTS = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
 class Seaweed:
     """A running ``weed mini`` with a few users and its own folder.
 
+    Args:
+        parent: where to make the folder; by default among the temporary files.
+
     Attributes:
         endpoint_url: the S3 endpoint, over plain HTTP.
         port: the port of ``endpoint_url``.
@@ -48,10 +51,15 @@ class Seaweed:
     writing_access_key = "AKIASEAWEEDTESTS0005"
     secret_key = "seaweed+tests/secret-key-not-a-real-one0"
 
-    def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="seaweed-"))
+    def __init__(self, *, parent: str | None = None) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="seaweed-", dir=parent))
         self.ca_file, self.key_file = make_certificate(self._directory)
         self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server."""
+        return self._process.pid
 
     def client(self, *, tls: bool = False) -> S3Client:
         """Return a plain boto3 client to inspect the bucket; the caller closes it."""
