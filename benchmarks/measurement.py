@@ -5,6 +5,7 @@ Other load on the machine slows all of them, so ratios stay valid when times do 
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections import Counter
@@ -47,12 +48,17 @@ def race(
     server_cpu: Callable[[], float] = lambda: 0.0,
     *,
     warm_up: bool = True,
+    longest_seconds: float = math.inf,
 ) -> list[Line]:
     """Measure every way in each round, reversing the order from round to round.
 
-    A warm-up round opens connections and imports modules; it is not counted.
+    A warm-up round opens connections and imports modules; it is not counted. After
+    ``longest_seconds`` no round begins but the first.
     """
+    began = time.monotonic()
     for number in range(0 if warm_up else 1, rounds + 1):
+        if number > 1 and time.monotonic() - began > longest_seconds:
+            break
         for way in ways if number % 2 else reversed(ways):
             if number <= (way.rounds or rounds):
                 cost = _measure(way, server_cpu)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import hashlib
+import io
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -68,8 +69,7 @@ class FileUpload:
         self._content_type = content_type
         self.chunk_bytes = chunk_bytes
         self._meter = meter
-        self._pieces: list[memoryview] = []
-        self._pieces_bytes = 0
+        self._pieces = io.BytesIO()  # gives its content away without a copy
         self._held: bytes | None = (
             None  # the last chunk so far: it is known later if it is the last
         )
@@ -99,16 +99,14 @@ class FileUpload:
         """
         self._check()
         data = bytes(data)  # a copy of what may change
-        if not self._pieces and len(data) == self.chunk_bytes:
+        if self._pieces.tell() == 0 and len(data) == self.chunk_bytes:
             self._add_chunk(data)
             return
         view = memoryview(data)
         while view:
-            piece = view[: self.chunk_bytes - self._pieces_bytes]
-            self._pieces.append(piece)
-            self._pieces_bytes += len(piece)
-            view = view[len(piece) :]
-            if self._pieces_bytes == self.chunk_bytes:
+            written = self._pieces.write(view[: self.chunk_bytes - self._pieces.tell()])
+            view = view[written:]
+            if self._pieces.tell() == self.chunk_bytes:
                 self._add_chunk(self._take_pieces())
 
     def finish(self) -> FileReference:
@@ -121,7 +119,7 @@ class FileUpload:
         """
         try:
             self._check()
-            if self._pieces or self._held is None:
+            if self._pieces.tell() or self._held is None:
                 self._add_chunk(self._take_pieces())
             assert self._held is not None  # noqa: S101 - a chunk was just added
             if self._sent == 0 and not self._cipher.encrypts:
@@ -137,7 +135,7 @@ class FileUpload:
         """End the upload without a file; waits for the chunks that are being sent."""
         self._ended.set()
         self._held = None
-        self._pieces.clear()
+        self._pieces = io.BytesIO()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
     def cancel(self) -> None:
@@ -147,7 +145,7 @@ class FileUpload:
     @property
     def size(self) -> int:
         """Bytes that were written so far."""
-        return self._size + self._pieces_bytes
+        return self._size + self._pieces.tell()
 
     @property
     def file(self) -> FileDescription:
@@ -155,9 +153,8 @@ class FileUpload:
         return FileDescription(self._name, self._size, self._sha256.hexdigest(), self._content_type)
 
     def _take_pieces(self) -> bytes:
-        chunk = b"".join(self._pieces)
-        self._pieces.clear()
-        self._pieces_bytes = 0
+        chunk = self._pieces.getvalue()
+        self._pieces = io.BytesIO()
         return chunk
 
     def _add_chunk(self, chunk: bytes) -> None:
