@@ -129,11 +129,12 @@ class _GooglePlace:
         self._bucket.blob(_KEY).upload_from_filename(str(path))
 
     def download(self, path: Path) -> None:
-        transfer_manager.download_chunks_concurrently(
+        transfers = cast("Any", transfer_manager)
+        transfers.download_chunks_concurrently(
             self._bucket.blob(_KEY),
             str(path),
             chunk_size=CHUNK_BYTES,
-            worker_type=transfer_manager.THREAD,
+            worker_type=transfers.THREAD,
             max_workers=CONCURRENCY,
         )
 

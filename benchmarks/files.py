@@ -51,7 +51,8 @@ _TIMEOUT_SECONDS = 400
 _ROOT = root_of_run("bench", "files")
 _NOTE = (
     "Ours hashes each chunk and the whole, and verifies each chunk that it reads; "
-    f"{CONCURRENCY} chunks at a time, as the SDK. Local files, and those of SeaweedFS, are in "
+    f"{CONCURRENCY} chunks at a time, as the SDK, which uploads to fake-gcs-server in one request "
+    "at a time, since that has no XML API. Local files, and those of SeaweedFS, are in "
     "memory if there is room. Files of 2 GB have no warm-up round. "
 )
 _STREAM_NOTE = (
