@@ -28,7 +28,11 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 async def _cancelled_by_interrupts(coroutine: Coroutine[Any, Any, T]) -> T:
-    if threading.current_thread() is not threading.main_thread():
+    if (
+        threading.current_thread() is not threading.main_thread()
+        # ignored by whoever started the command, such as a shell's script in the background
+        or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):
         return await coroutine
     loop = asyncio.get_running_loop()
     task = loop.create_task(coroutine)

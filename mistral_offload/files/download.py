@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shutil
 from collections.abc import Callable, Generator
@@ -16,7 +18,7 @@ from mistral_offload.errors import (
     LocalFileError,
     PayloadError,
 )
-from mistral_offload.files.part_file import open_part_file
+from mistral_offload.files.part_file import discard_idle_part, open_part_file
 from mistral_offload.files.progress import ProgressMeter
 from mistral_offload.files.reader import ChunkWindow
 from mistral_offload.files.stored_file import ChunkedFile
@@ -60,9 +62,12 @@ def download(
     """
     if path.is_dir():
         path /= require_plain_name(stored.file.name, path)
+    identity = stored.file.sha256[:_IDENTITY_DIGITS]
     transfer = _Transfer(stored, meter, is_cancelled)
     with translate_os_errors("write", path):
-        part = open_part_file(path, stored.file.sha256[:_IDENTITY_DIGITS])
+        if path.is_dir():  # found out before the download, not by the move at its end
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        part = open_part_file(path, identity)
     with closing(part.file):
         try:
             with translate_os_errors("write", path):
@@ -71,9 +76,12 @@ def download(
                 transfer.write_rest(part.file)
                 part.move_to(path)
         except BaseException as error:
-            if transfer.written == 0 or transfer.is_final(error):
+            is_continued = part.is_locked and transfer.written > 0
+            if not is_continued or transfer.is_final(error):
                 part.discard()
             raise
+    if not part.is_locked:  # a download that had it at the beginning may have been cancelled since
+        discard_idle_part(path, identity)
     meter.finish()
     return path
 

@@ -43,8 +43,14 @@ class PartFile:
 
     def discard(self) -> None:
         """Close and remove the file."""
+        if self.is_locked:  # while the lock is held: after it, another download may have the file
+            with suppress(OSError):
+                self.path.unlink()
+            with suppress(OSError):
+                self.file.close()
+            return
         with suppress(OSError):
-            self.file.close()
+            self.file.close()  # some systems remove no open file
         with suppress(OSError):
             self.path.unlink()
 
@@ -62,13 +68,24 @@ def open_part_file(target: Path, identity: str) -> PartFile:
     Raises:
         OSError: no file can be opened there.
     """
-    name = target.name.encode(errors="surrogatepass")[:_NAME_BYTES].decode(errors="ignore")
-    shared = target.parent / f".{name}.{identity}.part"
+    shared = _path(target, identity)
     file = _open_locked(shared)
     if file is not None:
         return PartFile(shared, file, is_locked=True)
-    own = target.parent / f".{name}.{secrets.token_hex(4)}.part"
+    own = _path(target, secrets.token_hex(4))
     return PartFile(own, own.open("x+b"), is_locked=False)
+
+
+def discard_idle_part(target: Path, identity: str) -> None:
+    """Remove the part of a complete file, unless another download has it at the moment."""
+    path = _path(target, identity)
+    if path.exists() and (file := _open_locked(path)) is not None:
+        PartFile(path, file, is_locked=True).discard()
+
+
+def _path(target: Path, identity: str) -> Path:
+    name = target.name.encode(errors="surrogatepass")[:_NAME_BYTES].decode(errors="ignore")
+    return target.parent / f".{name}.{identity}.part"
 
 
 def _open_locked(path: Path) -> BinaryIO | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from mistral_offload.cli.event_loop import run_async
 from tests.bounds import PATIENCE_SECONDS, kill, output_of, read_line, start
 
 from .command import command_line
@@ -156,6 +158,20 @@ def test_during_the_start() -> None:
     finally:
         for process in processes:
             kill(process)
+
+
+def test_a_command_in_the_background_of_a_script_ignores_interrupts() -> None:
+    async def interrupted() -> str:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.sleep(0.01)
+        return "done"
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as shells do; set back by the fixture
+    assert run_async(interrupted()) == "done"
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt):
+        run_async(interrupted())
 
 
 def test_an_end_within_a_time_names_the_threads_it_leaves() -> None:

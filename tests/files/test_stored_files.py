@@ -587,6 +587,55 @@ def test_an_interrupted_download_continues(cipher: FieldCipher, tmp_path: Path) 
         assert chunks_fetched() == 4
 
 
+def test_a_part_that_no_download_continues_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, data = MemoryStore(), content_of(3 * SMALL_CHUNK)
+    stored = files_of(store).open(store_in_small_chunks(store, data))
+    target, calls = tmp_path / "talk.wav", itertools.count()
+    other = open_part_file(target, stored.file.sha256[:16])
+    assert other.is_locked
+    with pytest.raises(FileError, match="cancelled"):
+        download(stored, target, ProgressMeter(None, 0), is_cancelled=lambda: next(calls) == 3)
+    assert os.listdir(tmp_path) == [other.path.name], "the other one's"
+    calls = itertools.count()
+
+    def cancel_other() -> bool:
+        if next(calls) == 3:
+            other.file.close()
+        return False
+
+    download(stored, target, ProgressMeter(None, 0), is_cancelled=cancel_other)
+    assert target.read_bytes() == data
+    assert os.listdir(tmp_path) == ["talk.wav"]
+    target.unlink()
+
+    other = open_part_file(target, stored.file.sha256[:16])
+    remove = Path.unlink
+
+    def remove_after_another_began(path: Path) -> None:
+        part = open_part_file(target, stored.file.sha256[:16])
+        assert not part.is_locked, "it would lose its file"
+        part.file.close()
+        remove(part.path)
+        remove(path)
+
+    monkeypatch.setattr(Path, "unlink", remove_after_another_began)
+    other.discard()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_directory_in_the_place_of_a_download_is_an_error_before_it(tmp_path: Path) -> None:
+    store = MemoryStore()
+    stored = files_of(store).open(store_in_small_chunks(store, content_of(2 * SMALL_CHUNK)))
+    (tmp_path / "talk.wav").mkdir()
+    store.requests.clear()
+    with pytest.raises(LocalFileError, match=r"talk\.wav': Is a directory"):
+        download(stored, tmp_path, ProgressMeter(None, 0))
+    assert not store.requests
+    assert os.listdir(tmp_path) == ["talk.wav"]
+
+
 def identity(part: Path) -> str:
     return part.name.split(".")[-2]
 
