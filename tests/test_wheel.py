@@ -79,7 +79,7 @@ def test_the_wheel(extras: str, wheel: Path, tmp_path: Path) -> None:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         metadata = HeaderParser().parsestr(archive.read(name).decode())
     assert set(metadata.get_all("Provides-Extra", [])) >= set(filter(None, extras.split(",")))
-    (address,) = metadata.get_all("Project-URL", [])[1:]
+    (address,) = metadata.get_all("Project-URL", [])
     site = address.removeprefix("Documentation, ")
     links = re.findall(r"\]\(([^)]+)\)", metadata.get_payload())
     assert len(links) > 10

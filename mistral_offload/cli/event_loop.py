@@ -30,7 +30,7 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
 async def _cancelled_by_interrupts(coroutine: Coroutine[Any, Any, T]) -> T:
     if (
         threading.current_thread() is not threading.main_thread()
-        # ignored by whoever started the command, such as a shell's script in the background
+        # ignored by the process that started the command, such as a script in the background
         or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):
         return await coroutine

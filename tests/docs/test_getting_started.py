@@ -12,12 +12,14 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.bounds import StuckError, wait_until
 from tests.docs.pages import DOCS, ROOT
 from tests.servers.process import ServerProcess, free_ports
 from tests.servers.seaweed import Seaweed
@@ -180,8 +182,15 @@ def test_the_page(reader: Reader) -> None:
     printed = following(containing="words").text
     assert reader.run(client.text) == printed
 
-    usage = reader.run(following(containing="blobs du").text)
-    assert ages_left_out(usage) == ages_left_out(following(containing="namespace").text)
+    command, shown = following(containing="blobs du"), following(containing="namespace")
+
+    def usage() -> str:
+        return ages_left_out(reader.run(command.text))
+
+    # A run's events, with a copy of its input, are stored in the background.
+    with suppress(StuckError):
+        wait_until(lambda: usage() == ages_left_out(shown.text))
+    assert usage() == ages_left_out(shown.text)
     assert " 0 failed" in reader.run(following(containing="doctor").text)
 
     worker.stop(grace=15)
