@@ -30,7 +30,7 @@ def run_async(coroutine: Coroutine[Any, Any, T]) -> T:
 async def _cancelled_by_interrupts(coroutine: Coroutine[Any, Any, T]) -> T:
     if (
         threading.current_thread() is not threading.main_thread()
-        # ignored by whoever started the command, such as a shell's script in the background
+        # ignored from the start, as in the background of a shell script
         or signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     ):
         return await coroutine
