@@ -320,4 +320,6 @@ async def test_a_client_that_disconnects_during_its_request_is_not_logged(
     await writer.wait_closed()
     await asyncio.sleep(0.2)
     assert (await bare.get("/v1/workflows")).status_code == 200
-    assert [record.message for record in caplog.records if record.name != "httpx"] == []
+    # A worker of other tests may still run here, and log what its activities raise.
+    others = ("httpx", "temporalio")
+    assert [r.message for r in caplog.records if not r.name.startswith(others)] == []
