@@ -16,6 +16,8 @@ from functools import cache
 _PAUSE_SECONDS = 0.01
 _FEWEST_PAUSES = 10
 _MOST_PAUSES = 200
+_THREADING = threading.Thread.run.__code__.co_filename
+"""Place of `threading` as frames name it: its ``__file__`` differs where it is only compiled."""
 
 
 @cache
@@ -46,6 +48,6 @@ def _native_thread_runs_python() -> bool:
     for thread, frame in sys._current_frames().items():  # pyright: ignore[reportPrivateUsage]
         while frame.f_back is not None:
             frame = frame.f_back
-        if thread not in known and frame.f_code.co_filename != threading.__file__:
+        if thread not in known and frame.f_code.co_filename != _THREADING:
             return True
     return False

@@ -31,6 +31,7 @@ def pause(seconds):
     sleep(seconds)
 sleep, time.sleep = time.sleep, pause
 
+threading.__file__ = "threading.pyc"  # as where only compiled modules are installed
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 _native_threads.wait_for_native_threads()
 print(len(pauses))
