@@ -53,15 +53,7 @@ def worker(platform: LocalPlatform) -> Iterator[None]:
     async def run() -> None:
         stop = asyncio.Event()
         client = await connect(platform.temporal_address, namespace=platform.namespace)
-        worker = Worker(
-            client,
-            task_queue=TASK_QUEUE,
-            workflows=WORKFLOWS,
-            activities=[break_down],
-            # The test processes share the queue. Temporal would hand a query to the worker that has
-            # the execution in its cache, also when that process has ended, and wait for it.
-            max_cached_workflows=0,
-        )
+        worker = Worker(client, task_queue=TASK_QUEUE, workflows=WORKFLOWS, activities=[break_down])
         async with running(worker):
             started.set_result((asyncio.get_running_loop(), stop))
             await asyncio.ensure_future(stop.wait())  # as long as tests run
