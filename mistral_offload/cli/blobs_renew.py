@@ -161,7 +161,8 @@ async def _find_chunks(
             return []
 
     files = [status for status in statuses if status.found and status.key.manifest_of]
-    keys, found = report.references.keys, list["BlobKey"]()
+    keys = report.references.keys
+    found: list[BlobKey] = []
     for status, chunks in zip(
         files, await gather_or_cancel([find(status) for status in files]), strict=True
     ):

@@ -31,8 +31,8 @@ def shown_without_traceback() -> Generator[None]:
 
     The error is raised as ever, so a caller can catch it. Only if no caller does, and it ends the
     program, its message replaces the traceback, which would show nothing of the caller's. A program
-    with a ``sys.excepthook`` of its own keeps that; the one that the package exceptiongroup sets
-    in Python 3.10 is none.
+    with a ``sys.excepthook`` of its own keeps that. The hook that the package exceptiongroup sets
+    in Python 3.10 does not count as one.
     """
     try:
         yield

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -112,11 +113,8 @@ def test_the_metadata_server(tmp_path: Path) -> None:
     refusing, busy = ended.stdout.splitlines()
     assert refusing.startswith("refusing StorageAccessDeniedError Google's metadata server refused")
     assert "HTTP 404" in refusing
-    # The token was got in the end: what does not respond is the store. An old google-auth, such as
-    # 2.26, makes one attempt only.
-    assert busy.startswith(
-        (
-            "busy StorageUnavailableError no response, or an incomplete one",
-            "busy StorageUnavailableError Google's metadata server or token service gave no token",
-        )
-    )
+    # The token was got in the end: what does not respond is the store.
+    said = "no response, or an incomplete one"
+    if version("google-auth").startswith("2.26."):  # makes one attempt only
+        said = "Google's metadata server or token service gave no token"
+    assert busy.startswith(f"busy StorageUnavailableError {said}")

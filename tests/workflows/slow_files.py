@@ -25,7 +25,12 @@ TAILS = {"none": 1001, "small": 1002, "large": 1003}
 
 
 class Attempts:
-    """What attempts have found, and what they wait for, by the activity's argument."""
+    """Heartbeat details of attempts, and events that hold their reads.
+
+    Attributes:
+        details: the details of each attempt, by the activity's argument.
+        gates: holds the read of a last chunk, by its size.
+    """
 
     details: ClassVar[dict[str, list[Sequence[Any]]]] = {}
     gates: ClassVar[dict[int, threading.Event]] = {}
